@@ -1,1 +1,1 @@
-export {};
+export { QkNormError, type QkNormErrorCode } from "./errors.ts";

@@ -1,0 +1,40 @@
+/**
+ * Every code a public function of this project can throw. Codes are stable; messages may change.
+ *
+ * - `ERR_QKNORM_SHAPE`: shapes, head dims or lengths that do not fit together
+ * - `ERR_QKNORM_DTYPE`: a dtype that the call cannot take, or two that must agree and do not
+ * - `ERR_QKNORM_DEVICE`: tensors of different devices, or of a device that is not there
+ * - `ERR_QKNORM_LAYOUT`: strides or memory that cannot be addressed as asked
+ * - `ERR_QKNORM_OVERLAP`: q and k (or an input and an output) share memory that one of them writes
+ * - `ERR_QKNORM_NORM`: a norm or a spec that is not one
+ * - `ERR_QKNORM_ARGUMENT`: any other argument of the wrong type or range
+ * - `ERR_QKNORM_PROVIDER`: a fused provider that breaks its contract
+ * - `ERR_QKNORM_SCOPE`: `withStream`, `capture` or a tensor scope used out of order
+ * - `ERR_CHECKPOINT`: a checkpoint folder or file that is missing, corrupted or of an unknown family
+ * - `ERR_GENERATION`: a prompt or a sampling option that cannot be run
+ * - `ERR_NATIVE`: the native addon is missing, or failed
+ */
+export type QkNormErrorCode =
+  | "ERR_QKNORM_SHAPE"
+  | "ERR_QKNORM_DTYPE"
+  | "ERR_QKNORM_DEVICE"
+  | "ERR_QKNORM_LAYOUT"
+  | "ERR_QKNORM_OVERLAP"
+  | "ERR_QKNORM_NORM"
+  | "ERR_QKNORM_ARGUMENT"
+  | "ERR_QKNORM_PROVIDER"
+  | "ERR_QKNORM_SCOPE"
+  | "ERR_CHECKPOINT"
+  | "ERR_GENERATION"
+  | "ERR_NATIVE";
+
+/** The one error class of the project: a stable `code`, a message that names the shapes and what to do, and the `cause`. */
+export class QkNormError extends Error {
+  readonly code: QkNormErrorCode;
+
+  constructor(code: QkNormErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "QkNormError";
+    this.code = code;
+  }
+}
