@@ -1,0 +1,53 @@
+/**
+ * Which identifiers may belong to a QK-norm step. Names only: nothing here knows what the code computes.
+ *
+ * An identifier is split into words (`query_layernorm`, `queryLayernorm` and `QueryLayerNorm` all start with `query`)
+ * and belongs if a word for a side stands next to a word for a norm.
+ */
+
+export type NameKind =
+  /** Names a norm of q or k, or both: `qNorm`, `norm_k`, `apply_qk_norm`. */
+  | "qk-norm"
+  /** Says whether there is a QK norm: `useQkNorm`. */
+  | "flag"
+  /** Names some norm; a candidate only when q or k is what it is given: `applyHeadNorm(norm, q)`. */
+  | "norm"
+  | "other";
+
+const sideWords = new Set(["q", "k", "qk", "query", "key", "queries", "keys"]);
+const normWords = new Set(["norm", "norms", "layernorm", "layernorms", "rmsnorm", "l2norm", "ln"]);
+const verbWords = new Set(["normalize", "normalise"]);
+/** Words that may stand between a side and its norm: `q_layer_norm`, `norm_added_q`, `keyHeadNorm`. */
+const fillers = new Set(["layer", "rms", "l2", "head", "heads", "added", "proj"]);
+const flagWords = new Set(["use", "uses", "has", "with", "enable", "enabled", "is", "if"]);
+
+export function classifyName(identifier: string): NameKind {
+  const words = splitWords(identifier);
+  if (isLowRank(words)) return "other";
+  if (namesSideNorm(words)) return words.some((word) => flagWords.has(word)) ? "flag" : "qk-norm";
+  return words.some((word) => normWords.has(word) || verbWords.has(word)) ? "norm" : "other";
+}
+
+/** `_applyQKNorm` -> ["apply", "qk", "norm"]. */
+export function splitWords(identifier: string): readonly string[] {
+  const pieces = identifier.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+/g) ?? [];
+  return pieces.map((piece) => piece.toLowerCase());
+}
+
+function namesSideNorm(words: readonly string[]): boolean {
+  return words.some((word, i) => {
+    // `topKNorm` is about the k largest of something.
+    if (!sideWords.has(word) || words[i - 1] === "top") return false;
+    return leadsToNorm(words.slice(i + 1)) || leadsToNorm(words.slice(0, i).reverse());
+  });
+}
+
+/** `q_a_layernorm`, `kvALayernorm`: the norm of a compressed q or kv, which has no heads yet. */
+function isLowRank(words: readonly string[]): boolean {
+  return words.some((word, i) => (word === "q" || word === "kv") && words[i + 1] === "a");
+}
+
+function leadsToNorm(words: readonly string[]): boolean {
+  const next = words.find((word) => !fillers.has(word));
+  return next !== undefined && normWords.has(next);
+}
