@@ -2,8 +2,9 @@
 
     python oracle/accuracy.py
 
-Writes accuracy.json beside the weights: the prompts, the true sums and transformers' answers in both dtypes. The
-TypeScript implementation is held to those answers. Prompts of one length run as one batch, so nothing is padded.
+Writes accuracy.json beside the weights: the prompts, the true sums and transformers' answers in both dtypes.
+The TypeScript implementation is held to those answers. Prompts of one length run as one batch, so nothing is
+padded.
 """
 
 import argparse
@@ -38,8 +39,12 @@ def answers(model, tokenizer, prompts):
     for length, indices in by_length.items():
         ids = tokenizer([prompts[i] for i in indices], return_tensors="pt").input_ids  # [B, length]
         out = model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=8, do_sample=False,
-            output_logits=True, return_dict_in_generate=True,
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=8,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
         )
         new = out.sequences[:, length:]
         best = torch.stack(out.logits, 1).float().topk(2).values  # [B, steps, 2]
@@ -53,7 +58,9 @@ def answers(model, tokenizer, prompts):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path, default=ROOT / "checkpoints" / "qwen3-sums")
     folder = parser.parse_args().checkpoint
     training = json.loads((folder / "training.json").read_text())
@@ -66,10 +73,19 @@ def main():
         given[name], leads[name] = answers(load(folder, dtype), tokenizer, prompts)
         accuracy[name] = sum(x == y for x, y in zip(given[name], expected)) / len(expected)
         print(f"{name}: {accuracy[name]:.2%} of {len(expected)} right, smallest lead {leads[name]}")
-    write_record(folder / "accuracy.json", {
-        "prompts": prompts, "expected": expected, "transformers": given, "accuracy": accuracy,
-        "smallest_lead": leads, "device": "cpu", "attn_implementation": "eager", "versions": versions(),
-    })
+    write_record(
+        folder / "accuracy.json",
+        {
+            "prompts": prompts,
+            "expected": expected,
+            "transformers": given,
+            "accuracy": accuracy,
+            "smallest_lead": leads,
+            "device": "cpu",
+            "attn_implementation": "eager",
+            "versions": versions(),
+        },
+    )
     write_record(folder / "training.json", {**training, "held_out_accuracy": accuracy})
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint folder laid out like the published Qwen3 ones: config, tokenizer, generation defaults, weights."""
+"""A checkpoint folder laid out like the published Qwen3 ones: config, tokenizer, defaults, weights."""
 
 import json
 import platform
@@ -82,12 +82,18 @@ def byte_alphabet():
 def write_tokenizer(folder):
     """A byte-level BPE without merges: a token's id is its byte, the special tokens follow from 256."""
     special = [
-        {"id": i, "content": text, "single_word": False, "lstrip": False, "rstrip": False,
-         "normalized": False, "special": True}
+        {
+            "id": i,
+            "content": text,
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
         for text, i in SPECIAL.items()
     ]
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False,
-                  "use_regex": False}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
     tokenizer = {
         "version": "1.0",
         "truncation": None,
@@ -98,9 +104,16 @@ def write_tokenizer(folder):
         "post_processor": None,
         "decoder": byte_level,
         "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
-            "vocab": {character: byte for byte, character in enumerate(byte_alphabet())}, "merges": [],
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {character: byte for byte, character in enumerate(byte_alphabet())},
+            "merges": [],
         },
     }
     decoder = {str(t["id"]): {k: v for k, v in t.items() if k != "id"} for t in special}
@@ -124,13 +137,16 @@ def write_tokenizer(folder):
 
 
 def write_generation_config(folder):
-    write_json(Path(folder, "generation_config.json"), {
-        "bos_token_id": END_OF_TEXT,
-        "do_sample": False,
-        "eos_token_id": [END_OF_TEXT, IM_END],
-        "pad_token_id": END_OF_TEXT,
-        "transformers_version": transformers.__version__,
-    })
+    write_json(
+        Path(folder, "generation_config.json"),
+        {
+            "bos_token_id": END_OF_TEXT,
+            "do_sample": False,
+            "eos_token_id": [END_OF_TEXT, IM_END],
+            "pad_token_id": END_OF_TEXT,
+            "transformers_version": transformers.__version__,
+        },
+    )
 
 
 def write_weights(folder, tensors, file="model.safetensors"):
@@ -140,5 +156,8 @@ def write_weights(folder, tensors, file="model.safetensors"):
 
 def versions():
     """What an outcome depends on, for the metadata beside every file the oracle makes."""
-    return {"python": platform.python_version(), "torch": torch.__version__,
-            "transformers": transformers.__version__}
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }

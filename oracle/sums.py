@@ -1,7 +1,7 @@
 """The task: sums of two numbers of up to four digits, as plain text.
 
 A prompt is `a+b=`, the answer is the sum's decimal digits, then the end-of-text token. Every character is one
-token whose id is its byte (see checkpoint.py), so a batch can be written straight as token ids, on any device.
+token whose id is its byte (see checkpoint.py), so a batch is written straight as token ids.
 """
 
 import random
@@ -29,8 +29,8 @@ def prompt(a, b):
 def held_out_pairs(count, seed):
     """`count` distinct pairs for the test, operand lengths uniform in 1..4.
 
-    A pair of lengths gives at most a tenth of its pairs (there are only 100 sums of two one-digit numbers, and a
-    model cannot know a table it has seen a third of). No pair is the mirror image of another.
+    A pair of lengths gives at most a tenth of its pairs (there are only 100 sums of two one-digit numbers,
+    and a model cannot know a table it has seen a third of). No pair is the mirror image of another.
     """
     rng = random.Random(seed)
     pairs, taken, per_class = [], set(), {}
@@ -58,7 +58,7 @@ def held_out_table(pairs, device):
 def sample_pairs(count, carries, generator):
     """Random operands a, b [count]: lengths uniform in 1..4, and a share `carries` of them rich in 9s.
 
-    In those, most digits of the longer reach of b complete a's digit to 9, so that one carry from the right runs
+    In those, most of b's digits complete a's digit above them to 9, so that one carry from the right runs
     through several places: the hard sums, and rare ones among uniform pairs.
     """
     device = generator.device
@@ -92,7 +92,8 @@ def encode(a, b):
         return x[:, None] // powers % 10 + ZERO, shown
 
     def constant(token):
-        return torch.full((count, 1), token, device=device), torch.ones(count, 1, dtype=torch.bool, device=device)
+        column = torch.full((count, 1), token, device=device)
+        return column, column >= 0
 
     answer, end = digits(a + b, MAX_DIGITS + 1), constant(END_OF_TEXT)
     parts = [digits(a, MAX_DIGITS), constant(PLUS), digits(b, MAX_DIGITS), constant(EQUALS), answer, end]

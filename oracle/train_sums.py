@@ -3,10 +3,10 @@
     python oracle/train_sums.py --seconds 300
 
 The model that runs forward and backward holds bfloat16 weights, exactly what the checkpoint will hold; AdamW
-updates float32 masters, from which those weights are rounded after each step. So the loss that training brings down
-is the loss of the file that is saved. The number of steps follows from the time allowed (the speed of the first
-steps is measured) unless --steps sets it. On a GPU two runs of one seed differ in their last bits, as the order of
-its additions does.
+updates float32 masters, from which those weights are rounded after each step. So the loss that training
+brings down is the loss of the file that is saved. The number of steps follows from the time allowed (the
+speed of the first steps is measured) unless --steps sets it. On a GPU two runs of one seed differ in their
+last bits, as the order of its additions does.
 """
 
 import argparse
@@ -26,14 +26,18 @@ WARM_UP_STEPS, TIMED_STEPS = 20, 200
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "checkpoints" / "qwen3-sums")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--test-seed", type=int, default=20261, help="seed of the held-out prompts")
     parser.add_argument("--test-count", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=300, help="time to train for")
-    parser.add_argument("--steps", type=int, default=None, help="train for so many steps, however long they take")
+    parser.add_argument(
+        "--steps", type=int, default=None, help="train for so many steps, however long they take"
+    )
     parser.add_argument("--batch", type=int, default=4096)
     parser.add_argument("--carries", type=float, default=0.25, help="share of sums with long carries")
     parser.add_argument("--peak", type=float, default=1.5e-3, help="highest learning rate")
@@ -94,7 +98,7 @@ class Trainer:
 
     @torch.no_grad()
     def accuracy(self):
-        """Share of held-out sums whose every token is the likeliest one: what greedy decoding would answer."""
+        """Share of held-out sums whose every token is the likeliest: what greedy decoding would get right."""
         ids, labels = self.test
         guesses = self.model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
         right = (guesses == labels[:, 1:]) | (labels[:, 1:] == IGNORE)
@@ -107,7 +111,7 @@ class Trainer:
 
 
 def train(trainer, args):
-    """Runs the whole schedule; returns the number of steps and the curve [(step, mean loss since the last)]."""
+    """Runs the schedule; returns its steps, the curve [[step, mean loss since the last]] and the seconds."""
     steps, every = args.steps or 10**9, 100
     began = timed_from = trainer.synchronize()
     curve, losses, step = [], [], 0
@@ -144,17 +148,20 @@ def main():
     write_weights(args.out, tensors)
     is_gpu = args.device == "cuda"
     settings = ("seed", "test_seed", "test_count", "batch", "carries", "peak", "decay", "clip", "compile")
-    write_record(args.out / "training.json", {
-        **{name: getattr(args, name) for name in settings},
-        "steps": steps,
-        "seconds": round(seconds, 1),
-        "device": torch.cuda.get_device_name() if is_gpu else "cpu",
-        "parameters": sum(w.numel() for w in trainer.weights),
-        "final_loss": curve[-1][1],
-        "held_out_accuracy": {"bfloat16": trainer.accuracy()},
-        "versions": versions(),
-        "loss_curve": curve,
-    })
+    write_record(
+        args.out / "training.json",
+        {
+            **{name: getattr(args, name) for name in settings},
+            "steps": steps,
+            "seconds": round(seconds, 1),
+            "device": torch.cuda.get_device_name() if is_gpu else "cpu",
+            "parameters": sum(w.numel() for w in trainer.weights),
+            "final_loss": curve[-1][1],
+            "held_out_accuracy": {"bfloat16": trainer.accuracy()},
+            "versions": versions(),
+            "loss_curve": curve,
+        },
+    )
     for name, weight in tensors.items():
         if "q_norm" in name or "k_norm" in name:
             print(f"{name}: {weight.min().item():.3f} .. {weight.max().item():.3f}")
