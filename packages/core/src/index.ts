@@ -1,1 +1,40 @@
+export { applyQkNorm } from "./apply-qk-norm.ts";
 export { QkNormError, type QkNormErrorCode } from "./errors.ts";
+export { explainQkNorm } from "./explain.ts";
+export { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
+export { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo } from "./float-format.ts";
+export { format as formatShape, type HeadLayout } from "./head-layout.ts";
+export {
+  assertNormSpec,
+  type NormAxis,
+  type NormKind,
+  type NormRounding,
+  type NormSpec,
+} from "./norm-spec.ts";
+export {
+  type FallbackPlan,
+  type FallbackReason,
+  type FusedPlan,
+  planQkNorm,
+  type QkNormOptions,
+  type QkNormPlan,
+  type QkNormRequest,
+} from "./plan.ts";
+export {
+  type FusedQkNormCall,
+  type FusedQkNormProvider,
+  fusedQkNormProviders,
+  type Refusal,
+  type RefusalCode,
+  registerFusedQkNorm,
+} from "./provider.ts";
+export { type ReferenceRows, referenceNorm } from "./reference.ts";
+export {
+  capture,
+  currentStream,
+  isCapturing,
+  type StreamLike,
+  setDefaultStream,
+  withStream,
+} from "./stream.ts";
+export type { NormFunction, NormLike, NormModule, TensorLike } from "./tensor-like.ts";

@@ -1,0 +1,49 @@
+import { QkNormError } from "./errors.ts";
+import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
+import { logFallback } from "./fallback-log.ts";
+import { decide, type QkNormOptions } from "./plan.ts";
+import type { StreamLike } from "./stream.ts";
+import type { NormLike, TensorLike } from "./tensor-like.ts";
+
+/**
+ * Normalises each head of q and k, as Qwen3-like attention does before RoPE.
+ *
+ *     [q, k] = applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim, { altStream: this.altStream });
+ *
+ * Runs one fused kernel when a registered provider takes the tensors and the norms' specs, otherwise the two norms
+ * themselves. `planQkNorm` tells which, and why.
+ *
+ * @param q `[..., Hq*D]` or `[..., Hq, D]`; may be a slice of a packed QKV tensor
+ * @param k `[..., Hkv*D]` or `[..., Hkv, D]`, with the leading dimensions of q; shares no memory with q
+ * @param qNorm the norm of q's heads: a module with `forward`, or a function; with a `spec` it can be fused
+ * @param kNorm the norm of k's heads
+ * @param headDim `D`
+ * @returns q and k normalised, in the shapes they came in. In place where the plan says so: use the returned tensors.
+ * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_DEVICE`,
+ *   `ERR_QKNORM_LAYOUT`, `ERR_QKNORM_OVERLAP`, `ERR_QKNORM_NORM`, `ERR_QKNORM_ARGUMENT`
+ */
+export function applyQkNorm<T extends TensorLike<T>>(
+  q: T,
+  k: T,
+  qNorm: NormLike<T>,
+  kNorm: NormLike<T>,
+  headDim: number,
+  options?: QkNormOptions,
+): [T, T] {
+  const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options });
+  const { plan } = decision;
+  const { tokens, queryHeads, kvHeads } = plan.layout;
+  if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
+  if ("provider" in decision) {
+    const result: unknown = decision.provider.run(decision.call);
+    if (!Array.isArray(result) || result.length !== 2) {
+      throw new QkNormError("ERR_QKNORM_PROVIDER", `provider ${decision.provider.name} must return [q, k]`);
+    }
+    return result as [T, T];
+  }
+  const fallback = decision.plan;
+  logFallback(fallback.reasons);
+  return fallback.streams === 2
+    ? normalizeSideBySide(q, k, qNorm, kNorm, fallback.layout, options?.altStream as StreamLike)
+    : normalizeInTurn(q, k, qNorm, kNorm, fallback.layout);
+}

@@ -1,0 +1,65 @@
+import { QkNormError } from "./errors.ts";
+
+/** What a normalisation divides by: the root mean square, the standard deviation after centring, or the length. */
+export type NormKind = "rms" | "layer" | "l2";
+
+/** What one normalised row is: each head's `D` values, or all heads of a token together. */
+export type NormAxis = "head" | "row";
+
+/**
+ * Where values are rounded to the activation dtype.
+ *
+ * - `once`: all arithmetic wide, one rounding at the end (serving kernels, Gemma, OLMo 2)
+ * - `hf`: the normalised row is rounded before the weight, then the product is rounded (Hugging Face Llama-style
+ *   classes, Qwen3): two roundings, and visibly different bits in bf16
+ */
+export type NormRounding = "once" | "hf";
+
+/**
+ * A normalisation as data, enough for a kernel to run it without calling the norm module.
+ *
+ *     rms:    n = x / sqrt(mean(x^2) + eps)
+ *     layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
+ *     l2:     n = x / sqrt(sum(x^2) + eps)
+ *     y = n * (weightOffset + weight) + bias
+ *
+ * RMS is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016). A missing weight counts as 1, a
+ * missing bias as 0.
+ */
+export interface NormSpec<Weight = unknown> {
+  readonly kind: NormKind;
+  readonly axis: NormAxis;
+  /** `[D]` (one for all heads), `[H, D]` (one per head), `[H*D]` with axis `row`, or `null` for a weightless norm. */
+  readonly weight: Weight | null;
+  /** Same shape as the weight. */
+  readonly bias?: Weight | null;
+  /** Added under the root; a finite number >= 0. */
+  readonly eps: number;
+  /** 1 for families that store `w - 1` (Gemma, Qwen3-Next). */
+  readonly weightOffset: 0 | 1;
+  readonly rounding: NormRounding;
+}
+
+const kinds: readonly unknown[] = ["rms", "layer", "l2"];
+const axes: readonly unknown[] = ["head", "row"];
+const roundings: readonly unknown[] = ["once", "hf"];
+
+/** Throws `ERR_QKNORM_NORM` unless `spec` is a whole `NormSpec`; `side` ("q", "k") names it in the message. */
+export function assertNormSpec(spec: unknown, side: string): asserts spec is NormSpec {
+  const fail = (what: string): never => {
+    throw new QkNormError("ERR_QKNORM_NORM", `the ${side} norm's spec ${what}`);
+  };
+  if (typeof spec !== "object" || spec === null)
+    return fail(`must be an object, got ${spec === null ? "null" : typeof spec}`);
+  const { kind, axis, weight, eps, weightOffset, rounding } = spec as Partial<NormSpec>;
+  if (!kinds.includes(kind)) fail(`has kind ${JSON.stringify(kind)}; it must be "rms", "layer" or "l2"`);
+  if (!axes.includes(axis)) fail(`has axis ${JSON.stringify(axis)}; it must be "head" or "row"`);
+  if (!roundings.includes(rounding))
+    fail(`has rounding ${JSON.stringify(rounding)}; it must be "once" or "hf"`);
+  if (weightOffset !== 0 && weightOffset !== 1)
+    fail(`has weightOffset ${String(weightOffset)}; it must be 0 or 1`);
+  if (typeof eps !== "number" || !(eps >= 0) || eps === Number.POSITIVE_INFINITY) {
+    fail(`has eps ${String(eps)}; it must be a finite number >= 0`);
+  }
+  if (weight === undefined) fail("has no weight; use null for a weightless norm");
+}
