@@ -11,7 +11,8 @@ export type NormAxis = "head" | "row";
  *
  * - `once`: all arithmetic wide, one rounding at the end (serving kernels, Gemma, OLMo 2)
  * - `hf`: the normalised row is rounded before the weight, then the product is rounded (Hugging Face Llama-style
- *   classes, Qwen3): two roundings, and visibly different bits in bf16
+ *   classes, Qwen3): two roundings, and visibly different bits in bf16. With a bias the sum is rounded as well
+ *   (Chameleon): three
  */
 export type NormRounding = "once" | "hf";
 

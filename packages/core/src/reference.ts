@@ -15,7 +15,7 @@ export interface ReferenceRows {
 
 /**
  * The specification of every kernel of this project: one normalisation in f64, written as the formula reads.
- * `dtype` and `spec.rounding` decide where the two (or one) roundings happen; each is a single, correct rounding.
+ * `dtype` and `spec.rounding` decide where roundings happen; each is a single, correct one.
  *
  * @returns `[T, H, D]` in f64, holding values of `dtype`
  * @throws QkNormError `ERR_QKNORM_SHAPE` when the lengths do not fit, `ERR_QKNORM_NORM` for a broken spec
@@ -44,7 +44,11 @@ export function referenceNorm(rows: ReferenceRows): Float64Array {
       const exact = (at(x, start + i) - mean) * scale;
       const normalized = spec.rounding === "hf" ? round(exact) : exact;
       const gain = weight === null ? 1 : spec.weightOffset + weight(row, i);
-      y[start + i] = round(normalized * gain + (bias === null ? 0 : bias(row, i)));
+      const scaled = normalized * gain;
+      y[start + i] =
+        bias === null
+          ? round(scaled)
+          : round((spec.rounding === "hf" ? round(scaled) : scaled) + bias(row, i));
     }
   }
   return y;
