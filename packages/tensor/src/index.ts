@@ -1,1 +1,18 @@
-export {};
+import { registerFusedQkNorm } from "@qknorm/core";
+import { loadNativeKernels } from "./native/kernels.ts";
+import { cpuQkNormProvider } from "./qk-norm-provider.ts";
+import { typescriptKernels } from "./typescript/kernels.ts";
+
+export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backend.ts";
+export type { Dtype, FloatDtype, Storage } from "./dtype.ts";
+export type { AttentionSpan, RopeTable } from "./kernels.ts";
+export { attention } from "./ops/attention.ts";
+export { add, gatherRows, siluMul } from "./ops/elementwise.ts";
+export { linear } from "./ops/linear.ts";
+export { normalize } from "./ops/normalize.ts";
+export { rope } from "./ops/rope.ts";
+export { Tensor, type TensorLayout } from "./tensor.ts";
+
+// Importing the tensors makes their fused QK norm known: native first, TypeScript when it is the one in use.
+registerFusedQkNorm(cpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));
+registerFusedQkNorm(cpuQkNormProvider("cpu-typescript", () => typescriptKernels));

@@ -1,0 +1,37 @@
+import { kernels } from "../backend.ts";
+import { Tensor } from "../tensor.ts";
+import { asRows, requireShape, requireTensor, withLast } from "./checks.ts";
+
+/**
+ * `x [..., K] * weight [N, K]^T + bias [N] -> [..., N]`, accumulated in f32 or wider, rounded once to the dtype of x.
+ * The weight's dtype is independent of x's.
+ *
+ * Throws `ERR_QKNORM_SHAPE` when the sizes do not fit, `ERR_QKNORM_DTYPE` for integer tensors.
+ */
+export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  requireTensor(x, "x", ["f32", "bf16", "f16"]);
+  requireTensor(weight, "weight", ["f32", "bf16", "f16"]);
+  requireShape(
+    weight.shape.length === 2 && x.shape.length >= 1 && x.shape.at(-1) === weight.shape[1],
+    "linear needs x [..., K] and weight [N, K]",
+    { x, weight },
+  );
+  if (bias !== null) {
+    requireTensor(bias, "bias", ["f32", "bf16", "f16"]);
+    requireShape(bias.shape.length === 1 && bias.shape[0] === weight.shape[0], "bias must be [N]", {
+      weight,
+      bias,
+    });
+  }
+  const outputs = weight.shape[0] as number;
+  const out = Tensor.zeros(withLast(x.shape, outputs), x.dtype);
+  if (out.size > 0) {
+    kernels().linear(
+      asRows(x),
+      asRows(weight),
+      bias && bias.toContiguous(),
+      out.view([out.size / outputs, outputs]),
+    );
+  }
+  return out;
+}

@@ -1,0 +1,18 @@
+import type { Kernels } from "../kernels.ts";
+import { attention } from "./attention.ts";
+import { add, gatherRows, siluMul } from "./elementwise.ts";
+import { linear } from "./linear.ts";
+import { normalize } from "./normalize.ts";
+import { rope } from "./rope.ts";
+
+/** Plain TypeScript: correct everywhere and slow. It also is what the native kernels are tested against. */
+export const typescriptKernels: Kernels = {
+  name: "typescript",
+  normalize,
+  linear,
+  rope,
+  attention,
+  siluMul,
+  add,
+  gatherRows,
+};

@@ -1,0 +1,30 @@
+import type { NormRounding } from "@qknorm/core";
+import type { RopeTable } from "../kernels.ts";
+import type { Tensor } from "../tensor.ts";
+import { load, rounder, store } from "./values.ts";
+
+/** Rotates value `i` of each head against value `i + R` (half-split layout), in place. */
+export function rope(x: Tensor, table: RopeTable, positions: Tensor, rounding: NormRounding): void {
+  const [tokens, heads] = x.shape as [number, number];
+  const half = table.cos.shape[1] as number;
+  const round = rounding === "hf" ? rounder(x) : (value: number) => value;
+  const row = new Float64Array(2 * half);
+  const cos = new Float64Array(half);
+  const sin = new Float64Array(half);
+  for (let token = 0; token < tokens; token++) {
+    const position = positions.data[positions.offset + token] as number;
+    load(table.cos, table.cos.offset + position * half, half, cos);
+    load(table.sin, table.sin.offset + position * half, half, sin);
+    for (let head = 0; head < heads; head++) {
+      const start = x.offset + token * (x.strides[0] as number) + head * (x.strides[1] as number);
+      load(x, start, 2 * half, row);
+      for (let i = 0; i < half; i++) {
+        const [a, b] = [row[i] as number, row[half + i] as number];
+        const [c, s] = [round(cos[i] as number), round(sin[i] as number)];
+        row[i] = round(a * c) - round(b * s);
+        row[half + i] = round(b * c) + round(a * s);
+      }
+      store(x, start, 2 * half, row);
+    }
+  }
+}
