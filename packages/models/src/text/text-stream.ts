@@ -1,0 +1,71 @@
+import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
+
+/** Tokens kept as context. UTF-8 needs 3 bytes of it, and a token has one at least; the rest is margin. */
+const CONTEXT = 8;
+/** The window is cut back to the context when it reaches this length. */
+const LONGEST_WINDOW = 48;
+
+/** Decoding a token alone can give U+FFFD: the first bytes of a character whose last have not come yet. */
+const REPLACEMENT = "\uFFFD";
+
+/**
+ * Turns token ids, one at a time, into text that can be printed at once. What a later token could still change, an
+ * unfinished UTF-8 character, is held back. The pieces, joined, are `tokenizer.decode` of all the ids.
+ *
+ * The cost of a token does not grow with the text: only a short window of tokens is decoded again.
+ */
+export class TextStream {
+  readonly #tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token">;
+  readonly #options: DecodeOptions;
+  #window: number[] = [];
+  /** How much of the window's text has been given out. */
+  #given = 0;
+
+  constructor(tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token">, options: DecodeOptions = {}) {
+    this.#tokenizer = tokenizer;
+    this.#options = options;
+  }
+
+  /** The text that this token completes; often one token's, sometimes none. @throws ERR_GENERATION for a bad id */
+  push(id: number): string {
+    if (!this.#hasText(id)) return "";
+    if (this.#window.length >= LONGEST_WINDOW) this.#cut();
+    this.#window.push(id);
+    const text = this.#decode();
+    const end = settledLength(text);
+    const piece = text.slice(this.#given, end);
+    this.#given = end;
+    return piece;
+  }
+
+  /** What was held back, as it is; the stream then begins anew. */
+  end(): string {
+    const rest = this.#decode().slice(this.#given);
+    this.#window = [];
+    this.#given = 0;
+    return rest;
+  }
+
+  /** Tokens that decode to nothing must not take the place of context. */
+  #hasText(id: number): boolean {
+    const skipped = this.#options.skipSpecialTokens === true && this.#tokenizer.specialIds.has(id);
+    return !skipped && (this.#tokenizer.token(id) ?? "") !== "";
+  }
+
+  #cut(): void {
+    this.#window = this.#window.slice(-CONTEXT);
+    this.#given = settledLength(this.#decode());
+  }
+
+  #decode(): string {
+    return this.#tokenizer.decode(this.#window, this.#options);
+  }
+}
+
+/**
+ * All but a last U+FFFD: more bytes can complete that one, and nothing before it. (An unfinished character decodes to
+ * exactly one U+FFFD, https://encoding.spec.whatwg.org/#utf-8-decoder.)
+ */
+function settledLength(text: string): number {
+  return text.endsWith(REPLACEMENT) ? text.length - 1 : text.length;
+}
