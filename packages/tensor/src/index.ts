@@ -7,7 +7,7 @@ export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "
 export type { Dtype, FloatDtype, Storage } from "./dtype.ts";
 export type { AttentionSpan, RopeTable } from "./kernels.ts";
 export { attention } from "./ops/attention.ts";
-export { add, gatherRows, siluMul } from "./ops/elementwise.ts";
+export { add, convert, gatherRows, siluMul } from "./ops/elementwise.ts";
 export { linear } from "./ops/linear.ts";
 export { normalize } from "./ops/normalize.ts";
 export { rope } from "./ops/rope.ts";

@@ -45,4 +45,6 @@ export interface Kernels {
   add(a: Tensor, b: Tensor, out: Tensor): void;
   /** `out [T, C] = table[ids [T]]`, with ids within `[0, V)`. */
   gatherRows(table: Tensor, ids: Tensor, out: Tensor): void;
+  /** `out [N] = x [N]`, rounded to the dtype of `out`. */
+  convert(x: Tensor, out: Tensor): void;
 }

@@ -174,14 +174,25 @@ export class Tensor {
 
   /** A contiguous copy. */
   clone(): Tensor {
-    const copy = Tensor.zeros(this.shape, this.dtype);
-    let write = 0;
-    forEachRow(this, (start, length, stride) => {
-      if (stride === 1) copy.data.set(this.data.subarray(start, start + length), write);
-      else for (let i = 0; i < length; i++) copy.data[write + i] = this.data[start + i * stride] as number;
-      write += length;
-    });
-    return copy;
+    return Tensor.zeros(this.shape, this.dtype).copyFrom(this);
+  }
+
+  /** Overwrites this view with the elements of a tensor of the same shape and dtype; returns this view. */
+  copyFrom(source: Tensor): this {
+    if (source.dtype !== this.dtype) {
+      throw new QkNormError("ERR_QKNORM_DTYPE", `cannot copy ${source.dtype} into ${this.dtype}`);
+    }
+    if (
+      source.shape.length !== this.shape.length ||
+      source.shape.some((dim, axis) => dim !== this.shape[axis])
+    ) {
+      throw new QkNormError(
+        "ERR_QKNORM_SHAPE",
+        `cannot copy ${formatShape(source.shape)} into ${formatShape(this.shape)}`,
+      );
+    }
+    copyAxis(source, source.offset, this, this.offset, 0);
+    return this;
   }
 
   /** All values in row-major order, widened to f64. For tests and for small results: one call per element inside. */
@@ -201,23 +212,17 @@ export class Tensor {
   }
 }
 
-// Calls `visit` for each run along the last axis, in row-major order.
-function forEachRow(tensor: Tensor, visit: (start: number, length: number, stride: number) => void): void {
-  const { shape, strides, offset, size } = tensor;
-  if (size === 0) return;
-  const last = shape.length - 1;
-  const walk = (axis: number, start: number): void => {
-    if (axis >= last) {
-      visit(
-        start,
-        axis === last ? (shape[last] as number) : 1,
-        axis === last ? (strides[last] as number) : 1,
-      );
-      return;
-    }
-    for (let i = 0; i < (shape[axis] as number); i++) walk(axis + 1, start + i * (strides[axis] as number));
-  };
-  walk(0, offset);
+// Copies one axis of a view into the same axis of another; runs that are dense in both are copied whole.
+function copyAxis(source: Tensor, from: number, target: Tensor, to: number, axis: number): void {
+  const rest = source.shape.slice(axis);
+  if (isContiguous(rest, source.strides.slice(axis)) && isContiguous(rest, target.strides.slice(axis))) {
+    target.data.set(source.data.subarray(from, from + sizeOf(rest)), to);
+    return;
+  }
+  const [sourceStep, targetStep] = [source.strides[axis] as number, target.strides[axis] as number];
+  for (let i = 0; i < (source.shape[axis] as number); i++) {
+    copyAxis(source, from + i * sourceStep, target, to + i * targetStep, axis + 1);
+  }
 }
 
 function assertDims(dims: unknown, what: string): void {

@@ -51,3 +51,12 @@ export function gatherRows(table: Tensor, ids: Tensor, dtype: "f32" | "bf16" | "
   if (out.size > 0) kernels().gatherRows(asRows(table), dense, out);
   return out;
 }
+
+/** The same values in another float dtype, each rounded once; x itself if it has that dtype already. */
+export function convert(x: Tensor, dtype: "f32" | "bf16" | "f16"): Tensor {
+  requireTensor(x, "x", ["f32", "bf16", "f16"]);
+  if (x.dtype === dtype) return x;
+  const out = Tensor.zeros(x.shape, dtype);
+  if (out.size > 0) kernels().convert(x.toContiguous(), out);
+  return out;
+}

@@ -29,7 +29,7 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     kernels().linear(
       asRows(x),
       asRows(weight),
-      bias && bias.toContiguous(),
+      bias?.toContiguous() ?? null,
       out.view([out.size / outputs, outputs]),
     );
   }

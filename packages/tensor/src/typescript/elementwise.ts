@@ -40,3 +40,13 @@ export function gatherRows(table: Tensor, ids: Tensor, out: Tensor): void {
     store(out, out.offset + token * (out.strides[0] as number), width, row);
   }
 }
+
+/** `out = x` in the dtype of `out`, over contiguous tensors of one size, a block at a time. */
+export function convert(x: Tensor, out: Tensor): void {
+  const block = new Float64Array(Math.min(x.size, 4096));
+  for (let start = 0; start < x.size; start += block.length) {
+    const count = Math.min(block.length, x.size - start);
+    load(x, x.offset + start, count, block);
+    store(out, out.offset + start, count, block);
+  }
+}

@@ -1,6 +1,6 @@
 import type { Kernels } from "../kernels.ts";
 import { attention } from "./attention.ts";
-import { add, gatherRows, siluMul } from "./elementwise.ts";
+import { add, convert, gatherRows, siluMul } from "./elementwise.ts";
 import { linear } from "./linear.ts";
 import { normalize } from "./normalize.ts";
 import { rope } from "./rope.ts";
@@ -15,4 +15,5 @@ export const typescriptKernels: Kernels = {
   siluMul,
   add,
   gatherRows,
+  convert,
 };

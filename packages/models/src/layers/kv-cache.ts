@@ -1,0 +1,66 @@
+import { QkNormError } from "@qknorm/core";
+import { type FloatDtype, Tensor } from "@qknorm/tensor";
+
+/** What one cache holds. */
+export interface KvCacheShape {
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly dtype: FloatDtype;
+  /** The longest context of the model, in tokens. */
+  readonly maxPositions: number;
+}
+
+/** Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, doubled when full. */
+export class KvCache {
+  /** Tokens whose keys and values every layer has. */
+  length = 0;
+  readonly #shape: KvCacheShape;
+  readonly #keys: Tensor[];
+  readonly #values: Tensor[];
+
+  constructor(shape: KvCacheShape) {
+    this.#shape = shape;
+    const empty = (): Tensor => Tensor.zeros([0, shape.kvHeads, shape.headDim], shape.dtype);
+    this.#keys = Array.from({ length: shape.layers }, empty);
+    this.#values = Array.from({ length: shape.layers }, empty);
+  }
+
+  /**
+   * Stores `k` and `v` `[T, Hkv, D]` of new tokens and returns all keys and values of the layer, from token 0 on
+   * (longer than the tokens stored: the rest is unwritten capacity).
+   */
+  append(layer: number, k: Tensor, v: Tensor): [keys: Tensor, values: Tensor] {
+    return [this.#store(this.#keys, layer, k), this.#store(this.#values, layer, v)];
+  }
+
+  /** Counts new tokens, once all layers have stored theirs. */
+  advance(tokens: number): void {
+    this.length += tokens;
+  }
+
+  /** Throws `ERR_GENERATION` when that many more tokens do not fit in the model's context. */
+  assertRoom(tokens: number): void {
+    const { maxPositions } = this.#shape;
+    if (this.length + tokens > maxPositions) {
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `${this.length + tokens} tokens do not fit in the model's context of ${maxPositions}`,
+      );
+    }
+  }
+
+  #store(tensors: Tensor[], layer: number, rows: Tensor): Tensor {
+    const needed = this.length + rows.dim(0);
+    let tensor = tensors[layer] as Tensor;
+    if (tensor.dim(0) < needed) {
+      const { kvHeads, headDim, dtype, maxPositions } = this.#shape;
+      const capacity = Math.min(maxPositions, Math.max(64, 2 ** Math.ceil(Math.log2(needed))));
+      const grown = Tensor.zeros([Math.max(capacity, needed), kvHeads, headDim], dtype);
+      grown.data.set(tensor.data);
+      tensors[layer] = tensor = grown;
+    }
+    tensor.slice(0, this.length, needed).copyFrom(rows);
+    return tensor;
+  }
+}

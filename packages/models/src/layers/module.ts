@@ -1,0 +1,29 @@
+import { Tensor } from "@qknorm/tensor";
+
+/** Settings that every layer of a model shares. */
+export interface LayerOptions {
+  /** Dtype of the weights in memory. */
+  readonly weightDtype: "f32" | "bf16" | "f16";
+  /** Where norms, RoPE and SwiGLU round: see `NormSpec`. */
+  readonly rounding: "once" | "hf";
+}
+
+/**
+ * A part of a model. Its public fields are its parameters (tensors), its parts (modules) and lists of parts; their
+ * names are the checkpoint's in camel case (`qNorm` is `q_norm`). Anything else lives in private fields.
+ */
+export abstract class Module {
+  /** Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. */
+  *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
+    for (const [field, value] of Object.entries(this)) {
+      const path = prefix + field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      if (value instanceof Tensor) yield [path, value];
+      else if (value instanceof Module) yield* value.parameters(`${path}.`);
+      else if (Array.isArray(value)) {
+        for (const [index, part] of value.entries()) {
+          if (part instanceof Module) yield* part.parameters(`${path}.${index}.`);
+        }
+      }
+    }
+  }
+}
