@@ -21,6 +21,11 @@ export interface AttentionSpan {
   readonly past: number;
   /** Factor on the scores, usually `1 / sqrt(D)`. */
   readonly scale: number;
+  /**
+   * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores and the
+   * probabilities. `once` rounds the result alone.
+   */
+  readonly rounding: NormRounding;
 }
 
 /**

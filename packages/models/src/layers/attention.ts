@@ -26,6 +26,7 @@ export class Attention extends Module {
   readonly #layer: number;
   readonly #shape: AttentionShape;
   readonly #rotary: RotaryEmbedding;
+  readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
 
   constructor(
@@ -44,6 +45,7 @@ export class Attention extends Module {
     this.#layer = layer;
     this.#shape = shape;
     this.#rotary = rotary;
+    this.#rounding = options.rounding;
     this.#qkNorm = options.qkNorm ?? {};
   }
 
@@ -60,7 +62,11 @@ export class Attention extends Module {
     this.#rotary.apply(newKeys, step.positions, step.past + tokens);
 
     const [keys, values] = step.cache.append(this.#layer, newKeys, v.view([tokens, kvHeads, headDim])); // [S, Hkv, D]
-    const mixed = attention(queries, keys, values, { past: step.past, scale: headDim ** -0.5 }); // [T, Hq, D]
+    const mixed = attention(queries, keys, values, {
+      past: step.past,
+      scale: headDim ** -0.5,
+      rounding: this.#rounding,
+    }); // [T, Hq, D]
     return this.oProj.forward(mixed.view([tokens, queryHeads * headDim]));
   }
 

@@ -1,12 +1,13 @@
 import type { AttentionSpan } from "../kernels.ts";
 import type { Tensor } from "../tensor.ts";
-import { load, store } from "./values.ts";
+import { load, rounder, store } from "./values.ts";
 
 /** Causal grouped-query attention, one (token, head) at a time, in f64. */
 export function attention(q: Tensor, k: Tensor, v: Tensor, out: Tensor, span: AttentionSpan): void {
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   const kvHeads = k.shape[1] as number;
   const group = queryHeads / kvHeads;
+  const round = span.rounding === "hf" ? rounder(q) : (value: number) => value;
   const keys = span.past + tokens;
   const kRows = new Float32Array(keys * headDim);
   const vRows = new Float32Array(keys * headDim);
@@ -28,19 +29,23 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, out: Tensor, span: At
           let score = 0;
           for (let i = 0; i < headDim; i++)
             score += (query[i] as number) * (kRows[key * headDim + i] as number);
-          scores[key] = score * span.scale;
-          peak = Math.max(peak, score * span.scale);
+          score = round(round(score) * span.scale);
+          scores[key] = score;
+          peak = Math.max(peak, score);
         }
-        result.fill(0);
         let total = 0;
         for (let key = 0; key < visible; key++) {
           const weight = Math.exp((scores[key] as number) - peak);
+          scores[key] = weight;
           total += weight;
+        }
+        result.fill(0);
+        for (let key = 0; key < visible; key++) {
+          const probability = round((scores[key] as number) / total);
           for (let i = 0; i < headDim; i++) {
-            result[i] = (result[i] as number) + weight * (vRows[key * headDim + i] as number);
+            result[i] = (result[i] as number) + probability * (vRows[key * headDim + i] as number);
           }
         }
-        for (let i = 0; i < headDim; i++) result[i] = (result[i] as number) / total;
         store(out, rowStart(out, token, head), headDim, result);
       }
     }
