@@ -37,10 +37,14 @@ export class SamplingFilter {
     return this.#ids[last]!;
   }
 
-  /** The kept ids, ascending. */
-  kept(logits: Float32Array, best: number): number[] {
+  /** The probability of each kept token, ids ascending: what `draw` draws from. */
+  distribution(logits: Float32Array, best: number): Map<number, number> {
     this.#keep(logits, best);
-    return [...this.#ids.subarray(0, this.#count)].sort((a, b) => a - b);
+    const total = sum(this.#weights, this.#count);
+    const kept = [...this.#ids.subarray(0, this.#count)].map(
+      (id, i) => [id, this.#weights[i]! / total] as const,
+    );
+    return new Map(kept.sort(([a], [b]) => a - b));
   }
 
   #keep(logits: Float32Array, best: number): void {

@@ -5,6 +5,8 @@ import { shown } from "../checkpoint/shown-value.ts";
 /** Far above any real vocabulary; keeps a corrupted id from asking for gigabytes. */
 const MAX_ID = 2 ** 22;
 
+const MODELS: readonly string[] = ["BPE", "WordPiece", "Unigram"];
+
 export interface TokenizerFacts {
   /** One more than the largest id. */
   readonly vocabSize: number;
@@ -28,8 +30,11 @@ export function checkTokenizerFile(file: JsonObject, path: string): TokenizerFac
   };
   const { model, added_tokens: added } = file;
   if (!isJsonObject(model)) return fail(`model must be an object, got ${shown(model)}`);
+  const type = model.type ?? "BPE";
+  if (!MODELS.includes(type as string))
+    fail(`model.type must be one of ${MODELS.join(", ")}, got ${shown(type)}`);
   const vocabSize = checkVocabulary(model.vocab, fail);
-  if (model.type === "BPE" || model.merges !== undefined) checkMerges(model.merges, model.vocab, fail);
+  if (type === "BPE") checkMerges(model.merges, model.vocab, fail);
   for (const part of ["normalizer", "pre_tokenizer", "decoder"]) checkPatterns(file[part], part, fail);
   if (!Array.isArray(added)) return fail(`added_tokens must be an array, got ${shown(added)}`);
   const tokens = added.map((token, i) => readAddedToken(token, `added_tokens[${i}]`, fail));

@@ -1,0 +1,214 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import golden from "./golden/sampling.golden.json" with { type: "json" };
+import { createRandomSource } from "./random.ts";
+import { argmax, createSampler } from "./sampling.ts";
+import { SamplingFilter } from "./sampling-filter.ts";
+import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
+
+const rows = golden.logits.map((row) => Float32Array.from(row, (logit) => logit ?? Number.NEGATIVE_INFINITY));
+const someLogits = fc
+  .array(fc.float({ min: -30, max: 30, noNaN: true }), { minLength: 1, maxLength: 80 })
+  .map((values) => Float32Array.from(values));
+
+function distribution(logits: Float32Array, options: SamplingOptions): Map<number, number> {
+  return new SamplingFilter(resolveSampling({ temperature: 1, ...options })).distribution(
+    logits,
+    Math.max(...logits),
+  );
+}
+
+function gaussianLogits(length: number, spread: number, seed = 1): Float32Array {
+  const { next } = createRandomSource(seed);
+  const gaussian = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
+  return Float32Array.from({ length }, () => spread * gaussian());
+}
+
+describe("the tokens that may be drawn", () => {
+  const cases = golden.cases.filter(({ setting }) => !("repetitionPenalty" in setting));
+  it.each(cases)(
+    "are transformers', with its probabilities: row $row, $setting",
+    ({ row, setting, kept, probabilities }) => {
+      const mine = distribution(rows[row]!, setting);
+      expect([...mine.keys()]).toEqual(kept);
+      [...mine.values()].forEach((probability, i) => {
+        expect(probability).toBeCloseTo(probabilities[i]!, 6);
+      });
+    },
+  );
+
+  it("are drawn as often as they are likely, within 5 sigma, with every filter on", () => {
+    const options = { temperature: 1.5, topK: 8, topP: 0.8, minP: 0.05 };
+    const sample = createSampler({ ...options, seed: 42 });
+    const counts = new Map<number, number>();
+    const draws = 50_000;
+    for (let i = 0; i < draws; i++) {
+      const id = sample(rows[1]!);
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    const expected = distribution(rows[1]!, options);
+    expect([...counts.keys()].sort((a, b) => a - b)).toEqual([...expected.keys()]);
+    for (const [id, p] of expected) {
+      expect(Math.abs(counts.get(id)! - draws * p)).toBeLessThan(5 * Math.sqrt(draws * p * (1 - p)));
+    }
+  });
+
+  it("are found the same by a plain sort of everything, for any logits and options", () => {
+    const options = fc.record({
+      temperature: fc.double({ min: 0.05, max: 5, noNaN: true }),
+      topK: fc.integer({ min: 0, max: 90 }),
+      topP: fc.double({ min: 0, max: 1, noNaN: true }),
+      minP: fc.double({ min: 0, max: 1, noNaN: true }),
+    });
+    fc.assert(
+      fc.property(someLogits, options, (logits, given) => {
+        expect([...distribution(logits, given).keys()]).toEqual(plainlyKept(logits, given));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("are all of them when no filter is on", () => {
+    expect([...distribution(rows[0]!, { topK: 0, topP: 1, minP: 0 }).keys()]).toHaveLength(48);
+    expect([...distribution(rows[0]!, { topK: 48 }).keys()]).toHaveLength(48);
+  });
+
+  it("of equals, are the lowest ids under top-p, and all under top-k", () => {
+    const equal = new Float32Array(8);
+    expect([...distribution(equal, { topP: 0.5 }).keys()]).toEqual([0, 1, 2, 3]);
+    expect([...distribution(equal, { topK: 2 }).keys()]).toHaveLength(8);
+    expect([...distribution(Float32Array.of(-0, 0, -0, 0), { topP: 0.5 }).keys()]).toEqual([0, 1]);
+  });
+});
+
+/** The definition, written for reading: see the docstrings of `SamplingOptions`. */
+function plainlyKept(
+  logits: Float32Array,
+  options: Required<Omit<SamplingOptions, "seed" | "repetitionPenalty">>,
+): number[] {
+  const best = Math.max(...logits);
+  const weight = (id: number) => Math.exp((logits[id]! - best) / options.temperature!);
+  let ids = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+  if (options.topK! > 0) {
+    const last = logits[ids[Math.min(options.topK!, ids.length) - 1]!]!;
+    ids = ids.filter((id) => logits[id]! >= last);
+  }
+  if (options.topP! < 1) {
+    const wanted = options.topP! * [...ids].sort((a, b) => a - b).reduce((sum, id) => sum + weight(id), 0);
+    let mass = 0;
+    ids = ids.filter((id, i) => {
+      const keep = i === 0 || mass < wanted;
+      mass += weight(id);
+      return keep;
+    });
+  }
+  return ids.filter((id) => weight(id) >= options.minP!).sort((a, b) => a - b);
+}
+
+describe("createSampler", () => {
+  it("takes the largest logit when there is no temperature, and of equals the lowest id", () => {
+    expect(createSampler()(Float32Array.of(1, 3, 2))).toBe(1);
+    expect(createSampler({ temperature: 0, topK: 1, topP: 0.1 })(Float32Array.of(1, 3, 3, 2))).toBe(1);
+    expect(createSampler()(Float32Array.of(Number.NEGATIVE_INFINITY, -5))).toBe(1);
+  });
+
+  it("draws the same tokens for the same seed, and others for another", () => {
+    const draw = (seed: number) => {
+      const sample = createSampler({ temperature: 1, seed });
+      return Array.from({ length: 32 }, () => sample(rows[1]!));
+    };
+    expect(draw(3)).toEqual(draw(3));
+    expect(draw(3)).not.toEqual(draw(4));
+  });
+
+  it("draws differently each time without a seed", () => {
+    const draw = () => {
+      const sample = createSampler({ temperature: 1 });
+      return Array.from({ length: 40 }, () => sample(rows[1]!)).join();
+    };
+    expect(draw()).not.toBe(draw());
+  });
+
+  it("becomes greedy as the temperature nears 0, without overflow", () => {
+    for (const temperature of [1e-3, 1e-30, Number.MIN_VALUE]) {
+      expect(createSampler({ temperature, seed: 1 })(rows[0]!)).toBe(argmax(rows[0]!));
+    }
+  });
+
+  it("never draws a token of logit -Infinity", () => {
+    const sample = createSampler({ temperature: 1e6, seed: 5 });
+    for (let i = 0; i < 2000; i++) expect(sample(rows[3]!)).toBeLessThan(40);
+  });
+
+  it("leaves the logits as they were", () => {
+    const before = rows[1]!.slice();
+    createSampler({ temperature: 0.7, topK: 5, topP: 0.9, repetitionPenalty: 2, seed: 1 })(rows[1]!, [1, 2]);
+    expect(rows[1]).toEqual(before);
+  });
+
+  it("works on vocabularies of different sizes in turn", () => {
+    const sample = createSampler({ temperature: 1, topK: 2, topP: 0.9, seed: 1 });
+    for (const length of [5, 50, 1, 7]) expect(sample(gaussianLogits(length, 1))).toBeLessThan(length);
+  });
+
+  const penalised = golden.cases.filter(({ setting }) => "repetitionPenalty" in setting);
+  it.each(penalised)(
+    "penalises what was seen, as transformers does: row $row, $setting",
+    ({ row, setting, kept }) => {
+      const sample = createSampler({ ...setting, seed: 9 });
+      const drawn = new Set(Array.from({ length: 20_000 }, () => sample(rows[row]!, golden.seen)));
+      expect([...drawn].sort((a, b) => a - b)).toEqual(kept);
+    },
+  );
+
+  it("draws from the allowed tokens of a vocabulary of 151,936, peaked or flat", () => {
+    for (const options of [{ topK: 20, topP: 0.95 }, { topP: 0.95 }, { topK: 50_000 }, { minP: 0.1 }]) {
+      const sample = createSampler({ temperature: 1, seed: 1, ...options });
+      for (const spread of [3, 0.01]) {
+        const logits = gaussianLogits(151_936, spread);
+        const allowed = distribution(logits, options);
+        for (let i = 0; i < 5; i++) expect(allowed.has(sample(logits))).toBe(true);
+      }
+    }
+  });
+});
+
+describe("what cannot be sampled", () => {
+  it.each<[SamplingOptions, string]>([
+    [{ temperature: -1 }, "temperature must be a number from 0, got -1"],
+    [{ temperature: Number.NaN }, "temperature must be a number from 0, got NaN"],
+    [{ temperature: Number.POSITIVE_INFINITY }, "temperature must be a number from 0, got Infinity"],
+    [{ topK: 1.5 }, "topK must be an integer from 0, got 1.5"],
+    [{ topK: -1 }, "topK must be an integer from 0, got -1"],
+    [{ topP: 1.1 }, "topP must be a number from 0 to 1, got 1.1"],
+    [{ minP: -0.1 }, "minP must be a number from 0 to 1, got -0.1"],
+    [{ repetitionPenalty: 0 }, "repetitionPenalty must be a number above 0, got 0"],
+    [{ seed: 0.5 }, "seed must be an integer from 0 to 2^53 - 1, got 0.5"],
+    [{ seed: 2 ** 53 }, "seed must be an integer from 0 to 2^53 - 1"],
+    [{ topP: "0.9" as unknown as number }, 'topP must be a number from 0 to 1, got "0.9"'],
+  ])("%j is refused by name", (options, message) => {
+    expect(() => createSampler(options)).toThrow(message);
+    expect(() => createSampler(options)).toThrow(expect.objectContaining({ code: "ERR_GENERATION" }));
+  });
+
+  it.each<[string, Float32Array, string]>([
+    ["NaN first", Float32Array.of(Number.NaN, 1), "the logit of token 0 is NaN"],
+    ["NaN last", Float32Array.of(1, Number.NaN), "the logit of token 1 is NaN"],
+    ["Infinity", Float32Array.of(1, Number.POSITIVE_INFINITY), "the logit of token 1 is Infinity"],
+    ["only -Infinity", Float32Array.of(Number.NEGATIVE_INFINITY), "every logit is -Infinity"],
+    ["nothing", new Float32Array(0), "there are no logits"],
+    ["no array", [1, 2] as unknown as Float32Array, "there are no logits"],
+  ])("logits of %s are refused, with and without temperature", (_, logits, message) => {
+    for (const temperature of [0, 1]) {
+      const sample = createSampler({ temperature });
+      expect(() => sample(logits)).toThrow(message);
+      expect(() => sample(logits)).toThrow(expect.objectContaining({ code: "ERR_GENERATION" }));
+    }
+  });
+
+  it("a repetition penalty without the ids so far, or with an id beyond the logits, is refused", () => {
+    const sample = createSampler({ repetitionPenalty: 1.2 });
+    expect(() => sample(rows[0]!)).toThrow("repetitionPenalty needs the ids so far");
+    expect(() => sample(rows[0]!, [48])).toThrow("token 48 was seen, but there are only 48 logits");
+  });
+});
