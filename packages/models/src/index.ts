@@ -1,1 +1,30 @@
-export {};
+export { type Checkpoint, type LoadProgress, openCheckpoint } from "./checkpoint/checkpoint.ts";
+export { type GenerationConfig, readGenerationConfig } from "./checkpoint/generation-config.ts";
+export { parseQwen3Config, type Qwen3Config } from "./checkpoint/qwen3-config.ts";
+export { openSafetensors, type SafetensorsFile } from "./checkpoint/safetensors.ts";
+export type { CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";
+export { type LoadedModel, type LoadOptions, loadModel } from "./families/load-model.ts";
+export { Qwen3ForCausalLm } from "./families/qwen3.ts";
+export { modelFamily } from "./families/registry.ts";
+export { type GenerateOptions, generate } from "./generation/generate.ts";
+export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";
+export type { SamplingOptions } from "./generation/sampling-options.ts";
+export { ForwardTrace, type QkNormTrace } from "./generation/trace.ts";
+export { Attention, type AttentionShape } from "./layers/attention.ts";
+export { Embedding } from "./layers/embedding.ts";
+export { KvCache, type KvCacheShape } from "./layers/kv-cache.ts";
+export { Linear } from "./layers/linear.ts";
+export { type LayerOptions, Module } from "./layers/module.ts";
+export { PackedLinear } from "./layers/packed-linear.ts";
+export { RmsNorm } from "./layers/rms-norm.ts";
+export { RotaryEmbedding } from "./layers/rotary-embedding.ts";
+export { nextStep, type Step } from "./layers/step.ts";
+export { SwiGluMlp } from "./layers/swiglu-mlp.ts";
+export {
+  type ChatMessage,
+  type ChatTemplate,
+  loadChatTemplate,
+  type RenderOptions,
+} from "./text/chat-template.ts";
+export { TextStream } from "./text/text-stream.ts";
+export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";

@@ -1,0 +1,69 @@
+import { explainQkNorm } from "@qknorm/core";
+import type { ForwardTrace } from "@qknorm/models";
+import { kernelStatus } from "@qknorm/tensor";
+import pc from "picocolors";
+import type { Answer, Session } from "./session.ts";
+
+/** One line: the kernels that ran and why, and what the QK-norm plan was. */
+export function describeRun(session: Session): string {
+  const { running, reason } = kernelStatus();
+  const missing = process.env.QKNORM_NATIVE_MISSING;
+  const why =
+    reason === null
+      ? ""
+      : ` (${missing ?? reason}${missing === undefined ? "" : "; install a C++ compiler and CMake, then run again, for the fast one"})`;
+  const { dtype, modelType } = session.loaded;
+  const plan = explainQkNorm(session.plan()).split(":")[0];
+  return `${modelType} in ${dtype} on ${running} kernels${why}; QK norm: ${plan}`;
+}
+
+/** Tokens a second, prefill and decode apart. */
+export function describeSpeed(answer: Answer): string {
+  const { promptTokens, decodeSteps, prefillSeconds, decodeSeconds } = answer;
+  return `prefill ${rate(promptTokens, prefillSeconds)}, decode ${rate(decodeSteps, decodeSeconds)}`;
+}
+
+/** The layers of the traced passes as a table: plan, time, share of the pass. */
+export function traceTable(traces: readonly ForwardTrace[]): string {
+  const sections = [
+    ["prefill", traces.slice(0, 1)],
+    ["decode", traces.slice(1)],
+  ] as const;
+  return sections
+    .flatMap(([name, passes]) => (passes.length === 0 ? [] : [section(name, passes)]))
+    .join("\n");
+}
+
+function section(name: string, passes: readonly ForwardTrace[]): string {
+  const total = passes.reduce((sum, pass) => sum + pass.totalMs, 0);
+  const first = passes[0] as ForwardTrace;
+  const lines = first.layers.map(({ layer, plan }, index) => {
+    const ms = passes.reduce((sum, pass) => sum + (pass.layers[index]?.ms ?? 0), 0);
+    return row(String(layer), microseconds(ms / passes.length), percent(ms / total), explainQkNorm(plan));
+  });
+  const normMs = passes.reduce((sum, pass) => sum + pass.layers.reduce((s, layer) => s + layer.ms, 0), 0);
+  return [
+    pc.bold(
+      `${name}, ${passes.length} pass${passes.length === 1 ? "" : "es"} of ${microseconds(total / passes.length)} each`,
+    ),
+    pc.dim(row("layer", "QK norm", "share", "plan")),
+    ...lines,
+    row("all", microseconds(normMs / passes.length), percent(normMs / total), ""),
+  ].join("\n");
+}
+
+function row(layer: string, time: string, share: string, plan: string): string {
+  return `${layer.padStart(5)}  ${time.padStart(10)}  ${share.padStart(7)}  ${plan}`.trimEnd();
+}
+
+function microseconds(ms: number): string {
+  return ms >= 100 ? `${ms.toFixed(0)} ms` : `${(ms * 1000).toFixed(0)} us`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function rate(tokens: number, seconds: number): string {
+  return seconds > 0 ? `${(tokens / seconds).toFixed(0)} tokens/s` : "-";
+}

@@ -1,0 +1,132 @@
+import type { QkNormPlan } from "@qknorm/core";
+import {
+  type ChatTemplate,
+  createSampler,
+  type ForwardTrace,
+  generate,
+  type LoadedModel,
+  loadChatTemplate,
+  loadModel,
+  loadTokenizer,
+  type Sampler,
+  TextStream,
+  type Tokenizer,
+} from "@qknorm/models";
+import { loadProgress } from "./load-progress.ts";
+import type { Options } from "./options.ts";
+
+/** How one prompt was answered. */
+export interface Answer {
+  readonly text: string;
+  readonly promptTokens: number;
+  readonly newTokens: number;
+  /** Forward passes after the first token. */
+  readonly decodeSteps: number;
+  readonly prefillSeconds: number;
+  readonly decodeSeconds: number;
+}
+
+/** A model, its tokenizer and its chat template, opened from one folder. */
+export class Session {
+  readonly loaded: LoadedModel;
+  readonly #options: Options;
+  readonly #tokenizer: Tokenizer;
+  readonly #template: ChatTemplate | null;
+
+  constructor(options: Options, qkNorm: Options["qkNorm"] = options.qkNorm) {
+    this.#options = options;
+    const progress = loadProgress(process.stderr);
+    this.loaded = loadModel(options.model, {
+      dtype: options.dtype,
+      rounding: options.rounding,
+      qkNorm: { path: qkNorm },
+      onProgress: progress.report,
+    });
+    progress.end();
+    this.#tokenizer = loadTokenizer(options.model);
+    const template = options.chat === false ? null : loadChatTemplate(options.model);
+    if (template === null && options.chat === true) throw new MissingChatTemplate(options.model);
+    this.#template = template;
+  }
+
+  /** Answers one prompt; `onText` receives the text piece by piece as it is settled. */
+  answer(prompt: string, onText: (piece: string) => void, onTrace?: (trace: ForwardTrace) => void): Answer {
+    const ids = this.#tokenizer.encode(this.#render(prompt));
+    const stream = new TextStream(this.#tokenizer, { skipSpecialTokens: true });
+    const { generation, model } = this.loaded;
+    let text = "";
+    const give = (piece: string): void => {
+      text += piece;
+      if (piece !== "") onText(piece);
+    };
+
+    const started = performance.now();
+    let prefilled = started;
+    let newTokens = 0;
+    const maxTokens = this.#options.maxTokens ?? generation.maxNewTokens ?? undefined;
+    const tokens = generate(model, ids, {
+      sample: this.#sampler(),
+      stopIds: generation.eosTokenIds,
+      maxTokens,
+      onTrace,
+    });
+    for (const token of tokens) {
+      if (newTokens === 0) prefilled = performance.now();
+      newTokens += 1;
+      give(stream.push(token));
+    }
+    give(stream.end());
+    const ended = performance.now();
+    // A stop token ends the text after a step of its own, which the text does not show.
+    const stopped = newTokens < (maxTokens ?? Number.POSITIVE_INFINITY);
+    return {
+      text,
+      promptTokens: ids.length,
+      newTokens,
+      decodeSteps: newTokens === 0 ? 0 : newTokens - (stopped ? 0 : 1),
+      prefillSeconds: ((newTokens === 0 ? ended : prefilled) - started) / 1000,
+      decodeSeconds: newTokens === 0 ? 0 : (ended - prefilled) / 1000,
+    };
+  }
+
+  /** The plan that every layer's QK norm follows, seen in a forward pass over one token. */
+  plan(): QkNormPlan {
+    let plan: QkNormPlan | undefined;
+    const once = generate(this.loaded.model, [0], {
+      maxTokens: 1,
+      onTrace: (trace) => {
+        plan = trace.layers[0]?.plan;
+      },
+    });
+    once.next();
+    return plan as QkNormPlan;
+  }
+
+  #render(prompt: string): string {
+    if (this.#template === null) return prompt;
+    const enableThinking = this.#options.thinking;
+    return this.#template.renderChat([{ role: "user", content: prompt }], { enableThinking });
+  }
+
+  // The command line wins over generation_config.json; an unsampled model stays greedy unless it is asked to draw.
+  #sampler(): Sampler {
+    const { generation } = this.loaded;
+    const { temperature, topK, topP, minP, seed } = this.#options;
+    const drawn = generation.doSample || [topK, topP, minP].some((option) => option !== undefined);
+    return createSampler({
+      temperature: temperature ?? (drawn ? (generation.temperature ?? 1) : 0),
+      topK: topK ?? generation.topK ?? undefined,
+      topP: topP ?? generation.topP ?? undefined,
+      minP: minP ?? generation.minP ?? undefined,
+      repetitionPenalty: generation.repetitionPenalty ?? undefined,
+      seed,
+    });
+  }
+}
+
+/** `--chat` for a model that has no template. */
+export class MissingChatTemplate extends Error {
+  constructor(folder: string) {
+    super(`${folder} has no chat template; leave --chat out to continue the prompt as it is`);
+  }
+}

@@ -1,0 +1,6 @@
+// npm run accuracy: all 1,000 held-out sums through every path, against transformers' own answers.
+import { setUp } from "./setup.mjs";
+import { runTypeScript } from "./typescript.mjs";
+
+setUp();
+process.exitCode = runTypeScript("examples/qwen3-forward/src/accuracy.ts", process.argv.slice(2));

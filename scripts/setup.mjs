@@ -1,0 +1,148 @@
+// Brings a fresh clone to the point where everything runs: dependencies, then the native addon. Does nothing twice.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const state = join(root, ".qknorm");
+const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
+const addon = join(root, "native", "build", "Release", "qknorm.node");
+
+/**
+ * Installs dependencies and builds the addon where they are missing or stale.
+ * Returns why there is no addon, or null when there is one. Exits the process when dependencies cannot be installed.
+ */
+export function setUp() {
+  requireNode();
+  mkdirSync(state, { recursive: true });
+  installDependencies();
+  return buildAddon();
+}
+
+function requireNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 17)) return;
+  fail(`Node 20.17 or later is needed; this is ${process.version}`);
+}
+
+function installDependencies() {
+  const manifests = ["package.json", "pnpm-lock.yaml", "pnpm-workspace.yaml", ...workspaceManifests()];
+  const wanted = digest(manifests);
+  const stamp = join(state, "installed");
+  if (existsSync(join(root, "node_modules")) && read(stamp) === wanted) return;
+  say("installing dependencies");
+  // Windows finds npx only as npx.cmd, which needs a shell.
+  const result = run("npx", ["-y", pnpm, "install", "--frozen-lockfile"], { cwd: root, log: "install.log" });
+  if (result !== 0) fail(`installing dependencies failed; the log is ${join(".qknorm", "install.log")}`);
+  writeFileSync(stamp, wanted);
+}
+
+function buildAddon() {
+  const sources = [
+    "native/CMakeLists.txt",
+    "native/package.json",
+    ...files("native/addon"),
+    ...files("native/cpu"),
+  ];
+  const wanted = `${process.platform} ${process.arch} ${digest(sources)}`;
+  const stamp = join(state, "native");
+  if (existsSync(addon) && read(stamp) === wanted) return null;
+  const missing = missingTools();
+  if (missing.length > 0) return `no ${missing.join(" and no ")} on this machine`;
+  // The same sources failed before with the same tools: say so again, without the minute it takes.
+  const failed = join(state, "native-failed");
+  if (read(failed) === wanted) return `the build failed; the log is ${join(".qknorm", "native.log")}`;
+
+  say("building the native kernels (once, about a minute)");
+  const bin = join(root, "native", "node_modules", "cmake-js", "bin", "cmake-js");
+  rmSync(stamp, { force: true });
+  const result = run(process.execPath, [bin, "compile", "--out", "build"], {
+    cwd: join(root, "native"),
+    log: "native.log",
+  });
+  if (result !== 0 || !existsSync(addon)) {
+    writeFileSync(failed, wanted);
+    return `the build failed; the log is ${join(".qknorm", "native.log")}`;
+  }
+  rmSync(failed, { force: true });
+  writeFileSync(stamp, wanted);
+  return null;
+}
+
+function missingTools() {
+  const works = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+  const compilers = [process.env.CXX, "c++", "g++", "clang++"].filter(Boolean);
+  const missing = [];
+  if (process.platform !== "win32" && !compilers.some(works)) missing.push("C++ compiler");
+  if (!works("cmake")) missing.push("CMake");
+  return missing;
+}
+
+function run(command, args, { cwd, log }) {
+  const out = openSync(join(state, log), "w");
+  try {
+    const { status, error } = spawnSync(command, args, {
+      cwd,
+      stdio: ["ignore", out, out],
+      shell: process.platform === "win32",
+    });
+    return error ? 1 : status;
+  } finally {
+    closeSync(out);
+  }
+}
+
+function workspaceManifests() {
+  const folders = ["packages", "examples"].flatMap((group) =>
+    readdirSync(join(root, group)).map((name) => `${group}/${name}`),
+  );
+  return [...folders, "native", "codemods"]
+    .map((folder) => `${folder}/package.json`)
+    .filter((path) => existsSync(join(root, path)));
+}
+
+function files(folder) {
+  const entries = readdirSync(join(root, folder), { withFileTypes: true });
+  return entries.flatMap((entry) =>
+    entry.isDirectory() ? files(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`],
+  );
+}
+
+function digest(paths) {
+  const hash = createHash("sha256");
+  for (const path of [...paths].sort()) {
+    const absolute = join(root, path);
+    hash.update(`${relative(root, absolute)}\0${statSync(absolute).size}\0`).update(readFileSync(absolute));
+  }
+  return hash.digest("hex");
+}
+
+function read(path) {
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
+}
+
+function say(what) {
+  process.stderr.write(`qknorm: ${what}\n`);
+}
+
+function fail(what) {
+  process.stderr.write(`qknorm: ${what}\n`);
+  process.exit(1);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const reason = setUp();
+  say(reason === null ? "ready, with native kernels" : `ready, on plain TypeScript kernels: ${reason}`);
+}
