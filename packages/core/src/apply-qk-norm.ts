@@ -1,8 +1,7 @@
-import { QkNormError } from "./errors.ts";
 import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
 import { logFallback } from "./fallback-log.ts";
 import { decide, type QkNormOptions } from "./plan.ts";
-import type { StreamLike } from "./stream.ts";
+import { runFused } from "./provider.ts";
 import type { NormLike, TensorLike } from "./tensor-like.ts";
 
 /**
@@ -20,7 +19,9 @@ import type { NormLike, TensorLike } from "./tensor-like.ts";
  * @param headDim `D`
  * @returns q and k normalised, in the shapes they came in. In place where the plan says so: use the returned tensors.
  * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_DEVICE`,
- *   `ERR_QKNORM_LAYOUT`, `ERR_QKNORM_OVERLAP`, `ERR_QKNORM_NORM`, `ERR_QKNORM_ARGUMENT`
+ *   `ERR_QKNORM_LAYOUT`, `ERR_QKNORM_OVERLAP`, `ERR_QKNORM_NORM`, `ERR_QKNORM_ARGUMENT`. Afterwards only when a norm
+ *   (`ERR_QKNORM_NORM`) or a provider (`ERR_QKNORM_PROVIDER`) does not return the shape it was given. What a norm or a
+ *   getter throws comes out as it is.
  */
 export function applyQkNorm<T extends TensorLike<T>>(
   q: T,
@@ -31,19 +32,12 @@ export function applyQkNorm<T extends TensorLike<T>>(
   options?: QkNormOptions,
 ): [T, T] {
   const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options });
-  const { plan } = decision;
-  const { tokens, queryHeads, kvHeads } = plan.layout;
+  const { tokens, queryHeads, kvHeads } = decision.plan.layout;
   if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
-  if ("provider" in decision) {
-    const result: unknown = decision.provider.run(decision.call);
-    if (!Array.isArray(result) || result.length !== 2) {
-      throw new QkNormError("ERR_QKNORM_PROVIDER", `provider ${decision.provider.name} must return [q, k]`);
-    }
-    return result as [T, T];
-  }
-  const fallback = decision.plan;
-  logFallback(fallback.reasons);
-  return fallback.streams === 2
-    ? normalizeSideBySide(q, k, qNorm, kNorm, fallback.layout, options?.altStream as StreamLike)
-    : normalizeInTurn(q, k, qNorm, kNorm, fallback.layout);
+  if ("provider" in decision) return runFused(decision.provider, decision.call);
+  const { reasons, layout } = decision.plan;
+  logFallback(reasons);
+  return decision.fork === null
+    ? normalizeInTurn(q, k, qNorm, kNorm, layout)
+    : normalizeSideBySide(q, k, qNorm, kNorm, layout, decision.fork);
 }

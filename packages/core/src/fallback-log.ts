@@ -1,3 +1,5 @@
+import { describe } from "./describe.ts";
+import { QkNormError } from "./errors.ts";
 import type { FallbackReason } from "./plan.ts";
 
 /** Receives one sentence for each kind of fallback, at most once per process. */
@@ -7,21 +9,33 @@ const seen = new Set<string>();
 // biome-ignore lint/suspicious/noConsole: the one place that speaks by itself, so that no fallback is silent
 let logger: QkNormLogger | null = (message) => console.warn(message);
 
-/** Sends the fallback sentences elsewhere; `null` turns them off. Returns the former logger. */
+/**
+ * Sends the fallback sentences elsewhere; `null` turns them off. Returns the former logger. Throws
+ * `ERR_QKNORM_ARGUMENT` for anything but a function or `null`.
+ */
 export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null {
+  if (next !== null && typeof next !== "function") {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `the logger must be a function or null, got ${describe(next)}`,
+    );
+  }
   const former = logger;
   logger = next;
   return former;
 }
 
-/** Says each reason once per process. */
+/** Says each reason once per process; what happens while the logger is off counts as unsaid. */
 export function logFallback(reasons: readonly FallbackReason[]): void {
+  if (logger === null) return;
   for (const reason of reasons) {
+    // Who asked for the fallback need not be told.
+    if (reason.code === "requested") continue;
     const key = `${reason.provider ?? ""}/${reason.code}`;
     if (seen.has(key)) continue;
     seen.add(key);
     const who = reason.provider === undefined ? "" : ` (${reason.provider})`;
-    logger?.(
+    logger(
       `qknorm: two separate norms instead of the fused kernel: ${reason.detail}${who} [${reason.code}]`,
       reason,
     );

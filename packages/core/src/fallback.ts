@@ -1,6 +1,7 @@
 import type { HeadLayout } from "./head-layout.ts";
-import { currentStream, type StreamLike, withStream } from "./stream.ts";
-import { type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
+import type { Fork } from "./plan.ts";
+import { withStream } from "./stream.ts";
+import { assertShape, type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
 
 /**
  * Two norms on the current stream: q, then k.
@@ -20,21 +21,26 @@ export function normalizeInTurn<T extends TensorLike<T>>(
   return [nq, nk];
 }
 
-/** q on the current stream and k on `altStream`, forked and joined by stream order. */
+/**
+ * q on the current stream and k on the other one, forked and joined by stream order. A norm that throws leaves them
+ * joined too: a graph with a loose branch cannot be ended.
+ */
 export function normalizeSideBySide<T extends TensorLike<T>>(
   q: T,
   k: T,
   qNorm: NormLike<T>,
   kNorm: NormLike<T>,
   layout: HeadLayout,
-  altStream: StreamLike,
+  { main, alt }: Fork,
 ): [T, T] {
-  const main = currentStream(altStream.device) as StreamLike;
-  altStream.waitFor(main);
-  const nq = normalizeSide(q, qNorm, layout, "q");
-  const nk = withStream(altStream, () => normalizeSide(k, kNorm, layout, "k"));
-  main.waitFor(altStream);
-  return [nq, nk];
+  alt.waitFor(main);
+  try {
+    const nq = normalizeSide(q, qNorm, layout, "q");
+    const nk = withStream(alt, () => normalizeSide(k, kNorm, layout, "k"));
+    return [nq, nk];
+  } finally {
+    main.waitFor(alt);
+  }
 }
 
 // The norm sees [..., H, D] (or [..., H*D] when it runs across heads), never [tokens * H, D]: on a strided slice of a
@@ -47,11 +53,13 @@ function normalizeSide<T extends TensorLike<T>>(
 ): T {
   const shape = [...shapeOf(x, side)];
   const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
-  const acrossHeads = norm.spec?.axis === "row";
-  const rows = acrossHeads
-    ? [...layout.leading, heads * layout.headDim]
-    : [...layout.leading, heads, layout.headDim];
+  const rows =
+    norm.spec?.axis === "row"
+      ? [...layout.leading, heads * layout.headDim]
+      : [...layout.leading, heads, layout.headDim];
   const forward = normForward(norm, side);
-  if (rows.length === shape.length) return forward(x);
-  return forward(x.reshape(rows)).reshape(shape);
+  const asIs = rows.length === shape.length;
+  const y = forward(asIs ? x : x.reshape([...rows]));
+  assertShape(y, rows, `the result of the ${side} norm`, "ERR_QKNORM_NORM");
+  return asIs ? y : y.reshape(shape);
 }

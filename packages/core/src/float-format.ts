@@ -1,3 +1,6 @@
+import { describe } from "./describe.ts";
+import { QkNormError } from "./errors.ts";
+
 /** The dtypes of activations and weights that QK norm knows. bf16 and f16 travel as 16-bit patterns. */
 export type FloatDtype = "f32" | "bf16" | "f16";
 
@@ -46,7 +49,7 @@ export function encodeF16(value: number): number {
   return sign | magnitude;
 }
 
-/** A number rounded once to a dtype, ties to even, as a number. */
+/** A number rounded once to a dtype, ties to even, as a number. Throws `ERR_QKNORM_DTYPE` for any other dtype. */
 export function roundTo(dtype: FloatDtype, value: number): number {
   switch (dtype) {
     case "f32":
@@ -56,7 +59,11 @@ export function roundTo(dtype: FloatDtype, value: number): number {
     case "f16":
       return decodeF16(encodeF16(value));
     default:
-      throw dtype satisfies never;
+      dtype satisfies never;
+      throw new QkNormError(
+        "ERR_QKNORM_DTYPE",
+        `a float dtype is "f32", "bf16" or "f16", got ${describe(dtype)}`,
+      );
   }
 }
 

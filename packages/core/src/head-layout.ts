@@ -1,3 +1,4 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 
 /** How q and k divide into heads. `tokens` is the product of the leading dimensions, which q and k share. */
@@ -15,11 +16,16 @@ export interface HeadLayout {
  * A shape of three or more dimensions whose last is exactly `headDim` counts as split, unless the other tensor of the
  * same rank shows that heads are flat (`[B, T, Hq*D]` beside `[B, T, D]` of a single KV head).
  *
+ * Shapes alone cannot tell `[B, T, D]` with a single head each from `[T, H, D]`; the second is meant.
+ *
  * Throws `ERR_QKNORM_SHAPE` when a head dim does not divide, the ranks differ, or the leading dimensions differ.
  */
 export function resolveHeadLayout(q: readonly number[], k: readonly number[], headDim: number): HeadLayout {
   if (!Number.isSafeInteger(headDim) || headDim <= 0) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `head dim must be a positive integer, got ${String(headDim)}`);
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `head dim must be a positive integer, got ${describe(headDim)}`,
+    );
   }
   const shapes = `q ${format(q)}, k ${format(k)}, head dim ${headDim}`;
   if (q.length === 0 || k.length === 0) {
@@ -49,15 +55,22 @@ export function resolveHeadLayout(q: readonly number[], k: readonly number[], he
       `q and k must hold the same tokens (equal leading dimensions): ${shapes}`,
     );
   }
+  if ([q, k].some((shape) => !Number.isSafeInteger(elements(shape)))) {
+    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have fewer than 2^53 elements: ${shapes}`);
+  }
   const heads = (shape: readonly number[]): number =>
     split ? (shape.at(-2) as number) : (shape.at(-1) as number) / headDim;
   return {
     leading,
-    tokens: leading.reduce((product, dim) => product * dim, 1),
+    tokens: elements(leading),
     headDim,
     queryHeads: heads(q),
     kvHeads: heads(k),
   };
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
 }
 
 /** `[2, 7, 128]`, as every message of the project writes a shape. */

@@ -1,3 +1,4 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 
 /** What a normalisation divides by: the root mean square, the standard deviation after centring, or the length. */
@@ -24,8 +25,8 @@ export type NormRounding = "once" | "hf";
  *     l2:     n = x / sqrt(sum(x^2) + eps)
  *     y = n * (weightOffset + weight) + bias
  *
- * RMS is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016). A missing weight counts as 1, a
- * missing bias as 0.
+ * RMS is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016). A missing weight counts as a
+ * factor of 1 (without the offset), a missing bias as 0.
  */
 export interface NormSpec<Weight = unknown> {
   readonly kind: NormKind;
@@ -33,7 +34,7 @@ export interface NormSpec<Weight = unknown> {
   /** `[D]` (one for all heads), `[H, D]` (one per head), `[H*D]` with axis `row`, or `null` for a weightless norm. */
   readonly weight: Weight | null;
   /** Same shape as the weight. */
-  readonly bias?: Weight | null;
+  readonly bias?: Weight | null | undefined;
   /** Added under the root; a finite number >= 0. */
   readonly eps: number;
   /** 1 for families that store `w - 1` (Gemma, Qwen3-Next). */
@@ -50,17 +51,15 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
   const fail = (what: string): never => {
     throw new QkNormError("ERR_QKNORM_NORM", `the ${side} norm's spec ${what}`);
   };
-  if (typeof spec !== "object" || spec === null)
-    return fail(`must be an object, got ${spec === null ? "null" : typeof spec}`);
+  if (typeof spec !== "object" || spec === null) return fail(`must be an object, got ${describe(spec)}`);
   const { kind, axis, weight, eps, weightOffset, rounding } = spec as Partial<NormSpec>;
-  if (!kinds.includes(kind)) fail(`has kind ${JSON.stringify(kind)}; it must be "rms", "layer" or "l2"`);
-  if (!axes.includes(axis)) fail(`has axis ${JSON.stringify(axis)}; it must be "head" or "row"`);
-  if (!roundings.includes(rounding))
-    fail(`has rounding ${JSON.stringify(rounding)}; it must be "once" or "hf"`);
+  if (!kinds.includes(kind)) fail(`has kind ${describe(kind)}; it must be "rms", "layer" or "l2"`);
+  if (!axes.includes(axis)) fail(`has axis ${describe(axis)}; it must be "head" or "row"`);
+  if (!roundings.includes(rounding)) fail(`has rounding ${describe(rounding)}; it must be "once" or "hf"`);
   if (weightOffset !== 0 && weightOffset !== 1)
-    fail(`has weightOffset ${String(weightOffset)}; it must be 0 or 1`);
+    fail(`has weightOffset ${describe(weightOffset)}; it must be 0 or 1`);
   if (typeof eps !== "number" || !(eps >= 0) || eps === Number.POSITIVE_INFINITY) {
-    fail(`has eps ${String(eps)}; it must be a finite number >= 0`);
+    fail(`has eps ${describe(eps)}; it must be a finite number >= 0`);
   }
   if (weight === undefined) fail("has no weight; use null for a weightless norm");
 }

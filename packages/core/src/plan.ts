@@ -1,13 +1,16 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import { type HeadLayout, resolveHeadLayout } from "./head-layout.ts";
 import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
 import {
+  claimsBoth,
   type FusedQkNormCall,
   type FusedQkNormProvider,
   fusedQkNormProviders,
   type RefusalCode,
+  refusalsOf,
 } from "./provider.ts";
-import { currentStream, isCapturing, type StreamLike } from "./stream.ts";
+import { assertStream, currentStream, isCapturing, type StreamLike } from "./stream.ts";
 import { type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
 
 /** Options of `applyQkNorm`. */
@@ -16,6 +19,8 @@ export interface QkNormOptions {
   readonly altStream?: StreamLike | null | undefined;
   /** Whether q and k may be overwritten. Default true. Always use the returned tensors, in place or not. */
   readonly allowInplace?: boolean | undefined;
+  /** `fallback` calls the two norms even where they could be fused, to compare. Default `auto`. */
+  readonly path?: "auto" | "fallback" | undefined;
 }
 
 /** What `planQkNorm` decides about: the arguments of `applyQkNorm` as one object. */
@@ -30,7 +35,7 @@ export interface QkNormRequest<T> {
 
 /** Why the fused path was refused: no provider, a norm that cannot be described, or a provider's own refusal. */
 export interface FallbackReason {
-  readonly code: "no-provider" | "no-spec" | "axis-row" | RefusalCode;
+  readonly code: "requested" | "no-provider" | "no-spec" | "axis-row" | RefusalCode;
   readonly detail: string;
   /** The provider that refused, where one did. */
   readonly provider?: string;
@@ -54,16 +59,23 @@ export interface FallbackPlan {
 
 export type QkNormPlan = FusedPlan | FallbackPlan;
 
+/** The two streams of a fallback: K runs on `alt`, forked from `main` and joined to it. */
+export interface Fork {
+  readonly main: StreamLike;
+  readonly alt: StreamLike;
+}
+
 /** A plan with what is needed to run it; `applyQkNorm` is the only one that does. */
 export type Decision<T> =
   | { readonly plan: FusedPlan; readonly provider: FusedQkNormProvider<T>; readonly call: FusedQkNormCall<T> }
-  | { readonly plan: FallbackPlan };
+  | { readonly plan: FallbackPlan; readonly fork: Fork | null };
 
 /**
  * Decides how `applyQkNorm` would run a request, and runs nothing: q, k and the norms are only looked at.
  *
  * Throws `QkNormError` for requests that are wrong on any path (`ERR_QKNORM_SHAPE`, `ERR_QKNORM_ARGUMENT`,
- * `ERR_QKNORM_NORM`, `ERR_QKNORM_OVERLAP`). Everything that merely prevents the fused path is a named reason instead.
+ * `ERR_QKNORM_NORM`, `ERR_QKNORM_OVERLAP`) and for a provider that breaks its contract (`ERR_QKNORM_PROVIDER`).
+ * Everything that merely prevents the fused path is a named reason instead.
  */
 export function planQkNorm<T extends TensorLike<T>>(request: QkNormRequest<T>): QkNormPlan {
   return decide(request).plan;
@@ -71,16 +83,26 @@ export function planQkNorm<T extends TensorLike<T>>(request: QkNormRequest<T>): 
 
 /** `planQkNorm` with the provider at hand. */
 export function decide<T>(request: QkNormRequest<T>): Decision<T> {
+  if (typeof request !== "object" || request === null) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the request must be an object, got ${describe(request)}`);
+  }
   const { q, k, qNorm, kNorm, headDim } = request;
-  const { altStream, allowInplace } = readOptions(request.options);
+  const { altStream, allowInplace, path } = readOptions(request.options);
   const layout = resolveHeadLayout(shapeOf(q, "q"), shapeOf(k, "k"), headDim);
+  if (q === k && allowInplace) {
+    throw new QkNormError(
+      "ERR_QKNORM_OVERLAP",
+      "q and k are the same tensor, so neither may be written; pass two, or allowInplace: false",
+    );
+  }
   normForward(qNorm, "q");
   normForward(kNorm, "k");
   const qSpec = specOf(qNorm, "q");
   const kSpec = specOf(kNorm, "k");
 
   const reasons: FallbackReason[] = [];
-  const claiming = fusedQkNormProviders().filter((provider) => provider.claims(q) && provider.claims(k));
+  if (path === "fallback") reasons.push({ code: "requested", detail: "the caller asked for the two norms" });
+  const claiming = fusedQkNormProviders().filter((provider) => claimsBoth(provider, q, k));
   if (claiming.length === 0) {
     reasons.push({ code: "no-provider", detail: "no registered provider claims both tensors" });
   }
@@ -99,7 +121,7 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
   if (reasons.length === 0 && qSpec !== undefined && kSpec !== undefined) {
     const call: FusedQkNormCall<T> = { q, k, qSpec, kSpec, layout, allowInplace };
     for (const provider of claiming) {
-      const refusals = provider.refusals(call);
+      const refusals = refusalsOf(provider, call);
       if (refusals.length === 0) {
         return {
           plan: { path: "fused", provider: provider.name, inPlace: allowInplace, layout },
@@ -110,28 +132,31 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
       reasons.push(...refusals.map((refusal) => ({ ...refusal, provider: provider.name })));
     }
   }
-  return { plan: { path: "fallback", streams: canFork(altStream) ? 2 : 1, reasons, layout } };
+  const fork = forkTo(altStream);
+  return { plan: { path: "fallback", streams: fork === null ? 1 : 2, reasons, layout }, fork };
 }
 
-function readOptions(options: unknown): { altStream: StreamLike | null; allowInplace: boolean } {
-  if (options === undefined) return { altStream: null, allowInplace: true };
+function readOptions(options: unknown): {
+  altStream: StreamLike | null;
+  allowInplace: boolean;
+  path: "auto" | "fallback";
+} {
+  if (options === undefined) return { altStream: null, allowInplace: true, path: "auto" };
   if (typeof options !== "object" || options === null) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `options must be an object, got ${options === null ? "null" : typeof options}`,
-    );
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `options must be an object, got ${describe(options)}`);
   }
-  const { altStream = null, allowInplace = true } = options as QkNormOptions;
+  const { altStream = null, allowInplace = true, path = "auto" } = options as QkNormOptions;
   if (typeof allowInplace !== "boolean") {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
-      `allowInplace must be a boolean, got ${typeof allowInplace}`,
+      `allowInplace must be a boolean, got ${describe(allowInplace)}`,
     );
   }
-  if (altStream !== null && typeof altStream?.waitFor !== "function") {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", "altStream must be a stream with device and waitFor");
+  if (altStream !== null) assertStream(altStream, "altStream");
+  if (path !== "auto" && path !== "fallback") {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `path must be auto or fallback, got ${describe(path)}`);
   }
-  return { altStream, allowInplace };
+  return { altStream, allowInplace, path };
 }
 
 function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): NormSpec | undefined {
@@ -143,8 +168,8 @@ function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): N
 
 // Outside capture, memory freed on one stream could be reused by the other while it still runs; inside, the graph
 // keeps its memory. So two streams are for capture alone.
-function canFork(altStream: StreamLike | null): altStream is StreamLike {
-  if (altStream === null || !isCapturing()) return false;
-  const main = currentStream(altStream.device);
-  return main !== undefined && main !== altStream;
+function forkTo(alt: StreamLike | null): Fork | null {
+  if (alt === null || !isCapturing()) return null;
+  const main = currentStream(alt.device);
+  return main === undefined || main === alt ? null : { main, alt };
 }

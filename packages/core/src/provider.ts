@@ -1,6 +1,8 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import type { HeadLayout } from "./head-layout.ts";
 import type { NormSpec } from "./norm-spec.ts";
+import { assertShape, shapeOf } from "./tensor-like.ts";
 
 /** Why a provider cannot run a call. Stable names; `detail` says what was seen. */
 export type RefusalCode =
@@ -32,7 +34,7 @@ export interface FusedQkNormCall<T> {
 
 /** A fused kernel for one kind of tensor. Registered once by the tensor library, never by model code. */
 export interface FusedQkNormProvider<T = unknown> {
-  /** Unique; registering the same name again replaces it. */
+  /** Unique; registering the same name again replaces the provider, in its place in the order. */
   readonly name: string;
   /** Whether this tensor is of the provider's library and device. Cheap, never throws. */
   claims(tensor: unknown): boolean;
@@ -67,13 +69,67 @@ export function registerFusedQkNorm<T>(provider: FusedQkNormProvider<T>): () => 
     );
   }
   const registered = provider as unknown as FusedQkNormProvider;
-  providers.set(registered.name, registered);
+  const { name } = registered;
+  providers.set(name, registered);
   return () => {
-    if (providers.get(registered.name) === registered) providers.delete(registered.name);
+    if (providers.get(name) === registered) providers.delete(name);
   };
 }
 
 /** The registered providers, in the order they are asked. */
 export function fusedQkNormProviders(): readonly FusedQkNormProvider[] {
   return [...providers.values()];
+}
+
+/** Whether the provider claims both tensors. Throws `ERR_QKNORM_PROVIDER` for an answer that is not a boolean. */
+export function claimsBoth(provider: FusedQkNormProvider, q: unknown, k: unknown): boolean {
+  return [q, k].every((tensor) => {
+    const answer: unknown = guard(provider, "claims", () => provider.claims(tensor));
+    if (typeof answer === "boolean") return answer;
+    throw broken(provider, `claims must return a boolean, got ${describe(answer)}`);
+  });
+}
+
+/** The provider's refusals of a call. Throws `ERR_QKNORM_PROVIDER` for anything but a list of codes with details. */
+export function refusalsOf<T>(provider: FusedQkNormProvider<T>, call: FusedQkNormCall<T>): Refusal[] {
+  const answer: unknown = guard(provider, "refusals", () => provider.refusals(call));
+  if (!Array.isArray(answer))
+    throw broken(provider, `refusals must return an array, got ${describe(answer)}`);
+  return answer.map((refusal: Partial<Refusal> | null | undefined) => {
+    const { code, detail } = refusal ?? {};
+    if (typeof code !== "string" || typeof detail !== "string") {
+      throw broken(provider, `a refusal needs a code and a detail, got ${describe(refusal)}`);
+    }
+    return { code, detail };
+  });
+}
+
+/** Runs a call. Throws `ERR_QKNORM_PROVIDER` unless the result is q and k, or tensors of their shapes. */
+export function runFused<T>(provider: FusedQkNormProvider<T>, call: FusedQkNormCall<T>): [T, T] {
+  const shapes = [shapeOf(call.q, "q"), shapeOf(call.k, "k")] as const;
+  const result: unknown = guard(provider, "run", () => provider.run(call));
+  if (!Array.isArray(result) || result.length !== 2) {
+    throw broken(provider, `run must return [q, k], got ${describe(result)}`);
+  }
+  const [q, k] = result as [T, T];
+  if (q !== call.q) assertShape(q, shapes[0], `the q of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
+  if (k !== call.k) assertShape(k, shapes[1], `the k of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
+  return [q, k];
+}
+
+type Named = Pick<FusedQkNormProvider, "name">;
+
+// A provider's QkNormError is about the call and passes; anything else is the provider's own fault and gets its name.
+function guard<R>(provider: Named, method: string, call: () => R): R {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof QkNormError) throw error;
+    const what = error instanceof Error ? error.message : describe(error);
+    throw broken(provider, `${method} failed: ${what}`, error);
+  }
+}
+
+function broken(provider: Named, what: string, cause?: unknown): QkNormError {
+  return new QkNormError("ERR_QKNORM_PROVIDER", `provider ${provider.name}: ${what}`, { cause });
 }

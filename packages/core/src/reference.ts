@@ -1,3 +1,4 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import { type FloatDtype, roundTo } from "./float-format.ts";
 import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
@@ -18,20 +19,15 @@ export interface ReferenceRows {
  * `dtype` and `spec.rounding` decide where roundings happen; each is a single, correct one.
  *
  * @returns `[T, H, D]` in f64, holding values of `dtype`
- * @throws QkNormError `ERR_QKNORM_SHAPE` when the lengths do not fit, `ERR_QKNORM_NORM` for a broken spec
+ * @throws QkNormError `ERR_QKNORM_SHAPE` when the lengths do not fit, `ERR_QKNORM_NORM` for a broken spec,
+ *   `ERR_QKNORM_DTYPE` for an unknown dtype, `ERR_QKNORM_ARGUMENT` for values that are no list
  */
 export function referenceNorm(rows: ReferenceRows): Float64Array {
+  assertRows(rows);
   const { x, heads, headDim, spec, dtype } = rows;
-  assertNormSpec(spec, "reference");
   const round = dtype === "f64" ? (value: number) => value : (value: number) => roundTo(dtype, value);
   const rowLength = spec.axis === "row" ? heads * headDim : headDim;
   const rowsPerToken = spec.axis === "row" ? 1 : heads;
-  if (!(rowLength > 0) || x.length % (heads * headDim) !== 0) {
-    throw new QkNormError(
-      "ERR_QKNORM_SHAPE",
-      `${x.length} values are not whole tokens of ${heads} heads of ${headDim}`,
-    );
-  }
   const weight = affine(spec.weight, "weight", rowLength, rowsPerToken);
   const bias = affine(spec.bias ?? null, "bias", rowLength, rowsPerToken);
 
@@ -43,7 +39,7 @@ export function referenceNorm(rows: ReferenceRows): Float64Array {
     for (let i = 0; i < rowLength; i++) {
       const exact = (at(x, start + i) - mean) * scale;
       const normalized = spec.rounding === "hf" ? round(exact) : exact;
-      const gain = weight === null ? 1 : spec.weightOffset + weight(row, i);
+      const gain = weight === null ? 1 : spec.weightOffset === 1 ? 1 + weight(row, i) : weight(row, i);
       const scaled = normalized * gain;
       y[start + i] =
         bias === null
@@ -52,6 +48,26 @@ export function referenceNorm(rows: ReferenceRows): Float64Array {
     }
   }
   return y;
+}
+
+function assertRows(rows: ReferenceRows): void {
+  if (typeof rows !== "object" || rows === null) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the rows must be an object, got ${describe(rows)}`);
+  }
+  const { x, heads, headDim, spec, dtype } = rows;
+  assertNormSpec(spec, "reference");
+  if (dtype !== "f64") roundTo(dtype, 0);
+  const length: unknown = (x as ArrayLike<number> | null | undefined)?.length;
+  if (typeof x !== "object" || !Number.isSafeInteger(length)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `x must be an array of numbers, got ${describe(x)}`);
+  }
+  const whole = [heads, headDim].every((n) => Number.isSafeInteger(n) && n > 0);
+  if (!whole || (length as number) % (heads * headDim) !== 0) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `${length} values are not whole tokens of ${describe(heads)} heads of ${describe(headDim)}`,
+    );
+  }
 }
 
 // A weight of one row serves every head, a weight of H rows one head each.
@@ -67,7 +83,7 @@ function affine(
     return (row, i) => at(values, (row % rowsPerToken) * rowLength + i);
   throw new QkNormError(
     "ERR_QKNORM_SHAPE",
-    `the ${name} has ${values.length} values; rows have ${rowLength}, heads ${rowsPerToken}`,
+    `the ${name} has ${describe(values.length)} values; rows have ${rowLength}, heads ${rowsPerToken}`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 
 /**
@@ -13,28 +14,38 @@ export interface StreamLike {
 // current stream is an array read: asking a driver for it costs microseconds, on every call of every layer.
 const current: (StreamLike | undefined)[] = [];
 let capturing = 0;
+const maxDevice = 4095;
 
-/** The current stream of a device on this thread, or `undefined` when none was ever set. */
+/**
+ * The current stream of a device on this thread, or `undefined` when none was ever set. Throws `ERR_QKNORM_ARGUMENT`
+ * when the device is not an index.
+ */
 export function currentStream(device = 0): StreamLike | undefined {
-  return current[device];
+  return current[deviceIndex(device)];
 }
 
-/** Sets the stream that a device starts with. A device layer calls this once; use `withStream` for everything else. */
+/**
+ * Sets the stream that a device starts with. A device layer calls this once, outside of any `withStream`; use that for
+ * everything else. Throws `ERR_QKNORM_ARGUMENT` when it is not a stream.
+ */
 export function setDefaultStream(stream: StreamLike): void {
-  current[deviceIndex(stream)] = stream;
+  assertStream(stream, "stream");
+  current[stream.device] = stream;
 }
 
 /**
  * Runs `fn` with `stream` as its device's current stream and restores the former one, also after an exception.
  *
  * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous: the slot would be restored before its work is queued.
+ * `ERR_QKNORM_ARGUMENT` when the arguments are not a stream and a function.
  */
 export function withStream<R>(stream: StreamLike, fn: () => R): R {
-  const device = deviceIndex(stream);
+  assertStream(stream, "stream");
+  const { device } = stream;
   const former = current[device];
   current[device] = stream;
   try {
-    return assertSynchronous(fn(), "withStream");
+    return runSynchronous(fn, "withStream");
   } finally {
     current[device] = former;
   }
@@ -52,25 +63,42 @@ export function isCapturing(): boolean {
 export function capture<R>(fn: () => R): R {
   capturing += 1;
   try {
-    return assertSynchronous(fn(), "capture");
+    return runSynchronous(fn, "capture");
   } finally {
     capturing -= 1;
   }
 }
 
-function deviceIndex(stream: StreamLike): number {
-  const device: unknown = (stream as StreamLike | null | undefined)?.device;
-  if (!Number.isSafeInteger(device) || (device as number) < 0 || (device as number) > 4095) {
+/** Throws `ERR_QKNORM_ARGUMENT` unless `stream` has a device index and `waitFor`; `what` names it in the message. */
+export function assertStream(stream: unknown, what: string): asserts stream is StreamLike {
+  const candidate = stream as Partial<StreamLike> | null | undefined;
+  if (typeof candidate?.waitFor !== "function") {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
-      `a stream's device must be an index from 0, got ${String(device)}`,
+      `${what} must be a stream with device and waitFor, got ${describe(stream)}`,
+    );
+  }
+  deviceIndex(candidate.device);
+}
+
+function deviceIndex(device: unknown): number {
+  if (!Number.isSafeInteger(device) || (device as number) < 0 || (device as number) > maxDevice) {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `a stream's device must be an index from 0 to ${maxDevice}, got ${describe(device)}`,
     );
   }
   return device as number;
 }
 
-function assertSynchronous<R>(result: R, scope: string): R {
+function runSynchronous<R>(fn: () => R, scope: string): R {
+  if (typeof fn !== "function") {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${scope} takes a function, got ${describe(fn)}`);
+  }
+  const result = fn();
   if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
+    // Nobody can await the promise any more: its own failure must not end the process as an unhandled rejection.
+    if (result instanceof Promise) result.catch(() => {});
     throw new QkNormError("ERR_QKNORM_SCOPE", `${scope} takes a synchronous function; await outside of it`);
   }
   return result;

@@ -1,4 +1,6 @@
-import { QkNormError } from "./errors.ts";
+import { describe } from "./describe.ts";
+import { QkNormError, type QkNormErrorCode } from "./errors.ts";
+import { format } from "./head-layout.ts";
 import type { NormSpec } from "./norm-spec.ts";
 
 /**
@@ -25,33 +27,60 @@ export interface NormFunction<T> {
 /** What `applyQkNorm` takes as `qNorm` and `kNorm`. It normalises the last axis of `[..., H, D]`. */
 export type NormLike<T> = NormModule<T> | NormFunction<T>;
 
-/** The shape of a structural tensor as a plain array. Throws `ERR_QKNORM_SHAPE` when it has none. */
-export function shapeOf(tensor: unknown, side: string): readonly number[] {
+// More than any tensor library allows; a bound, so that a broken shape is an error instead of endless work.
+const maxRank = 64;
+
+/**
+ * The shape of a structural tensor as a plain array. `what` names the tensor in messages.
+ *
+ * Throws `ERR_QKNORM_ARGUMENT` when it is no tensor and `ERR_QKNORM_SHAPE` when its shape is not one, or `code` for
+ * both when given. What a getter of the tensor throws comes out as it is.
+ */
+export function shapeOf(tensor: unknown, what: string, code?: QkNormErrorCode): readonly number[] {
   const holder = tensor as { shape?: unknown; reshape?: unknown } | null | undefined;
   if ((typeof holder !== "object" && typeof holder !== "function") || holder === null) {
     throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `${side} must be a tensor with shape and reshape, got ${describe(tensor)}`,
+      code ?? "ERR_QKNORM_ARGUMENT",
+      `${what} must be a tensor with shape and reshape, got ${describe(tensor)}`,
     );
   }
-  const shape: unknown = typeof holder.shape === "function" ? holder.shape() : holder.shape;
-  if (!Array.isArray(shape) && !ArrayBuffer.isView(shape)) {
+  const member = holder.shape;
+  const shape: unknown = typeof member === "function" ? Reflect.apply(member, holder, []) : member;
+  const rank: unknown =
+    Array.isArray(shape) || ArrayBuffer.isView(shape) ? (shape as Partial<ArrayLike<unknown>>).length : null;
+  if (typeof rank !== "number" || typeof holder.reshape !== "function") {
     throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `${side} must be a tensor with a shape, got ${describe(tensor)}`,
+      code ?? "ERR_QKNORM_ARGUMENT",
+      `${what} must be a tensor with a shape and a reshape method, got ${describe(tensor)}`,
     );
   }
-  if (typeof holder.reshape !== "function") {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${side} must be a tensor with a reshape method`);
+  if (!Number.isSafeInteger(rank) || rank < 0 || rank > maxRank) {
+    throw new QkNormError(
+      code ?? "ERR_QKNORM_SHAPE",
+      `${what} has ${rank} dimensions; at most ${maxRank} can be read`,
+    );
   }
-  const dims = Array.from(shape as ArrayLike<unknown>);
+  const dims = Array.from({ length: rank }, (_, i) => (shape as ArrayLike<unknown>)[i]);
   if (!dims.every((dim) => Number.isSafeInteger(dim) && (dim as number) >= 0)) {
     throw new QkNormError(
-      "ERR_QKNORM_SHAPE",
-      `${side} has shape [${dims.map(String).join(", ")}]; every dimension must be an integer >= 0`,
+      code ?? "ERR_QKNORM_SHAPE",
+      `${what} has shape [${dims.map(describe).join(", ")}]; every dimension must be an integer >= 0`,
     );
   }
   return dims as number[];
+}
+
+/** Throws `code` unless `tensor` is a tensor of exactly this shape. */
+export function assertShape(
+  tensor: unknown,
+  expected: readonly number[],
+  what: string,
+  code: QkNormErrorCode,
+): void {
+  const shape = shapeOf(tensor, what, code);
+  if (shape.length !== expected.length || shape.some((dim, i) => dim !== expected[i])) {
+    throw new QkNormError(code, `${what} must have shape ${format(expected)}, got ${format(shape)}`);
+  }
 }
 
 /** The callable side of a norm. Throws `ERR_QKNORM_NORM` when it is neither a function nor has `forward`. */
@@ -64,9 +93,4 @@ export function normForward<T>(norm: NormLike<T>, side: string): (x: T) => T {
     "ERR_QKNORM_NORM",
     `the ${side} norm must be a function or have a forward method, got ${describe(norm)}`,
   );
-}
-
-function describe(value: unknown): string {
-  if (value === null) return "null";
-  return typeof value === "object" ? `an object of ${value.constructor?.name ?? "no class"}` : typeof value;
 }
