@@ -1,8 +1,13 @@
 // The addon's table of contents: one register function per file of native/addon, nothing else.
 #include <napi.h>
 
+#include "addon/bindings.h"
+
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", Napi::Number::New(env, 1));
+  qknorm::register_copy_bytes(exports);
+  qknorm::register_isa(exports);
+  qknorm::register_qk_norm(exports);
   return exports;
 }
 

@@ -1,0 +1,52 @@
+/**
+ * The functions of the addon, typed by hand. They check every argument and throw plain `Error`s with a `code`;
+ * names, defaults and kindness belong to the files in front of them.
+ */
+export interface BindingModule extends QkNormBinding {
+  /** Changes whenever a signature or a number of this file does. */
+  readonly abi: number;
+}
+
+export const BINDING_ABI = 1;
+
+/** Numbers of the element types (cpu/dtype.h). */
+export const dtypeNumbers = { f32: 0, bf16: 1, f16: 2 } as const;
+export type NativeDtype = keyof typeof dtypeNumbers;
+
+/** f32 in a `Float32Array`; the bit patterns of bf16 and f16 in a `Uint16Array`. */
+export type NativeArray = Float32Array | Uint16Array;
+
+/** Numbers of the norms and roundings (cpu/qk_norm.h). */
+export const kindNumbers = { rms: 0, layer: 1, l2: 2 } as const;
+export const roundingNumbers = { once: 0, hf: 1 } as const;
+
+/**
+ * Lengths of the parts of `params`: one `Float64Array` in place of forty properties read through Node-API.
+ *
+ *     header  dtype, headDim, tokens, number of sides (1 or 2), ISA number (-1: the process's own)
+ *     side    input offset, token stride, head stride; output offset, token stride, head stride; heads;
+ *             weight dtype, weight head stride (0 or headDim); bias dtype, bias head stride; eps;
+ *             kind, weight offset, rounding
+ */
+export const paramCounts = { header: 5, side: 15 } as const;
+
+export interface QkNormBinding {
+  qkNorm(
+    params: Float64Array,
+    input: NativeArray,
+    output: NativeArray,
+    weight: NativeArray | null,
+    bias: NativeArray | null,
+    input2?: NativeArray,
+    output2?: NativeArray,
+    weight2?: NativeArray | null,
+    bias2?: NativeArray | null,
+  ): void;
+  /** The instruction set of the process: the best one, or what `QKNORM_CPU_ISA` says. */
+  cpuIsa(): string;
+  availableIsas(): string[];
+  /** Throws `ERR_QKNORM_ARGUMENT` for a name that is unknown or cannot run here. */
+  isaNumber(name: string): number;
+  /** memcpy by as many threads as a kernel uses; both of the same length. */
+  copyBytes(destination: Uint8Array, source: Uint8Array): void;
+}

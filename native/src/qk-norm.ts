@@ -1,0 +1,152 @@
+import {
+  dtypeNumbers,
+  kindNumbers,
+  type NativeArray,
+  type NativeDtype,
+  paramCounts,
+  roundingNumbers,
+} from "./binding.ts";
+import { nativeError, requireBinding } from "./loader.ts";
+
+/** An instruction set that the CPU kernels come in. */
+export type CpuIsa = "scalar" | "avx2" | "avx512";
+
+/**
+ * One tensor of the call: `[tokens, heads, headDim]` with the last axis dense. Offsets and strides count elements.
+ * `output` with the offset and strides of `input`, on the same memory, is in place; any other shared memory is refused.
+ */
+export interface NormSide {
+  readonly input: NativeArray;
+  readonly inputOffset: number;
+  readonly inputTokenStride: number;
+  readonly inputHeadStride: number;
+  readonly output: NativeArray;
+  readonly outputOffset: number;
+  readonly outputTokenStride: number;
+  readonly outputHeadStride: number;
+  readonly heads: number;
+  /** `[D]`, `[H, D]`, or `null` for a weightless norm; exactly that many elements. */
+  readonly weight: NativeArray | null;
+  readonly weightDtype: NativeDtype;
+  /** 0 for `[D]`, `headDim` for `[H, D]`. */
+  readonly weightHeadStride: number;
+  readonly bias: NativeArray | null;
+  readonly biasDtype: NativeDtype;
+  readonly biasHeadStride: number;
+  /** Added under the root; a finite number >= 0. */
+  readonly eps: number;
+  readonly kind: "rms" | "layer" | "l2";
+  /** 1 for families that store `w - 1`. */
+  readonly weightOffset: 0 | 1;
+  /** `once`: rounded at the end. `hf`: after the norm, after the product, and after the sum with a bias. */
+  readonly rounding: "once" | "hf";
+}
+
+export interface QkNormCall {
+  readonly dtype: NativeDtype;
+  readonly headDim: number;
+  readonly tokens: number;
+  readonly sides: readonly [NormSide] | readonly [NormSide, NormSide];
+  /** Forces an instruction set; all of them give the same bits. */
+  readonly isa?: CpuIsa;
+}
+
+/**
+ * Normalises each head of q and k (or of one tensor) on the CPU:
+ *
+ *     rms:    n = x / sqrt(mean(x^2) + eps)
+ *     layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
+ *     l2:     n = x / sqrt(sum(x^2) + eps)
+ *     y = n * (weightOffset + weight) + bias
+ *
+ * Sums are f64, and a row's bits depend on that row alone: not on its neighbours, threads or the instruction set.
+ * Any head dim from 1 up. Source of the formulas: Zhang and Sennrich (2019), equation 4; Ba, Kiros and Hinton (2016).
+ *
+ * Throws an `Error` with `code`, before anything is written: `ERR_QKNORM_ARGUMENT` (a value of the wrong type or
+ * range), `ERR_QKNORM_DTYPE` (an array of another dtype), `ERR_QKNORM_SHAPE` (a weight of the wrong length),
+ * `ERR_QKNORM_LAYOUT` (an array too short, or detached), `ERR_QKNORM_OVERLAP`, `ERR_NATIVE` (no addon).
+ */
+export function qkNorm(call: QkNormCall): void {
+  const binding = requireBinding();
+  const { sides } = call;
+  if (!Array.isArray(sides) || sides.length < 1 || sides.length > 2) {
+    throw nativeError("ERR_QKNORM_ARGUMENT", "sides must be an array of one or two sides");
+  }
+  params[0] = choice(dtypeNumbers, call.dtype, "dtype");
+  params[1] = number(call.headDim, "headDim");
+  params[2] = number(call.tokens, "tokens");
+  params[3] = sides.length;
+  params[4] = call.isa === undefined ? -1 : isaNumber(call.isa);
+  const [q, k] = sides;
+  writeSide(paramCounts.header, q);
+  if (k === undefined) {
+    binding.qkNorm(params, q.input, q.output, q.weight, q.bias);
+  } else {
+    writeSide(paramCounts.header + paramCounts.side, k);
+    binding.qkNorm(params, q.input, q.output, q.weight, q.bias, k.input, k.output, k.weight, k.bias);
+  }
+}
+
+/**
+ * The instruction set that calls without `isa` use: the best one here, or the one that `QKNORM_CPU_ISA` names.
+ * Throws `ERR_QKNORM_ARGUMENT` if that variable names none of `availableIsas()`, `ERR_NATIVE` without the addon.
+ */
+export function cpuIsa(): CpuIsa {
+  return requireBinding().cpuIsa() as CpuIsa;
+}
+
+/** The instruction sets that can run here, slowest first. Throws `ERR_NATIVE` without the addon. */
+export function availableIsas(): readonly CpuIsa[] {
+  return requireBinding().availableIsas() as CpuIsa[];
+}
+
+// One array for all calls: the addon reads it before it returns, and allocating one costs as much as a small call.
+const params = new Float64Array(paramCounts.header + 2 * paramCounts.side);
+const isaNumbers = new Map<CpuIsa, number>();
+
+function isaNumber(isa: CpuIsa): number {
+  let known = isaNumbers.get(isa);
+  if (known === undefined) {
+    known = requireBinding().isaNumber(isa);
+    isaNumbers.set(isa, known);
+  }
+  return known;
+}
+
+function writeSide(at: number, side: NormSide): void {
+  if (typeof side !== "object" || side === null) {
+    throw nativeError("ERR_QKNORM_ARGUMENT", "a side must be an object");
+  }
+  params[at] = number(side.inputOffset, "inputOffset");
+  params[at + 1] = number(side.inputTokenStride, "inputTokenStride");
+  params[at + 2] = number(side.inputHeadStride, "inputHeadStride");
+  params[at + 3] = number(side.outputOffset, "outputOffset");
+  params[at + 4] = number(side.outputTokenStride, "outputTokenStride");
+  params[at + 5] = number(side.outputHeadStride, "outputHeadStride");
+  params[at + 6] = number(side.heads, "heads");
+  params[at + 7] = choice(dtypeNumbers, side.weightDtype, "weightDtype");
+  params[at + 8] = number(side.weightHeadStride, "weightHeadStride");
+  params[at + 9] = choice(dtypeNumbers, side.biasDtype, "biasDtype");
+  params[at + 10] = number(side.biasHeadStride, "biasHeadStride");
+  params[at + 11] = number(side.eps, "eps");
+  params[at + 12] = choice(kindNumbers, side.kind, "kind");
+  params[at + 13] = number(side.weightOffset, "weightOffset");
+  params[at + 14] = choice(roundingNumbers, side.rounding, "rounding");
+}
+
+// A Float64Array would turn "5", null or true into a number without a word.
+function number(value: number, name: string): number {
+  if (typeof value === "number") return value;
+  throw nativeError("ERR_QKNORM_ARGUMENT", `${name} must be a number, got ${typeof value}`);
+}
+
+function choice<Name extends string>(
+  numbers: Readonly<Record<Name, number>>,
+  name: Name,
+  what: string,
+): number {
+  const found = typeof name === "string" && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
+  if (found !== undefined) return found;
+  const code = what.toLowerCase().endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
+  throw nativeError(code, `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`);
+}
