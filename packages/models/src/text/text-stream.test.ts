@@ -82,6 +82,16 @@ describe("TextStream", () => {
     );
   });
 
+  it("finishes a character however many tokens without text come between its bytes", () => {
+    for (const none of [5000, 258]) {
+      const ids = [...new TextEncoder().encode("a😀é")].flatMap((byte) => [
+        byte,
+        ...new Array<number>(100).fill(none),
+      ]);
+      expect(pieces(bytes, ids, true).join("")).toBe("a😀é");
+    }
+  });
+
   it("never gives out half a character, nor holds a whole one back", () => {
     expect(pieces(bytes, bytes.encode("aé😀b"))).toEqual(["a", "", "é", "", "", "", "😀", "b", ""]);
   });
@@ -95,6 +105,7 @@ describe("TextStream", () => {
       "",
     ]);
     expect([stream.push(0x41), stream.end()]).toEqual(["A", ""]);
+    expect([stream.push(0x42), stream.end()]).toEqual(["B", ""]);
   });
 
   it("leaves special tokens out only when asked to", () => {
