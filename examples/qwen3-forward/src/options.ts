@@ -1,6 +1,6 @@
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { sumsCheckpoint } from "./sums.ts";
 
 /** What the command line asks for, parsed once. */
 export interface Options {
@@ -23,7 +23,6 @@ export interface Options {
   readonly compare: boolean;
 }
 
-const checkpoint = join(dirname(fileURLToPath(import.meta.url)), "../../../checkpoints/qwen3-sums");
 const examples = ["127+456=", "9999+1=", "86+4713=", "5208+3791="];
 
 /** The command with its help; `parse` throws commander's own error for a wrong option. */
@@ -37,7 +36,7 @@ export function parseOptions(args: readonly string[]): Options {
     .option(
       "-m, --model <folder>",
       "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
-      checkpoint,
+      sumsCheckpoint,
     )
     .addOption(new Option("--device <device>", "where to run").choices(["cpu"]).default("cpu"))
     .addOption(
@@ -91,7 +90,7 @@ export function parseOptions(args: readonly string[]): Options {
   return Object.freeze({
     ...rest,
     model: resolve(model),
-    prompts: prompt ?? (model === checkpoint ? examples : []),
+    prompts: prompt ?? (model === sumsCheckpoint ? examples : []),
   });
 }
 
