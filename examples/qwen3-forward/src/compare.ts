@@ -9,14 +9,13 @@ export function compare(options: Options): string {
   const seeded = options.seed === undefined ? { ...options, seed: 1 } : options;
   const fused = new Session(seeded, "auto");
   const fallback = new Session(seeded, "fallback");
-  const silent = (): void => {};
   // The first answer pays for warming up, whichever path gives it.
-  for (const session of [fused, fallback]) session.answer(options.prompts[0] as string, silent);
+  for (const session of [fused, fallback]) session.answer(options.prompts[0] as string);
 
   const rows = options.prompts.map((prompt) => ({
     prompt,
-    fused: fused.answer(prompt, silent),
-    fallback: fallback.answer(prompt, silent),
+    fused: fused.answer(prompt),
+    fallback: fallback.answer(prompt),
   }));
   const agree = rows.every((row) => row.fused.text === row.fallback.text);
   return [

@@ -29,12 +29,11 @@ function answerAll(options: Options): void {
   const session = new Session(options);
   for (const prompt of options.prompts) {
     const traces: ForwardTrace[] = [];
-    process.stdout.write(pc.dim(prompt));
-    const answer = session.answer(
-      prompt,
-      (piece) => process.stdout.write(pc.bold(piece)),
-      options.trace ? (trace) => traces.push(trace) : undefined,
-    );
+    const answer = session.answer(prompt, {
+      onStart: () => process.stdout.write(pc.dim(prompt)),
+      onText: (piece) => process.stdout.write(pc.bold(piece)),
+      onTrace: options.trace ? (trace) => traces.push(trace) : undefined,
+    });
     process.stdout.write(`   ${pc.dim(describeSpeed(answer))}\n`);
     if (options.trace) process.stdout.write(`${traceTable(traces)}\n`);
   }

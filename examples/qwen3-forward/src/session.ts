@@ -26,6 +26,15 @@ export interface Answer {
   readonly decodeSeconds: number;
 }
 
+/** Hears of an answer as it comes. */
+export interface Listener {
+  /** The prompt can be answered, and work begins. */
+  readonly onStart?: (() => void) | undefined;
+  /** Text that no later token can change. */
+  readonly onText?: ((piece: string) => void) | undefined;
+  readonly onTrace?: ((trace: ForwardTrace) => void) | undefined;
+}
+
 /** A model, its tokenizer and its chat template, opened from one folder. */
 export class Session {
   readonly loaded: LoadedModel;
@@ -49,27 +58,29 @@ export class Session {
     this.#template = template;
   }
 
-  /** Answers one prompt; `onText` receives the text piece by piece as it is settled. */
-  answer(prompt: string, onText: (piece: string) => void, onTrace?: (trace: ForwardTrace) => void): Answer {
+  /** Answers one prompt. Throws before the first call of `listen` when the prompt cannot be answered. */
+  answer(prompt: string, listen: Listener = {}): Answer {
     const ids = this.#tokenizer.encode(this.#render(prompt));
     const stream = new TextStream(this.#tokenizer, { skipSpecialTokens: true });
     const { generation, model } = this.loaded;
+    const sample = this.#sampler();
     let text = "";
     const give = (piece: string): void => {
       text += piece;
-      if (piece !== "") onText(piece);
+      if (piece !== "") listen.onText?.(piece);
     };
 
-    const started = performance.now();
-    let prefilled = started;
+    let prefilled = 0;
     let newTokens = 0;
     const maxTokens = this.#options.maxTokens ?? generation.maxNewTokens ?? undefined;
     const tokens = generate(model, ids, {
-      sample: this.#sampler(),
+      sample,
       stopIds: generation.eosTokenIds,
       maxTokens,
-      onTrace,
+      onTrace: listen.onTrace,
     });
+    listen.onStart?.();
+    const started = performance.now();
     for (const token of tokens) {
       if (newTokens === 0) prefilled = performance.now();
       newTokens += 1;

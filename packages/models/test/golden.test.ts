@@ -71,25 +71,22 @@ describe.each(availableKernels())("logits on %s kernels", (kernels) => {
     });
   });
 
-  it.each(paths)(
-    "pick transformers' top token in bf16 on 99 in 100 positions, QK norm %s",
-    (path) => {
-      former = useKernels(kernels);
-      const agreement = models.map(({ folder, file }) => {
-        const { model } = loadModel(folder, { dtype: "bf16", rounding: "hf", qkNorm: { path } });
-        return compare(sequences(file, "bf16"), (ids) =>
-          model.forward(nextStep(ids, model.newCache()), "all").toNumbers(),
-        );
-      });
-      const positions = agreement.reduce((sum, { positions }) => sum + positions, 0);
-      const same = agreement.reduce((sum, { sameTop }) => sum + sameTop, 0);
-      const divergence = agreement.reduce((sum, { divergence }) => sum + divergence, 0) / positions;
-      expect(positions).toBe(288);
-      expect(same / positions).toBeGreaterThanOrEqual(0.99);
-      // Mean KL in nats; measured 1.2e-5 when this was written.
-      expect(divergence).toBeLessThan(1e-4);
-    },
-  );
+  it.each(paths)("pick transformers' top token in bf16 on 99 in 100 positions, QK norm %s", (path) => {
+    former = useKernels(kernels);
+    const agreement = models.map(({ folder, file }) => {
+      const { model } = loadModel(folder, { dtype: "bf16", rounding: "hf", qkNorm: { path } });
+      return compare(sequences(file, "bf16"), (ids) =>
+        model.forward(nextStep(ids, model.newCache()), "all").toNumbers(),
+      );
+    });
+    const positions = agreement.reduce((sum, { positions }) => sum + positions, 0);
+    const same = agreement.reduce((sum, { sameTop }) => sum + sameTop, 0);
+    const divergence = agreement.reduce((sum, { divergence }) => sum + divergence, 0) / positions;
+    expect(positions).toBe(288);
+    expect(same / positions).toBeGreaterThanOrEqual(0.99);
+    // Mean KL in nats; measured 1.2e-5 when this was written.
+    expect(divergence).toBeLessThan(1e-4);
+  });
 });
 
 it("has its golden files", () => {

@@ -23,12 +23,12 @@ export interface GenerateOptions {
  * Ends at a stop id, after `maxTokens`, or when the context is full. Throws `ERR_GENERATION` before any work when the
  * prompt is empty or does not fit in the context.
  */
-export function* generate(
+export function generate(
   model: CausalLm,
   prompt: readonly number[],
   options: GenerateOptions = {},
 ): Generator<number, void, undefined> {
-  const { sample = argmax, stopIds = [], maxTokens = Number.POSITIVE_INFINITY, onTrace } = options;
+  const { maxTokens = Number.POSITIVE_INFINITY } = options;
   if (prompt.length === 0) throw new QkNormError("ERR_GENERATION", "the prompt is empty");
   if (prompt.length > model.maxPositions) {
     throw new QkNormError(
@@ -40,6 +40,14 @@ export function* generate(
     throw new QkNormError("ERR_GENERATION", `maxTokens must be a number >= 0, got ${String(maxTokens)}`);
   }
 
+  return continuation(model, prompt, { ...options, maxTokens });
+}
+
+function* continuation(
+  model: CausalLm,
+  prompt: readonly number[],
+  { sample = argmax, stopIds = [], maxTokens, onTrace }: GenerateOptions & { readonly maxTokens: number },
+): Generator<number, void, undefined> {
   const cache = model.newCache();
   const seen = new Set(prompt);
   let next: readonly number[] = prompt;
