@@ -12,10 +12,8 @@ const someLogits = fc
   .map((values) => Float32Array.from(values));
 
 function distribution(logits: Float32Array, options: SamplingOptions): Map<number, number> {
-  return new SamplingFilter(resolveSampling({ temperature: 1, ...options })).distribution(
-    logits,
-    Math.max(...logits),
-  );
+  const filter = new SamplingFilter(resolveSampling({ temperature: 1, ...options }));
+  return filter.distribution(logits, logits[argmax(logits)]!);
 }
 
 function gaussianLogits(length: number, spread: number, seed = 1): Float32Array {
