@@ -50,7 +50,7 @@ export class SamplingFilter {
   #keep(logits: Float32Array, best: number): void {
     const { temperature, topK, topP, minP } = this.#sampling;
     this.#reserve(logits.length);
-    this.#takeFrom(logits, topK > 0 && topK < logits.length ? kthLargest(logits, topK) : -Infinity);
+    this.#takeFrom(logits, topK > 0 ? kthLargest(logits, topK) : -Infinity);
     for (let i = 0; i < this.#count; i++)
       this.#weights[i] = Math.exp((logits[this.#ids[i]!]! - best) / temperature);
     if (topP < 1) this.#cutTail(logits, topP);
@@ -138,7 +138,7 @@ function descendingRank(logit: number): number {
   return pattern >>> 31 === 1 ? pattern : 0x7fffffff - pattern;
 }
 
-/** The k-th largest value, 1 <= k <= length: a min-heap of the k largest so far, so one comparison for most values. */
+/** The k-th largest value, or the smallest if there are fewer: a min-heap of the k largest so far, so one comparison for most values. */
 function kthLargest(values: Float32Array, k: number): number {
   const heap = values.slice(0, k);
   for (let i = (k >> 1) - 1; i >= 0; i--) sink(heap, i);

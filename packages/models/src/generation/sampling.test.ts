@@ -138,6 +138,19 @@ describe("createSampler", () => {
     for (let i = 0; i < 2000; i++) expect(sample(rows[3]!)).toBeLessThan(40);
   });
 
+  it("never draws a token of no weight, though rounding leave a rest after the last", () => {
+    const filter = new SamplingFilter(resolveSampling({ temperature: 1 }));
+    expect(filter.draw(Float32Array.of(-1e9, 5, -1e9), 5, 1)).toBe(1);
+    expect(filter.draw(Float32Array.of(-1e9, 5, -1e9), 5, 0)).toBe(1);
+  });
+
+  it("makes a seen token less likely, be its logit positive or negative", () => {
+    const sample = createSampler({ repetitionPenalty: 2 });
+    expect(sample(Float32Array.of(3, 2), [0])).toBe(1);
+    expect(sample(Float32Array.of(-1, -1.5), [0])).toBe(1);
+    expect(sample(Float32Array.of(3, 1), new Set([0]))).toBe(0);
+  });
+
   it("leaves the logits as they were", () => {
     const before = rows[1]!.slice();
     createSampler({ temperature: 0.7, topK: 5, topP: 0.9, repetitionPenalty: 2, seed: 1 })(rows[1]!, [1, 2]);
