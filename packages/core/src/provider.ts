@@ -126,10 +126,10 @@ function guard<R>(provider: Named, method: string, call: () => R): R {
   } catch (error) {
     if (error instanceof QkNormError) throw error;
     const what = error instanceof Error ? error.message : describe(error);
-    throw broken(provider, `${method} failed: ${what}`, error);
+    throw broken(provider, `${method} failed: ${what}`, { cause: error });
   }
 }
 
-function broken(provider: Named, what: string, cause?: unknown): QkNormError {
-  return new QkNormError("ERR_QKNORM_PROVIDER", `provider ${provider.name}: ${what}`, { cause });
+function broken(provider: Named, what: string, options?: ErrorOptions): QkNormError {
+  return new QkNormError("ERR_QKNORM_PROVIDER", `provider ${provider.name}: ${what}`, options);
 }

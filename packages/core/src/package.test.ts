@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import * as core from "./index.ts";
+
+const folder = new URL("./", import.meta.url);
+const sources = readdirSync(folder).filter((file) => /(?<!\.test|\.test-d)\.ts$/.test(file));
+const textOf = (file: string): string => readFileSync(new URL(file, folder), "utf8");
+
+test("core has no dependency at run time", () => {
+  const manifest = JSON.parse(readFileSync(new URL("../package.json", folder), "utf8")) as Record<
+    string,
+    unknown
+  >;
+  for (const field of ["dependencies", "peerDependencies", "optionalDependencies"]) {
+    expect(manifest[field] ?? {}, field).toEqual({});
+  }
+});
+
+test("core imports its own files alone: no package, nothing of Node", () => {
+  expect(sources.length).toBeGreaterThan(10);
+  const foreign = sources.flatMap((file) =>
+    [...textOf(file).matchAll(/(?:from|import|require)\s*\(?\s*["']([^"']+)["']/g)]
+      .map((match) => match[1] as string)
+      .filter((specifier) => !/^\.\/[a-z-]+\.ts$/.test(specifier))
+      .map((specifier) => `${file}: ${specifier}`),
+  );
+  expect(foreign).toEqual([]);
+});
+
+test("core uses no global of Node", () => {
+  // Comments may name them.
+  const code = sources.map((file) => [file, textOf(file).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "")] as const);
+  const used = code.filter(([, text]) =>
+    /\b(?:process|Buffer|global|__dirname|setImmediate)\b[.(]/.test(text),
+  );
+  expect(used.map(([file]) => file)).toEqual([]);
+});
+
+test("core exports this and nothing else", () => {
+  expect(Object.keys(core).sort()).toEqual([
+    "QkNormError",
+    "applyQkNorm",
+    "assertNormSpec",
+    "capture",
+    "currentStream",
+    "decodeBf16",
+    "decodeF16",
+    "encodeBf16",
+    "encodeF16",
+    "explainQkNorm",
+    "formatShape",
+    "fusedQkNormProviders",
+    "isCapturing",
+    "planQkNorm",
+    "referenceNorm",
+    "registerFusedQkNorm",
+    "roundTo",
+    "setDefaultStream",
+    "setQkNormLogger",
+    "withStream",
+  ]);
+});
