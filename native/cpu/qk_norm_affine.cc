@@ -46,7 +46,8 @@ bool write_fast_gains(const NormSide& side, std::size_t rows, std::size_t padded
 
 double gain_at(const NormSide& side, std::size_t head, std::size_t i) {
   if (side.weight.data == nullptr) return 1;
-  return side.weight_offset + element(side.weight, head * side.weight.head_stride + i);
+  const double weight = element(side.weight, head * side.weight.head_stride + i);
+  return side.weight_offset == 0 ? weight : side.weight_offset + weight;  // 0 + -0 would lose the sign
 }
 
 NormAffine prepare_affine(const NormSide& side) {

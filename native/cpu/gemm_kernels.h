@@ -1,0 +1,187 @@
+// The kernels of gemm.h, written once over Lanes. Include only from gemm_<isa>.cc.
+#pragma once
+
+#include "cpu/gemm.h"
+
+namespace qknorm {
+
+template <typename Lanes>
+struct GemmOver {
+  using F32 = typename Lanes::F32;
+  static constexpr std::size_t kLanes = Lanes::kLanes;
+  static constexpr std::size_t kRows = Lanes::kTileRows;
+  static constexpr std::size_t kCols = Lanes::kTileCols;
+
+  // Both operands run along k, so a tile needs no packing and every sum is taken in the same order.
+  template <Dtype D, std::size_t R, std::size_t C>
+  static void dot_tile(const float* x, std::size_t x_stride, const void* w, std::size_t w_stride, std::size_t k,
+                       float* sums, std::size_t sums_stride, bool accumulate) {
+    F32 acc[R][C];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (std::size_t c = 0; c < C; ++c) acc[r][c] = Lanes::splat(0);
+    }
+    std::size_t i = 0;
+    for (; i + kLanes <= k; i += kLanes) {
+      F32 xs[R];
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < R; ++r) xs[r] = Lanes::template load<Dtype::kF32>(x, r * x_stride + i);
+#pragma GCC unroll 8
+      for (std::size_t c = 0; c < C; ++c) {
+        const F32 ws = Lanes::template load<D>(w, c * w_stride + i);
+#pragma GCC unroll 4
+        for (std::size_t r = 0; r < R; ++r) acc[r][c] = Lanes::muladd(xs[r], ws, acc[r][c]);
+      }
+    }
+    if (i < k) {
+      F32 xs[R];
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < R; ++r) xs[r] = Lanes::template load_some<Dtype::kF32>(x, r * x_stride + i, k - i);
+#pragma GCC unroll 8
+      for (std::size_t c = 0; c < C; ++c) {
+        const F32 ws = Lanes::template load_some<D>(w, c * w_stride + i, k - i);
+#pragma GCC unroll 4
+        for (std::size_t r = 0; r < R; ++r) acc[r][c] = Lanes::muladd(xs[r], ws, acc[r][c]);
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < R; ++r) {
+      float row[C];
+      if constexpr (C == kCols) {
+        Lanes::reduce_tile(acc[r], row);
+      } else {
+        row[0] = Lanes::reduce(acc[r][0]);
+      }
+      float* to = sums + r * sums_stride;
+      for (std::size_t c = 0; c < C; ++c) to[c] = accumulate ? to[c] + row[c] : row[c];
+    }
+  }
+
+  template <Dtype D, std::size_t C>
+  static void dot_column(const float* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
+                         std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
+    std::size_t r = 0;
+    for (; r + kRows <= rows; r += kRows) {
+      dot_tile<D, kRows, C>(x + r * x_stride, x_stride, w, w_stride, k, sums + r * sums_stride, sums_stride, accumulate);
+    }
+    x += r * x_stride;
+    sums += r * sums_stride;
+    if constexpr (kRows > 2) {
+      if (rows - r == 2) return dot_tile<D, 2, C>(x, x_stride, w, w_stride, k, sums, sums_stride, accumulate);
+    }
+    if (rows - r == 1) dot_tile<D, 1, C>(x, x_stride, w, w_stride, k, sums, sums_stride, accumulate);
+  }
+
+  // Columns outside, rows inside: the tile's weights stay in the first-level cache while the rows pass.
+  template <Dtype D>
+  static void dot(const float* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
+                  std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
+    const auto* weights = static_cast<const unsigned char*>(w);
+    std::size_t done = 0;
+    do {
+      const std::size_t length = k - done < kDotBlock ? k - done : kDotBlock;
+      const bool add = accumulate || done > 0;
+      const auto at = [&](std::size_t c) { return weights + (c * w_stride + done) * bytes_of(D); };
+      std::size_t c = 0;
+      for (; c + kCols <= cols; c += kCols) {
+        dot_column<D, kCols>(x + done, x_stride, rows, at(c), w_stride, length, sums + c, sums_stride, add);
+      }
+      for (; c < cols; ++c) {
+        dot_column<D, 1>(x + done, x_stride, rows, at(c), w_stride, length, sums + c, sums_stride, add);
+      }
+      done += length;
+    } while (done < k);
+  }
+
+  // R rows by V vectors of the output stay in registers while all of v passes.
+  template <Dtype D, std::size_t R, std::size_t V>
+  static void mix_tile(const float* p, std::size_t p_stride, const void* v, std::size_t v_stride, std::size_t count,
+                       std::size_t at, float* out, std::size_t out_stride) {
+    F32 acc[R][V];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < V; ++i) {
+        acc[r][i] = Lanes::template load<Dtype::kF32>(out, r * out_stride + at + i * kLanes);
+      }
+    }
+    for (std::size_t j = 0; j < count; ++j) {
+      F32 row[V];
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < V; ++i) row[i] = Lanes::template load<D>(v, j * v_stride + at + i * kLanes);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < R; ++r) {
+        const F32 weight = Lanes::splat(p[r * p_stride + j]);
+#pragma GCC unroll 4
+        for (std::size_t i = 0; i < V; ++i) acc[r][i] = Lanes::muladd(weight, row[i], acc[r][i]);
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (std::size_t i = 0; i < V; ++i) {
+        Lanes::template store<Dtype::kF32>(out, r * out_stride + at + i * kLanes, acc[r][i]);
+      }
+    }
+  }
+
+  template <Dtype D, std::size_t R>
+  static void mix_rows(const float* p, std::size_t p_stride, const void* v, std::size_t v_stride, std::size_t count,
+                       std::size_t width, float* out, std::size_t out_stride) {
+    std::size_t c = 0;
+    for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
+      mix_tile<D, R, 4>(p, p_stride, v, v_stride, count, c, out, out_stride);
+    }
+    for (; c + kLanes <= width; c += kLanes) mix_tile<D, R, 1>(p, p_stride, v, v_stride, count, c, out, out_stride);
+    if (c == width) return;
+    for (std::size_t r = 0; r < R; ++r) {
+      F32 acc = Lanes::template load_some<Dtype::kF32>(out, r * out_stride + c, width - c);
+      for (std::size_t j = 0; j < count; ++j) {
+        const F32 row = Lanes::template load_some<D>(v, j * v_stride + c, width - c);
+        acc = Lanes::muladd(Lanes::splat(p[r * p_stride + j]), row, acc);
+      }
+      Lanes::template store_some<Dtype::kF32>(out, r * out_stride + c, acc, width - c);
+    }
+  }
+
+  template <Dtype D>
+  static void mix(const float* p, std::size_t p_stride, std::size_t rows, const void* v, std::size_t v_stride,
+                  std::size_t count, std::size_t width, float* out, std::size_t out_stride) {
+    std::size_t r = 0;
+    for (; r + kMixRows <= rows; r += kMixRows) {
+      mix_rows<D, kMixRows>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
+    }
+    for (; r < rows; ++r) {
+      mix_rows<D, 1>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
+    }
+  }
+
+  template <Dtype D>
+  static void widen(const void* from, float* to, std::size_t n) {
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      Lanes::template store<Dtype::kF32>(to, i, Lanes::template load<D>(from, i));
+    }
+    if (i < n) Lanes::template store_some<Dtype::kF32>(to, i, Lanes::template load_some<D>(from, i, n - i), n - i);
+  }
+
+  template <Dtype D>
+  static void narrow(const float* from, void* to, std::size_t n) {
+    std::size_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      Lanes::template store<D>(to, i, Lanes::template load<Dtype::kF32>(from, i));
+    }
+    if (i < n) Lanes::template store_some<D>(to, i, Lanes::template load_some<Dtype::kF32>(from, i, n - i), n - i);
+  }
+
+  static constexpr std::size_t kMixRows = kLanes >= 16 ? 4 : 2;
+  static constexpr GemmKernels kTable = {
+      {dot<Dtype::kF32>, dot<Dtype::kBf16>, dot<Dtype::kF16>},
+      {mix<Dtype::kF32>, mix<Dtype::kBf16>, mix<Dtype::kF16>},
+      {widen<Dtype::kF32>, widen<Dtype::kBf16>, widen<Dtype::kF16>},
+      {narrow<Dtype::kF32>, narrow<Dtype::kBf16>, narrow<Dtype::kF16>},
+  };
+};
+
+}  // namespace qknorm

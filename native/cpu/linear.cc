@@ -1,0 +1,136 @@
+#include "cpu/linear.h"
+
+#include <algorithm>
+
+#include "cpu/blas.h"
+#include "cpu/gemm.h"
+#include "cpu/scratch.h"
+#include "cpu/thread_pool.h"
+
+namespace qknorm {
+namespace {
+
+// One piece of work is kRows x kCols sums: kRows x kDotBlock of x stay in the second-level cache while the weights pass.
+constexpr std::size_t kRows = 96;
+constexpr std::size_t kCols = 64;
+// OpenBLAS packs both operands anew on every call and wants larger pieces. Their size is fixed, and it runs on the
+// calling thread alone, so that the bits do not depend on the number of threads.
+constexpr std::size_t kBlasRows = 512;
+constexpr std::size_t kBlasCols = 128;
+constexpr std::size_t kBlasDepth = 4096;
+constexpr std::size_t kBlasPays = 16;  // rows
+// What a slice must bring to be worth another thread, in elements.
+constexpr std::size_t kGrain = 16384;
+
+std::size_t ceil_div(std::size_t a, std::size_t b) { return a / b + (a % b != 0); }
+
+const void* at(const void* base, Dtype dtype, std::size_t i) {
+  return static_cast<const unsigned char*>(base) + i * bytes_of(dtype);
+}
+void* at(void* base, Dtype dtype, std::size_t i) { return static_cast<unsigned char*>(base) + i * bytes_of(dtype); }
+
+// Rows of x as f32: the caller's own, or a widened copy.
+struct Rows {
+  const float* data;
+  std::size_t stride;
+};
+
+Rows widen_rows(const Linear& call, const GemmKernels& kernels, Scratch& memory) {
+  if (call.x_dtype == Dtype::kF32) return {static_cast<const float*>(call.x), call.x_stride};
+  float* const copy = memory.need(call.rows * call.in);
+  const auto widen = kernels.widen[static_cast<int>(call.x_dtype)];
+  parallel_for(call.rows, kGrain / std::max<std::size_t>(call.in, 1) + 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t r = begin; r < end; ++r) {
+      widen(at(call.x, call.x_dtype, r * call.x_stride), copy + r * call.in, call.in);
+    }
+  });
+  return {copy, call.in};
+}
+
+struct Piece {
+  std::size_t row, rows, col, cols;
+};
+
+// body(piece) for every piece of the output, neighbours in a row block's column first.
+template <typename Body>
+void for_each_piece(const Linear& call, std::size_t max_rows, std::size_t max_cols, Body&& body) {
+  const std::size_t row_blocks = ceil_div(call.rows, max_rows);
+  const std::size_t grain = kGrain / (max_cols * std::max<std::size_t>(call.in, 1)) + 1;
+  parallel_for(row_blocks * ceil_div(call.out, max_cols), grain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::size_t row = i % row_blocks * max_rows, col = i / row_blocks * max_cols;
+      body(Piece{row, std::min(max_rows, call.rows - row), col, std::min(max_cols, call.out - col)});
+    }
+  });
+}
+
+// sums [rows, cols] of the piece -> y, with the bias.
+void finish(const Linear& call, const GemmKernels& kernels, const Piece& piece, float* sums, std::size_t stride) {
+  float bias[std::max(kCols, kBlasCols)];
+  if (call.bias != nullptr) {
+    kernels.widen[static_cast<int>(call.bias_dtype)](at(call.bias, call.bias_dtype, piece.col), bias, piece.cols);
+  }
+  const auto narrow = kernels.narrow[static_cast<int>(call.y_dtype)];
+  for (std::size_t r = 0; r < piece.rows; ++r) {
+    float* const sum = sums + r * stride;
+    if (call.bias != nullptr) {
+      for (std::size_t c = 0; c < piece.cols; ++c) sum[c] += bias[c];
+    }
+    narrow(sum, at(call.y, call.y_dtype, (piece.row + r) * call.y_stride + piece.col), piece.cols);
+  }
+}
+
+// Weights are read in their own type: widening them in the register costs less than the cache space of an f32 copy.
+void linear_own(const Linear& call, const GemmKernels& kernels, const Rows& x) {
+  const auto dot = kernels.dot[static_cast<int>(call.weight_dtype)];
+  for_each_piece(call, kRows, kCols, [&](const Piece& piece) {
+    alignas(64) float sums[kRows * kCols];
+    dot(x.data + piece.row * x.stride, x.stride, piece.rows, at(call.weight, call.weight_dtype, piece.col * call.in),
+        call.in, piece.cols, call.in, sums, kCols, false);
+    finish(call, kernels, piece, sums, kCols);
+  });
+}
+
+void linear_blas(const Linear& call, const GemmKernels& kernels, const Rows& x) {
+  const auto widen = kernels.widen[static_cast<int>(call.weight_dtype)];
+  for_each_piece(call, kBlasRows, kBlasCols, [&](const Piece& piece) {
+    thread_local Scratch panel_memory, sums_memory;
+    float* const panel = panel_memory.need(kBlasCols * kBlasDepth);
+    float* const sums = sums_memory.need(kBlasRows * kBlasCols);
+    for (std::size_t k = 0; k < call.in; k += kBlasDepth) {
+      const std::size_t depth = std::min(kBlasDepth, call.in - k);
+      for (std::size_t c = 0; c < piece.cols; ++c) {
+        widen(at(call.weight, call.weight_dtype, (piece.col + c) * call.in + k), panel + c * depth, depth);
+      }
+      blas().sgemm(Blas::kRowMajor, Blas::kNoTranspose, Blas::kTranspose, int(piece.rows), int(piece.cols), int(depth),
+                   1.0f, x.data + piece.row * x.stride + k, int(x.stride), panel, int(depth), k > 0 ? 1.0f : 0.0f, sums,
+                   int(kBlasCols));
+    }
+    finish(call, kernels, piece, sums, kBlasCols);
+  });
+}
+
+// With AVX2 and AVX-512 our kernels are the faster ones (bench/linear.bench.ts), so the default keeps their promise
+// that a row's result does not depend on its company.
+bool wants_blas(const Linear& call, Isa isa, LinearEngine engine, const Rows& x) {
+  if (engine == LinearEngine::kOwn || (engine == LinearEngine::kAuto && isa != Isa::kScalar)) return false;
+  constexpr std::size_t kIntMax = 0x7fffffff;  // OpenBLAS takes strides as int
+  return call.rows >= kBlasPays && call.in > 0 && x.stride <= kIntMax && blas().sgemm != nullptr;
+}
+
+}  // namespace
+
+void linear(const Linear& call, Isa isa, LinearEngine engine) {
+  if (call.rows == 0 || call.out == 0) return;
+  const GemmKernels& kernels = gemm_kernels(isa);
+  thread_local Scratch x_memory;
+  const Rows x = widen_rows(call, kernels, x_memory);
+  if (wants_blas(call, isa, engine, x)) {
+    linear_blas(call, kernels, x);
+  } else {
+    linear_own(call, kernels, x);
+  }
+  x_memory.trim();
+}
+
+}  // namespace qknorm
