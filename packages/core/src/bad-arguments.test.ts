@@ -136,6 +136,13 @@ describe.each(["q", "k"])("%s with a shape", (side) => {
   });
 });
 
+test("a negative dimension on both sides is refused as a shape", () => {
+  const tensor = (heads: number) => ({ shape: [-3, heads * 8], reshape: () => null });
+  expect(() => call(tensor(4), tensor(2), norm, norm, 8)).toThrow(
+    expect.objectContaining({ code: "ERR_QKNORM_SHAPE", message: expect.stringContaining("[-3, 32]") }),
+  );
+});
+
 describe("a spec", () => {
   const fields = ["kind", "axis", "weight", "eps", "weightOffset", "rounding"] as const;
   test.each(fields.flatMap((field) => garbage.map(([what, value]) => [field, what, value] as const)))(

@@ -51,11 +51,18 @@ test("one token is one token, and two streams are said", () => {
   expect(explainQkNorm(plan)).toMatch(/^two norms, side by side on two streams: 1 token, /);
 });
 
-test.each([null, undefined, 1, "plan", Symbol("plan"), { path: "other" }, { path: "fused" }, {}])(
-  "%s is neither a plan nor a request",
-  (garbage) => {
-    expect(() => explainQkNorm(garbage as unknown as QkNormPlan)).toThrow(
-      expect.objectContaining({ code: "ERR_QKNORM_ARGUMENT" }),
-    );
-  },
-);
+test.each([
+  null,
+  undefined,
+  1,
+  "plan",
+  Symbol("plan"),
+  { path: "other" },
+  { path: "other", layout: {}, reasons: [] },
+  { path: "fused" },
+  {},
+])("%s is neither a plan nor a request", (garbage) => {
+  expect(() => explainQkNorm(garbage as unknown as QkNormPlan)).toThrow(
+    expect.objectContaining({ code: "ERR_QKNORM_ARGUMENT" }),
+  );
+});

@@ -27,12 +27,13 @@ export function resolveHeadLayout(q: readonly number[], k: readonly number[], he
       `head dim must be a positive integer, got ${describe(headDim)}`,
     );
   }
-  const shapes = `q ${format(q)}, k ${format(k)}, head dim ${headDim}`;
+  // Written only for an error: this runs on every call of every layer.
+  const shapes = (): string => `q ${format(q)}, k ${format(k)}, head dim ${headDim}`;
   if (q.length === 0 || k.length === 0) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have at least one dimension: ${shapes}`);
+    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have at least one dimension: ${shapes()}`);
   }
   if (q.length !== k.length) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have the same number of dimensions: ${shapes}`);
+    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have the same number of dimensions: ${shapes()}`);
   }
   for (const [side, shape] of [
     ["q", q],
@@ -42,7 +43,7 @@ export function resolveHeadLayout(q: readonly number[], k: readonly number[], he
     if (last % headDim !== 0) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
-        `the last dimension of ${side} (${last}) is not a multiple of the head dim: ${shapes}`,
+        `the last dimension of ${side} (${last}) is not a multiple of the head dim: ${shapes()}`,
       );
     }
   }
@@ -52,11 +53,11 @@ export function resolveHeadLayout(q: readonly number[], k: readonly number[], he
   if (leading.some((dim, i) => dim !== k[i])) {
     throw new QkNormError(
       "ERR_QKNORM_SHAPE",
-      `q and k must hold the same tokens (equal leading dimensions): ${shapes}`,
+      `q and k must hold the same tokens (equal leading dimensions): ${shapes()}`,
     );
   }
-  if ([q, k].some((shape) => !Number.isSafeInteger(elements(shape)))) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have fewer than 2^53 elements: ${shapes}`);
+  if (!Number.isSafeInteger(elements(q)) || !Number.isSafeInteger(elements(k))) {
+    throw new QkNormError("ERR_QKNORM_SHAPE", `q and k must have fewer than 2^53 elements: ${shapes()}`);
   }
   const heads = (shape: readonly number[]): number =>
     split ? (shape.at(-2) as number) : (shape.at(-1) as number) / headDim;

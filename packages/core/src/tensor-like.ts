@@ -60,7 +60,8 @@ export function shapeOf(tensor: unknown, what: string, code?: QkNormErrorCode): 
       `${what} has ${rank} dimensions; at most ${maxRank} can be read`,
     );
   }
-  const dims = Array.from({ length: rank }, (_, i) => (shape as ArrayLike<unknown>)[i]);
+  const dims: unknown[] = [];
+  for (let i = 0; i < rank; i++) dims.push((shape as ArrayLike<unknown>)[i]);
   if (!dims.every((dim) => Number.isSafeInteger(dim) && (dim as number) >= 0)) {
     throw new QkNormError(
       code ?? "ERR_QKNORM_SHAPE",
