@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { Kernels } from "./kernels.ts";
 import { loadNativeKernels } from "./native/kernels.ts";
+import { shown } from "./strides.ts";
 import { typescriptKernels } from "./typescript/kernels.ts";
 
 /** `auto`: native if it loads, otherwise TypeScript. */
@@ -29,7 +30,7 @@ export function useKernels(next: KernelChoice): KernelChoice {
   if (!["auto", "native", "typescript"].includes(next)) {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
-      `kernels must be auto, native or typescript, got ${String(next)}`,
+      `kernels must be auto, native or typescript, got ${typeof next === "string" ? JSON.stringify(next) : shown(next)}`,
     );
   }
   if (next === "native") {

@@ -1,10 +1,17 @@
-import { QkNormError } from "@qknorm/core";
+import { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, QkNormError } from "@qknorm/core";
+import { shown } from "./strides.ts";
+
+/** A dtype of activations and weights. */
+export type { FloatDtype } from "@qknorm/core";
 
 /** Element types of a tensor. bf16 and f16 are stored as 16-bit patterns in a `Uint16Array`. */
-export type Dtype = "f32" | "bf16" | "f16" | "i32";
+export type Dtype = FloatDtype | "i32";
 
 /** The memory of a CPU tensor: ordinary V8 memory, so that anything else in the program can read it. */
 export type Storage = Float32Array | Uint16Array | Int32Array;
+
+/** What activations and weights may be. */
+export const floatDtypes: readonly FloatDtype[] = ["f32", "bf16", "f16"];
 
 const arrays = { f32: Float32Array, bf16: Uint16Array, f16: Uint16Array, i32: Int32Array } as const;
 
@@ -17,25 +24,33 @@ export function allocate(dtype: Dtype, length: number): Storage {
   }
 }
 
-/** Throws `ERR_QKNORM_DTYPE` unless `value` names a dtype. */
-export function assertDtype(value: unknown): asserts value is Dtype {
-  if (typeof value !== "string" || !Object.hasOwn(arrays, value)) {
-    throw new QkNormError("ERR_QKNORM_DTYPE", `dtype must be f32, bf16, f16 or i32, got ${String(value)}`);
+/** Throws `ERR_QKNORM_DTYPE` unless `value` names one of the dtypes. */
+export function assertDtype(
+  value: unknown,
+  among: readonly unknown[] = Object.keys(arrays),
+): asserts value is Dtype {
+  if (!among.includes(value)) {
+    const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);
+    throw new QkNormError("ERR_QKNORM_DTYPE", `dtype must be ${among.join(" or ")}, got ${seen}`);
   }
 }
 
 /** Throws `ERR_QKNORM_DTYPE` unless `data` is the kind of typed array that holds `dtype`. */
 export function assertStorage(data: unknown, dtype: Dtype): asserts data is Storage {
-  if (!(data instanceof arrays[dtype])) {
+  if (!(ArrayBuffer.isView(data) && data instanceof arrays[dtype])) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `a tensor of ${dtype} needs a ${arrays[dtype].name}`);
   }
 }
 
-/** A dtype of activations and weights. */
-export type { FloatDtype } from "@qknorm/core";
+/** The element that holds a number, rounded once. Throws `ERR_QKNORM_ARGUMENT` for no number, and for i32 unless exact. */
+export function encodeNumber(dtype: Dtype, value: unknown): number {
+  if (typeof value !== "number" || (dtype === "i32" && (value | 0) !== value)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `not a number that ${dtype} holds: ${shown(value)}`);
+  }
+  return dtype === "bf16" ? encodeBf16(value) : dtype === "f16" ? encodeF16(value) : value;
+}
 
-/** Throws `ERR_QKNORM_DTYPE` unless the tensor holds floating-point values. */
-export function assertFloat(tensor: { readonly dtype: Dtype }, what: string): void {
-  if (tensor.dtype === "i32")
-    throw new QkNormError("ERR_QKNORM_DTYPE", `${what} must be f32, bf16 or f16, got i32`);
+/** What gives the number of an element. */
+export function decoder(dtype: Dtype): (element: number) => number {
+  return dtype === "bf16" ? decodeBf16 : dtype === "f16" ? decodeF16 : (element) => element;
 }

@@ -8,9 +8,9 @@ import {
 } from "@qknorm/core";
 import { kernels } from "./backend.ts";
 import type { Kernels } from "./kernels.ts";
-import { overlapsItself, requireTensor } from "./ops/checks.ts";
+import { assertNoSelfOverlap, mayShareMemory } from "./memory.ts";
+import { lastAxisIsDense, requireTensor } from "./ops/checks.ts";
 import { checkAffine, denseSpec } from "./ops/normalize.ts";
-import { mayShareMemory } from "./overlap.ts";
 import { Tensor } from "./tensor.ts";
 
 type Call = FusedQkNormCall<Tensor>;
@@ -22,7 +22,7 @@ const headDims = { least: 8, most: 1024, step: 8 } as const;
 export function cpuQkNormProvider(name: string, provides: () => Kernels | null): FusedQkNormProvider<Tensor> {
   return {
     name,
-    claims: (x) => x instanceof Tensor && kernels() === provides(),
+    claims: (x) => Tensor.is(x) && kernels() === provides(),
     refusals,
     run(call) {
       const q = sideOf(call, "q");
@@ -35,8 +35,8 @@ export function cpuQkNormProvider(name: string, provides: () => Kernels | null):
 
 function refusals(call: Call): Refusal[] {
   const { q, k, layout, allowInplace } = call;
-  requireTensor(q, "q", ["f32", "bf16", "f16"]);
-  requireTensor(k, "k", ["f32", "bf16", "f16"]);
+  requireTensor(q, "q");
+  requireTensor(k, "k");
   if (q.dtype !== k.dtype) {
     throw new QkNormError(
       "ERR_QKNORM_DTYPE",
@@ -45,12 +45,7 @@ function refusals(call: Call): Refusal[] {
   }
   checkAffine(call.qSpec as NormSpec<Tensor>, layout.headDim, layout.queryHeads, "the q");
   checkAffine(call.kSpec as NormSpec<Tensor>, layout.headDim, layout.kvHeads, "the k");
-  if (allowInplace && mayShareMemory(q, k)) {
-    throw new QkNormError(
-      "ERR_QKNORM_OVERLAP",
-      `q ${formatShape(q.shape)} and k ${formatShape(k.shape)} overlap in memory, so neither may be written; pass disjoint slices, or allowInplace: false`,
-    );
-  }
+  if (allowInplace) checkOverlap(call);
 
   const found: Refusal[] = [];
   const { headDim } = layout;
@@ -64,12 +59,6 @@ function refusals(call: Call): Refusal[] {
     ["q", q],
     ["k", k],
   ] as const) {
-    if (allowInplace && overlapsItself(x)) {
-      throw new QkNormError(
-        "ERR_QKNORM_OVERLAP",
-        `${side} ${formatShape(x.shape)} with strides ${formatShape(x.strides)} overlaps itself, so it may not be written`,
-      );
-    }
     if (headView(call, side) === null) {
       found.push({
         code: "layout",
@@ -78,6 +67,30 @@ function refusals(call: Call): Refusal[] {
     }
   }
   return found;
+}
+
+// In place, nothing that is written may be anything else of the call.
+function checkOverlap({ q, k, qSpec, kSpec }: Call): void {
+  assertNoSelfOverlap(q, "q");
+  assertNoSelfOverlap(k, "k");
+  const read = {
+    "q's weight": qSpec.weight,
+    "q's bias": qSpec.bias,
+    "k's weight": kSpec.weight,
+    "k's bias": kSpec.bias,
+  };
+  for (const [written, x, others] of [
+    ["q", q, { k, ...read }],
+    ["k", k, read],
+  ] as const) {
+    for (const [name, other] of Object.entries(others)) {
+      if (!Tensor.is(other) || !mayShareMemory(x, other)) continue;
+      throw new QkNormError(
+        "ERR_QKNORM_OVERLAP",
+        `${written} ${formatShape(x.shape)} and ${name} ${formatShape(other.shape)} overlap in memory, so ${written} may not be written; pass disjoint slices, or allowInplace: false`,
+      );
+    }
+  }
 }
 
 function sideOf(call: Call, side: "q" | "k"): { x: Tensor; out: Tensor; spec: NormSpec<Tensor> } {
@@ -91,5 +104,5 @@ function headView({ q, k, layout }: Call, side: "q" | "k"): Tensor | null {
   const x = side === "q" ? q : k;
   const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
   const view = x.tryView([layout.tokens, heads, layout.headDim]);
-  return view !== null && (view.strides[2] === 1 || view.size === 0) ? view : null;
+  return view !== null && lastAxisIsDense(view) ? view : null;
 }

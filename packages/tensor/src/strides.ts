@@ -1,6 +1,69 @@
+import { QkNormError } from "@qknorm/core";
+
+/** Where the elements of a view lie in its memory, in elements. */
+export interface View {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly offset: number;
+}
+
+// The rank that core can read.
+const maxRank = 64;
+
+/**
+ * A list of integers >= 0, read once and copied, so that proxies and later writes cannot change it.
+ * Throws `ERR_QKNORM_SHAPE` for anything else, sparse arrays included; `what` names the list in the message.
+ */
+export function readDims(value: unknown, what: string): number[] {
+  if (!Array.isArray(value)) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `${what} must be an array of integers >= 0, got ${shown(value)}`,
+    );
+  }
+  const dims: number[] = [];
+  for (let i = 0, { length } = value; i < length; i++) {
+    const dim: unknown = value[i];
+    if (!Number.isSafeInteger(dim) || (dim as number) < 0) {
+      throw new QkNormError("ERR_QKNORM_SHAPE", `${what} must be integers >= 0, got ${shown(dim)} at ${i}`);
+    }
+    dims.push(dim as number);
+  }
+  return dims;
+}
+
+/**
+ * `readDims` for a shape or its strides: at most 64 dimensions. A shape must also count fewer than 2^53 elements, zeros
+ * left out of the count, so that no stride of it is inexact.
+ */
+export function readShape(value: unknown, what: "shape" | "strides"): number[] {
+  if (Array.isArray(value) && value.length > maxRank) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `${what} has ${value.length} dimensions; at most ${maxRank} are possible`,
+    );
+  }
+  const dims = readDims(value, what);
+  const extent = dims.reduce((product, dim) => product * Math.max(dim, 1), 1);
+  if (what === "shape" && !Number.isSafeInteger(extent)) {
+    throw new QkNormError("ERR_QKNORM_SHAPE", `shape [${dims.join(", ")}] counts more than 2^53 elements`);
+  }
+  return dims;
+}
+
+/** A value of the wrong type for a message: numbers as they are, the rest by type. Never runs code of the value. */
+export function shown(value: unknown): string {
+  return typeof value === "number" ? String(value) : value === null ? "null" : typeof value;
+}
+
 /** Number of elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** Index in memory of the last element that a view reaches. Meaningless for an empty view. */
+export function lastElement({ shape, strides, offset }: View): number {
+  return shape.reduce((reach, dim, axis) => reach + (dim - 1) * (strides[axis] as number), offset);
 }
 
 /** Row-major strides, in elements. */
@@ -16,9 +79,17 @@ export function contiguousStrides(shape: readonly number[]): number[] {
 
 /** Whether elements lie in row-major order without gaps. Axes of length 1 may have any stride. */
 export function isContiguous(shape: readonly number[], strides: readonly number[]): boolean {
-  if (sizeOf(shape) === 0) return true;
-  const dense = contiguousStrides(shape);
-  return shape.every((dim, axis) => dim === 1 || strides[axis] === dense[axis]);
+  return sizeOf(shape) === 0 || denseFrom(shape, strides) === 0;
+}
+
+/** The first axis from which on elements lie in row-major order without gaps; the rank when even the last has gaps. */
+export function denseFrom(shape: readonly number[], strides: readonly number[]): number {
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] !== 1 && strides[axis] !== step) return axis + 1;
+    step *= shape[axis] as number;
+  }
+  return 0;
 }
 
 /**

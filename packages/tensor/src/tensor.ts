@@ -1,6 +1,24 @@
-import { decodeBf16, decodeF16, encodeBf16, encodeF16, formatShape, QkNormError } from "@qknorm/core";
-import { allocate, assertDtype, assertStorage, type Dtype, type Storage } from "./dtype.ts";
-import { contiguousStrides, isContiguous, reshapeStrides, sizeOf } from "./strides.ts";
+import { formatShape, QkNormError } from "@qknorm/core";
+import { copyElements } from "./copy.ts";
+import {
+  allocate,
+  assertDtype,
+  assertStorage,
+  type Dtype,
+  decoder,
+  encodeNumber,
+  type Storage,
+} from "./dtype.ts";
+import { assertMemory, assertNoSelfOverlap, mayShareMemory } from "./memory.ts";
+import {
+  contiguousStrides,
+  isContiguous,
+  readDims,
+  readShape,
+  reshapeStrides,
+  shown,
+  sizeOf,
+} from "./strides.ts";
 
 /** Where a tensor lies in its storage. Strides and offset count elements. */
 export interface TensorLayout {
@@ -24,63 +42,72 @@ export class Tensor {
   /**
    * Wraps existing memory; nothing is copied.
    *
-   * Throws `ERR_QKNORM_DTYPE` when the array is of another type, `ERR_QKNORM_SHAPE` for shapes and strides that are
-   * not non-negative integers, `ERR_QKNORM_LAYOUT` when the view reaches past the memory (a detached buffer included).
+   * @param shape at most 64 dimensions, less than 2^53 elements
+   * @throws QkNormError `ERR_QKNORM_DTYPE` when the array is of another type, `ERR_QKNORM_SHAPE` for shapes and strides
+   *   that are not integers >= 0, `ERR_QKNORM_LAYOUT` when the view reaches past the memory (a detached buffer
+   *   included), `ERR_QKNORM_ARGUMENT` for a layout that is no object
    */
   constructor(data: Storage, dtype: Dtype, shape: readonly number[], layout: TensorLayout = {}) {
     assertDtype(dtype);
     assertStorage(data, dtype);
-    assertDims(shape, "shape");
-    const { strides = contiguousStrides(shape), offset = 0 } = layout;
-    assertDims(strides, "strides");
-    assertDims([offset], "offset");
-    if (strides.length !== shape.length) {
+    if (typeof layout !== "object" || layout === null) {
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `the layout must be an object, got ${shown(layout)}`);
+    }
+    this.shape = Object.freeze(readShape(shape, "shape"));
+    const { strides = contiguousStrides(this.shape), offset = 0 } = layout;
+    this.strides = Object.freeze(readShape(strides, "strides"));
+    [this.offset] = readDims([offset], "offset") as [number];
+    if (this.strides.length !== this.shape.length) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
-        `shape ${formatShape(shape)} and strides ${formatShape(strides)} differ in length`,
-      );
-    }
-    const size = sizeOf(shape);
-    const last = shape.reduce((reach, dim, axis) => reach + (dim - 1) * (strides[axis] as number), offset);
-    if (size > 0 && last >= data.length) {
-      throw new QkNormError(
-        "ERR_QKNORM_LAYOUT",
-        `a tensor of shape ${formatShape(shape)} from element ${offset} needs ${last + 1} elements, the memory has ${data.length}`,
+        `shape ${formatShape(this.shape)} and strides ${formatShape(this.strides)} differ in length`,
       );
     }
     this.data = data;
     this.dtype = dtype;
-    this.shape = [...shape];
-    this.strides = [...strides];
-    this.offset = offset;
-    this.size = size;
+    this.size = sizeOf(this.shape);
+    assertMemory(this, "a tensor");
+    // Kernels address memory by these fields, so nothing may change them once they are checked.
+    Object.freeze(this);
   }
 
-  /** A tensor of zeros. */
+  /** Whether a value is a tensor that the constructor made: a proxy or a look-alike is none. */
+  static is(value: unknown): value is Tensor {
+    return typeof value === "object" && value !== null && #axis in value;
+  }
+
+  /** A tensor of zeros. Throws as the constructor does; `ERR_QKNORM_SHAPE` too when there is not that much memory. */
   static zeros(shape: readonly number[], dtype: Dtype = "f32"): Tensor {
     assertDtype(dtype);
-    assertDims(shape, "shape");
-    return new Tensor(allocate(dtype, sizeOf(shape)), dtype, shape);
+    const dims = readShape(shape, "shape");
+    return new Tensor(allocate(dtype, sizeOf(dims)), dtype, dims);
   }
 
-  /** A tensor of these numbers, each rounded once to the dtype. */
-  static from(
-    values: ArrayLike<number>,
-    shape: readonly number[] = [values.length],
-    dtype: Dtype = "f32",
-  ): Tensor {
-    const tensor = Tensor.zeros(shape, dtype);
-    if (values.length !== tensor.size) {
+  /**
+   * A tensor of these numbers, each rounded once to the dtype; `[values.length]` unless a shape is given.
+   *
+   * Throws `ERR_QKNORM_SHAPE` when they do not fill the shape, `ERR_QKNORM_ARGUMENT` for values that are no numbers, and
+   * for numbers that i32 does not hold exactly.
+   */
+  static from(values: ArrayLike<number>, shape?: readonly number[], dtype: Dtype = "f32"): Tensor {
+    assertDtype(dtype);
+    const count: unknown = typeof values === "object" ? values?.length : null;
+    if (!Number.isSafeInteger(count)) {
       throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `${values.length} values do not fill shape ${formatShape(shape)}`,
+        "ERR_QKNORM_ARGUMENT",
+        `values must be an array of numbers, got ${shown(values)}`,
       );
     }
-    const encode = dtype === "bf16" ? encodeBf16 : dtype === "f16" ? encodeF16 : (value: number) => value;
-    for (let i = 0; i < tensor.size; i++) tensor.data[i] = encode(values[i] as number);
+    const dims = readShape(shape ?? [count], "shape");
+    if (count !== sizeOf(dims)) {
+      throw new QkNormError("ERR_QKNORM_SHAPE", `${count} values do not fill shape ${formatShape(dims)}`);
+    }
+    const tensor = Tensor.zeros(dims, dtype);
+    for (let i = 0; i < tensor.size; i++) tensor.data[i] = encodeNumber(dtype, values[i]);
     return tensor;
   }
 
+  /** Whether elements lie in row-major order without gaps. */
   get contiguous(): boolean {
     return isContiguous(this.shape, this.strides);
   }
@@ -109,15 +136,15 @@ export class Tensor {
 
   /** Like `view`, but gives `null` rather than throw when it would take a copy. */
   tryView(shape: readonly number[]): Tensor | null {
-    assertDims(shape, "shape");
-    if (sizeOf(shape) !== this.size) {
+    const next = readShape(shape, "shape");
+    if (sizeOf(next) !== this.size) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
-        `${formatShape(this.shape)} cannot be reshaped to ${formatShape(shape)}: sizes differ`,
+        `${formatShape(this.shape)} cannot be reshaped to ${formatShape(next)}: sizes differ`,
       );
     }
-    const strides = reshapeStrides(this.shape, this.strides, shape);
-    return strides && new Tensor(this.data, this.dtype, shape, { strides, offset: this.offset });
+    const strides = reshapeStrides(this.shape, this.strides, next);
+    return strides && new Tensor(this.data, this.dtype, next, { strides, offset: this.offset });
   }
 
   /** Elements `[start, end)` of an axis; a view. */
@@ -129,7 +156,7 @@ export class Tensor {
     ) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
-        `slice [${start}, ${end}) is not within axis ${axis} of ${formatShape(this.shape)}`,
+        `slice [${shown(start)}, ${shown(end)}) is not within axis ${axis} of ${formatShape(this.shape)}`,
       );
     }
     const shape = this.shape.with(index, end - start);
@@ -142,15 +169,15 @@ export class Tensor {
 
   /** Consecutive slices of these sizes along an axis; views. The sizes must add up to the axis. */
   split(axis: number, sizes: readonly number[]): Tensor[] {
-    const total = sizes.reduce((sum, size) => sum + size, 0);
-    if (total !== this.dim(axis)) {
+    const parts = readDims(sizes, "sizes");
+    if (parts.reduce((sum, size) => sum + size, 0) !== this.dim(axis)) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
-        `sizes ${formatShape(sizes)} do not add up to axis ${axis} of ${formatShape(this.shape)}`,
+        `sizes ${formatShape(parts)} do not add up to axis ${axis} of ${formatShape(this.shape)}`,
       );
     }
     let start = 0;
-    return sizes.map((size) => {
+    return parts.map((size) => {
       start += size;
       return this.slice(axis, start - size, start);
     });
@@ -177,57 +204,43 @@ export class Tensor {
     return Tensor.zeros(this.shape, this.dtype).copyFrom(this);
   }
 
-  /** Overwrites this view with the elements of a tensor of the same shape and dtype; returns this view. */
+  /**
+   * Overwrites this view with the elements of a tensor of the same shape and dtype; returns this view. The two may
+   * overlap: what is copied is what the source held before.
+   *
+   * Throws `ERR_QKNORM_DTYPE`, `ERR_QKNORM_SHAPE`, `ERR_QKNORM_LAYOUT` for memory that was taken away, and
+   * `ERR_QKNORM_OVERLAP` when elements of this view lie on one another.
+   */
   copyFrom(source: Tensor): this {
+    if (!Tensor.is(source)) {
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `the source must be a Tensor, got ${shown(source)}`);
+    }
     if (source.dtype !== this.dtype) {
       throw new QkNormError("ERR_QKNORM_DTYPE", `cannot copy ${source.dtype} into ${this.dtype}`);
     }
-    if (
-      source.shape.length !== this.shape.length ||
-      source.shape.some((dim, axis) => dim !== this.shape[axis])
-    ) {
+    if (formatShape(source.shape) !== formatShape(this.shape)) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
         `cannot copy ${formatShape(source.shape)} into ${formatShape(this.shape)}`,
       );
     }
-    copyAxis(source, source.offset, this, this.offset, 0);
+    assertMemory(source, "the source");
+    assertMemory(this, "the target");
+    assertNoSelfOverlap(this, "the target");
+    copyElements(mayShareMemory(source, this) ? source.clone() : source, this);
     return this;
   }
 
   /** All values in row-major order, widened to f64. For tests and for small results: one call per element inside. */
   toNumbers(): Float64Array {
-    const { data } = this.clone();
-    const decode =
-      this.dtype === "bf16" ? decodeBf16 : this.dtype === "f16" ? decodeF16 : (value: number) => value;
-    return Float64Array.from(data as ArrayLike<number>, decode);
+    return Float64Array.from(this.clone().data as ArrayLike<number>, decoder(this.dtype));
   }
 
   #axis(axis: number): number {
-    const index = axis < 0 ? axis + this.shape.length : axis;
-    if (!Number.isSafeInteger(index) || index < 0 || index >= this.shape.length) {
-      throw new QkNormError("ERR_QKNORM_SHAPE", `${formatShape(this.shape)} has no axis ${axis}`);
+    const rank = this.shape.length;
+    if (!Number.isSafeInteger(axis) || axis < -rank || axis >= rank) {
+      throw new QkNormError("ERR_QKNORM_SHAPE", `${formatShape(this.shape)} has no axis ${shown(axis)}`);
     }
-    return index;
-  }
-}
-
-// Copies one axis of a view into the same axis of another; runs that are dense in both are copied whole.
-function copyAxis(source: Tensor, from: number, target: Tensor, to: number, axis: number): void {
-  const rest = source.shape.slice(axis);
-  if (isContiguous(rest, source.strides.slice(axis)) && isContiguous(rest, target.strides.slice(axis))) {
-    target.data.set(source.data.subarray(from, from + sizeOf(rest)), to);
-    return;
-  }
-  const [sourceStep, targetStep] = [source.strides[axis] as number, target.strides[axis] as number];
-  for (let i = 0; i < (source.shape[axis] as number); i++) {
-    copyAxis(source, from + i * sourceStep, target, to + i * targetStep, axis + 1);
-  }
-}
-
-function assertDims(dims: unknown, what: string): void {
-  if (!Array.isArray(dims) || !dims.every((dim) => Number.isSafeInteger(dim) && dim >= 0)) {
-    const seen = Array.isArray(dims) ? `[${dims.map(String).join(", ")}]` : typeof dims;
-    throw new QkNormError("ERR_QKNORM_SHAPE", `${what} must be integers >= 0, got ${seen}`);
+    return axis < 0 ? axis + rank : axis;
   }
 }

@@ -1,20 +1,24 @@
 import { QkNormError } from "@qknorm/core";
 import { kernels } from "../backend.ts";
 import type { AttentionSpan } from "../kernels.ts";
+import { shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
-import { requireShape, requireTensor } from "./checks.ts";
+import { lastAxisIsDense, requireRounding, requireShape, requireTensor } from "./checks.ts";
 
 /**
  * Causal grouped-query attention (Ainslie et al. 2023): `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`, where query `t`
- * sees keys `0..past + t`; keys past `past + T` are ignored. Scores and softmax in f32 or wider.
+ * sees keys `0..past + t`; keys past `past + T` are ignored. Scores and softmax in f32 or wider; what `hf` rounds:
+ * `AttentionSpan`.
  *
  * @returns `[T, Hq, D]`, contiguous, in the dtype of q
+ * @throws QkNormError `ERR_QKNORM_SHAPE` when sizes do not fit or a last axis has gaps, `ERR_QKNORM_DTYPE` for unequal
+ *   or integer dtypes, `ERR_QKNORM_ARGUMENT` for a broken span
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionSpan): Tensor {
   for (const [name, x] of Object.entries({ q, k, v })) {
-    requireTensor(x, name, ["f32", "bf16", "f16"]);
+    requireTensor(x, name);
     requireShape(
-      x.shape.length === 3 && (x.strides[2] === 1 || x.shape[2] === 1),
+      x.shape.length === 3 && lastAxisIsDense(x),
       `${name} must be [tokens, heads, D] with a dense last axis`,
       { [name]: x },
     );
@@ -37,18 +41,19 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionSpan):
     "query heads must be a multiple of KV heads of the same D",
     { q, k },
   );
-  if (!Number.isSafeInteger(span.past) || span.past < 0 || !Number.isFinite(span.scale)) {
+  const { past, scale, rounding } = (span ?? {}) as AttentionSpan;
+  if (!Number.isSafeInteger(past) || past < 0 || !Number.isFinite(scale)) {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
-      `attention needs an integer past >= 0 and a finite scale, got ${span.past} and ${span.scale}`,
+      `attention needs an integer past >= 0 and a finite scale, got ${shown(past)} and ${shown(scale)}`,
     );
   }
-  requireShape(
-    (k.shape[0] as number) >= span.past + tokens,
-    `k and v must hold ${span.past} + ${tokens} tokens`,
-    { q, k },
-  );
+  requireRounding(rounding);
+  requireShape((k.shape[0] as number) >= past + tokens, `k and v must hold ${past} + ${tokens} tokens`, {
+    q,
+    k,
+  });
   const out = Tensor.zeros(q.shape, q.dtype);
-  if (out.size > 0) kernels().attention(q, k, v, out, span);
+  if (out.size > 0) kernels().attention(q, k, v, out, { past, scale, rounding });
   return out;
 }

@@ -1,6 +1,7 @@
-import { formatShape, QkNormError } from "@qknorm/core";
-import type { Dtype } from "../dtype.ts";
-import { sizeOf } from "../strides.ts";
+import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
+import { type Dtype, floatDtypes } from "../dtype.ts";
+import { assertMemory } from "../memory.ts";
+import { shown, sizeOf } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 
 /** Throws `ERR_QKNORM_SHAPE` unless the condition holds; the shapes of the tensors are added to the message. */
@@ -10,65 +11,62 @@ export function requireShape(holds: boolean, what: string, tensors: Readonly<Rec
   throw new QkNormError("ERR_QKNORM_SHAPE", `${what}: ${shapes.join(", ")}`);
 }
 
-/** Throws unless the value is a live tensor of one of the dtypes. */
+/**
+ * Throws unless the value is a tensor (`ERR_QKNORM_ARGUMENT`) of one of the dtypes (`ERR_QKNORM_DTYPE`) that still has
+ * its memory (`ERR_QKNORM_LAYOUT`).
+ */
 export function requireTensor(
   value: unknown,
   name: string,
-  dtypes: readonly Dtype[],
+  dtypes: readonly Dtype[] = floatDtypes,
 ): asserts value is Tensor {
-  if (!(value instanceof Tensor)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `${name} must be a Tensor, got ${value === null ? "null" : typeof value}`,
-    );
+  if (!Tensor.is(value)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a Tensor, got ${shown(value)}`);
   }
   if (!dtypes.includes(value.dtype)) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `${name} must be ${dtypes.join(" or ")}, got ${value.dtype}`);
   }
-  requireMemory(value, name);
+  assertMemory(value, name);
 }
 
-/** Throws `ERR_QKNORM_LAYOUT` when the memory of a tensor was taken away (a transferred or resized buffer). */
-export function requireMemory(tensor: Tensor, name: string): void {
-  if (tensor.size > 0 && lastElement(tensor) >= tensor.data.length) {
-    throw new QkNormError(
-      "ERR_QKNORM_LAYOUT",
-      `${name} ${formatShape(tensor.shape)} has lost its memory: its buffer was detached or shrunk`,
-    );
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value names a rounding. */
+export function requireRounding(value: unknown): asserts value is NormRounding {
+  if (value !== "once" && value !== "hf") {
+    const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `rounding must be "once" or "hf", got ${seen}`);
   }
 }
 
-/** Index of the last element that a tensor reaches in its memory. */
-export function lastElement(tensor: Tensor): number {
-  return tensor.shape.reduce(
-    (reach, dim, axis) => reach + (dim - 1) * (tensor.strides[axis] as number),
-    tensor.offset,
-  );
+/** Throws `ERR_QKNORM_ARGUMENT` unless every value of i32 `indices [T]` is within `0..count - 1`. */
+export function requireWithin(indices: Tensor, count: number, what: string): void {
+  const { data, offset, size } = indices;
+  const stride = indices.strides[0] as number;
+  for (let i = 0; i < size; i++) {
+    const index = data[offset + i * stride] as number;
+    if (index < 0 || index >= count) {
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `${what} ${index} is outside 0..${count - 1}`);
+    }
+  }
 }
 
-/** A tensor as `[rows, last]` with a dense last axis; copies only if strides do not allow it. */
+/** Whether the last axis lies dense, as kernels need it. */
+export function lastAxisIsDense(x: Tensor): boolean {
+  return x.size === 0 || x.shape.at(-1) === 1 || x.strides.at(-1) === 1;
+}
+
+/** A tensor of at least one dimension as `[rows, last]` with a dense last axis; copies only if strides do not allow it. */
 export function asRows(x: Tensor): Tensor {
-  const last = x.shape.at(-1) ?? 1;
-  const rows = last === 0 ? 0 : x.size / last;
-  const view = x.reshape([rows, last]);
-  return last > 1 && view.strides[1] !== 1 ? view.toContiguous() : view;
+  const view = x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape.at(-1) as number]);
+  return lastAxisIsDense(view) ? view : view.toContiguous();
+}
+
+/** The elements of a tensor in row-major order as `[N]`; copies only if strides do not allow it. */
+export function asFlat(x: Tensor): Tensor {
+  const view = x.reshape([x.size]);
+  return lastAxisIsDense(view) ? view : view.toContiguous();
 }
 
 /** A shape with another last dimension. */
 export function withLast(shape: readonly number[], last: number): number[] {
   return [...shape.slice(0, -1), last];
-}
-
-/** Whether a view writes some element twice, as views with a zero or too short stride do. */
-export function overlapsItself(x: Tensor): boolean {
-  const axes = x.shape
-    .map((dim, axis) => ({ dim, stride: x.strides[axis] as number }))
-    .filter(({ dim }) => dim > 1)
-    .sort((a, b) => a.stride - b.stride);
-  let reach = 1;
-  for (const { dim, stride } of axes) {
-    if (stride < reach) return sizeOf(x.shape) > 0;
-    reach = stride * (dim - 1) + reach;
-  }
-  return false;
 }

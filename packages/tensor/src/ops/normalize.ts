@@ -1,23 +1,26 @@
 import { assertNormSpec, formatShape, type NormSpec, QkNormError } from "@qknorm/core";
 import { kernels } from "../backend.ts";
 import { Tensor } from "../tensor.ts";
-import { requireTensor } from "./checks.ts";
+import { lastAxisIsDense, requireShape, requireTensor } from "./checks.ts";
 
 /**
- * One normalisation over the last axis, out of place. With axis `head` and a weight `[H, D]`, x is `[..., H, D]`; with
- * axis `row` the last axis is the whole row. Formulas and roundings: `NormSpec`.
+ * One normalisation over the last axis, out of place. With axis `head` and a weight of more than one row, `[H, D]`, x is
+ * `[..., H, D]`; with axis `row` the last axis is the whole row. Formulas and roundings: `NormSpec`.
  *
  * @returns a tensor of the shape and dtype of x
+ * @throws QkNormError `ERR_QKNORM_NORM` for a broken spec, `ERR_QKNORM_SHAPE` for weights of another length,
+ *   `ERR_QKNORM_DTYPE`
  */
 export function normalize(x: Tensor, spec: NormSpec<Tensor>): Tensor {
-  requireTensor(x, "x", ["f32", "bf16", "f16"]);
+  requireTensor(x, "x");
   assertNormSpec(spec, "given");
-  const last = x.shape.at(-1) ?? 0;
-  const weightHeads =
-    spec.weight instanceof Tensor && spec.weight.shape.length === 2 ? (spec.weight.shape[0] as number) : 1;
-  const heads = weightHeads > 1 ? (x.shape.at(-2) ?? 1) : 1;
-  const out = Tensor.zeros(x.shape, x.dtype);
+  requireShape(x.shape.length > 0, "normalize needs at least one dimension", { x });
+  const last = x.shape.at(-1) as number;
+  const perHead =
+    spec.axis === "head" && [spec.weight, spec.bias].some((w) => Tensor.is(w) && w.size !== last);
+  const heads = perHead ? (x.shape.at(-2) ?? 1) : 1;
   checkAffine(spec, last, heads, "the");
+  const out = Tensor.zeros(x.shape, x.dtype);
   if (x.size > 0) {
     const rows = [x.size / (heads * last), heads, last];
     kernels().normalize([{ x: denseRows(x, rows), out: out.view(rows), spec: denseSpec(spec) }]);
@@ -32,7 +35,7 @@ export function checkAffine(spec: NormSpec<Tensor>, headDim: number, heads: numb
     ["bias", spec.bias ?? null],
   ] as const) {
     if (values === null) continue;
-    requireTensor(values, `${side} norm's ${name}`, ["f32", "bf16", "f16"]);
+    requireTensor(values, `${side} norm's ${name}`);
     if (values.size !== headDim && values.size !== heads * headDim) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
@@ -50,5 +53,5 @@ export function denseSpec(spec: NormSpec<Tensor>): NormSpec<Tensor> {
 
 function denseRows(x: Tensor, rows: readonly number[]): Tensor {
   const view = x.reshape(rows);
-  return view.strides[2] === 1 || rows[2] === 1 ? view : view.toContiguous();
+  return lastAxisIsDense(view) ? view : view.toContiguous();
 }
