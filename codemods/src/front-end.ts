@@ -1,0 +1,95 @@
+import type { FileForm, Span } from "./form.ts";
+import type { Language } from "./source-files.ts";
+
+/** Replace the text of `span` by `text`; an insertion has an empty span. Edits of one file never overlap. */
+export interface TextEdit {
+  readonly span: Span;
+  readonly text: string;
+}
+
+/**
+ * All that is particular to a language. The matcher, the safety rules, the resolution of norm classes across files and the
+ * planning of edits are shared; they ask a front end for four things only: lower, follow an import, edit imports, write a call.
+ */
+export interface LanguageFrontEnd {
+  readonly languages: readonly Language[];
+
+  /** Lowers one file. Never throws for bad code: what does not parse is in `FileForm.errors`. No state is kept. */
+  lower(source: SourceInput): FileForm;
+
+  /**
+   * Files that `module`, imported in `fromPath`, may stand for, likeliest first; [] for a package that is not in reach.
+   * `exists` answers for files only, so that a test needs no disk.
+   */
+  importTargets(module: string, fromPath: string, exists: (path: string) => boolean): readonly string[];
+
+  /**
+   * Edits that bring names in and take unused ones out. A name goes where the file's own order wants it: into an existing
+   * import of the module, else as a statement in sorted place. A name of `drop` goes only if every mention of it
+   * outside its import lies in one of `removed`, and only if it was imported at the top level. Idempotent.
+   */
+  editImports(form: FileForm, request: ImportRequest): readonly TextEdit[];
+
+  /** A call of the helper as one expression, in the language's idiom, wrapped if the line would be too long. */
+  writeCall(call: HelperCall): string;
+
+  /** A statement that assigns the pair: `[q, k] = value;`, `const [q, k] = value;`, `q, k = value`. No line end. */
+  writeAssignment(assignment: PairAssignment): string;
+
+  /** A comment line without its indentation: `// TODO`, `# TODO`. */
+  writeComment(words: string): string;
+
+  /** A norm given as a function of one argument: `(x) => body`, `lambda x: body`. */
+  writeFunction(param: string, body: string): string;
+}
+
+export interface SourceInput {
+  readonly path: string;
+  readonly language: Language;
+  /** Without a byte order mark. */
+  readonly text: string;
+}
+
+export interface ImportRequest {
+  readonly add: readonly { readonly module: string; readonly name: string }[];
+  /** Local names that may have become unused. */
+  readonly drop: readonly string[];
+  /** What the other edits take out of the file. */
+  readonly removed: readonly Span[];
+}
+
+/** Arguments as source text, ready to be placed. */
+export interface HelperCall {
+  readonly callee: string;
+  readonly q: string;
+  readonly k: string;
+  readonly qNorm: string;
+  readonly kNorm: string;
+  readonly headDim: string;
+  readonly altStream?: string;
+  /** Written only when the helper must not overwrite q and k. */
+  readonly allowInplace?: false;
+  readonly layout: CodeLayout;
+}
+
+/** Where the written text will stand. */
+export interface CodeLayout {
+  /** White space before the first character of the statement. */
+  readonly indent: string;
+  /** One level of indentation in this file. */
+  readonly unit: string;
+  readonly lineEnd: "\n" | "\r\n" | "\r";
+  /** Characters of the line before the call, indentation included. */
+  readonly column: number;
+  /** The longest line that the file's own style allows. */
+  readonly width: number;
+}
+
+export interface PairAssignment {
+  readonly q: string;
+  readonly k: string;
+  readonly value: string;
+  readonly declares?: "const" | "let" | "var";
+  /** Whether the file ends statements with a semicolon. */
+  readonly semicolon: boolean;
+}

@@ -1,0 +1,30 @@
+import type { Expr } from "./form.ts";
+
+/**
+ * What a norm computes. `plain-rms`: x / sqrt(mean(x^2) + eps) * w. `unit-offset`: the same times (1 + w). `weightless`: RMS
+ * without a weight. `layer`: subtracts the mean.
+ */
+export type NormKind = "plain-rms" | "unit-offset" | "weightless" | "layer" | "l2" | "unknown";
+
+/** How far the norm reaches: one head, or the whole row of heads. */
+export type NormAxis = "head" | "row" | "unknown";
+
+/** What is known about the norm that one attribute, parameter or function stands for, and from where. */
+export interface NormFact {
+  /** `RmsNorm`; for a free function its name. Empty if not even that is known. */
+  readonly className: string;
+  readonly kind: NormKind;
+  /** From the size it is constructed with: `headDim` is a head, `heads * headDim` a row. */
+  readonly axis: NormAxis;
+  /** Attributes that the class sets on itself, such as `weight`, `eps`, `variance_epsilon`. */
+  readonly attributes: readonly string[];
+  /** Whether its forward returns a promise. */
+  readonly isAsync: boolean;
+  /** The eps it is constructed with, where that is visible. */
+  readonly eps?: Expr;
+  /** What the answer rests on: the class's own code, or only its name when the code is out of reach. */
+  readonly resolved:
+    | { readonly from: "code"; readonly path: string; readonly line: number }
+    | { readonly from: "name"; readonly module: string }
+    | { readonly from: "nothing" };
+}
