@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadModel } from "../families/load-model.ts";
+import { loadTokenizer } from "../text/tokenizer.ts";
+import { generate } from "./generate.ts";
+import type { ForwardTrace } from "./trace.ts";
+
+const folder = join(import.meta.dirname, "../../../../checkpoints/qwen3-sums");
+const { model, generation } = loadModel(folder);
+const tokenizer = loadTokenizer(folder);
+const stopIds = generation.eosTokenIds;
+
+function answer(prompt: string, options: Parameters<typeof generate>[2] = {}): string {
+  return tokenizer.decode([...generate(model, tokenizer.encode(prompt), { stopIds, ...options })]);
+}
+
+describe("generate", () => {
+  it("continues a prompt up to a stop id, which it does not yield", () => {
+    expect(answer("127+456=")).toBe("583");
+  });
+
+  it("yields at most maxTokens tokens", () => {
+    expect(answer("9999+1=", { maxTokens: 3 })).toBe("100");
+    expect(answer("9999+1=", { maxTokens: 0 })).toBe("");
+  });
+
+  it("ends when the context is full", () => {
+    const prompt = new Array<number>(250).fill(49);
+    const tokens = [...generate(model, prompt, { sample: () => 49 })];
+    // The token after the last position is chosen, but has no position of its own.
+    expect(tokens).toHaveLength(256 - 250 + 1);
+  });
+
+  it("asks the sampler for every token, with the ids so far", () => {
+    const seen: number[][] = [];
+    const sample = (_: Float32Array, ids?: Iterable<number>): number => {
+      seen.push([...(ids ?? [])]);
+      return 50 + seen.length;
+    };
+    expect([...generate(model, [49, 43], { sample, maxTokens: 3 })]).toEqual([51, 52, 53]);
+    expect(seen).toEqual([
+      [49, 43],
+      [49, 43, 51],
+      [49, 43, 51, 52],
+    ]);
+  });
+
+  it("traces one prefill of the whole prompt, then single tokens, every layer in order", () => {
+    const traces: ForwardTrace[] = [];
+    answer("127+456=", { onTrace: (trace) => traces.push(trace) });
+    expect(traces.map(({ layers }) => layers[0]?.plan.layout.tokens)).toEqual([8, 1, 1, 1]);
+    for (const { layers, totalMs } of traces) {
+      expect(layers.map(({ layer }) => layer)).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(layers.reduce((sum, { ms }) => sum + ms, 0)).toBeLessThan(totalMs);
+    }
+  });
+
+  it.each([
+    ["an empty prompt", [], {}, /prompt is empty/],
+    ["a prompt longer than the context", new Array<number>(257).fill(49), {}, /257 tokens.*256/],
+    ["maxTokens that is no number", [49], { maxTokens: Number.NaN }, /maxTokens/],
+  ])("refuses %s before any work", (_, prompt, options, message) => {
+    expect(() => generate(model, prompt, options)).toThrowError(message);
+  });
+
+  it("refuses a token id that the model has no embedding for", () => {
+    expect(() => [...generate(model, [99_999], {})]).toThrowError(/id 99999 is outside/);
+  });
+});

@@ -1,0 +1,97 @@
+import type { QkNormRequest } from "@qknorm/core";
+import { Tensor } from "@qknorm/tensor";
+import { describe, expect, it } from "vitest";
+import { ForwardTrace } from "../generation/trace.ts";
+import { Attention } from "./attention.ts";
+import { KvCache } from "./kv-cache.ts";
+import { RotaryEmbedding } from "./rotary-embedding.ts";
+import { nextStep } from "./step.ts";
+
+const shape = { hiddenSize: 24, queryHeads: 4, kvHeads: 2, headDim: 8, eps: 1e-6, bias: false };
+const options = { weightDtype: "f32", rounding: "hf" } as const;
+
+class RequestTrace extends ForwardTrace {
+  readonly requests: QkNormRequest<Tensor>[] = [];
+
+  override qkNorm(
+    layer: number,
+    request: QkNormRequest<Tensor>,
+    run: () => [Tensor, Tensor],
+  ): [Tensor, Tensor] {
+    this.requests.push(request);
+    return super.qkNorm(layer, request, run);
+  }
+}
+
+function attentionWithWeights(): Attention {
+  const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, "hf"), options);
+  let seed = 1;
+  for (const [, parameter] of attention.parameters()) {
+    for (let i = 0; i < parameter.size; i++) {
+      seed = (seed * 48271) % 0x7fffffff;
+      parameter.data[parameter.offset + i] = seed / 0x7fffffff - 0.4;
+    }
+  }
+  return attention;
+}
+
+function hidden(tokens: number): Tensor {
+  return Tensor.from(
+    Array.from({ length: tokens * shape.hiddenSize }, (_, i) => Math.sin(i)),
+    [tokens, shape.hiddenSize],
+  );
+}
+
+function cache(): KvCache {
+  return new KvCache({ layers: 1, kvHeads: 2, headDim: 8, dtype: "f32", maxPositions: 64 });
+}
+
+describe("Attention", () => {
+  it("normalises q and k where the packed projection left them, with no copy", () => {
+    const trace = new RequestTrace();
+    attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache(), trace));
+    const [{ q, k }] = trace.requests as [QkNormRequest<Tensor>];
+    const packed = (4 + 2 * 2) * 8;
+    expect(q.data).toBe(k.data);
+    expect(q.data.length).toBe(3 * packed);
+    expect([q.strides, q.offset, k.strides, k.offset]).toEqual([[packed, 1], 0, [packed, 1], 32]);
+    expect(trace.layers[0]?.plan).toMatchObject({ path: "fused", inPlace: true });
+  });
+
+  it("gives the same result by the fallback", () => {
+    const fused = attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache()));
+    const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, "hf"), {
+      ...options,
+      qkNorm: { path: "fallback" },
+    });
+    const weights = new Map(attentionWithWeights().parameters());
+    for (const [name, parameter] of attention.parameters()) parameter.copyFrom(weights.get(name) as Tensor);
+    const trace = new ForwardTrace();
+    const fallback = attention.forward(hidden(3), nextStep([1, 2, 3], cache(), trace));
+    expect(trace.layers[0]?.plan.path).toBe("fallback");
+    expect([...fallback.toNumbers()]).toEqual([...fused.toNumbers()]);
+  });
+
+  it("lists its packed projection as the three tensors of a checkpoint", () => {
+    const names = [...attentionWithWeights().parameters("self_attn.")].map(([name, { shape }]) => [
+      name,
+      shape,
+    ]);
+    expect(names).toEqual([
+      ["self_attn.q_proj.weight", [32, 24]],
+      ["self_attn.k_proj.weight", [16, 24]],
+      ["self_attn.v_proj.weight", [16, 24]],
+      ["self_attn.q_norm.weight", [8]],
+      ["self_attn.k_norm.weight", [8]],
+      ["self_attn.o_proj.weight", [24, 32]],
+    ]);
+  });
+
+  it("has a bias for each projection where the family has one", () => {
+    const attention = new Attention(0, { ...shape, bias: true }, new RotaryEmbedding(8, 1e4, "hf"), options);
+    const biases = [...attention.parameters()]
+      .filter(([name]) => name.endsWith("bias"))
+      .map(([name]) => name);
+    expect(biases).toEqual(["q_proj.bias", "k_proj.bias", "v_proj.bias", "o_proj.bias"]);
+  });
+});
