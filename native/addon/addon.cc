@@ -5,9 +5,13 @@
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   exports.Set("abi", Napi::Number::New(env, 1));
+  qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
+  qknorm::register_elementwise(exports);
   qknorm::register_isa(exports);
+  qknorm::register_linear(exports);
   qknorm::register_qk_norm(exports);
+  qknorm::register_rope(exports);
   return exports;
 }
 

@@ -5,8 +5,12 @@
 
 namespace qknorm {
 
+void register_attention(Napi::Object exports);
 void register_copy_bytes(Napi::Object exports);
+void register_elementwise(Napi::Object exports);
 void register_isa(Napi::Object exports);
+void register_linear(Napi::Object exports);
 void register_qk_norm(Napi::Object exports);
+void register_rope(Napi::Object exports);
 
 }  // namespace qknorm

@@ -11,6 +11,7 @@ struct GemmOver {
   static constexpr std::size_t kLanes = Lanes::kLanes;
   static constexpr std::size_t kRows = Lanes::kTileRows;
   static constexpr std::size_t kCols = Lanes::kTileCols;
+  static constexpr std::size_t kMixRows = kLanes >= 16 ? 4 : 2;
 
   // Both operands run along k, so a tile needs no packing and every sum is taken in the same order.
   template <Dtype D, std::size_t R, std::size_t C>
@@ -152,6 +153,11 @@ struct GemmOver {
     for (; r + kMixRows <= rows; r += kMixRows) {
       mix_rows<D, kMixRows>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
     }
+    if constexpr (kMixRows > 2) {
+      for (; r + 2 <= rows; r += 2) {
+        mix_rows<D, 2>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
+      }
+    }
     for (; r < rows; ++r) {
       mix_rows<D, 1>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
     }
@@ -175,7 +181,6 @@ struct GemmOver {
     if (i < n) Lanes::template store_some<D>(to, i, Lanes::template load_some<Dtype::kF32>(from, i, n - i), n - i);
   }
 
-  static constexpr std::size_t kMixRows = kLanes >= 16 ? 4 : 2;
   static constexpr GemmKernels kTable = {
       {dot<Dtype::kF32>, dot<Dtype::kBf16>, dot<Dtype::kF16>},
       {mix<Dtype::kF32>, mix<Dtype::kBf16>, mix<Dtype::kF16>},

@@ -85,8 +85,8 @@ void linear_own(const Linear& call, const GemmKernels& kernels, const Rows& x) {
   const auto dot = kernels.dot[static_cast<int>(call.weight_dtype)];
   for_each_piece(call, kRows, kCols, [&](const Piece& piece) {
     alignas(64) float sums[kRows * kCols];
-    dot(x.data + piece.row * x.stride, x.stride, piece.rows, at(call.weight, call.weight_dtype, piece.col * call.in),
-        call.in, piece.cols, call.in, sums, kCols, false);
+    dot(x.data + piece.row * x.stride, x.stride, piece.rows, at(call.weight, call.weight_dtype, piece.col * call.weight_stride),
+        call.weight_stride, piece.cols, call.in, sums, kCols, false);
     finish(call, kernels, piece, sums, kCols);
   });
 }
@@ -100,7 +100,7 @@ void linear_blas(const Linear& call, const GemmKernels& kernels, const Rows& x) 
     for (std::size_t k = 0; k < call.in; k += kBlasDepth) {
       const std::size_t depth = std::min(kBlasDepth, call.in - k);
       for (std::size_t c = 0; c < piece.cols; ++c) {
-        widen(at(call.weight, call.weight_dtype, (piece.col + c) * call.in + k), panel + c * depth, depth);
+        widen(at(call.weight, call.weight_dtype, (piece.col + c) * call.weight_stride + k), panel + c * depth, depth);
       }
       blas().sgemm(Blas::kRowMajor, Blas::kNoTranspose, Blas::kTranspose, int(piece.rows), int(piece.cols), int(depth),
                    1.0f, x.data + piece.row * x.stride + k, int(x.stride), panel, int(depth), k > 0 ? 1.0f : 0.0f, sums,

@@ -13,8 +13,9 @@ struct Linear {
   const void* x;
   Dtype x_dtype;
   std::size_t x_stride;  // elements from one row to the next
-  const void* weight;    // [out, in], contiguous
+  const void* weight;    // [out, in]
   Dtype weight_dtype;
+  std::size_t weight_stride;
   const void* bias;  // [out], or null
   Dtype bias_dtype;
   void* y;

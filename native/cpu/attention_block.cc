@@ -1,0 +1,60 @@
+#include "cpu/attention_block.h"
+
+#include <limits>
+
+namespace qknorm {
+
+void AttentionBlock::load_queries(float* q) const {
+  const auto widen = gemm_.widen[static_cast<int>(call_.dtype)];
+  for (std::size_t r = 0; r < block_.count; ++r) {
+    widen(row(call_.q, token_of(r), head_of(r)), q + r * call_.head_dim, call_.head_dim);
+  }
+}
+
+void AttentionBlock::score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores,
+                           std::size_t stride) const {
+  gemm_.dot[static_cast<int>(call_.dtype)](q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
+                                           call_.k.token_stride, keys.size(), call_.head_dim,
+                                           scores + (keys.begin - base), stride, false);
+  constexpr float kNothing = -std::numeric_limits<float>::infinity();
+  for (std::size_t r = 0; r < block_.count; ++r) {
+    const KeyRange seen = common(keys_of(r), keys);
+    float* const line = scores + r * stride;
+    if (seen.size() == 0) {
+      std::fill(line, line + width, kNothing);
+    } else {
+      std::fill(line, line + (seen.begin - base), kNothing);
+      std::fill(line + (seen.end - base), line + width, kNothing);
+    }
+  }
+}
+
+void AttentionBlock::mix(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, float* out) const {
+  // Rows that see all of these keys go together; the others, at the edge of causality or of the window, in fours.
+  constexpr std::size_t kTogether = 4;
+  const KeyRange shared = common(keys, common(keys_of(0), keys_of(block_.count - 1)));
+  const std::size_t step = shared.size() == keys.size() ? block_.count : kTogether;
+  for (std::size_t r = 0; r < block_.count; r += step) {
+    mix_rows(weights, stride, base, keys, r, std::min(step, block_.count - r), out);
+  }
+}
+
+void AttentionBlock::mix_rows(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, std::size_t r,
+                              std::size_t rows, float* out) const {
+  const auto add = [&](std::size_t first, std::size_t count, KeyRange range) {
+    if (range.size() == 0) return;
+    gemm_.mix[static_cast<int>(call_.dtype)](weights + first * stride + (range.begin - base), stride, count,
+                                             row(call_.v, range.begin, block_.kv_head), call_.v.token_stride,
+                                             range.size(), call_.head_dim, out + first * call_.head_dim, call_.head_dim);
+  };
+  const KeyRange shared = common(keys, common(keys_of(r), keys_of(r + rows - 1)));
+  if (shared.size() == 0) {
+    for (std::size_t i = r; i < r + rows; ++i) add(i, 1, common(keys, keys_of(i)));
+    return;
+  }
+  for (std::size_t i = r; i < r + rows; ++i) add(i, 1, common(keys, {keys_of(i).begin, shared.begin}));
+  add(r, rows, shared);
+  for (std::size_t i = r; i < r + rows; ++i) add(i, 1, common(keys, {shared.end, keys_of(i).end}));
+}
+
+}  // namespace qknorm

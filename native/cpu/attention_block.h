@@ -1,0 +1,63 @@
+// A few queries of one key/value head: what both ways of rounding do with the keys.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "cpu/attention.h"
+#include "cpu/attention_kernels.h"
+#include "cpu/gemm.h"
+
+namespace qknorm {
+
+struct KeyRange {
+  std::size_t begin, end;
+  std::size_t size() const { return end > begin ? end - begin : 0; }
+};
+
+inline KeyRange common(KeyRange a, KeyRange b) { return {std::max(a.begin, b.begin), std::min(a.end, b.end)}; }
+
+// Rows [first, first + count) of a key/value head; row r is query head kv_head * group + r % group of token r / group.
+struct QueryBlock {
+  std::size_t kv_head, first, count;
+};
+
+class AttentionBlock {
+ public:
+  AttentionBlock(const Attention& call, Isa isa, const QueryBlock& block)
+      : call_(call), block_(block), group_(call.query_heads / call.kv_heads), gemm_(gemm_kernels(isa)) {}
+
+  // The keys that row r of the block sees.
+  KeyRange keys_of(std::size_t r) const {
+    const std::size_t end = call_.past + (block_.first + r) / group_ + 1;
+    return {call_.window != 0 && end > call_.window ? end - call_.window : 0, end};
+  }
+  // The keys that any row sees: ranges move forward from row to row.
+  KeyRange keys() const { return {keys_of(0).begin, keys_of(block_.count - 1).end}; }
+
+  // q [count, head_dim] as f32.
+  void load_queries(float* q) const;
+  // scores[r][key - base] for all rows and the keys in range, and -inf around what row r sees, up to `width`.
+  void score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores, std::size_t stride) const;
+  // out[r] += sum of weights[r][key - base] * v[key] over the keys in range that row r sees, in order.
+  void mix(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, float* out) const;
+  // The memory of out for row r.
+  void* out_of(std::size_t r) const { return row(call_.out, token_of(r), head_of(r)); }
+
+ private:
+  std::size_t token_of(std::size_t r) const { return (block_.first + r) / group_; }
+  std::size_t head_of(std::size_t r) const { return block_.kv_head * group_ + (block_.first + r) % group_; }
+  void* row(const HeadsView& view, std::size_t token, std::size_t head) const {
+    const std::size_t at = token * view.token_stride + head * view.head_stride;
+    return static_cast<unsigned char*>(view.data) + at * bytes_of(call_.dtype);
+  }
+  void mix_rows(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, std::size_t r,
+                std::size_t rows, float* out) const;
+
+  const Attention& call_;
+  const QueryBlock block_;
+  const std::size_t group_;
+  const GemmKernels& gemm_;
+};
+
+}  // namespace qknorm

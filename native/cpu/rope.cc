@@ -1,0 +1,83 @@
+#include "cpu/rope.h"
+
+#include <cstring>
+
+#include "cpu/rope_kernels.h"
+#include "cpu/scratch.h"
+#include "cpu/thread_pool.h"
+
+namespace qknorm {
+
+extern const RopeKernels kRopeScalar;
+#if defined(QKNORM_X86)
+extern const RopeKernels kRopeAvx2;
+extern const RopeKernels kRopeAvx512;
+#endif
+
+namespace {
+
+constexpr std::size_t kGrain = 16384;  // values that are worth another thread
+
+const RopeKernels& kernels_of(Isa isa) {
+#if defined(QKNORM_X86)
+  if (isa == Isa::kAvx512) return kRopeAvx512;
+  if (isa == Isa::kAvx2) return kRopeAvx2;
+#endif
+  static_cast<void>(isa);
+  return kRopeScalar;
+}
+
+template <typename Element>
+void part(const Element* pairs, Element* halves, std::size_t half) {
+  for (std::size_t i = 0; i < half; ++i) {
+    halves[i] = pairs[2 * i];
+    halves[half + i] = pairs[2 * i + 1];
+  }
+}
+
+template <typename Element>
+void join(const Element* halves, Element* pairs, std::size_t half) {
+  for (std::size_t i = 0; i < half; ++i) {
+    pairs[2 * i] = halves[i];
+    pairs[2 * i + 1] = halves[half + i];
+  }
+}
+
+// Through a copy in halves: few models interleave, and none spends its time here.
+template <typename Element>
+void turn_pairs(TurnHalves turn, void* x, const float* cos, const float* sin, std::size_t half, void* copy) {
+  part(static_cast<const Element*>(x), static_cast<Element*>(copy), half);
+  turn(copy, static_cast<Element*>(copy) + half, cos, sin, half);
+  join(static_cast<const Element*>(copy), static_cast<Element*>(x), half);
+}
+
+}  // namespace
+
+void rope(const Rope& call, Isa isa) {
+  if (call.tokens == 0 || call.heads == 0 || call.half == 0) return;
+  const RopeKernels& kernels = kernels_of(isa);
+  const auto& by_dtype = call.rounding == RopeRounding::kHf ? kernels.hf : kernels.once;
+  const TurnHalves turn = by_dtype[static_cast<int>(call.dtype)];
+  const std::size_t bytes = bytes_of(call.dtype);
+  const std::size_t grain = kGrain / (call.heads * call.half) + 1;
+  parallel_for(call.tokens, grain, [&](std::size_t begin, std::size_t end) {
+    thread_local Scratch memory;
+    void* const copy = call.layout == RopeLayout::kInterleaved ? memory.need(2 * call.half) : nullptr;
+    for (std::size_t t = begin; t < end; ++t) {
+      const std::size_t row = static_cast<std::size_t>(call.positions[t]) * call.half;
+      const float *const cos = call.cos + row, *const sin = call.sin + row;
+      for (std::size_t h = 0; h < call.heads; ++h) {
+        auto* const x = static_cast<unsigned char*>(call.x) + (t * call.token_stride + h * call.head_stride) * bytes;
+        if (copy == nullptr) {
+          turn(x, x + call.half * bytes, cos, sin, call.half);
+        } else if (bytes == sizeof(float)) {
+          turn_pairs<float>(turn, x, cos, sin, call.half, copy);
+        } else {
+          turn_pairs<std::uint16_t>(turn, x, cos, sin, call.half, copy);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace qknorm
