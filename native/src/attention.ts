@@ -1,0 +1,67 @@
+import { dtypeNumbers, type NativeDtype, roundingNumbers } from "./binding.ts";
+import { requireBinding } from "./loader.ts";
+import { type HeadsView, ParamWriter, requireObject } from "./params.ts";
+import type { CpuIsa } from "./qk-norm.ts";
+
+export interface AttentionCall {
+  /** Of all four tensors. */
+  readonly dtype: NativeDtype;
+  readonly tokens: number;
+  /** Keys before the first query: query `t` sees the keys `0..past + t`. */
+  readonly past: number;
+  /** A multiple of `kvHeads`; query head `h` reads key/value head `floor(h * kvHeads / queryHeads)`. */
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Factor on the scores, usually `1 / sqrt(headDim)`. */
+  readonly scale: number;
+  /** Each query sees only this many keys, its own included; 0, the default, is no limit. */
+  readonly window?: number;
+  /**
+   * `once`: f32 throughout, rounded at the end. `hf`: as transformers' eager attention, which also rounds dot products,
+   * scaled scores and probabilities; slower, because it needs a whole row of scores at a time.
+   */
+  readonly rounding: "once" | "hf";
+  /** `[tokens, queryHeads, headDim]` */
+  readonly q: HeadsView;
+  /** `[past + tokens, kvHeads, headDim]` */
+  readonly k: HeadsView;
+  readonly v: HeadsView;
+  /** `[tokens, queryHeads, headDim]`; shares no memory with the others */
+  readonly out: HeadsView;
+  readonly isa?: CpuIsa;
+}
+
+/**
+ * Causal grouped-query attention: `out = softmax(scale * q * k^T) * v`. A query's bits depend on the query and its keys
+ * alone: not on the other queries of the call, nor on the number of threads. Source of the formula: Vaswani et al.
+ * (2017), equation 1; Ainslie et al. (2023) for the groups.
+ *
+ * Throws an `Error` with `code`, before anything is written: `ERR_QKNORM_ARGUMENT` (a value of the wrong type or
+ * range), `ERR_QKNORM_SHAPE` (heads that do not divide), `ERR_QKNORM_DTYPE` (an array of another dtype),
+ * `ERR_QKNORM_LAYOUT` (an array too short or detached, rows that overlap), `ERR_QKNORM_OVERLAP`, `ERR_NATIVE`.
+ */
+export function attention(call: AttentionCall): void {
+  const binding = requireBinding();
+  requireObject(call, "the call");
+  const { q, k, v, out } = call;
+  params
+    .start()
+    .choice(dtypeNumbers, call.dtype, "dtype")
+    .number(call.tokens, "tokens")
+    .number(call.past, "past")
+    .number(call.queryHeads, "queryHeads")
+    .number(call.kvHeads, "kvHeads")
+    .number(call.headDim, "headDim")
+    .number(call.scale, "scale")
+    .number(call.window ?? 0, "window")
+    .choice(roundingNumbers, call.rounding, "rounding")
+    .isa(call.isa)
+    .heads(q, "q")
+    .heads(k, "k")
+    .heads(v, "v")
+    .heads(out, "out");
+  binding.attention(params.array, q.data, k.data, v.data, out.data);
+}
+
+const params = new ParamWriter(22);

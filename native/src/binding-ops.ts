@@ -1,0 +1,53 @@
+import type { NativeArray } from "./binding.ts";
+
+/** Numbers of the choices (cpu/linear.h, cpu/rope.h). */
+export const engineNumbers = { auto: 0, own: 1, blas: 2 } as const;
+export const layoutNumbers = { halves: 0, interleaved: 1 } as const;
+
+/**
+ * The ops around QK norm. `params` is one `Float64Array` of exactly these numbers, in this order; an ISA number of -1
+ * stands for the process's own. Offsets and strides count elements.
+ */
+export interface OpsBinding {
+  /**
+   * rows, inFeatures, outFeatures; x dtype, offset, row stride; weight dtype, offset, row stride; bias dtype, offset;
+   * out dtype, offset, row stride; engine; ISA
+   */
+  linear(
+    params: Float64Array,
+    x: NativeArray,
+    weight: NativeArray,
+    bias: NativeArray | null,
+    out: NativeArray,
+  ): void;
+  /**
+   * dtype, tokens, past, query heads, key/value heads, head dim, scale, window, rounding, ISA; then offset, token
+   * stride and head stride of q, k, v and out
+   */
+  attention(params: Float64Array, q: NativeArray, k: NativeArray, v: NativeArray, out: NativeArray): void;
+  /**
+   * dtype, tokens, heads, head dim, rotary dim, table rows, layout, rounding, ISA; x offset, token stride, head stride;
+   * offsets of cos, sin and positions
+   */
+  rope(
+    params: Float64Array,
+    x: NativeArray,
+    cos: Float32Array,
+    sin: Float32Array,
+    positions: Int32Array,
+  ): void;
+  /** dtype, rows, width, rounding, ISA; offset and row stride of gateUp, and of out */
+  siluMul(params: Float64Array, gateUp: NativeArray, out: NativeArray): void;
+  /** dtype, count, ISA; offsets of a, b and out */
+  add(params: Float64Array, a: NativeArray, b: NativeArray, out: NativeArray): void;
+  /** dtypes of from and to, count, ISA; their offsets */
+  convert(params: Float64Array, from: NativeArray, to: NativeArray): void;
+  /** dtypes of table and out, rows, width, table rows, ISA; table offset, row stride; ids offset; out offset, row stride */
+  gatherRows(params: Float64Array, table: NativeArray, ids: Int32Array, out: NativeArray): void;
+  /** dtype, rows, width; offset and row stride of from, and of to */
+  copyRows(params: Float64Array, from: NativeArray, to: NativeArray): void;
+  blasInfo(): { library: string | null; tried: string[] };
+  threadCount(): number;
+  /** 0 to 256; 0 is the default. */
+  setThreadCount(count: number): void;
+}
