@@ -29,7 +29,7 @@ function main(): number {
   const folder = join(dirname(fileURLToPath(import.meta.url)), "../results");
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "accuracy.json"), `${JSON.stringify({ kernels, rows }, null, 2)}\n`);
-  process.stdout.write(`on ${kernels} kernels\n`);
+  process.stdout.write(`on ${kernels}\n`);
   return rows.every(({ ok }) => ok) ? 0 : 1;
 }
 

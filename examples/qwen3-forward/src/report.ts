@@ -14,7 +14,7 @@ export function describeRun(session: Session): string {
       : ` (${missing ?? reason}${missing === undefined ? "" : "; install a C++ compiler and CMake, then run again, for the fast one"})`;
   const { dtype, modelType } = session.loaded;
   const plan = explainQkNorm(session.plan()).split(":")[0];
-  return `${modelType} in ${dtype} on ${running} kernels${why}; QK norm: ${plan}`;
+  return `${modelType} in ${dtype} on ${running}${why}; QK norm: ${plan}`;
 }
 
 /** Tokens a second, prefill and decode apart. */

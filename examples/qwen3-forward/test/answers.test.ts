@@ -33,7 +33,7 @@ describe("the example", () => {
   it("answers without the addon, and says why it is slow", () => {
     const { code, stdout } = runExample(["--prompt", "127+456="], { QKNORM_NATIVE: "off" });
     expect(stdout).toContain("127+456=583");
-    expect(stdout).toMatch(/on typescript kernels \(.*QKNORM_NATIVE.*\)/);
+    expect(stdout).toMatch(/on TypeScript kernels \(.*QKNORM_NATIVE.*\)/);
     expect(code).toBe(0);
   });
 

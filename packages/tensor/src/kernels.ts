@@ -34,7 +34,7 @@ export interface AttentionSpan {
  * f32 or wider, and each result is rounded to the dtype of `out` (more often with rounding `hf`: see each op).
  */
 export interface Kernels {
-  /** For people: "native avx512, 2 threads". */
+  /** For people: "native kernels, avx512, 2 threads". */
   readonly name: string;
   /** Normalises each head of one or two tensors. */
   normalize(sides: readonly NormSide[]): void;

@@ -1,6 +1,7 @@
-import { cpuIsa, loadBinding } from "@qknorm/native";
+import { QkNormError, type QkNormErrorCode } from "@qknorm/core";
+import { cpuIsa, loadBinding, threadCount } from "@qknorm/native";
 import type { Kernels } from "../kernels.ts";
-import { typescriptKernels } from "../typescript/kernels.ts";
+import { add, attention, convert, gatherRows, linear, rope, siluMul } from "./forward.ts";
 import { normalize } from "./normalize.ts";
 
 /** The native kernels, or why there are none. */
@@ -10,7 +11,10 @@ export type NativeKernels =
 
 let loaded: NativeKernels | undefined;
 
-/** Opens the addon on first use, once per thread. */
+/**
+ * Opens the addon on first use, once per thread. Throws `ERR_QKNORM_ARGUMENT` when `QKNORM_CPU_ISA` names an
+ * instruction set that is not here: running something else instead would hide the mistake.
+ */
 export function loadNativeKernels(): NativeKernels {
   loaded ??= open();
   return loaded;
@@ -19,5 +23,30 @@ export function loadNativeKernels(): NativeKernels {
 function open(): NativeKernels {
   const opened = loadBinding();
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
-  return { kernels: { ...typescriptKernels, name: `native ${cpuIsa()}`, normalize }, reason: null };
+  const threads = typed(threadCount)();
+  const name = `native kernels, ${typed(cpuIsa)()}, ${threads} thread${threads === 1 ? "" : "s"}`;
+  const kernels: Kernels = {
+    name,
+    normalize: typed(normalize),
+    linear: typed(linear),
+    rope: typed(rope),
+    attention: typed(attention),
+    siluMul: typed(siluMul),
+    add: typed(add),
+    gatherRows: typed(gatherRows),
+    convert: typed(convert),
+  };
+  return { kernels, reason: null };
+}
+
+// The addon throws plain errors with a code; everything above it promises QkNormError.
+function typed<Args extends unknown[], Result>(call: (...args: Args) => Result): (...args: Args) => Result {
+  return (...args) => {
+    try {
+      return call(...args);
+    } catch (error) {
+      const { code = "ERR_NATIVE", message } = error as { code?: QkNormErrorCode; message: string };
+      throw new QkNormError(code, message, { cause: error });
+    }
+  };
 }

@@ -7,7 +7,7 @@ import { rope } from "./rope.ts";
 
 /** Plain TypeScript: correct everywhere and slow. It also is what the native kernels are tested against. */
 export const typescriptKernels: Kernels = {
-  name: "typescript",
+  name: "TypeScript kernels",
   normalize,
   linear,
   rope,
