@@ -8,14 +8,15 @@
 
 namespace qknorm {
 
-inline float decode_bf16(std::uint16_t pattern) { return std::bit_cast<float>(std::uint32_t(pattern) << 16); }
+inline float decode_bf16(std::uint32_t pattern) { return std::bit_cast<float>(pattern << 16); }
 
-inline float decode_f16(std::uint16_t pattern) {
-  const std::uint32_t sign = std::uint32_t(pattern & 0x8000) << 16;
-  const std::uint32_t rest = std::uint32_t(pattern & 0x7fff) << 13;
-  if (rest >= 0x0f800000) return std::bit_cast<float>(sign | 0x70000000 | rest);  // infinity, NaN
+// No branches in these two: compilers then run several lanes at once.
+inline float decode_f16(std::uint32_t pattern) {
+  const std::uint32_t sign = (pattern & 0x8000) << 16;
+  const std::uint32_t rest = (pattern & 0x7fff) << 13;
   // The exponent is off by 112; a multiplication corrects normal and subnormal values alike, exactly.
-  return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) * 0x1p112f));
+  const std::uint32_t finite = std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) * 0x1p112f);
+  return std::bit_cast<float>(sign | (rest >= 0x0f800000 ? 0x70000000 | rest : finite));
 }
 
 // Nearest, ties to even, for an x that is no NaN.
@@ -25,20 +26,17 @@ inline std::uint32_t round_f32_to_bf16(float x) {
 }
 
 // Nearest, ties to even; NaN becomes the quiet NaN of f32's canonical one.
-inline std::uint16_t round_f32_to_f16(float x) {
+inline std::uint32_t round_f32_to_f16(float x) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
   const std::uint32_t magnitude = bits & 0x7fffffff;
-  std::uint32_t half;
-  if (magnitude > 0x7f800000) {
-    half = 0x7e00;
-  } else if (magnitude >= 0x47800000) {  // 65536 and above
-    half = 0x7c00;
-  } else if (magnitude < 0x38800000) {  // below 2^-14: let an f32 addition round at 2^-24
-    half = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000;
-  } else {
-    half = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-  }
-  return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | half);
+  const std::uint32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  // Below 2^-14 an f32 addition rounds at 2^-24. (From 65520 up, normal has carried into infinity or beyond.)
+  const float small = std::bit_cast<float>(magnitude < 0x38800000 ? magnitude : 0);
+  const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(small + 0.5f) - 0x3f000000;
+  std::uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
+  half = magnitude >= 0x47800000 ? 0x7c00 : half;
+  half = magnitude > 0x7f800000 ? 0x7e00 : half;
+  return ((bits >> 16) & 0x8000) | half;
 }
 
 // Truncated, with the last bit set where anything was lost: rounding that to fewer bits gives what rounding x itself

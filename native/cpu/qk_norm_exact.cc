@@ -8,7 +8,7 @@ namespace {
 
 std::uint16_t encode(Dtype dtype, double x) {
   const float odd = narrow_to_odd(x);
-  return dtype == Dtype::kBf16 ? static_cast<std::uint16_t>(round_f32_to_bf16(odd)) : round_f32_to_f16(odd);
+  return static_cast<std::uint16_t>(dtype == Dtype::kBf16 ? round_f32_to_bf16(odd) : round_f32_to_f16(odd));
 }
 
 double decode(Dtype dtype, std::uint16_t pattern) {

@@ -64,10 +64,10 @@ class QkNormRows {
   using Pair = typename S::Pair;
 
   static constexpr bool kHasFastPath = sizeof(Element) == 2;
-  // Rows whose square root and division run side by side; one row's take as long as the rest of its work.
+  // Rows whose roots and divisions run side by side; those of a single row take as long as the rest of its work.
   static constexpr std::size_t kBatch = 8;
-  // A batch is read twice; it must still be in the first-level cache the second time.
-  static constexpr std::size_t kBatchBytes = 16384;
+  // Rows are read twice, the second time after those of another batch: two batches must fit the first-level cache.
+  static constexpr std::size_t kBatchBytes = 12288;
 
   struct Row {
     const Element* input;
@@ -77,56 +77,80 @@ class QkNormRows {
     double scale;
   };
 
+  struct Batch {
+    Row rows[kBatch];
+    double sums[kBatch] = {};
+    std::size_t count = 0;
+  };
+
   template <class Finish>
   static void each_batch(const NormSide& side, const NormAffine& affine, std::size_t begin, std::size_t end) {
     const std::size_t fitting = kBatchBytes / (side.head_dim * sizeof(Element));
     const std::size_t capacity = fitting < 1 ? 1 : fitting < kBatch ? fitting : kBatch;
-    Row rows[kBatch];
-    std::size_t count = 0;
+    Batch batches[2];
+    Batch *reading = &batches[0], *writing = &batches[1];
+    const auto advance = [&] {
+      step<Finish>(side, affine, *reading, *writing);
+      Batch* const written = writing;
+      writing = reading;
+      reading = written;
+    };
     for (std::size_t token = begin; token < end; ++token) {
       const char* input = side.input + token * side.input_token_stride;
       char* output = side.output + token * side.output_token_stride;
       for (std::size_t head = 0; head < side.heads; ++head) {
-        rows[count++] = {reinterpret_cast<const Element*>(input), reinterpret_cast<Element*>(output), head, 0, 0};
+        reading->rows[reading->count++] = {reinterpret_cast<const Element*>(input), reinterpret_cast<Element*>(output),
+                                           head, 0, 0};
         input += side.input_head_stride;
         output += side.output_head_stride;
-        if (count == capacity) {
-          finish_batch<Finish>(side, affine, rows, count);
-          count = 0;
-        }
+        if (reading->count == capacity) advance();
       }
     }
-    finish_batch<Finish>(side, affine, rows, count);
+    advance();
+    advance();
   }
 
+  // Sums the rows of one batch and finishes those of the batch before it. The first half of that finish, roots and
+  // divisions, takes as long as eight sums: the processor does both at once.
+  // Flat: a call in the middle of a row would spill all sixteen lanes to memory.
   template <class Finish>
-  static void finish_batch(const NormSide& side, const NormAffine& affine, Row* rows, std::size_t count) {
+  [[gnu::flatten]] static void step(const NormSide& side, const NormAffine& affine, Batch& reading, Batch& writing) {
     const double length = static_cast<double>(side.head_dim);
-    double sums[kBatch] = {};
-    if constexpr (Finish::kCentred) {
-      for (std::size_t r = 0; r < count; ++r) sums[r] = sum(rows[r].input, side.head_dim);
-      for (std::size_t r = 0; r < count; ++r) rows[r].mean = sums[r] / length;
-      for (std::size_t r = 0; r < count; ++r) sums[r] = sum_of_squares(rows[r].input, side.head_dim, rows[r].mean);
-    } else {
-      for (std::size_t r = 0; r < count; ++r) sums[r] = sum_of_squares(rows[r].input, side.head_dim);
-    }
     const double divisor = side.kind == NormKind::kL2 ? 1 : length;
-    for (double& s : sums) s = 1 / std::sqrt(s / divisor + side.eps);
-    for (std::size_t r = 0; r < count; ++r) {
-      rows[r].scale = sums[r];
-      Finish::finish(side, affine, rows[r]);
+    double scales[kBatch];
+    for (std::size_t r = 0; r < kBatch; ++r) scales[r] = 1 / std::sqrt(writing.sums[r] / divisor + side.eps);
+
+    for (std::size_t r = 0; r < reading.count; ++r) {
+      Row& row = reading.rows[r];
+      if constexpr (Finish::kCentred) {
+        row.mean = sum(row.input, side.head_dim) / length;
+        reading.sums[r] = sum_of_squares(row.input, side.head_dim, row.mean);
+      } else {
+        reading.sums[r] = sum_of_squares(row.input, side.head_dim);
+      }
     }
+
+    for (std::size_t r = 0; r < writing.count; ++r) {
+      writing.rows[r].scale = scales[r];
+      Finish::finish(side, affine, writing.rows[r]);
+    }
+    writing.count = 0;
   }
 
   // Calls visit(pair, first element, elements) for each group of a row; the last one may be padded with zeros.
   template <class Visit>
   static void each_group(const Element* x, std::size_t length, Visit visit) {
-    std::size_t i = 0;
-    for (; i + kGroup <= length; i += kGroup) visit(C::load(x + i), i, kGroup);
-    if (i < length) {
-      Element padded[kGroup] = {};
-      std::memcpy(padded, x + i, (length - i) * sizeof(Element));
-      visit(C::load(padded), i, length - i);
+    Element padded[kGroup];
+    for (std::size_t i = 0; i < length; i += kGroup) {
+      const Element* group = x + i;
+      std::size_t count = kGroup;
+      if (length - i < kGroup) [[unlikely]] {
+        count = length - i;
+        std::memset(padded, 0, sizeof padded);
+        std::memcpy(padded, group, count * sizeof(Element));
+        group = padded;
+      }
+      visit(C::load(group), i, count);
     }
   }
 
@@ -219,6 +243,7 @@ class QkNormRows {
     // f32 units in the last place that lie between an element before its doubtful rounding and the f64 value: the
     // rounded scale and one product, below 2; those, the rounded weight and another product, below 4.
     static constexpr int kUlps = kHf ? 2 : 4;
+    using Nearby = typename C::Nearby;
 
     static void finish(const NormSide& side, const NormAffine& affine, const Row& row) {
       // Not so for infinities, NaN, and rows that are next to nothing with next to no eps.
@@ -234,11 +259,11 @@ class QkNormRows {
           ya = S::mul(ya, gain_a);
           yb = S::mul(yb, gain_b);
         }
-        std::uint32_t doubtful_a, doubtful_b;
-        Packed a = C::template round_if_sure<kUlps>(ya, doubtful_a);
-        Packed b = C::template round_if_sure<kUlps>(yb, doubtful_b);
-        if ((doubtful_a | doubtful_b) != 0) [[unlikely]] {
-          settle(side, row, x, i, doubtful_a, doubtful_b, a, b);
+        const Nearby near_a = C::template round_nearby<kUlps>(ya), near_b = C::template round_nearby<kUlps>(yb);
+        Packed a = near_a.rounded, b = near_b.rounded;
+        if (C::template any_doubtful<kUlps>(near_a, near_b)) [[unlikely]] {
+          a = settle(side, row, x.a, i, near_a);
+          b = settle(side, row, x.b, i + (C::kInterleaved ? 1 : kGroup / 2), near_b);
         }
         if constexpr (kHf) {
           a = C::round(S::mul(C::value(a), gain_a));
@@ -248,24 +273,18 @@ class QkNormRows {
       });
     }
 
-    [[gnu::noinline, gnu::cold]] static void settle(const NormSide& side, const Row& row, const Pair& x, std::size_t i,
-                                                    std::uint32_t doubtful_a, std::uint32_t doubtful_b, Packed& a,
-                                                    Packed& b) {
+    // By value: an address taken here would keep the lanes in memory on the way that is always taken.
+    [[gnu::noinline, gnu::cold]] static Packed settle(const NormSide& side, const Row& row, F32 x, std::size_t first,
+                                                      Nearby nearby) {
       constexpr std::size_t kStep = C::kInterleaved ? 2 : 1;
-      a = settle_half(side, row, x.a, i, kStep, doubtful_a, a);
-      b = settle_half(side, row, x.b, i + (C::kInterleaved ? 1 : kGroup / 2), kStep, doubtful_b, b);
-    }
-
-    static Packed settle_half(const NormSide& side, const Row& row, const F32& x, std::size_t first, std::size_t step,
-                              std::uint32_t doubtful, const Packed& rounded) {
       float values[kGroup / 2];
       Element lanes[kGroup / 2];
       S::store(values, x);
-      C::spill(rounded, lanes);
-      for (; doubtful != 0; doubtful &= doubtful - 1) {
+      C::spill(nearby.rounded, lanes);
+      for (auto doubtful = C::template doubtful_lanes<kUlps>(nearby); doubtful != 0; doubtful &= doubtful - 1) {
         const int lane = __builtin_ctz(doubtful);
         lanes[lane] = kHf ? exact_normalized(side.dtype, values[lane], row.scale)
-                          : exact_weighted(side, row.head, first + lane * step, values[lane], row.scale);
+                          : exact_weighted(side, row.head, first + lane * kStep, values[lane], row.scale);
       }
       return C::fill(lanes);
     }

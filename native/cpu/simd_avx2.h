@@ -85,13 +85,23 @@ struct SimdAvx2 {
       return {_mm256_castsi256_ps(_mm256_and_si256(x.lo, high())), _mm256_castsi256_ps(_mm256_and_si256(x.hi, high()))};
     }
     static Packed round(F32 x) { return {round(x.lo), round(x.hi)}; }
+    struct Nearby {
+      Packed rounded;
+    };
     template <int kUlps>
-    static Packed round_if_sure(F32 x, std::uint32_t& doubtful) {
+    static Nearby round_nearby(F32 x) {
       const __m256i move = _mm256_set1_epi32(0x8000 + kUlps);
-      const __m256i lo = _mm256_add_epi32(_mm256_castps_si256(x.lo), move);
-      const __m256i hi = _mm256_add_epi32(_mm256_castps_si256(x.hi), move);
-      doubtful = lanes_up_to<2 * kUlps>(lo) | lanes_up_to<2 * kUlps>(hi) << 8;
-      return {lo, hi};
+      return {{_mm256_add_epi32(_mm256_castps_si256(x.lo), move), _mm256_add_epi32(_mm256_castps_si256(x.hi), move)}};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      const __m256i least = _mm256_min_epu16(_mm256_min_epu16(a.rounded.lo, a.rounded.hi),
+                                             _mm256_min_epu16(b.rounded.lo, b.rounded.hi));
+      return doubtful<kUlps>(least) != 0;
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      return doubtful<kUlps>(x.rounded.lo) | doubtful<kUlps>(x.rounded.hi) << 8;
     }
     static void spill(Packed x, Element* lanes) {
       alignas(32) std::uint32_t bits[16];
@@ -113,10 +123,10 @@ struct SimdAvx2 {
       const __m256i even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
       return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), even);
     }
-    template <int kMost>
-    static std::uint32_t lanes_up_to(__m256i x) {
+    template <int kUlps>
+    static std::uint32_t doubtful(__m256i x) {
       const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
-      const __m256i found = _mm256_cmpgt_epi32(_mm256_set1_epi32(kMost + 1), low);
+      const __m256i found = _mm256_cmpgt_epi32(_mm256_set1_epi32(2 * kUlps + 1), low);
       return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(found)));
     }
   };
@@ -139,13 +149,24 @@ struct SimdAvx2 {
       constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
       return {_mm256_cvtps_ph(x.lo, kNearest), _mm256_cvtps_ph(x.hi, kNearest)};
     }
+    struct Nearby {
+      Packed rounded, other;
+    };
     template <int kUlps>
-    static Packed round_if_sure(F32 x, std::uint32_t& doubtful) {
+    static Nearby round_nearby(F32 x) {
       constexpr float kWidth = kUlps * 0x1p-23f;
-      const Packed below = round(mul(x, splat(1 - kWidth))), above = round(mul(x, splat(1 + kWidth)));
-      const __m128i same = _mm_packs_epi16(_mm_cmpeq_epi16(below.lo, above.lo), _mm_cmpeq_epi16(below.hi, above.hi));
-      doubtful = static_cast<std::uint32_t>(_mm_movemask_epi8(same)) ^ 0xffff;
-      return below;
+      return {round(mul(x, splat(1 - kWidth))), round(mul(x, splat(1 + kWidth)))};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      const __m128i differs = _mm_or_si128(difference(a), difference(b));
+      return !_mm_testz_si128(differs, differs);
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      const __m128i same = _mm_packs_epi16(_mm_cmpeq_epi16(x.rounded.lo, x.other.lo),
+                                           _mm_cmpeq_epi16(x.rounded.hi, x.other.hi));
+      return static_cast<std::uint32_t>(_mm_movemask_epi8(same)) ^ 0xffff;
     }
     static void spill(Packed x, Element* lanes) {
       _mm_storeu_si128(reinterpret_cast<__m128i*>(lanes), x.lo);
@@ -154,6 +175,11 @@ struct SimdAvx2 {
     static Packed fill(const Element* lanes) {
       return {_mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes)),
               _mm_loadu_si128(reinterpret_cast<const __m128i*>(lanes + 8))};
+    }
+
+   private:
+    static __m128i difference(const Nearby& x) {
+      return _mm_or_si128(_mm_xor_si128(x.rounded.lo, x.other.lo), _mm_xor_si128(x.rounded.hi, x.other.hi));
     }
   };
 

@@ -84,12 +84,25 @@ struct SimdAvx512 {
       const __m512i even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
       return _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), even);
     }
+    // x rounded, and what tells whether some value within kUlps units in the last place of x would round otherwise:
+    // with the boundary and kUlps added, the low half of such an x is at most twice kUlps.
+    struct Nearby {
+      Packed rounded;
+    };
     template <int kUlps>
-    static Packed round_if_sure(F32 x, std::uint32_t& doubtful) {
-      const __m512i moved = _mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000 + kUlps));
-      doubtful = _mm512_cmple_epu32_mask(_mm512_and_si512(moved, _mm512_set1_epi32(0xffff)),
-                                         _mm512_set1_epi32(2 * kUlps));
-      return moved;
+    static Nearby round_nearby(F32 x) {
+      return {_mm512_add_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x8000 + kUlps))};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      constexpr __mmask32 kLowHalves = 0x55555555;
+      const __m512i least = _mm512_min_epu16(a.rounded, b.rounded);
+      return _mm512_mask_cmple_epu16_mask(kLowHalves, least, _mm512_set1_epi16(2 * kUlps)) != 0;
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      const __m512i low = _mm512_and_si512(x.rounded, _mm512_set1_epi32(0xffff));
+      return _mm512_cmple_epu32_mask(low, _mm512_set1_epi32(2 * kUlps));
     }
     static void spill(Packed x, Element* lanes) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), _mm512_cvtepi32_epi16(_mm512_srli_epi32(x, 16)));
@@ -116,12 +129,24 @@ struct SimdAvx512 {
     }
     static F32 value(Packed x) { return _mm512_cvtph_ps(x); }
     static Packed round(F32 x) { return _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    // The boundaries of f16 lie elsewhere in each binade of subnormals: try both ends of the range around x.
+    struct Nearby {
+      Packed rounded, other;
+    };
     template <int kUlps>
-    static Packed round_if_sure(F32 x, std::uint32_t& doubtful) {
+    static Nearby round_nearby(F32 x) {
       constexpr float kWidth = kUlps * 0x1p-23f;
-      const Packed below = round(_mm512_mul_ps(x, splat(1 - kWidth)));
-      doubtful = _mm256_cmpneq_epi16_mask(below, round(_mm512_mul_ps(x, splat(1 + kWidth))));
-      return below;
+      return {round(_mm512_mul_ps(x, splat(1 - kWidth))), round(_mm512_mul_ps(x, splat(1 + kWidth)))};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      const __m256i differs =
+          _mm256_or_si256(_mm256_xor_si256(a.rounded, a.other), _mm256_xor_si256(b.rounded, b.other));
+      return !_mm256_testz_si256(differs, differs);
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      return _mm256_cmpneq_epi16_mask(x.rounded, x.other);
     }
     static void spill(Packed x, Element* lanes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), x); }
     static Packed fill(const Element* lanes) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes)); }

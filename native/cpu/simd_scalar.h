@@ -94,14 +94,26 @@ struct SimdScalar {
     static Packed round(const F32& x) {
       return each<Packed>([&](int i) { return round_f32_to_bf16(x.lane[i]); });
     }
+    struct Nearby {
+      Packed rounded;
+      Packed moved;
+    };
     template <int kUlps>
-    static Packed round_if_sure(const F32& x, std::uint32_t& doubtful) {
-      doubtful = 0;
-      return each<Packed>([&](int i) {
-        const std::uint32_t moved = std::bit_cast<std::uint32_t>(x.lane[i]) + 0x8000 + kUlps;
-        doubtful |= std::uint32_t((moved & 0xffff) <= 2 * kUlps) << i;
-        return moved >> 16;
-      });
+    static Nearby round_nearby(const F32& x) {
+      const auto moved = each<Packed>([&](int i) { return std::bit_cast<std::uint32_t>(x.lane[i]) + 0x8000 + kUlps; });
+      return {each<Packed>([&](int i) { return moved.lane[i] >> 16; }), moved};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      std::uint32_t any = 0;
+      for (int i = 0; i < kLanes; ++i) any |= doubtful<kUlps>(a.moved.lane[i]) | doubtful<kUlps>(b.moved.lane[i]);
+      return any != 0;
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      std::uint32_t lanes = 0;
+      for (int i = 0; i < kLanes; ++i) lanes |= doubtful<kUlps>(x.moved.lane[i]) << i;
+      return lanes;
     }
     static void spill(const Packed& x, Element* lanes) {
       for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<Element>(x.lane[i]);
@@ -109,12 +121,18 @@ struct SimdScalar {
     static Packed fill(const Element* lanes) {
       return each<Packed>([&](int i) { return std::uint32_t(lanes[i]); });
     }
+
+   private:
+    template <int kUlps>
+    static std::uint32_t doubtful(std::uint32_t moved) {
+      return (moved & 0xffff) <= 2 * kUlps;
+    }
   };
 
   struct F16 {
     using Element = std::uint16_t;
     struct Packed {
-      Element lane[kLanes];
+      std::uint32_t lane[kLanes];
     };
     static constexpr bool kInterleaved = false;
     static constexpr Element kOne = 0x3c00;
@@ -130,21 +148,33 @@ struct SimdScalar {
     static Packed round(const F32& x) {
       return each<Packed>([&](int i) { return round_f32_to_f16(x.lane[i]); });
     }
+    struct Nearby {
+      Packed rounded, other;
+    };
     template <int kUlps>
-    static Packed round_if_sure(const F32& x, std::uint32_t& doubtful) {
+    static Nearby round_nearby(const F32& x) {
       constexpr float kWidth = kUlps * 0x1p-23f;
-      doubtful = 0;
-      return each<Packed>([&](int i) {
-        const Element below = round_f32_to_f16(x.lane[i] * (1 - kWidth));
-        doubtful |= std::uint32_t(below != round_f32_to_f16(x.lane[i] * (1 + kWidth))) << i;
-        return below;
-      });
+      return {round(mul(x, splat(1 - kWidth))), round(mul(x, splat(1 + kWidth)))};
+    }
+    template <int kUlps>
+    static bool any_doubtful(const Nearby& a, const Nearby& b) {
+      std::uint32_t differs = 0;
+      for (int i = 0; i < kLanes; ++i) {
+        differs |= (a.rounded.lane[i] ^ a.other.lane[i]) | (b.rounded.lane[i] ^ b.other.lane[i]);
+      }
+      return differs != 0;
+    }
+    template <int kUlps>
+    static std::uint32_t doubtful_lanes(const Nearby& x) {
+      std::uint32_t lanes = 0;
+      for (int i = 0; i < kLanes; ++i) lanes |= std::uint32_t(x.rounded.lane[i] != x.other.lane[i]) << i;
+      return lanes;
     }
     static void spill(const Packed& x, Element* lanes) {
-      for (int i = 0; i < kLanes; ++i) lanes[i] = x.lane[i];
+      for (int i = 0; i < kLanes; ++i) lanes[i] = static_cast<Element>(x.lane[i]);
     }
     static Packed fill(const Element* lanes) {
-      return each<Packed>([&](int i) { return lanes[i]; });
+      return each<Packed>([&](int i) { return std::uint32_t(lanes[i]); });
     }
   };
 
