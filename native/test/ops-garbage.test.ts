@@ -1,0 +1,158 @@
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { BindingModule } from "../src/binding.ts";
+import { loadBinding } from "../src/loader.ts";
+import { missing } from "./qk-norm-case.ts";
+
+// The addon itself, without the TypeScript in front of it: whatever it is called with, it returns or throws an Error
+// with a code that we know. That the process is alive to say so is the other half of the test.
+const codes = new Set([
+  ...[
+    "ERR_QKNORM_SHAPE",
+    "ERR_QKNORM_DTYPE",
+    "ERR_QKNORM_LAYOUT",
+    "ERR_QKNORM_OVERLAP",
+    "ERR_QKNORM_ARGUMENT",
+  ],
+  "ERR_NATIVE",
+]);
+
+type Method = Exclude<keyof BindingModule, "abi" | "qkNorm">;
+
+const half = () => new Uint16Array(64).fill(0x3f80);
+const whole = () => new Float32Array(64).fill(1);
+
+/** A valid call of each function, to be spoilt. */
+const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>> = {
+  linear: () => ({
+    params: [2, 8, 4, 1, 0, 8, 1, 0, 8, 1, 0, 1, 0, 4, 1, -1],
+    args: [half(), half(), half(), half()],
+  }),
+  attention: () => ({
+    params: [1, 2, 1, 2, 1, 4, 0.5, 0, 0, -1, 0, 8, 4, 0, 4, 4, 0, 4, 4, 0, 8, 4],
+    args: [half(), half(), half(), half()],
+  }),
+  rope: () => ({
+    params: [0, 2, 2, 8, 4, 3, 0, 0, -1, 0, 16, 8, 0, 0, 0],
+    args: [whole(), whole(), whole(), Int32Array.of(2, 0)],
+  }),
+  siluMul: () => ({ params: [0, 2, 4, 0, -1, 0, 8, 0, 4], args: [whole(), whole()] }),
+  add: () => ({ params: [1, 64, -1, 0, 0, 0], args: [half(), half(), half()] }),
+  convert: () => ({ params: [1, 0, 64, -1, 0, 0], args: [half(), whole()] }),
+  gatherRows: () => ({
+    params: [1, 0, 3, 4, 8, -1, 0, 8, 0, 0, 4],
+    args: [half(), Int32Array.of(1, 7, 0), whole()],
+  }),
+  copyRows: () => ({ params: [1, 4, 8, 0, 16, 8, 8], args: [half(), half()] }),
+};
+
+const badNumber = fc.constantFrom(
+  ...[
+    -1,
+    -0,
+    0,
+    0.5,
+    1,
+    2,
+    3,
+    7,
+    63,
+    64,
+    65,
+    1e9,
+    2 ** 31,
+    2 ** 32,
+    2 ** 40,
+    2 ** 52,
+    2 ** 53 - 1,
+    2 ** 53,
+    2 ** 63,
+  ],
+  ...[2 ** 64, 1e308, -1e308, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+);
+
+function detached(): Uint16Array {
+  const array = half();
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}
+
+const shared = half();
+const badArgument = fc.oneof(
+  fc.constantFrom<() => unknown>(
+    ...[
+      () => undefined,
+      () => null,
+      () => true,
+      () => 7,
+      () => "q",
+      () => 7n,
+      () => Symbol("q"),
+      () => ({ length: 64 }),
+    ],
+    ...[
+      () => [1, 2],
+      () => () => 1,
+      () => new ArrayBuffer(64),
+      () => new DataView(new ArrayBuffer(64)),
+      () => shared,
+    ],
+    ...[
+      () => new Float64Array(64),
+      () => new BigInt64Array(64),
+      () => new Uint16Array(0),
+      () => new Float32Array(3),
+    ],
+    ...[detached, () => new Uint16Array(new SharedArrayBuffer(128)), () => shared.subarray(1), half, whole],
+    ...[() => Int32Array.of(-1, 2 ** 31 - 1, 0), () => new Proxy(half(), {}), () => new Uint8Array(64)],
+  ),
+);
+
+describe.skipIf(missing !== "")(`the ops of the addon${missing}`, () => {
+  const { binding } = loadBinding() as { binding: BindingModule };
+
+  it.each(Object.keys(valid) as Method[])("%s takes its valid call", (name) => {
+    const { params, args } = valid[name]!();
+    expect(() => call(binding, name, Float64Array.from(params), args)).not.toThrow();
+  });
+
+  it.each(Object.keys(valid) as Method[])("%s survives any spoilt call", (name) => {
+    const count = valid[name]!().params.length;
+    const numbers = fc.array(fc.tuple(fc.nat(count - 1), badNumber), { maxLength: 3 });
+    const others = fc.array(fc.tuple(fc.nat(3), badArgument), { maxLength: 2 });
+    fc.assert(
+      fc.property(numbers, others, fc.integer({ min: -2, max: 2 }), (spoiltNumbers, spoiltArgs, longer) => {
+        const { params, args } = valid[name]!();
+        for (const [at, value] of spoiltNumbers) params[at] = value;
+        for (const [at, make] of spoiltArgs) if (at < args.length) args[at] = make();
+        const wrongLength = longer === 2 ? [...params, 0] : longer === -2 ? params.slice(1) : params;
+        expectSurvival(() => call(binding, name, Float64Array.from(wrongLength), args));
+      }),
+      { numRuns: 1500 },
+    );
+  });
+
+  it("every function survives arguments of any kind and number", () => {
+    const names = Object.keys(binding).filter((name) => name !== "abi") as Method[];
+    fc.assert(
+      fc.property(fc.constantFrom(...names), fc.array(badArgument, { maxLength: 18 }), (name, makers) => {
+        const args = makers.map((make) => make());
+        expectSurvival(() => (binding[name] as (...args: unknown[]) => unknown)(...args));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+function call(binding: BindingModule, name: Method, params: Float64Array, args: unknown[]): unknown {
+  return (binding[name] as (...args: unknown[]) => unknown)(params, ...args);
+}
+
+function expectSurvival(run: () => unknown): void {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(Error);
+    expect(codes, String(error)).toContain((error as { code?: string }).code);
+  }
+}
