@@ -174,8 +174,8 @@ describe.each(choices)("with %s kernels", (choice) => {
         expect(linear(Tensor.zeros([0, 4]), Tensor.zeros([3, 4])).shape).toEqual([0, 3]);
         expect(linear(Tensor.zeros([2, 4]), Tensor.zeros([0, 4])).shape).toEqual([2, 0]);
         expect(normalize(Tensor.zeros([3, 0]), spec).shape).toEqual([3, 0]);
-        expect(normalize(Tensor.zeros([0, 4]), { ...spec, weight: Tensor.zeros([3, 4]) }).shape).toEqual([
-          0, 4,
+        expect(normalize(Tensor.zeros([0, 3, 4]), { ...spec, weight: Tensor.zeros([3, 4]) }).shape).toEqual([
+          0, 3, 4,
         ]);
         expect(siluMul(Tensor.zeros([0, 4]), "hf").shape).toEqual([0, 2]);
         expect(siluMul(Tensor.zeros([3, 0]), "hf").shape).toEqual([3, 0]);
