@@ -217,7 +217,16 @@ describe.each(choices)("with %s kernels", (choice) => {
   );
 });
 
+// On the kernels that check nothing themselves: the ops must.
 describe("bad arguments are typed errors, and nothing is written", () => {
+  let former: KernelChoice = "auto";
+  beforeEach(() => {
+    former = useKernels("typescript");
+  });
+  afterEach(() => {
+    useKernels(former);
+  });
+
   const f = (...shape: number[]): Tensor => random(shape, "f32");
   const i = (...values: number[]): Tensor => Tensor.from(values, undefined, "i32");
   const gone = (): Tensor => {
