@@ -1,5 +1,6 @@
 #include "cpu/qk_norm_affine.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "cpu/float_format.h"
@@ -18,25 +19,71 @@ double element(const NormVector& vector, std::size_t index) {
   }
 }
 
-// Where element i of a row lies among the padded numbers: bf16 is unpacked as 16 even, then 16 odd elements.
-std::size_t position(Dtype dtype, std::size_t i) {
-  if (dtype != Dtype::kBf16) return i;
-  return i / kGroup * kGroup + (i % 2) * (kGroup / 2) + i % kGroup / 2;
+// Up to a group of numbers at once, with the choice of dtype outside the loop: a decode step converts as many weights
+// as it normalises values.
+void decode(const NormVector& vector, std::size_t index, std::size_t count, double* numbers) {
+  switch (vector.dtype) {
+    case Dtype::kF32: {
+      const float* x = static_cast<const float*>(vector.data) + index;
+      for (std::size_t i = 0; i < count; ++i) numbers[i] = x[i];
+      return;
+    }
+    case Dtype::kBf16: {
+      const std::uint16_t* x = static_cast<const std::uint16_t*>(vector.data) + index;
+      for (std::size_t i = 0; i < count; ++i) numbers[i] = decode_bf16(x[i]);
+      return;
+    }
+    case Dtype::kF16: {
+      const std::uint16_t* x = static_cast<const std::uint16_t*>(vector.data) + index;
+      for (std::size_t i = 0; i < count; ++i) numbers[i] = decode_f16(x[i]);
+      return;
+    }
+  }
 }
 
-bool fits_fast_path(double gain) {
-  const double magnitude = std::fabs(gain);
-  return gain == 0 || (magnitude >= kLeastFastGain && magnitude <= kMostFastGain);
+// weight_offset + weight, without losing the sign of a weight of -0.
+double offset_weight(const NormSide& side, double weight) {
+  return side.weight_offset == 0 ? weight : side.weight_offset + weight;
 }
 
-// False, with the rest unwritten, as soon as one weight is out of range.
-bool write_fast_gains(const NormSide& side, std::size_t rows, std::size_t padded, float* gains) {
-  const double shift = side.rounding == NormRounding::kOnce ? 1 / kFastShift : 1;
-  for (std::size_t head = 0; head < rows; ++head, gains += padded) {
-    for (std::size_t i = 0; i < side.head_dim; ++i) {
-      const double gain = gain_at(side, head, i);
-      if (!fits_fast_path(gain)) return false;
-      gains[position(side.dtype, i)] = static_cast<float>(gain * shift);
+void decode_gains(const NormSide& side, std::size_t head, std::size_t i, std::size_t count, double* gains) {
+  if (side.weight.data == nullptr) {
+    std::fill_n(gains, count, 1.0);
+    return;
+  }
+  decode(side.weight, head * side.weight.head_stride + i, count, gains);
+  for (std::size_t j = 0; j < count; ++j) gains[j] = offset_weight(side, gains[j]);
+}
+
+bool fit_fast_path(const double* gains) {
+  bool fit = true;
+  for (std::size_t j = 0; j < kGroup; ++j) {
+    const double magnitude = std::fabs(gains[j]);
+    fit &= (magnitude == 0) | ((magnitude >= kLeastFastGain) & (magnitude <= kMostFastGain));
+  }
+  return fit;
+}
+
+// One group in lane order: bf16 is unpacked as 16 even, then 16 odd elements.
+template <typename Number>
+void write_lanes(Dtype dtype, const double* group, double factor, Number* lanes) {
+  if (dtype == Dtype::kBf16) {
+    for (std::size_t j = 0; j < kGroup / 2; ++j) {
+      lanes[j] = static_cast<Number>(group[2 * j] * factor);
+      lanes[j + kGroup / 2] = static_cast<Number>(group[2 * j + 1] * factor);
+    }
+  } else {
+    for (std::size_t j = 0; j < kGroup; ++j) lanes[j] = static_cast<Number>(group[j] * factor);
+  }
+}
+
+// Calls visit(head, first element, elements, lanes before it) for each group of each row of weights or biases.
+template <typename Visit>
+bool each_group(const NormSide& side, std::size_t rows, Visit visit) {
+  std::size_t lanes = 0;
+  for (std::size_t head = 0; head < rows; ++head) {
+    for (std::size_t i = 0; i < side.head_dim; i += kGroup, lanes += kGroup) {
+      if (!visit(head, i, std::min(side.head_dim - i, kGroup), lanes)) return false;
     }
   }
   return true;
@@ -46,8 +93,7 @@ bool write_fast_gains(const NormSide& side, std::size_t rows, std::size_t padded
 
 double gain_at(const NormSide& side, std::size_t head, std::size_t i) {
   if (side.weight.data == nullptr) return 1;
-  const double weight = element(side.weight, head * side.weight.head_stride + i);
-  return side.weight_offset == 0 ? weight : side.weight_offset + weight;  // 0 + -0 would lose the sign
+  return offset_weight(side, element(side.weight, head * side.weight.head_stride + i));
 }
 
 NormAffine prepare_affine(const NormSide& side) {
@@ -58,25 +104,35 @@ NormAffine prepare_affine(const NormSide& side) {
   affine.head_stride = per_head ? padded : 0;
 
   if (side.dtype != Dtype::kF32 && side.kind != NormKind::kLayer && side.bias.data == nullptr) {
-    affine.memory = std::make_unique<char[]>(rows * padded * sizeof(float));
+    affine.memory.reset(new char[rows * padded * sizeof(float)]);
     auto* gains = reinterpret_cast<float*>(affine.memory.get());
-    if (write_fast_gains(side, rows, padded, gains)) {
+    const double shift = side.rounding == NormRounding::kOnce ? 1 / kFastShift : 1;
+    const bool fit = each_group(side, rows, [&](auto head, auto i, auto count, auto lanes) {
+      double group[kGroup] = {};
+      decode_gains(side, head, i, count, group);
+      write_lanes(side.dtype, group, shift, gains + lanes);
+      return fit_fast_path(group);
+    });
+    if (fit) {
       affine.fast_gain = gains;
       return affine;
     }
   }
 
   const bool biased = side.bias.data != nullptr;
-  affine.memory = std::make_unique<char[]>(rows * padded * sizeof(double) * (biased ? 2 : 1));
+  affine.memory.reset(new char[rows * padded * sizeof(double) * (biased ? 2 : 1)]);
   auto* gains = reinterpret_cast<double*>(affine.memory.get());
   double* biases = biased ? gains + rows * padded : nullptr;
-  for (std::size_t head = 0; head < rows; ++head) {
-    for (std::size_t i = 0; i < side.head_dim; ++i) {
-      const std::size_t at = head * padded + position(side.dtype, i);
-      gains[at] = gain_at(side, head, i);
-      if (biased) biases[at] = element(side.bias, head * side.bias.head_stride + i);
+  each_group(side, rows, [&](auto head, auto i, auto count, auto lanes) {
+    double group[kGroup] = {};
+    decode_gains(side, head, i, count, group);
+    write_lanes(side.dtype, group, 1, gains + lanes);
+    if (biased) {
+      decode(side.bias, head * side.bias.head_stride + i, count, group);
+      write_lanes(side.dtype, group, 1, biases + lanes);
     }
-  }
+    return true;
+  });
   affine.gain = gains;
   affine.bias = biases;
   return affine;

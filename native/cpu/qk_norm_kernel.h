@@ -68,6 +68,7 @@ class QkNormRows {
   static constexpr std::size_t kBatch = 8;
   // Rows are read twice, the second time after those of another batch: two batches must fit the first-level cache.
   static constexpr std::size_t kBatchBytes = 12288;
+  static constexpr std::size_t kPrefetchBytes = 4096;
 
   struct Row {
     const Element* input;
@@ -138,7 +139,7 @@ class QkNormRows {
   }
 
   // Calls visit(pair, first element, elements) for each group of a row; the last one may be padded with zeros.
-  template <class Visit>
+  template <bool kPrefetch = false, class Visit>
   static void each_group(const Element* x, std::size_t length, Visit visit) {
     Element padded[kGroup];
     for (std::size_t i = 0; i < length; i += kGroup) {
@@ -150,6 +151,8 @@ class QkNormRows {
         std::memcpy(padded, group, count * sizeof(Element));
         group = padded;
       }
+      // Two passes over each batch break the stride that the hardware would follow. A hint past the end is harmless.
+      if constexpr (kPrefetch) __builtin_prefetch(reinterpret_cast<const char*>(x + i) + kPrefetchBytes);
       visit(C::load(group), i, count);
     }
   }
@@ -166,7 +169,7 @@ class QkNormRows {
 
   static double sum(const Element* x, std::size_t length) {
     F64 a = S::splat64(0), b = a;
-    each_group(x, length, [&](const Pair& p, std::size_t, std::size_t) {
+    each_group<true>(x, length, [&](const Pair& p, std::size_t, std::size_t) {
       a = S::add(a, S::widen(p.a));
       b = S::add(b, S::widen(p.b));
     });
@@ -175,7 +178,7 @@ class QkNormRows {
 
   static double sum_of_squares(const Element* x, std::size_t length) {
     F64 a = S::splat64(0), b = a;
-    each_group(x, length, [&](const Pair& p, std::size_t, std::size_t) {
+    each_group<true>(x, length, [&](const Pair& p, std::size_t, std::size_t) {
       a = S::add_exact_square(a, S::widen(p.a));
       b = S::add_exact_square(b, S::widen(p.b));
     });
