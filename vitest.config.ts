@@ -13,9 +13,14 @@ export default defineConfig({
       "native/{src,test}/**/*.test.ts",
       "codemods/{src,test}/**/*.test.ts",
       "examples/*/{src,test}/**/*.test.ts",
+      "scripts/*.test.mjs",
     ],
     setupFiles: ["./vitest.setup.ts"],
-    typecheck: { enabled: true, include: ["packages/*/{src,test}/**/*.test-d.ts"], tsconfig: "./tsconfig.json" },
+    typecheck: {
+      enabled: true,
+      include: ["packages/*/{src,test}/**/*.test-d.ts"],
+      tsconfig: "./tsconfig.json",
+    },
     testTimeout: 60_000,
   },
 });
