@@ -1,0 +1,67 @@
+import type { FileForm, ImportedName, Span } from "../form.ts";
+import type { ImportRequest, TextEdit } from "../front-end.ts";
+import { editNames } from "./import-names.ts";
+import { insertStatement } from "./import-place.ts";
+import { type ImportStatement, importStatements } from "./import-statements.ts";
+import { lineEnd, lineStart } from "./lines.ts";
+
+/** See `LanguageFrontEnd.editImports`. */
+export function editPythonImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
+  const statements = importStatements(form);
+  const width = widthOf(form.text, statements);
+  const wanted = request.add.filter(({ module, name }) => !isImported(statements, module, name));
+  const homes = wanted.map((item) => ({ ...item, home: statements.find((one) => takes(one, item.module)) }));
+  const edited = statements.flatMap((statement) => {
+    const add = homes.filter(({ home }) => home === statement).map(({ name }) => name);
+    const drop = droppable(form, statement, request);
+    return add.length + drop.length === 0 ? [] : editNames(form.text, statement, { add, drop, width });
+  });
+  const homeless = homes.filter(({ home }) => home === undefined);
+  const inserted = [...new Set(homeless.map(({ module }) => module))].map((module) => {
+    const names = homeless.filter((item) => item.module === module).map(({ name }) => name);
+    return insertStatement(form, statements, module, `from ${module} import ${names.join(", ")}`);
+  });
+  return [...edited, ...inserted].sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+}
+
+function isImported(statements: readonly ImportStatement[], module: string, name: string): boolean {
+  return statements.some((one) => takes(one, module) && one.names.some(({ imported }) => imported === name));
+}
+
+/** Whether names of `module` can be added to the statement. */
+function takes({ kind, module, names }: ImportStatement, wanted: string): boolean {
+  return kind === "from" && module === wanted && names.every(({ imported }) => imported !== "*");
+}
+
+/** The names of a statement that were asked to go and that nothing needs any more. */
+function droppable(
+  form: FileForm,
+  statement: ImportStatement,
+  { drop, removed }: ImportRequest,
+): readonly ImportedName[] {
+  // A package's `__init__` imports for others, and so does a line that tells the linter to leave it.
+  if (/(?:^|\/)__init__\.pyi?$/.test(form.path)) return [];
+  return statement.names.filter(
+    ({ local, span }) =>
+      drop.includes(local) &&
+      !/#\s*(?:noqa|isort:\s*skip)/i.test(lineOf(form.text, span)) &&
+      mentionsLeft(form, local, [statement.span, ...removed]).length === 0,
+  );
+}
+
+function mentionsLeft(form: FileForm, local: string, gone: readonly Span[]): readonly Span[] {
+  // `import a.b` binds `a`.
+  const bound = local.split(".")[0] ?? local;
+  const mentions = form.mentions.get(bound) ?? [];
+  return mentions.filter(({ start, end }) => !gone.some((span) => span.start <= start && end <= span.end));
+}
+
+function lineOf(text: string, { start, end }: Span): string {
+  return text.slice(lineStart(text, start), lineEnd(text, end));
+}
+
+/** The longest line among the imports as they are, and 79 for a file with short ones. */
+function widthOf(text: string, statements: readonly ImportStatement[]): number {
+  const lines = statements.flatMap(({ span }) => text.slice(span.start, span.end).split(/[\r\n]+/));
+  return Math.min(120, Math.max(79, ...lines.map((line) => line.length)));
+}
