@@ -2,7 +2,29 @@
 
 #include <limits>
 
+#include "cpu/thread_pool.h"
+
 namespace qknorm {
+namespace {
+
+constexpr std::size_t kGroupRows = 48;  // of all heads of a group together
+
+std::size_t ceil_div(std::size_t a, std::size_t b) { return a / b + (a % b != 0); }
+
+}  // namespace
+
+QueryGroups::QueryGroups(const Attention& call, std::size_t rows, std::size_t pieces)
+    : total_(call.tokens * (call.query_heads / call.kv_heads)), rows_(std::min(rows, total_)),
+      row_blocks_(ceil_div(total_, rows_)), kv_heads_(call.kv_heads),
+      heads_(std::clamp<std::size_t>(kGroupRows / rows_, 1, kv_heads_)) {
+  while (heads_ > 1 && row_blocks_ * ceil_div(kv_heads_, heads_) * pieces < 2 * thread_count()) heads_ = ceil_div(heads_, 2);
+  head_groups_ = ceil_div(kv_heads_, heads_);
+}
+
+QueryGroup QueryGroups::at(std::size_t i) const {
+  const std::size_t first = (row_blocks_ - 1 - i / head_groups_) * rows_, head = i % head_groups_ * heads_;
+  return {first, std::min(rows_, total_ - first), head, std::min(head + heads_, kv_heads_)};
+}
 
 void AttentionBlock::load_queries(float* q) const {
   const auto widen = gemm_.widen[static_cast<int>(call_.dtype)];

@@ -1,4 +1,5 @@
-// A few queries of one key/value head: what both ways of rounding do with the keys.
+// A few queries of one key/value head: what both ways of rounding do with the keys. And groups of such blocks: a cache
+// is laid out [keys, heads, head dim], so a thread that takes several heads reads it in longer runs.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,9 @@
 
 namespace qknorm {
 
+inline constexpr std::size_t kKeys = 128;    // taken at a time: their scores stay in the first-level cache
+inline constexpr std::size_t kQueries = 48;  // rows of a block
+
 struct KeyRange {
   std::size_t begin, end;
   std::size_t size() const { return end > begin ? end - begin : 0; }
@@ -20,6 +24,30 @@ inline KeyRange common(KeyRange a, KeyRange b) { return {std::max(a.begin, b.beg
 // Rows [first, first + count) of a key/value head; row r is query head kv_head * group + r % group of token r / group.
 struct QueryBlock {
   std::size_t kv_head, first, count;
+};
+
+// The same rows of several key/value heads, [head_begin, head_end); they see the same keys.
+struct QueryGroup {
+  std::size_t first, count, head_begin, head_end;
+
+  std::size_t heads() const { return head_end - head_begin; }
+  QueryBlock block(std::size_t head) const { return {head_begin + head, first, count}; }
+};
+
+// All queries of a call, in groups of at most `rows` rows; the last ones first, because they see the most keys.
+class QueryGroups {
+ public:
+  // `pieces`: into how many parts the caller will split the work on each group. Few rows go together with more heads,
+  // as long as there is work for all threads.
+  QueryGroups(const Attention& call, std::size_t rows, std::size_t pieces);
+
+  std::size_t count() const { return row_blocks_ * head_groups_; }
+  std::size_t rows() const { return rows_; }    // the most that a group has
+  std::size_t heads() const { return heads_; }  // the most that a group has
+  QueryGroup at(std::size_t i) const;
+
+ private:
+  std::size_t total_, rows_, row_blocks_, kv_heads_, heads_, head_groups_;
 };
 
 class AttentionBlock {
@@ -59,5 +87,8 @@ class AttentionBlock {
   const std::size_t group_;
   const GemmKernels& gemm_;
 };
+
+void attention_once(const Attention& call, Isa isa);
+void attention_hf(const Attention& call, Isa isa);
 
 }  // namespace qknorm
