@@ -9,6 +9,7 @@ beforeEach(() => {
 
 afterEach(() => {
   const calls = methods.flatMap((method) =>
+    // biome-ignore lint/suspicious/noConsole: reads what was printed, prints nothing
     vi.mocked(console[method]).mock.calls.map((args) => `console.${method}(${args.join(" ")})`),
   );
   vi.restoreAllMocks();

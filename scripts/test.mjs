@@ -34,7 +34,8 @@ function step(name, script, args) {
 
 function bin(script, args) {
   const path = join(root, "node_modules", script);
-  return spawnSync(process.execPath, [path, ...args], { cwd: root, stdio: "inherit" }).status;
+  const env = process.stdout.isTTY ? process.env : { ...process.env, NO_COLOR: "1" };
+  return spawnSync(process.execPath, [path, ...args], { cwd: root, stdio: "inherit", env }).status;
 }
 
 // A run that dies without a report, or fails outside any test, must not read as a pass.
