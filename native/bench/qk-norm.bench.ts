@@ -1,7 +1,7 @@
 // How fast QK norm runs on this CPU, as a share of what copying the same bytes costs: it reads and writes each
 // element once, so a copy by the same threads is the floor. Run it with `npm run bench`.
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { BindingModule } from "../src/binding.ts";
 import {
@@ -43,6 +43,8 @@ export interface QkNormBenchResult {
   readonly date: string;
   readonly isa: CpuIsa;
   readonly threads: number;
+  /** Processes that wanted a processor in the minute before, this one aside: numbers taken beside others are low. */
+  readonly load: number;
   /** The copy of the headline case: bf16, head dim 128, 4,096 tokens. */
   readonly copyGBs: number;
   /** The headline case against the same work in plain TypeScript, q then k. */
@@ -54,6 +56,7 @@ export interface QkNormBenchResult {
 /** Measures every case; about half a minute. Throws `ERR_NATIVE` without the addon. */
 export async function benchQkNorm(): Promise<QkNormBenchResult> {
   const isa = cpuIsa();
+  const load = round(loadavg()[0] as number, 1);
   const binding = loadBinding().binding as BindingModule;
   const rows: QkNormRow[] = [];
   for (const one of cases(isa)) {
@@ -67,6 +70,7 @@ export async function benchQkNorm(): Promise<QkNormBenchResult> {
     date: new Date().toISOString().slice(0, 10),
     isa,
     threads: threadCount(),
+    load,
     copyGBs: headline.copyGBs,
     fallback: { microseconds: fallback, timesFaster: round(fallback / headline.microseconds, 1) },
     heads: HEADS,
@@ -224,7 +228,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   const file = fileURLToPath(new URL("./results/cpu.json", import.meta.url));
   mkdirSync(fileURLToPath(new URL("./results", import.meta.url)), { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-  const { device, threads, fallback, rows } = result;
+  const { device, threads, load, fallback, rows } = result;
   const lines = rows.map(
     (r) =>
       `${r.isa.padEnd(7)} ${r.dtype.padEnd(5)} D ${String(r.headDim).padEnd(4)} T ${String(r.tokens).padEnd(5)} ` +
@@ -232,7 +236,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
       `${r.GBs.toFixed(1).padStart(6)} GB/s  ${(100 * r.fractionOfCopy).toFixed(0).padStart(4)} % of copy (${r.copyGBs.toFixed(1)})`,
   );
   process.stdout.write(
-    `QK norm on ${device}, ${threads} threads, ${HEADS.q}/${HEADS.k} heads, in place\n${lines.join("\n")}\n` +
+    `QK norm on ${device}, ${threads} threads, load ${load}, ${HEADS.q}/${HEADS.k} heads, in place\n${lines.join("\n")}\n` +
       `plain TypeScript, q then k: ${fallback.microseconds} us, ${fallback.timesFaster} times slower than the first row\n`,
   );
 }

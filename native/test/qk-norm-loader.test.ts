@@ -10,6 +10,9 @@ import { isas, missing } from "./qk-norm-case.ts";
 const entry = new URL("../src/index.ts", import.meta.url).href;
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+// Whatever this run was started with is not what these tests are about.
+const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("QKNORM_")));
+
 // A process of its own: the addon and its settings are read once.
 function inProcess(env: Record<string, string>, body: string): unknown {
   const script = `import(${JSON.stringify(entry)}).then((native) => {
@@ -18,7 +21,7 @@ function inProcess(env: Record<string, string>, body: string): unknown {
   });`;
   const args = ["--conditions=@qknorm/source", "--import", "tsx", "--input-type=module", "-e", script];
   return JSON.parse(
-    execFileSync(process.execPath, args, { cwd: root, env: { ...process.env, ...env }, encoding: "utf8" }),
+    execFileSync(process.execPath, args, { cwd: root, env: { ...clean, ...env }, encoding: "utf8" }),
   );
 }
 
