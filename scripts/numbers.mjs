@@ -1,6 +1,7 @@
-// The README's measured numbers, rendered from the committed results; a test holds the README to them.
+// The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { drawPlot } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
 const readme = join(root, "README.md");
@@ -17,6 +18,7 @@ export function numbersAreCurrent() {
 }
 
 export function writeNumbers() {
+  drawPlot(results("native/bench/results/cpu.json"));
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -30,10 +32,7 @@ function kernels() {
     (row) => row.tokens === 4096 && row.headDim === 128 && row.layout === "contiguous" && row.isa === isa,
   );
   const lines = wanted
-    .sort(
-      (a, b) =>
-        a.dtype.localeCompare(b.dtype) || a.headDim - b.headDim || a.rounding.localeCompare(b.rounding),
-    )
+    .sort((a, b) => a.dtype.localeCompare(b.dtype) || b.rounding.localeCompare(a.rounding))
     .map((row) => [
       row.dtype,
       row.rounding,
@@ -41,12 +40,13 @@ function kernels() {
       fixed(row.GBs, 1),
       percent(row.fractionOfCopy),
     ]);
-  return section(
+  const table = section(
     "**The kernel on the CPU**, in place, 4,096 tokens of 32 query and 8 KV heads of 128, beside a copy of as many bytes by " +
       `as many threads in the same run (${device}, ${isa}, ${threads} threads). \`npm run bench\``,
     ["dtype", "rounding", "ms", "GB/s", "of the copy"],
     lines,
   );
+  return `${table}\n\n![The kernel's rate beside that of a copy, by number of tokens](docs/qk-norm-cpu.svg)`;
 }
 
 function calls() {
