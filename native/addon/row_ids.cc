@@ -9,7 +9,7 @@ std::vector<std::int32_t> row_ids(const Args& args, std::size_t i, std::size_t o
   const auto* from = array.as<const std::int32_t>() + offset;
   std::vector<std::int32_t> ids(from, from + count);
   for (std::size_t j = 0; j < count; ++j) {
-    if (ids[j] < 0 || static_cast<std::size_t>(ids[j]) >= rows) {
+    if (static_cast<std::size_t>(ids[j]) >= rows) {  // below zero is beyond any table
       throw CodedError(kErrArgument, std::string(name) + "[" + std::to_string(j) + "] is " + std::to_string(ids[j]) +
                                          ", outside the table's " + std::to_string(rows) + " rows");
     }

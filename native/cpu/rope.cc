@@ -1,6 +1,5 @@
 #include "cpu/rope.h"
 
-#include <cstring>
 
 #include "cpu/rope_kernels.h"
 #include "cpu/scratch.h"

@@ -241,6 +241,22 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
     for (let i = 0; i < 4; i++) expect(made.out.get(0, 0, i)).toBe(made.v.get(200, 0, i));
   });
 
+  it.each(isas)("does not lose a chunk of keys that are all NaN (%s)", (isa) => {
+    const choice = {
+      seed: 11,
+      dtype: "f32",
+      tokens: 1,
+      past: 1100,
+      kvHeads: 1,
+      group: 1,
+      headDim: 4,
+    } as const;
+    const made = build({ ...choice, window: 0, rounding: "once", isa });
+    for (let key = 0; key < 1024; key++) for (let i = 0; i < 4; i++) made.k.set(key, 0, i, Number.NaN);
+    attention(made.call);
+    for (let i = 0; i < 4; i++) expect(made.out.get(0, 0, i)).toBeNaN();
+  });
+
   it("does nothing for no tokens", () => {
     const made = build({
       ...{ seed: 9, dtype: "f32", tokens: 2, past: 3, kvHeads: 1, group: 1, headDim: 4 },
