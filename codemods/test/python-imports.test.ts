@@ -103,6 +103,9 @@ describe("adding an import", () => {
         ")",
       ),
     );
+    expect(
+      added(lines("from repo.models.utils import (", "    Zebra,", "    able,", "    aBz,", "    zoo,", ")")),
+    ).toContain(lines("    aBz,", "    apply_qk_norm,", "    zoo,"));
     expect(added(lines("from repo.models.utils import (", "\ta,  # last", ")"))).toBe(
       lines("from repo.models.utils import (", "\ta,  # last", "\tapply_qk_norm,", ")"),
     );
@@ -222,6 +225,14 @@ describe("following an import", () => {
       "/r/python/repo/layers/norm.py",
       "/r/python/repo/models/repo/layers/norm.py",
     ]);
+  });
+
+  test("does so in packages without __init__ too", () => {
+    const plain = new Set([...files].filter((path) => !path.endsWith("__init__.py")));
+    const found = pythonFrontEnd.importTargets("repo.layers.norm", "/r/python/repo/models/qwen.py", (path) =>
+      plain.has(path),
+    );
+    expect(found[0]).toBe("/r/python/repo/layers/norm.py");
   });
 
   test("finds relative modules, packages and folders named src", () => {

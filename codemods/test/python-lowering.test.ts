@@ -9,6 +9,8 @@ describe("an expression in Python", () => {
     ["f(a, dim=-1, *b, **c)", "f(a, dim=-1, *b, *c)"],
     ["x[..., :2, 1:]", "x[(undefined, {: undefined 2}, {: 1 undefined})]"],
     ["x[a,]", "x[(a)]"],
+    ["f(a, \\\n  b, # c\n  d)", "f(a, b, d)"],
+    ["x[1: \\\n 2]", "x[{: 1 2}]"],
     ["x[::2]", "x[{: undefined undefined 2}]"],
     ["(q)", "q"],
     ["cast(Tensor, q)", "q"],

@@ -1,5 +1,5 @@
 import type { Comment, Span } from "../form.ts";
-import { indentAt, lineEnd, lineStart } from "./lines.ts";
+import { indentAt, lineStart } from "./lines.ts";
 import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** What lowering one declaration needs to know about the whole file. */
@@ -28,8 +28,7 @@ export function readFileFacts(root: SyntaxNode, text: string): FileFacts {
       while (line > 0) {
         line = lineStart(text, lineBefore(text, line));
         const comment = byStart.get(line + indent.length);
-        if (comment === undefined || indentAt(text, line) !== indent || comment.end !== lineEnd(text, line))
-          break;
+        if (comment === undefined || indentAt(text, line) !== indent) break;
         above.unshift(comment);
       }
       return above;

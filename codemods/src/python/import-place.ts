@@ -30,7 +30,7 @@ export function insertStatement(
   return insertAt(lineStart(text, start), `${line}${newline}${newline}`);
 }
 
-/** Runs of import statements without a blank line or another statement between them; future imports stand first. */
+/** Runs of import statements without a blank line or another statement between them. */
 function sectionsOf(
   text: string,
   statements: readonly ImportStatement[],
@@ -55,7 +55,6 @@ function isSeam(between: string): boolean {
 }
 
 function isKin(module: string, other: string): boolean {
-  if (module === "__future__") return false;
   if (module.startsWith(".") || other.startsWith(".")) return module.startsWith(".") && other.startsWith(".");
   return module.split(".")[0] === other.split(".")[0];
 }

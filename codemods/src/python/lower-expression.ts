@@ -2,7 +2,7 @@ import type { Argument, Expr } from "../form.ts";
 import { readLiteral } from "./literals.ts";
 import { spelling } from "./operators.ts";
 import { lowerParams, type Scope, scopeInside } from "./params.ts";
-import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
+import { isPart, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** Lowers one expression. What has no kind of its own is opaque, with every expression inside it as a part. */
 export function lowerExpression(node: SyntaxNode, scope: Scope): Expr {
@@ -125,8 +125,7 @@ function lowerSlice(node: SyntaxNode, scope: Scope): Expr {
   const bounds: (Expr | undefined)[] = [undefined];
   for (const child of node.children()) {
     if (child.is(":")) bounds.push(undefined);
-    else if (child.isNamed() && !child.is("comment"))
-      bounds[bounds.length - 1] = lowerExpression(child, scope);
+    else if (isPart(child)) bounds[bounds.length - 1] = lowerExpression(child, scope);
   }
   const nothing: Expr = { kind: "literal", value: undefined, span: { start: span.start, end: span.start } };
   return { kind: "operation", operator: ":", operands: bounds.map((bound) => bound ?? nothing), span };

@@ -27,10 +27,16 @@ export function spanOf(node: SyntaxNode): Span {
   return { start: start.index, end: end.index };
 }
 
-/** The named children that are not comments. */
+/** The named children that are neither comments nor the backslashes that continue a line. */
 export function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
-  return node.children().filter((child) => child.isNamed() && !child.is("comment"));
+  return node.children().filter(isPart);
 }
+
+export function isPart(node: SyntaxNode): boolean {
+  return node.isNamed() && !extras.has(String(node.kind()));
+}
+
+const extras = new Set(["comment", "line_continuation"]);
 
 /** A definition under its decorators, or the node itself. */
 export function undecorated(node: SyntaxNode): SyntaxNode {
