@@ -84,6 +84,13 @@ describe.skipIf(missing)(`the memory around qkNorm${missing}`, () => {
       ["are one tensor in two layouts", (a) => [out(plainSide(a, 2, D), a, 1, 2 * D, D)]],
       ["are one tensor, transposed", (a) => [out(plainSide(a, 2, D), a, 0, D, 2 * D)]],
       [
+        "cross, around the end of a token",
+        (a) => [
+          out(plainSide(ramp(64), 3, D), a, 0, 5 * D, D),
+          out(packed(a, 3, 3 * D, 5 * D), ramp(64), 0, 3 * D, D),
+        ],
+      ],
+      [
         "cross: one side's output is the other's input",
         (a) => [out(plainSide(ramp(64), 1, D), a, 0, D, D), out(plainSide(a, 1, D), ramp(64), 0, D, D)],
       ],
