@@ -1,6 +1,5 @@
 #include "cpu/rope.h"
 
-
 #include "cpu/rope_kernels.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
