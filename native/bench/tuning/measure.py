@@ -9,12 +9,11 @@ import argparse
 import datetime
 import json
 import os
-import statistics
 from collections.abc import Callable
 
 from nvrtc import compile_kernel, compile_many
 from qk_norm import BF16, F16, Config, Spec, leaves, macros
-from variants import every_config
+from variants import broad, focused, odd, scaled
 
 WARM_LAUNCHES, COLD_LAUNCHES = 100, 64
 COLD_SPACING = 4 << 20
@@ -124,6 +123,8 @@ def floors(bench: Bench) -> dict[str, float]:
 
     import torch
 
+    from driver import call
+
     found: dict[str, float] = {}
     for name, pdl in (("empty", True), ("empty", False), ("wait", True)):
         launch = bench.probe[name].prepare(1, 128, [], bench.stream, pdl)
@@ -133,17 +134,17 @@ def floors(bench: Bench) -> dict[str, float]:
             args = [ctypes.c_void_p(bench.buffers.pool.data_ptr()), ctypes.c_uint(threads)]
             launch = bench.probe["touch"].prepare(-(-threads // block), block, args, bench.stream)
             (found[f"touch_{threads}x16_block_{block}"],) = bench.time([launch] * WARM_LAUNCHES)
-    half = torch.empty(1 << 30, device="cuda", dtype=torch.int32)
-    other = torch.empty_like(half)
-    times = []
-    for _ in range(12):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        other.copy_(half)
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    found["copy_TBs"] = 2 * half.numel() * 4 / statistics.median(times[2:]) / 1e9
+    # As the fused kernel moves 8192 tokens of 64 / 8 heads: the same bytes, a hundred times in a graph.
+    source = torch.empty(1 << 32, device="cuda", dtype=torch.uint8)
+    target = torch.empty_like(source)
+    for name, size in (("same_size", 8192 * 72 * 128 * 2), ("1GiB", 1 << 30), ("4GiB", 1 << 32)):
+        arguments = [ctypes.c_void_p(t.data_ptr()) for t in (target, source)]
+
+        def copy(arguments: list = arguments, size: int = size) -> None:
+            call("cuMemcpyDtoDAsync_v2", *arguments, ctypes.c_size_t(size), bench.stream)
+
+        (us,) = bench.time([copy] * (WARM_LAUNCHES if name == "same_size" else 1))
+        found[f"copy_{name}_TBs"] = 2 * size / us / 1e6
     return found
 
 
@@ -151,8 +152,9 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", required=True)
-    parser.add_argument("--configs", help="comma-separated names of configurations; default all")
-    parser.add_argument("--modes", default="wcf")
+    parser.add_argument("--configs", default="focused", help="broad, focused, odd, or names separated by commas")
+    parser.add_argument("--modes", default="wcf", help="w: warm, c: cold, f: flushed (with c)")
+    parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS, help="only these rows of the grid")
     parser.add_argument("--passes", type=int, default=1, help="whole rounds; the median of the rounds is kept")
     parser.add_argument("--head-dim", type=int, default=128)
     parser.add_argument("--dtype", choices=("bf16", "f16"), default="bf16")
@@ -165,23 +167,31 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measures and writes JSON: medians per row and variant."""
     options = parse()
-    names = set((options.configs or "").split(",")) - {""}
-    configs = [c for c in every_config() if (not names or c.name in names) and c.lanes <= leaves(options.head_dim)]
+    lists = {"broad": broad, "focused": focused, "odd": odd}
+    named = options.configs
+    configs = lists[named]() if named in lists else [Config.parse(name) for name in named.split(",")]
+    if named != "odd":
+        configs = scaled(configs, options.head_dim)
+    # More than 8 chunks in a lane, twice over with two rows, would not fit its registers.
+    chunks = options.head_dim // 8
+    configs = [c for c in configs if c.lanes <= leaves(options.head_dim) and -(-chunks // c.lanes) * c.rows <= 8]
     spec = Spec(head_dim=options.head_dim, dtype=BF16 if options.dtype == "bf16" else F16)
     spec = Spec(**{**spec.__dict__, "weight_dtype": spec.dtype})
     largest = 8192 * (64 + 8 * (2 if options.packed else 1)) * spec.head_dim * 2
     begin = datetime.datetime.now()
-    bench = Bench(spec, configs, options.packed, options.workers, COLD_LAUNCHES * (largest + COLD_SPACING))
+    sets = COLD_LAUNCHES if "c" in options.modes else 1
+    bench = Bench(spec, configs, options.packed, options.workers, sets * (largest + COLD_SPACING))
+    rows = [row for row in grid() if row[2] in options.tokens]
     import torch
 
     medians: dict[str, dict[str, list[float]]] = {}
     result = {
         "device": torch.cuda.get_device_name(), "date": begin.date().isoformat(), "headDim": spec.head_dim,
         "dtype": options.dtype, "layout": "packed" if options.packed else "contiguous", "unit": "us per launch",
-        "floors": floors(bench), "rows": grid(), "us": medians,
+        "floors": floors(bench), "rows": rows, "us": medians,
     }
     for done in range(options.passes):
-        for row in grid():
+        for row in rows:
             gqa, kv, tokens = row
             for what in [*bench.baselines, *configs]:
                 if isinstance(what, Config) and not worth(what, (gqa + 1) * kv, tokens):

@@ -1,6 +1,7 @@
 """The host's side of native/kernels/qk_norm.cu: its macros, its arguments, its grid."""
 
 import ctypes
+import re
 import struct
 from dataclasses import dataclass
 
@@ -43,6 +44,15 @@ class Config:
         """Short and unique, as the results name it."""
         persistent = f"p{self.waves}{'f' if self.loop == 2 else ''}" if self.loop else ""
         return f"l{self.lanes}r{self.rows}b{self.block}t{self.trigger}{persistent}"
+
+    @staticmethod
+    def parse(name: str) -> "Config":
+        """The configuration of a name."""
+        found = re.fullmatch(r"l(\d+)r(\d+)b(\d+)t(\d)(?:p(\d+)(f?))?", name)
+        if not found:
+            raise ValueError(f"no configuration is named {name}")
+        lanes, rows, block, trigger, waves = (int(n or 0) for n in found.groups()[:5])
+        return Config(lanes, rows, block, trigger, (2 if found[6] else 1) if waves else 0, waves)
 
 
 def leaves(head_dim: int) -> int:

@@ -103,10 +103,14 @@ class Case:
             error = (self.output[normed].double() - expected[normed].double()).abs()
             worst = (error / expected[normed].double().abs().clamp_min(0.25)).max().item()
             return "" if worst < 2e-6 else f"relative error {worst:.2e}"
-        far, equal = distance[normed], (distance[normed] == 0).double().mean().item()
+        far = distance[normed]
+        differing = int((far > 0).sum())
         if self.spec.bias or self.spec.kind == LAYER:
             # The same, for values near zero: there one step of the terms is many of the result.
-            small = expected[normed].double().abs() < 2.0**-4
-            far = far[~small]
-        worst = int(far.max())
-        return "" if worst <= 1 and equal >= 0.999 else f"{worst} ulp, {100 * equal:.3f} % equal"
+            far = far[expected[normed].double().abs() >= 2.0**-4]
+        # With "hf" rounding f32 arithmetic can put n on the other side of a tie; the weight then makes that one step
+        # of n up to two steps of y.
+        worst, twice = int(far.max()), int((far > 1).sum())
+        fine = differing <= max(3, 0.001 * distance[normed].numel())
+        fine = fine and worst <= (2 if self.spec.hf else 1) and twice <= max(1, 1e-4 * far.numel())
+        return "" if fine else f"{worst} ulp, {differing} of {distance[normed].numel()} differ"
