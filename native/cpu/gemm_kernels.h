@@ -1,6 +1,9 @@
 // The kernels of gemm.h, written once over Lanes. Include only from gemm_<isa>.cc.
 #pragma once
 
+#include <cstdint>
+#include <type_traits>
+
 #include "cpu/gemm.h"
 
 namespace qknorm {
@@ -12,6 +15,16 @@ struct GemmOver {
   static constexpr std::size_t kRows = Lanes::kTileRows;
   static constexpr std::size_t kCols = Lanes::kTileCols;
   static constexpr std::size_t kMixRows = kLanes >= 16 ? 4 : 2;
+
+  // Rows of a key/value cache lie apart, where the processor's own prefetching does not see them coming. This many
+  // rows ahead is far enough for memory, and near enough for the first-level cache; an address past the end is harmless.
+  static constexpr std::size_t kRowsAhead = 32;
+  static constexpr std::size_t kShortRow = 256;  // elements; longer rows are streams of their own
+
+  static void prefetch(const void* from, std::size_t byte, std::size_t bytes) {
+    const auto address = reinterpret_cast<std::uintptr_t>(from) + byte;
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(address + i));
+  }
 
   // Both operands run along k, so a tile needs no packing and every sum is taken in the same order.
   template <Dtype D, std::size_t R, std::size_t C>
@@ -86,6 +99,9 @@ struct GemmOver {
       const auto at = [&](std::size_t c) { return weights + (c * w_stride + done) * bytes_of(D); };
       std::size_t c = 0;
       for (; c + kCols <= cols; c += kCols) {
+        for (std::size_t i = 0; i < kCols && length <= kShortRow; ++i) {
+          prefetch(at(c), (kRowsAhead + i) * w_stride * bytes_of(D), length * bytes_of(D));
+        }
         dot_column<D, kCols>(x + done, x_stride, rows, at(c), w_stride, length, sums + c, sums_stride, add);
       }
       for (; c < cols; ++c) {
@@ -95,10 +111,10 @@ struct GemmOver {
     } while (done < k);
   }
 
-  // R rows by V vectors of the output stay in registers while all of v passes.
+  // R rows by V vectors of the output stay in registers while all of v passes; the first rows bring it closer.
   template <Dtype D, std::size_t R, std::size_t V>
   static void mix_tile(const float* p, std::size_t p_stride, const void* v, std::size_t v_stride, std::size_t count,
-                       std::size_t at, float* out, std::size_t out_stride) {
+                       std::size_t at, float* out, std::size_t out_stride, bool first) {
     F32 acc[R][V];
 #pragma GCC unroll 4
     for (std::size_t r = 0; r < R; ++r) {
@@ -108,6 +124,7 @@ struct GemmOver {
       }
     }
     for (std::size_t j = 0; j < count; ++j) {
+      if (first) prefetch(v, ((kRowsAhead + j) * v_stride + at) * bytes_of(D), V * kLanes * bytes_of(D));
       F32 row[V];
 #pragma GCC unroll 4
       for (std::size_t i = 0; i < V; ++i) row[i] = Lanes::template load<D>(v, j * v_stride + at + i * kLanes);
@@ -129,12 +146,14 @@ struct GemmOver {
 
   template <Dtype D, std::size_t R>
   static void mix_rows(const float* p, std::size_t p_stride, const void* v, std::size_t v_stride, std::size_t count,
-                       std::size_t width, float* out, std::size_t out_stride) {
+                       std::size_t width, float* out, std::size_t out_stride, bool first) {
     std::size_t c = 0;
     for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
-      mix_tile<D, R, 4>(p, p_stride, v, v_stride, count, c, out, out_stride);
+      mix_tile<D, R, 4>(p, p_stride, v, v_stride, count, c, out, out_stride, first);
     }
-    for (; c + kLanes <= width; c += kLanes) mix_tile<D, R, 1>(p, p_stride, v, v_stride, count, c, out, out_stride);
+    for (; c + kLanes <= width; c += kLanes) {
+      mix_tile<D, R, 1>(p, p_stride, v, v_stride, count, c, out, out_stride, first);
+    }
     if (c == width) return;
     for (std::size_t r = 0; r < R; ++r) {
       F32 acc = Lanes::template load_some<Dtype::kF32>(out, r * out_stride + c, width - c);
@@ -150,17 +169,16 @@ struct GemmOver {
   static void mix(const float* p, std::size_t p_stride, std::size_t rows, const void* v, std::size_t v_stride,
                   std::size_t count, std::size_t width, float* out, std::size_t out_stride) {
     std::size_t r = 0;
-    for (; r + kMixRows <= rows; r += kMixRows) {
-      mix_rows<D, kMixRows>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
-    }
-    if constexpr (kMixRows > 2) {
-      for (; r + 2 <= rows; r += 2) {
-        mix_rows<D, 2>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
+    const auto take = [&](auto tile_rows) {
+      constexpr std::size_t kTaken = decltype(tile_rows)::value;
+      for (; r + kTaken <= rows; r += kTaken) {
+        float* const to = out + r * out_stride;
+        mix_rows<D, kTaken>(p + r * p_stride, p_stride, v, v_stride, count, width, to, out_stride, r == 0);
       }
-    }
-    for (; r < rows; ++r) {
-      mix_rows<D, 1>(p + r * p_stride, p_stride, v, v_stride, count, width, out + r * out_stride, out_stride);
-    }
+    };
+    take(std::integral_constant<std::size_t, kMixRows>{});
+    take(std::integral_constant<std::size_t, 2>{});
+    take(std::integral_constant<std::size_t, 1>{});
   }
 
   template <Dtype D>
