@@ -1,0 +1,51 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { outputsOf, python, pythonFixtures } from "./python-run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "python-meaning-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.skipIf(python === undefined)("run by Python", () => {
+  test("the fixtures put out the same bits before and after", () => {
+    const [before, after] = ["before", "after"].map((name) =>
+      outputsOf(join(pythonFixtures, "replace", name)),
+    );
+    expect(after).toEqual(before);
+    expect(before?.map((line) => line.split(" ")[1])).toEqual([
+      "ByHeadAttention",
+      "EarlyReturnAttention",
+      "GuardedAttention",
+      "OneLinersAttention",
+      "StreamsAttention",
+      "TabsAttention",
+    ]);
+  });
+
+  // What the comparison above is worth: each of these would be wrong, and shows.
+  test.each([
+    ["kept_before.py", "self.q_norm", "self.k_norm"],
+    ["packed_read.py", "self.q_norm", "self.k_norm"],
+    ["swapped.py", "self.q_norm", "self.k_norm"],
+    ["scaled.py", "self.q_norm", "self.k_norm"],
+    ["other_axis.py", "self.q_norm", "self.k_norm"],
+  ])("a copy that was wrongly replaced puts out other bits: %s", (name, qNorm, kNorm) => {
+    const models = [name, "__init__.py", "common.py"];
+    const [before, after] = ["kept", "replaced"].map((tree) => {
+      const root = join(folder, name, tree);
+      cpSync(join(pythonFixtures, "keep", "engine"), join(root, "engine"), {
+        recursive: true,
+        filter: (path) => !/[\\/]models[\\/]/.test(path) || models.some((model) => path.endsWith(model)),
+      });
+      return root;
+    }) as [string, string];
+    const path = join(after, "engine", "models", name);
+    const text = readFileSync(path, "utf8");
+    const call = `        q, k = apply_qk_norm(q, k, ${qNorm}, ${kNorm}, self.head_dim)\n`;
+    const steps = /^ {8}q = [^\n]*_norm\([^\n]*\n {8}k = [^\n]*\n/m;
+    expect(text).toMatch(steps);
+    writeFileSync(path, `from engine.models.common import apply_qk_norm\n${text.replace(steps, call)}`);
+    expect(outputsOf(after)).not.toEqual(outputsOf(before));
+  });
+});
