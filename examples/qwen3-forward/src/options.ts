@@ -65,7 +65,7 @@ export function parseOptions(args: readonly string[]): Options {
     .option("--no-chat", "continue the prompt as it is")
     .option("--thinking", "let a chat model think before it answers (Qwen3's enable_thinking)", false)
     .optionsGroup("Sampling (default: what generation_config.json says):")
-    .option("-n, --max-tokens <count>", "stop after so many tokens", integer)
+    .option("-n, --max-tokens <count>", "stop after so many tokens", positive)
     .option("--temperature <t>", "0 takes the most likely token", number)
     .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer)
     .option("--top-p <p>", "keep the most likely tokens that together reach p", number)
@@ -97,6 +97,12 @@ export function parseOptions(args: readonly string[]): Options {
 function integer(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("It must be an integer from 0.");
   return Number(text);
+}
+
+function positive(text: string): number {
+  const count = integer(text);
+  if (count === 0) throw new InvalidArgumentError("It must be an integer from 1.");
+  return count;
 }
 
 function number(text: string): number {

@@ -35,6 +35,7 @@ describe("bad input gets one clear sentence and exit code 1", () => {
   it.each([
     ["a missing folder", () => join(scratch, "nowhere"), /no such folder/],
     ["an unknown family", () => broken(editConfig({ model_type: "llama" })), /"?llama"? .*supported: qwen3/],
+    ["a file for a folder", () => join(sumsCheckpoint, "config.json"), /is not a folder/],
     ["no config.json", () => broken((f) => rmSync(join(f, "config.json"))), /config\.json/],
     ["no weights", () => broken((f) => rmSync(join(f, "model.safetensors"))), /model\.safetensors/],
     ["no tokenizer", () => broken((f) => rmSync(join(f, "tokenizer.json"))), /tokenizer\.json/],
@@ -72,6 +73,7 @@ describe("bad input gets one clear sentence and exit code 1", () => {
     ["a device that is not there", ["--device", "cuda:0"], /cuda:0.*cpu/],
     ["a dtype that is none", ["--dtype", "int8"], /int8.*f32, bf16, f16/],
     ["a temperature that is no number", ["--temperature", "warm"], /warm/],
+    ["no tokens to generate", ["--prompt", "1+1=", "--max-tokens", "0"], /max-tokens.*from 1/],
     ["top-p out of range", ["--prompt", "1+1=", "--top-p", "7"], /topP|top_p|top-p/i],
     ["a chat template that is not there", ["--prompt", "1+1=", "--chat"], /no chat template/],
     ["an empty prompt", ["--prompt", ""], /prompt is empty/],

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { isAbsolute, join, normalize } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import type { TensorData } from "./dtypes.ts";
 import { isJsonObject, readJsonObject } from "./json-file.ts";
+import { requireFolder } from "./model-folder.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors-header.ts";
 import { shown } from "./shown-value.ts";
@@ -181,17 +182,6 @@ function checkShards(
   for (const [name, path] of fileOf) {
     throw new QkNormError("ERR_CHECKPOINT", `${path}: tensor ${shown(name)} is not listed in ${INDEX}`);
   }
-}
-
-function requireFolder(dir: string): void {
-  let isFolder: boolean;
-  try {
-    isFolder = statSync(dir).isDirectory();
-  } catch (cause) {
-    throw new QkNormError("ERR_CHECKPOINT", `${dir}: there is no such folder`, { cause });
-  }
-  if (!isFolder)
-    throw new QkNormError("ERR_CHECKPOINT", `${dir}: is not a folder; give the folder of the model`);
 }
 
 function otherWeights(dir: string): string {

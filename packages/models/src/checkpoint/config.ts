@@ -1,8 +1,9 @@
-import { statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { ConfigFields } from "./config-fields.ts";
 import { type JsonObject, readJsonObject } from "./json-file.ts";
+import { requireFolder } from "./model-folder.ts";
 
 export interface ModelConfig {
   /** The family, such as "qwen3": picks the model class. */
@@ -23,8 +24,4 @@ export function readConfig(dir: string): ModelConfig {
     throw new QkNormError("ERR_CHECKPOINT", `${dir}: no config.json, so this is not a model folder`);
   const raw = readJsonObject(path);
   return Object.freeze({ modelType: new ConfigFields(raw, "config.json").string("model_type"), raw });
-}
-
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
 }
