@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { equivalentCase } from "./python-cases.ts";
 import { outputsOf, python, pythonFixtures } from "./python-run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "python-meaning-"));
@@ -21,6 +22,21 @@ describe.skipIf(python === undefined)("run by Python", () => {
       "StreamsAttention",
       "TabsAttention",
     ]);
+  });
+
+  test("random spellings of the step put out the same bits", () => {
+    const root = join(folder, "spellings");
+    cpSync(join(pythonFixtures, "keep", "engine"), join(root, "engine"), {
+      recursive: true,
+      filter: (path) => !/[\\/]models[\\/](?!__init__|common)/.test(path),
+    });
+    const models = join(root, "engine", "models");
+    for (let seed = 0; seed < 100; seed++) {
+      writeFileSync(join(models, `case_${seed}.py`), equivalentCase(seed).text);
+    }
+    const outputs = outputsOf(root).map((line) => line.split(" ").slice(2).join(" "));
+    expect(outputs).toHaveLength(100);
+    expect(new Set(outputs).size).toBe(1);
   });
 
   // What the comparison above is worth: each of these would be wrong, and shows.
