@@ -59,11 +59,15 @@ describe("readConfig", () => {
     [{}, "config.json: model_type is missing; it must be a string"],
     [{ model_type: 3 }, "config.json: model_type must be a string, got 3"],
     ['{"__proto__":{"model_type":"x"}}', "model_type is missing"],
-    ["[".repeat(100_000), "config.json: is not valid JSON"],
   ])("refuses %j", (text, message) => {
     write("config.json", text);
     expect(() => readConfig(dir)).toThrow(message);
     expect(() => readConfig(dir)).toThrow(expect.objectContaining({ code: "ERR_CHECKPOINT" }));
+  });
+
+  it("refuses a hundred thousand brackets", () => {
+    write("config.json", "[".repeat(100_000));
+    expect(() => readConfig(dir)).toThrow("config.json: is not valid JSON");
   });
 
   it("says which of folder and file is missing", () => {

@@ -19,9 +19,10 @@ export interface ModelConfig {
  */
 export function readConfig(dir: string): ModelConfig {
   const path = join(dir, "config.json");
-  if (!exists(dir)) throw new QkNormError("ERR_CHECKPOINT", `${dir}: there is no such folder`);
-  if (!exists(path))
+  requireFolder(dir);
+  if (!existsSync(path)) {
     throw new QkNormError("ERR_CHECKPOINT", `${dir}: no config.json, so this is not a model folder`);
+  }
   const raw = readJsonObject(path);
   return Object.freeze({ modelType: new ConfigFields(raw, "config.json").string("model_type"), raw });
 }
