@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FunctionForm, Span, Step } from "../src/form.ts";
+import type { Expr, FunctionForm, Span, Step } from "../src/form.ts";
 import { expressionOf, lower, stepsOf } from "./python-form-text.ts";
 
 describe("an expression in Python", () => {
@@ -253,6 +253,16 @@ describe("a Python file", () => {
     expect(error?.message).toContain(`line ${line}`);
   });
 
+  test("may be as deep as it is long, and no name in it is lost", () => {
+    const sum = Array.from({ length: 20_000 }, (_, i) => `x${i}`).join(" + ");
+    const chain = Array.from({ length: 3_000 }, (_, i) => `elif a == ${i}:\n    b\n`).join("");
+    const { module } = lower(`y = ${sum}\nif a:\n    b\n${chain}else:\n    c\n`);
+    const [assigned] = module.body;
+    const sumForm = assigned?.kind === "assign" ? assigned.value : undefined;
+    const names = new Set(exprsIn(sumForm).flatMap((expr) => (expr.kind === "name" ? [expr.name] : [])));
+    expect(names.size).toBe(20_000);
+  });
+
   test("counts offsets in UTF-16 units, as JavaScript does", () => {
     const text = "s = '😀é'\nq = norm(q)\n";
     const step = lower(text).module.body[1];
@@ -271,6 +281,12 @@ describe("a Python file", () => {
 
 function slice(text: string, { start, end }: Span): string {
   return text.slice(start, end);
+}
+
+function exprsIn(node: unknown): readonly Expr[] {
+  if (typeof node !== "object" || node === null) return [];
+  const inner = Object.values(node).flatMap(exprsIn);
+  return "kind" in node ? [node as Expr, ...inner] : inner;
 }
 
 function blocks(steps: readonly Step[]): readonly (readonly Step[])[] {

@@ -1,13 +1,30 @@
 import type { Argument, Expr } from "../form.ts";
 import { readLiteral } from "./literals.ts";
+import { opaqueNames, silent, wrappers } from "./opaque-kinds.ts";
 import { spelling } from "./operators.ts";
 import { lowerParams, type Scope, scopeInside } from "./params.ts";
 import { isPart, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
+/** Deeper than any code that people write; a sum of 10,000 terms is as deep as it is long, and stacks are not. */
+const deepest = 200;
+let depth = 0;
+
 /** Lowers one expression. What has no kind of its own is opaque, with every expression inside it as a part. */
 export function lowerExpression(node: SyntaxNode, scope: Scope): Expr {
-  const lower = lowerings[String(node.kind())];
-  return readLiteral(node) ?? lower?.(node, scope) ?? opaque(node, scope);
+  if (depth >= deepest) return tooDeep(node, scope);
+  depth += 1;
+  try {
+    const lower = lowerings[String(node.kind())];
+    return readLiteral(node) ?? lower?.(node, scope) ?? opaque(node, scope);
+  } finally {
+    depth -= 1;
+  }
+}
+
+/** Its names at least are seen to be read. */
+function tooDeep(node: SyntaxNode, scope: Scope): Expr {
+  const parts = node.findAll({ rule: { kind: "identifier" } }).flatMap((name) => lowerName(name, scope));
+  return { kind: "opaque", what: "nesting", parts, span: spanOf(node) };
 }
 
 type Lowering = (node: SyntaxNode, scope: Scope) => Expr | undefined;
@@ -39,7 +56,7 @@ const lowerings: Readonly<Record<string, Lowering>> = {
   },
 };
 
-function lowerName(node: SyntaxNode, scope: Scope): Expr | undefined {
+function lowerName(node: SyntaxNode, scope: Scope): Expr {
   const name = node.text();
   if (name === "super") return { kind: "opaque", what: "super", parts: [], span: spanOf(node) };
   return name === scope.self
@@ -203,42 +220,15 @@ function lowerLambda(node: SyntaxNode, scope: Scope): Expr | undefined {
   return { kind: "closure", params, body: [{ kind: "return", value, span: value.span }], span: spanOf(node) };
 }
 
-const names: Readonly<Record<string, string>> = {
-  named_expression: "assignment",
-  list_splat: "spread",
-  list_splat_pattern: "spread",
-  dictionary_splat: "spread",
-  dictionary: "object",
-  string: "template",
-  concatenated_string: "template",
-  list_comprehension: "comprehension",
-  set_comprehension: "comprehension",
-  dictionary_comprehension: "comprehension",
-  generator_expression: "comprehension",
-};
-
 function opaque(node: SyntaxNode, scope: Scope): Expr {
   const kind = String(node.kind());
-  return { kind: "opaque", what: names[kind] ?? kind, parts: partsInside(node, scope), span: spanOf(node) };
+  return {
+    kind: "opaque",
+    what: opaqueNames[kind] ?? kind,
+    parts: partsInside(node, scope),
+    span: spanOf(node),
+  };
 }
-
-// Kinds that hold expressions and are none themselves.
-const wrappers = new Set([
-  "pair",
-  "interpolation",
-  "format_specifier",
-  "format_expression",
-  "for_in_clause",
-  "if_clause",
-  "keyword_argument",
-]);
-const silent = new Set([
-  "string_start",
-  "string_content",
-  "string_end",
-  "escape_sequence",
-  "type_conversion",
-]);
 
 /** Every expression inside a node that is lowered as opaque. */
 export function partsInside(node: SyntaxNode, scope: Scope): readonly Expr[] {

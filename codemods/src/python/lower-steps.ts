@@ -45,7 +45,7 @@ function lowerStatement(node: SyntaxNode, context: StepContext): readonly Step[]
 type Lowering = (node: SyntaxNode, context: StepContext) => readonly Step[];
 
 const compound: Readonly<Record<string, Lowering>> = {
-  if_statement: (node, context) => [lowerBranch(node, partsOf(node).filter(isArm), context, spanOf(node))],
+  if_statement: lowerIf,
   with_statement: lowerWith,
   for_statement: lowerLoop,
   while_statement: lowerLoop,
@@ -56,36 +56,42 @@ const compound: Readonly<Record<string, Lowering>> = {
   class_definition: lowerNested,
 };
 
-function isArm(node: SyntaxNode): boolean {
-  return node.is("elif_clause") || node.is("else_clause");
+/** `if` with its `elif`s, each of which is the other arm of the one before. From the last to the first: chains get long. */
+function lowerIf(node: SyntaxNode, context: StepContext): readonly Step[] {
+  const { end } = spanOf(node);
+  const clauses = partsOf(node);
+  const last = clauses.at(-1);
+  const body = last?.is("else_clause") ? last.field("body") : null;
+  let otherwise = lowerBlock(body, context);
+  let otherwiseSpan = body === null ? undefined : spanOfBlock(body, spanOf(node));
+  const tested = [node, ...clauses.filter((clause) => clause.is("elif_clause"))];
+  for (const clause of tested.reverse()) {
+    const span = { start: spanOf(clause).start, end };
+    otherwise = [lowerArm(clause, { context, span, otherwise, otherwiseSpan })];
+    otherwiseSpan = span;
+  }
+  return otherwise;
 }
 
-/** `if` and `elif`; the clauses that follow are its other arm. */
-function lowerBranch(
-  node: SyntaxNode,
-  arms: readonly SyntaxNode[],
-  context: StepContext,
-  span: Span,
-): BranchStep {
-  const block = node.field("consequence");
+interface Arm {
+  readonly context: StepContext;
+  readonly span: Span;
+  readonly otherwise: readonly Step[];
+  readonly otherwiseSpan: Span | undefined;
+}
+
+function lowerArm(clause: SyntaxNode, { context, span, otherwise, otherwiseSpan }: Arm): BranchStep {
+  const block = clause.field("consequence");
   const then = lowerBlock(block, context);
-  const test = node.field("condition") ?? node;
-  const [next, ...later] = arms;
-  const step: BranchStep = {
+  return {
     kind: "branch",
-    test: lowerExpression(test, context.scope),
+    test: lowerExpression(clause.field("condition") ?? clause, context.scope),
     then,
-    otherwise: [],
+    otherwise,
     thenSpan: spanOfBlock(block, span),
+    ...(otherwiseSpan && { otherwiseSpan }),
     span,
   };
-  if (next === undefined) return step;
-  if (next.is("elif_clause")) {
-    const rest = { start: spanOf(next).start, end: span.end };
-    return { ...step, otherwise: [lowerBranch(next, later, context, rest)], otherwiseSpan: rest };
-  }
-  const body = next.field("body");
-  return { ...step, otherwise: lowerBlock(body, context), otherwiseSpan: spanOfBlock(body, spanOf(next)) };
 }
 
 /** One scope for each item, the first outermost; `as name` assigns what entering gives, which is not the context itself. */
