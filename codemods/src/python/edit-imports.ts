@@ -24,8 +24,10 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
   return [...edited, ...inserted].sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
 }
 
+/** Under its own name: code that is written in calls it so, whatever alias the file has besides. */
 function isImported(statements: readonly ImportStatement[], module: string, name: string): boolean {
-  return statements.some((one) => takes(one, module) && one.names.some(({ imported }) => imported === name));
+  const isIt = (one: ImportedName) => one.imported === name && one.local === name;
+  return statements.some((statement) => takes(statement, module) && statement.names.some(isIt));
 }
 
 /** Whether names of `module` can be added to the statement. */
