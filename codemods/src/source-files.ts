@@ -26,6 +26,11 @@ const languages: Readonly<Record<string, Language>> = {
   ".py": "python",
 };
 
+/** The language of a file by its extension, or undefined. */
+export function languageOf(path: string): Language | undefined {
+  return languages[extname(path)];
+}
+
 export const extensions = Object.keys(languages);
 
 /** Folders that are never entered. */

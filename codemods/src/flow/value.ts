@@ -1,0 +1,95 @@
+/**
+ * What an expression stands for, whatever it is spelled like. Equal computations are the same object, so that comparing
+ * two values is `===`: a `ValueTable` hands out one object per distinct content.
+ */
+export type Value = { readonly id: number } & ValueContent;
+
+export type ValueContent =
+  | { readonly kind: "self" }
+  | { readonly kind: "param"; readonly name: string; readonly index: number }
+  /** An import, a global, or anything else from outside the function. */
+  | { readonly kind: "free"; readonly name: string }
+  | { readonly kind: "attribute"; readonly object: Value; readonly name: string }
+  | { readonly kind: "literal"; readonly value: unknown }
+  | { readonly kind: "tuple"; readonly items: readonly Value[] }
+  | { readonly kind: "item"; readonly of: Value; readonly index: Value }
+  | { readonly kind: "call"; readonly callee: Value; readonly args: readonly Value[] }
+  /** The same elements in another shape; `of` is never itself a reshape. */
+  | { readonly kind: "reshape"; readonly of: Value; readonly to: Value }
+  | { readonly kind: "shape"; readonly of: Value }
+  /** A norm applied to a tensor. `extra` are further arguments of a norm that is a function. */
+  | {
+      readonly kind: "norm";
+      readonly norm: Value;
+      readonly of: Value;
+      readonly extra: readonly Value[];
+      readonly style: "module" | "function";
+    }
+  /** `wrapper(old, of)`: a call that gives back `of` and frees `old`. */
+  | { readonly kind: "owned"; readonly wrapper: Value; readonly old: Value; readonly of: Value }
+  | { readonly kind: "operation"; readonly operator: string; readonly operands: readonly Value[] }
+  | { readonly kind: "choice"; readonly test: Value; readonly then: Value; readonly otherwise: Value }
+  | { readonly kind: "await"; readonly of: Value }
+  /** Nothing is known, except that it is one thing: a loop variable, a closure, an opaque expression. */
+  | { readonly kind: "unknown"; readonly site: number };
+
+export type ValueOf<K extends Value["kind"]> = Extract<Value, { kind: K }>;
+
+export class ValueTable {
+  readonly #known = new Map<string, Value>();
+
+  of(content: ValueContent): Value {
+    const key = keyOf(content);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const value = { ...content, id: this.#known.size } as Value;
+    this.#known.set(key, value);
+    return value;
+  }
+
+  literal(value: unknown): Value {
+    return this.of({ kind: "literal", value });
+  }
+
+  attribute(object: Value, name: string): Value {
+    return this.of({ kind: "attribute", object, name });
+  }
+
+  /** A reshape of a reshape is one reshape, and a reshape to a tensor's own shape is that tensor. */
+  reshape(of: Value, to: Value): Value {
+    const base = of.kind === "reshape" ? of.of : of;
+    if (to.kind === "shape" && baseOf(to.of) === base) return to.of;
+    return this.of({ kind: "reshape", of: base, to });
+  }
+
+  item(of: Value, index: Value): Value {
+    if (of.kind === "tuple" && index.kind === "literal" && typeof index.value === "number") {
+      return of.items.at(index.value) ?? this.of({ kind: "item", of, index });
+    }
+    if (of.kind === "choice") {
+      const [then, otherwise] = [this.item(of.then, index), this.item(of.otherwise, index)];
+      return this.choice(of.test, then, otherwise);
+    }
+    return this.of({ kind: "item", of, index });
+  }
+
+  choice(test: Value, then: Value, otherwise: Value): Value {
+    return then === otherwise ? then : this.of({ kind: "choice", test, then, otherwise });
+  }
+}
+
+/** The tensor under a reshape. */
+export function baseOf(value: Value): Value {
+  return value.kind === "reshape" ? value.of : value;
+}
+
+function keyOf(content: ValueContent): string {
+  const parts: string[] = [content.kind];
+  for (const [name, part] of Object.entries(content)) {
+    if (name === "kind" || name === "id") continue;
+    if (Array.isArray(part)) parts.push(`[${part.map(({ id }: Value) => id).join(",")}]`);
+    else if (typeof part === "object" && part !== null && "id" in part) parts.push(`#${(part as Value).id}`);
+    else parts.push(`${typeof part}:${String(part)}`);
+  }
+  return parts.join("|");
+}

@@ -1,0 +1,99 @@
+import type { Block, Read, Trace } from "../flow/trace.ts";
+import type { Value } from "../flow/value.ts";
+import type { Expr, Step } from "../form.ts";
+import { expressionsOf, pathTo, within } from "./expressions.ts";
+import { Refusal } from "./reasons.ts";
+
+const views = new Set([
+  "slice", "narrow", "split", "chunk", "select", "transpose", "transposeAxes", "permute", "subarray", "unbind",
+  "flatten", "squeeze", "unsqueeze", "expand", "detach", "swapaxes", "movedim", "T",
+]); // biome-ignore format: a word list
+const slices = new Set(["slice", "narrow", "split", "chunk", "select", "subarray", "unbind", "tensor_split"]);
+const harmless = new Set(["shape", "dtype", "device", "ndim", "size", "dim", "numel", "is_cuda"]);
+
+/** The tensors that `value` is a view of, itself first. */
+export function layersOf(value: Value): readonly Value[] {
+  const under = underlying(value);
+  return under === undefined ? [value] : [value, ...layersOf(under)];
+}
+
+function underlying(value: Value): Value | undefined {
+  if (value.kind === "reshape" || value.kind === "item" || value.kind === "owned") return value.of;
+  if (value.kind !== "call" || value.callee.kind !== "attribute" || !views.has(value.callee.name))
+    return undefined;
+  const { object } = value.callee;
+  return object.kind === "free" ? value.args[0] : object;
+}
+
+export interface AliasQuestion {
+  readonly input: Value;
+  readonly side: string;
+  readonly trace: Trace;
+  /** Where the helper will stand; what is read later than this sees the normalised memory. */
+  readonly block: Block;
+  readonly step: Step;
+  /** Text that goes, or that the plan has looked at. */
+  readonly removed: readonly { readonly start: number; readonly end: number }[];
+}
+
+/** Throws `aliased-input` when the tensor as it was is still wanted after the helper has run. */
+export function refuseAliases(question: AliasQuestion): void {
+  const { input, side, trace, step, removed } = question;
+  const layers = new Set(layersOf(input));
+  const order = trace.steps.get(step)?.order ?? 0;
+  for (const store of trace.stores) {
+    if (layersOf(store.value).includes(input)) throw aliased(side, "is stored before it is normalised");
+  }
+  for (const read of trace.reads) {
+    if (read.order < order || removed.some((span) => within(read.expr.span, span))) continue;
+    if (isExclusive(read, question)) continue;
+    const seen = layersOf(read.definition.value);
+    const isSame =
+      seen.includes(input) || seen.some((one) => one.kind !== "item" && one === baseLayer(input));
+    const isPacked = !isSame && layers.has(read.definition.value);
+    if (!isSame && !isPacked) continue;
+    const use = useOf(read);
+    if (use === "harmless" || (isPacked && use === "slice")) continue;
+    throw aliased(side, `is read again as \`${read.expr.name}\` after it is normalised`);
+  }
+}
+
+function aliased(side: string, what: string): Refusal {
+  return new Refusal("aliased-input", `${side} as it was before the norm ${what}`);
+}
+
+function baseLayer(value: Value): Value {
+  return value.kind === "reshape" ? value.of : value;
+}
+
+/** In the other arm of a branch around the helper, or after an arm that returned. */
+function isExclusive(read: Read, { block, step }: AliasQuestion): boolean {
+  for (let one: Block | undefined = block; one?.parent !== undefined; one = one.parent.block) {
+    const around = one.parent.step;
+    const isInside = within(read.expr.span, around.span);
+    if (around.kind === "branch" && isInside && !blockHolds(one, read)) return true;
+    if (one.terminates && !isInside) return true;
+  }
+  return within(read.expr.span, step.span) && read.expr.span.end < step.span.start;
+}
+
+function blockHolds(block: Block, read: Read): boolean {
+  return block.steps.some(({ span }) => within(read.expr.span, span));
+}
+
+function useOf(read: Read): "harmless" | "slice" | "other" {
+  const path = expressionsOf(read.step).map((root) => pathTo(root, (one) => one === read.expr));
+  const found = path.find((one) => one !== undefined);
+  const [parent, grandparent] = [found?.at(-2), found?.at(-3)];
+  if (parent?.kind === "attribute" && harmless.has(parent.name)) return "harmless";
+  if (parent?.kind === "index") return "slice";
+  const isCalled =
+    parent?.kind === "attribute" && grandparent?.kind === "call" && grandparent.callee === parent;
+  if (isCalled && slices.has(parent.name)) return "slice";
+  if (isCalled && parent.name === "dispose") return "harmless";
+  return parent?.kind === "call" && isSliceFunction(parent) ? "slice" : "other";
+}
+
+function isSliceFunction({ callee }: Extract<Expr, { kind: "call" }>): boolean {
+  return callee.kind === "attribute" && slices.has(callee.name);
+}

@@ -1,0 +1,107 @@
+import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
+import { type Value, ValueTable } from "../flow/value.ts";
+import type { FileForm, FunctionForm, Step } from "../form.ts";
+import type { NormFacts } from "../norms/norm-facts.ts";
+import type { Profile } from "../profile.ts";
+import type { Project } from "../project.ts";
+import { within } from "./expressions.ts";
+import { matchInline } from "./inline-pair.ts";
+import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
+import { isOpenToOthers, pairFunctionOf } from "./pair-function.ts";
+import { Refusal } from "./reasons.ts";
+
+export interface FileMatches {
+  readonly pairs: readonly { readonly pair: PairFunction; readonly calls: readonly PairCall[] }[];
+  readonly inline: readonly InlineMatch[];
+  readonly refused: readonly RefusedMatch[];
+  readonly traced: readonly Traced[];
+}
+
+export interface MatchContext {
+  readonly project: Project;
+  readonly facts: NormFacts;
+  readonly profile: Profile;
+}
+
+/** Every copy of the step in one file: whole functions first, then pairs inside functions. */
+export function findMatches(form: FileForm, context: MatchContext): FileMatches {
+  const traced = traceAll(form, context.project);
+  const pairs: PairFunction[] = [];
+  const refused: RefusedMatch[] = [];
+  for (const at of traced) {
+    try {
+      const pair = pairFunctionOf(at, context);
+      if (pair !== undefined && !isOpenToOthers(at.fn)) pairs.push(pair);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      refused.push({ kind: "refused", reason: error.reason, message: error.message, at, span: at.fn.span });
+    }
+  }
+  const settled = [...pairs.map(({ at }) => at.fn), ...refused.map(({ at }) => at.fn)];
+  const others = traced.filter(({ fn }) => !settled.includes(fn));
+  const inline = others.flatMap((at) =>
+    matchInline(
+      at,
+      context,
+      ({ inlined, call }) => inlined && settled.some((fn) => within(call.span, fn.span)),
+    ),
+  );
+  return {
+    pairs: pairs.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
+    inline: inline.filter((match) => match.kind === "inline"),
+    refused: [...refused, ...inline.filter((match) => match.kind === "refused")],
+    traced,
+  };
+}
+
+function traceAll(form: FileForm, project: Project): readonly Traced[] {
+  const values = new ValueTable();
+  const functions = [...form.classes.flatMap(({ methods }) => methods), ...form.functions, form.module];
+  const nested = functions.flatMap(({ body }) => nestedIn(body));
+  return [...functions, ...nested].map((fn) => ({
+    form,
+    fn,
+    trace: traceFunction(fn, finderFor(fn, form, project), values),
+  }));
+}
+
+function nestedIn(steps: readonly Step[]): readonly FunctionForm[] {
+  return steps.flatMap((step): readonly FunctionForm[] => {
+    if (step.kind === "function") return [step.declared, ...nestedIn(step.declared.body)];
+    if (step.kind === "branch") return [...nestedIn(step.then), ...nestedIn(step.otherwise)];
+    return "body" in step ? nestedIn(step.body) : [];
+  });
+}
+
+/** What may be inlined into `fn`: methods of its own class, and functions that its file declares or imports. */
+function finderFor(fn: FunctionForm, form: FileForm, project: Project): FindFunction {
+  const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
+  return (callee: Value) => {
+    if (callee.kind === "attribute" && callee.object.kind === "self") {
+      return owner?.methods.find(({ name, kind }) => name === callee.name && kind === "method");
+    }
+    if (callee.kind !== "free") return undefined;
+    const found = project.resolveFunction(callee.name, form);
+    return found !== undefined && "declaration" in found ? found.declaration : undefined;
+  };
+}
+
+function callsOf({ at }: PairFunction, traced: readonly Traced[]): readonly PairCall[] {
+  const { fn } = at;
+  return traced.flatMap((caller): readonly PairCall[] => {
+    if (caller.fn === fn || (fn.owner !== undefined && caller.fn.owner !== fn.owner)) return [];
+    return [...caller.trace.values.keys()].flatMap((call) => {
+      if (call.kind !== "call") return [];
+      const callee = caller.trace.values.get(call.callee);
+      const isMember = callee?.kind === "attribute" && callee.object.kind === "self";
+      const isCall = callee !== undefined && (isMember || callee.kind === "free") && callee.name === fn.name;
+      if (!isCall || isMember !== (fn.owner !== undefined)) return [];
+      const step = innermost(caller, call.span);
+      return step === undefined ? [] : [{ at: caller, call, step }];
+    });
+  });
+}
+
+function innermost({ trace }: Traced, span: { start: number; end: number }): Step | undefined {
+  return [...trace.steps.keys()].filter((step) => within(span, step.span)).at(-1);
+}

@@ -1,0 +1,55 @@
+import type { Trace } from "../flow/trace.ts";
+import type { Value } from "../flow/value.ts";
+import type { Expr, FileForm, FunctionForm, Step } from "../form.ts";
+import type { ReasonCode } from "./reasons.ts";
+import type { Side } from "./side.ts";
+
+/** A function under the matcher, with what it computes. */
+export interface Traced {
+  readonly form: FileForm;
+  readonly fn: FunctionForm;
+  readonly trace: Trace;
+}
+
+/** Two norms in the middle of a function that become one call. */
+export interface InlineMatch {
+  readonly kind: "inline";
+  readonly at: Traced;
+  readonly q: Side;
+  readonly k: Side;
+  readonly headDim: Value | undefined;
+  readonly altStream: Value | undefined;
+  /** Before this step the helper goes. */
+  readonly position: number;
+  readonly allowInplace: boolean;
+}
+
+/** A whole function that is the step and nothing else; its callers are to call the helper, and it goes. */
+export interface PairFunction {
+  readonly kind: "pair-function";
+  readonly at: Traced;
+  readonly qParam: number;
+  readonly kParam: number;
+  readonly qNorm: Value;
+  readonly kNorm: Value;
+  readonly headDim: Value | undefined;
+  readonly altStream: Value | undefined;
+  /** Which side comes back first. */
+  readonly first: "q" | "k";
+}
+
+/** One call of a pair function. */
+export interface PairCall {
+  readonly at: Traced;
+  readonly call: Extract<Expr, { kind: "call" }>;
+  readonly step: Step;
+}
+
+/** A copy that stays, and why. */
+export interface RefusedMatch {
+  readonly kind: "refused";
+  readonly reason: ReasonCode;
+  readonly message: string;
+  readonly at: Traced;
+  readonly span: { readonly start: number; readonly end: number };
+}

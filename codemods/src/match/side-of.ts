@@ -1,0 +1,66 @@
+import type { Value } from "../flow/value.ts";
+import { splitWords } from "../names.ts";
+
+export type SideName = "q" | "k" | "v";
+
+const words: Readonly<Record<string, SideName>> = {
+  q: "q",
+  query: "q",
+  queries: "q",
+  xq: "q",
+  wq: "q",
+  k: "k",
+  key: "k",
+  keys: "k",
+  xk: "k",
+  wk: "k",
+  v: "v",
+  value: "v",
+  values: "v",
+  xv: "v",
+  wv: "v",
+};
+
+/** The side a name speaks of: `qNorm`, `key_states`. Undefined when it speaks of none, or of several. */
+export function sideOfName(name: string): SideName | undefined {
+  const sides = new Set(splitWords(name).flatMap((word) => words[word] ?? []));
+  return sides.size === 1 ? [...sides][0] : undefined;
+}
+
+/** The side a tensor belongs to by where it came from: its projection, its parameter, the attribute it was read from. */
+export function sideOfValue(value: Value): SideName | undefined {
+  switch (value.kind) {
+    case "param":
+    case "free":
+      return sideOfName(value.name);
+    case "attribute":
+      return sideOfName(value.name) ?? sideOfValue(value.object);
+    case "reshape":
+    case "norm":
+    case "owned":
+    case "await":
+    case "item":
+      return sideOfValue(value.of);
+    case "call": {
+      const own = sideOfValue(value.callee);
+      if (own !== undefined) return own;
+      const sides = new Set(value.args.flatMap((arg) => sideOfValue(arg) ?? []));
+      return sides.size === 1 ? [...sides][0] : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The norm's name without its side: the same for the two norms of a pair. */
+export function pairKey(norm: Value): string {
+  if (norm.kind === "attribute") return `${norm.object.id}.${withoutSide(norm.name)}`;
+  if (norm.kind === "param" || norm.kind === "free") return withoutSide(norm.name);
+  return String(norm.id);
+}
+
+function withoutSide(name: string): string {
+  return splitWords(name)
+    .filter((word) => words[word] === undefined)
+    .join("_");
+}

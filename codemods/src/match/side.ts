@@ -1,0 +1,182 @@
+import { isAboutStreams } from "../flow/tensor-calls.ts";
+import type { Block, Definition, NormEvent, Read, Trace } from "../flow/trace.ts";
+import { baseOf, type Value } from "../flow/value.ts";
+import type { Expr, Step } from "../form.ts";
+import { expressionsOf, isUnconditional, pathTo, within } from "./expressions.ts";
+import { Refusal } from "./reasons.ts";
+
+/** One half of a pair: from the tensor as it was to the normalised tensor in the same shape. */
+export interface Side {
+  readonly event: NormEvent;
+  /** The tensor that the helper is to be given. */
+  readonly input: Value;
+  /** What the helper gives back for it. */
+  readonly result: Value;
+  /** Where the result is first there: a step of `block`, and in it the expression, unless the step is a whole branch. */
+  readonly step: Step;
+  readonly index: number;
+  readonly path: readonly Expr[] | undefined;
+  /** Steps that only lead up to the result, without `step` itself. */
+  readonly temporaries: readonly Step[];
+  /** The variable that the result is assigned to, when the step does nothing else. */
+  readonly targets: readonly Definition[];
+}
+
+/** The block and the step that an event belongs to, seen from outside of branches that only choose a stream. */
+export function homeOf(event: NormEvent, trace: Trace): { block: Block; step: Step } {
+  let home = { block: event.block, step: event.step };
+  let candidate = home;
+  while (candidate.block.parent !== undefined) {
+    const { block, step } = candidate.block.parent;
+    const merged = trace.steps.get(step)?.assigned ?? [];
+    const isWhole = merged.some(({ value }) => isOf(value, event.value));
+    const isStream = step.kind === "scope" && event.stream !== undefined;
+    candidate = { block, step };
+    if (isWhole || isStream) home = candidate;
+    else if (step.kind !== "scope" && step.kind !== "branch") break;
+  }
+  return home;
+}
+
+/** Throws `Refusal`. */
+export function sideAt(event: NormEvent, trace: Trace): Side {
+  const { block } = homeOf(event, trace);
+  const { input, result } = endsOf(event, trace);
+  const carrier = carrierOf(result, block, trace);
+  if (carrier === undefined) {
+    throw new Refusal("ambiguous", "the normalised tensor is made in more than one place");
+  }
+  const { step, index, path } = carrier;
+  if (event.isOptional || (path !== undefined && !isUnconditional(path))) {
+    throw new Refusal("conditional-side", "the norm runs only if a condition holds inside the expression");
+  }
+  const temporaries = leadingTo({ step, path, block, trace, chain: chainOf(event, input, result, trace) });
+  const whole = path === undefined ? undefined : wholeValue(step);
+  const isAssigned = path === undefined || (whole !== undefined && trace.values.get(whole) === result);
+  const targets = isAssigned
+    ? (trace.steps.get(step)?.assigned ?? []).filter(({ value }) => value === result)
+    : [];
+  return { event, input, result, step, index, path, temporaries, targets };
+}
+
+function wholeValue(step: Step): Expr | undefined {
+  return step.kind === "assign" && step.operator === undefined && step.declares !== "using"
+    ? step.value
+    : undefined;
+}
+
+/** From which tensor to which the step goes: rows of heads and back again count as one. */
+function endsOf(event: NormEvent, trace: Trace): { input: Value; result: Value } {
+  const { value } = event;
+  const given = value.of;
+  const isRows = given.kind === "reshape" && isFlatRows(given.to);
+  const after = [...new Set(trace.values.values()), ...allValues(trace)].filter(
+    (one) => one.kind === "reshape" && one.of === value,
+  );
+  for (const one of after) {
+    if (one.kind !== "reshape") continue;
+    if (one.to.kind === "shape" && baseOf(one.to.of) === baseOf(given))
+      return { input: one.to.of, result: one };
+    const before = [...trace.values.values()].find(
+      (seen) => seen.kind === "reshape" && seen.of === baseOf(given) && seen.to === one.to,
+    );
+    if (isRows && before !== undefined) return { input: before, result: one };
+  }
+  if (isRows) throw new Refusal("shape-changed", "the result does not come back in the shape of the input");
+  return { input: given, result: value };
+}
+
+/** Values of definitions, which a merge of two arms may hold without any expression that does. */
+function allValues(trace: Trace): readonly Value[] {
+  return [...trace.steps.values()].flatMap(({ assigned }) => assigned.map(({ value }) => value));
+}
+
+/** `[-1, D]`: all heads of all tokens, one after the other. */
+export function isFlatRows(to: Value): boolean {
+  if (to.kind !== "tuple" || to.items.length !== 2) return false;
+  const [rows] = to.items;
+  return rows?.kind === "literal" && rows.value === -1;
+}
+
+function carrierOf(
+  result: Value,
+  block: Block,
+  trace: Trace,
+): Pick<Side, "step" | "index" | "path"> | undefined {
+  for (const [index, step] of block.steps.entries()) {
+    for (const expr of expressionsOf(step)) {
+      const path = pathTo(expr, (one) => trace.values.get(one) === result);
+      if (path !== undefined) return { step, index, path };
+    }
+    const assigned = trace.steps.get(step)?.assigned ?? [];
+    const isCompound = step.kind === "branch" || step.kind === "scope";
+    if (isCompound && (assigned.some(({ value }) => value === result) || setsInScope(step, result, trace))) {
+      return { step, index, path: undefined };
+    }
+  }
+  return undefined;
+}
+
+function setsInScope(step: Step, result: Value, trace: Trace): boolean {
+  if (step.kind !== "scope") return false;
+  return step.body.some((inner) => trace.steps.get(inner)?.assigned.some(({ value }) => value === result));
+}
+
+function isOf(value: Value, part: Value): boolean {
+  return (
+    value === part ||
+    (value.kind === "reshape" && value.of === part) ||
+    (value.kind === "owned" && value.of === part)
+  );
+}
+
+/** Everything between input and result: only steps that compute one of these can go. */
+function chainOf(event: NormEvent, input: Value, result: Value, trace: Trace): ReadonlySet<Value> {
+  const chain = new Set<Value>([event.value, result]);
+  if (event.value.of !== input) chain.add(event.value.of);
+  for (const value of trace.values.values()) {
+    if (value.kind === "shape" && baseOf(value.of) === baseOf(input)) chain.add(value);
+    if (value.kind === "call" && isAboutStreams(value)) chain.add(value);
+    if (value.kind === "attribute" && isAboutStreams(value)) chain.add(value);
+  }
+  return chain;
+}
+
+interface Search {
+  readonly step: Step;
+  readonly path: readonly Expr[] | undefined;
+  readonly block: Block;
+  readonly trace: Trace;
+  readonly chain: ReadonlySet<Value>;
+}
+
+/** Steps before the carrier whose variables nothing else reads. */
+function leadingTo({ step, path, block, trace, chain }: Search): readonly Step[] {
+  const inside = path?.at(-1)?.span ?? step.span;
+  const found = new Set<Step>();
+  const pending: Read[] = trace.reads.filter(({ expr }) => within(expr.span, inside));
+  for (let read = pending.pop(); read !== undefined; read = pending.pop()) {
+    for (const definition of [read.definition, ...read.definition.sources]) {
+      const maker = definition.step;
+      if (maker === undefined || maker === step || found.has(maker)) continue;
+      if (trace.steps.get(maker)?.block !== block || !chain.has(definition.value)) continue;
+      found.add(maker);
+      pending.push(...trace.reads.filter(({ expr }) => within(expr.span, maker.span)));
+    }
+  }
+  return [...found].filter((maker) => isOnlyFor(maker, [...found], inside, trace));
+}
+
+function isOnlyFor(
+  maker: Step,
+  found: readonly Step[],
+  inside: { start: number; end: number },
+  trace: Trace,
+): boolean {
+  const { assigned = [], hasEffect = false } = trace.steps.get(maker) ?? {};
+  if (hasEffect || (maker.kind !== "assign" && maker.kind !== "branch" && maker.kind !== "scope"))
+    return false;
+  return assigned.every(({ reads }) =>
+    reads.every(({ expr }) => within(expr.span, inside) || found.some(({ span }) => within(expr.span, span))),
+  );
+}

@@ -1,0 +1,63 @@
+import type { Value } from "../flow/value.ts";
+import { splitWords } from "../names.ts";
+import type { NormAxis } from "../norm-fact.ts";
+
+/** What one size stands for, by the name it goes under. */
+export type SizeMeaning = "head-dim" | "head-count" | "row" | "unknown";
+
+const rowWords = ["hidden", "embed", "embedding", "width", "model", "inner"];
+
+/** `headDim` is a head dim, `heads * headDim` a row, `num_heads` a count of heads. */
+export function meaningOfSize(value: Value): SizeMeaning {
+  switch (value.kind) {
+    case "literal":
+      return typeof value.value === "number" && value.value > 0 ? "head-dim" : "unknown";
+    case "operation":
+      if (value.operator === "*")
+        return value.operands.some((one) => meaningOfSize(one) === "head-dim") ? "row" : "unknown";
+      return "unknown";
+    case "attribute":
+    case "free":
+    case "param":
+      return meaningOfName(value.name);
+    default:
+      return "unknown";
+  }
+}
+
+function meaningOfName(name: string): SizeMeaning {
+  const words = splitWords(name);
+  const whole = words.join("");
+  if (
+    /^(?:d|hd|dh|dhead|headdim|headsize|headwidth|dimhead|dimperhead|hiddensizeperhead|kvchannels|qkheaddim|perheaddim)$/.test(
+      whole,
+    )
+  ) {
+    return "head-dim";
+  }
+  if (words.includes("head") && words.some((word) => ["dim", "size", "width", "dims"].includes(word)))
+    return "head-dim";
+  if (words.some((word) => word === "heads" || word === "head") || whole === "h") return "head-count";
+  if (words.some((word) => rowWords.includes(word))) return "row";
+  return /^(?:q|k|kv|qkv)(?:size|dim|width)$/.test(whole) ? "row" : "unknown";
+}
+
+/** How far a norm reaches that is constructed with these sizes (tensors made of sizes included). */
+export function axisOfSizes(sizes: readonly Value[]): NormAxis {
+  for (const size of sizes) {
+    if (size.kind === "tuple") {
+      const last = size.items.at(-1);
+      const axis = last && axisOfSizes([last]);
+      if (axis !== undefined && axis !== "unknown") return axis;
+    }
+    if (size.kind === "call") {
+      const axis = axisOfSizes(size.args);
+      if (axis !== "unknown") return axis;
+    }
+    if (size.kind === "literal") continue;
+    const meaning = meaningOfSize(size);
+    if (meaning === "head-dim") return "head";
+    if (meaning === "row") return "row";
+  }
+  return "unknown";
+}

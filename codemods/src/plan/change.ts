@@ -1,0 +1,22 @@
+import type { Span } from "../form.ts";
+import type { TextEdit } from "../front-end.ts";
+import type { ReasonCode } from "../match/reasons.ts";
+
+/** One replaced copy: what it does to the text, and how it is told. */
+export interface Change {
+  readonly edits: readonly TextEdit[];
+  /** Text that goes away, for the question which imports became unused. */
+  readonly removed: readonly Span[];
+  readonly finding: Finding;
+}
+
+export interface Finding {
+  /** First line, counts from 1. */
+  readonly line: number;
+  readonly endLine: number;
+  readonly kind: "replaced" | "refused";
+  /** Set on every refusal; on a replacement for what is worth a look. */
+  readonly reason?: ReasonCode;
+  readonly symbol: string;
+  readonly message: string;
+}

@@ -1,0 +1,88 @@
+import type { ClassForm, FileForm } from "../form.ts";
+import { within } from "../match/expressions.ts";
+import type { PairCall, PairFunction } from "../match/match.ts";
+import { Refusal } from "../match/reasons.ts";
+import { dottedName } from "../norms/norm-facts.ts";
+import type { Project } from "../project.ts";
+
+/** Paths of all files in reach whose text holds a word. */
+export type FilesMentioning = (word: string) => readonly string[];
+
+/**
+ * Throws unless nothing but these calls can reach the function, so that it may go: `overridden-method` when a derived class
+ * has its own, `other-callers` when anything else names it. A class that neither derives from nor stands above this one
+ * may have a method of the same name.
+ */
+export function proveDeletable(
+  { at }: PairFunction,
+  calls: readonly PairCall[],
+  project: Project,
+  filesMentioning: FilesMentioning,
+): void {
+  const { form, fn } = at;
+  const known = [fn.nameSpan, ...calls.map(({ call }) => call.callee.span)];
+  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const isHidden = fn.visibility === "private" && (fn.owner === undefined || form.language !== "python");
+  const paths = isHidden ? [form.path] : [...new Set([form.path, ...filesMentioning(fn.name)])];
+  for (const path of paths) {
+    const other = path === form.path ? form : project.form(path);
+    if (other === undefined)
+      throw new Refusal("other-callers", `${path} mentions ${fn.name} and could not be read`);
+    for (const span of other.mentions.get(fn.name) ?? []) {
+      if (other === form && known.some((one) => within(span, one))) continue;
+      const around = other.classes.findLast((cls) => within(span, cls.span));
+      if (around !== undefined && owner !== undefined && isApart(around, other, owner, form, project))
+        continue;
+      if (
+        around !== undefined &&
+        around !== owner &&
+        around.methods.some(({ nameSpan }) => within(span, nameSpan))
+      ) {
+        throw new Refusal("overridden-method", `${around.name} in ${path} has its own ${fn.name}`);
+      }
+      throw new Refusal(
+        "other-callers",
+        `${fn.name} is named in ${path} by something that could not be rewritten`,
+      );
+    }
+  }
+  if (calls.length === 0) throw new Refusal("other-callers", `nothing in reach calls ${fn.symbol}`);
+}
+
+/** Another class with another method: it says `self.name` of its own, and is no relation. */
+function isApart(
+  cls: ClassForm,
+  form: FileForm,
+  owner: ClassForm,
+  home: FileForm,
+  project: Project,
+): boolean {
+  if (cls === owner) return false;
+  const above = ancestors(cls, form, project);
+  if (above === undefined) return false;
+  const ownAbove = ancestors(owner, home, project) ?? [];
+  if (above.includes(owner) || ownAbove.includes(cls)) return false;
+  return (
+    [cls, ...above].some(({ methods }) => methods.some(({ name }) => name === undefined)) ||
+    hasOwn(cls, above, home)
+  );
+}
+
+function hasOwn(cls: ClassForm, above: readonly ClassForm[], _home: FileForm): boolean {
+  return [cls, ...above].some(({ methods }) => methods.length > 0);
+}
+
+/** Base classes whose code is in reach, nearest first. One out of reach cannot derive from a class of this repository. */
+function ancestors(
+  cls: ClassForm,
+  form: FileForm,
+  project: Project,
+  depth = 0,
+): readonly ClassForm[] | undefined {
+  if (depth > 8) return undefined;
+  return cls.bases.flatMap((base) => {
+    const found = project.resolveClass(dottedName(base) ?? "", form);
+    if (found === undefined || !("declaration" in found)) return [];
+    return [found.declaration, ...(ancestors(found.declaration, found.form, project, depth + 1) ?? [])];
+  });
+}

@@ -1,0 +1,225 @@
+import type { Expr, Span, Step } from "../form.ts";
+import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
+import { within } from "../match/expressions.ts";
+import { removedBy, sharedTuple } from "../match/inline-pair.ts";
+import type { InlineMatch } from "../match/match.ts";
+import { Refusal } from "../match/reasons.ts";
+import { homeOf, type Side } from "../match/side.ts";
+import type { Profile } from "../profile.ts";
+import type { Change } from "./change.ts";
+import { headDimText } from "./head-dim.ts";
+import { layoutAt, styleOf } from "./layout.ts";
+import { renderValue, type Scope, sourceOf } from "./render.ts";
+import { indentAt, lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
+
+/** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
+export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {
+  const { form, fn, trace } = match.at;
+  const { block } = homeOf(match.q.event, trace);
+  const anchor = block.steps[match.position]!;
+  const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
+  const call = (offset: number, before: string) =>
+    frontEnd.writeCall({
+      callee: profile.helper.name,
+      q: inputText(match.q, scope),
+      k: inputText(match.k, scope),
+      qNorm: normText(match.q, scope),
+      kNorm: normText(match.k, scope),
+      headDim: headDimText(match, scope),
+      ...(match.altStream && profile.takesAltStream && { altStream: renderValue(match.altStream, scope) }),
+      ...(match.allowInplace ? {} : { allowInplace: false as const }),
+      layout: layoutAt(form, offset, before),
+    });
+  const edits = editsFor(match, anchor, call, frontEnd);
+  const removed = edits.map(({ span }) => span).filter(({ start, end }) => end > start);
+  const kept = commentsIn(removed, match);
+  const withComments = kept.length === 0 ? edits : keepComments(edits, kept, anchor, match);
+  const lines = linesOf(match, form.text);
+  return {
+    edits: withComments,
+    removed,
+    finding: {
+      ...lines,
+      kind: "replaced",
+      ...(kept.length > 0 && { reason: "comment-inside" as const }),
+      symbol: fn.symbol,
+      message: `${describeInline(match, form.text)} becomes one call of ${profile.helper.name}${kept.length > 0 ? "; comments inside it are kept above the call" : ""}`,
+    },
+  };
+}
+
+type WriteCall = (offset: number, before: string) => string;
+
+function editsFor(
+  match: InlineMatch,
+  anchor: Step,
+  call: WriteCall,
+  frontEnd: LanguageFrontEnd,
+): readonly TextEdit[] {
+  const { q, k } = match;
+  const { form } = match.at;
+  const temporaries = removals([...new Set([...q.temporaries, ...k.temporaries])], form.text, [
+    anchor,
+    q.step,
+    k.step,
+  ]);
+  const tuple = sharedTuple(q, k);
+  if (tuple !== undefined) {
+    const isWhole = form.text[tuple.span.start] === "[" || form.text[tuple.span.start] === "(";
+    const span = isWhole ? tuple.span : { start: tuple.items[0]!.span.start, end: tuple.items[1]!.span.end };
+    return [...temporaries, { span, text: call(span.start, "") }];
+  }
+  const pair = assignedPair(match);
+  const { semicolon } = styleOf(form);
+  if (pair !== undefined) {
+    const before = frontEnd.writeAssignment({ ...pair, value: "", semicolon: false });
+    const value = call(anchor.span.start, before);
+    const text = frontEnd.writeAssignment({ ...pair, value, semicolon });
+    const others = removals(
+      [q.step, k.step].filter((step) => step !== anchor),
+      form.text,
+      [anchor],
+    );
+    return [...temporaries, ...others, { span: anchor.span, text }];
+  }
+  return [...temporaries, ...hoisted(match, anchor, call, frontEnd, semicolon)];
+}
+
+/** Both results are assigned to variables and nothing else happens there. */
+function assignedPair({
+  q,
+  k,
+}: InlineMatch): { q: string; k: string; declares?: "const" | "let" | "var" } | undefined {
+  const [a, b] = [q, k].map((side) => {
+    const last = side.targets.at(-1);
+    if (last === undefined) return undefined;
+    const declares = side.step.kind === "assign" ? side.step.declares : undefined;
+    const isPlain = side.step.kind !== "assign" || side.step.target.kind === "name";
+    return isPlain ? { name: last.name, declares } : undefined;
+  });
+  if (a === undefined || b === undefined || a.declares !== b.declares || a.declares === "using")
+    return undefined;
+  const declares = a.declares;
+  return { q: a.name, k: b.name, ...(declares && { declares }) };
+}
+
+/** A statement with the pair before the anchor; in place of each norm its name. */
+function hoisted(
+  match: InlineMatch,
+  anchor: Step,
+  call: WriteCall,
+  frontEnd: LanguageFrontEnd,
+  semicolon: boolean,
+): readonly TextEdit[] {
+  const { q, k, at } = match;
+  if (q.path === undefined || k.path === undefined) {
+    throw new Refusal("ambiguous", "the results of a branch go into something that could not be taken apart");
+  }
+  const { text, mentions, language } = at.form;
+  const names = language === "python" ? ["q_normed", "k_normed"] : ["qNormed", "kNormed"];
+  const [qName, kName] = names.map((name) => freshName(name, mentions));
+  const pair = { q: qName!, k: kName!, ...(language === "python" ? {} : { declares: "const" as const }) };
+  const start = anchor.span.start;
+  if (text.slice(lineStart(text, start), start).trim() !== "") {
+    throw new Refusal("ambiguous", "the statement shares its line, so there is no place for another one");
+  }
+  const before = frontEnd.writeAssignment({ ...pair, value: "", semicolon: false });
+  const value = frontEnd.writeAssignment({ ...pair, value: call(start, before), semicolon });
+  const { lineEnd } = styleOf(at.form);
+  const inserted = `${value}${lineEnd}${indentAt(text, start)}`;
+  const results = [q, k].map((side, i) => ({
+    span: side.path!.at(-1)!.span,
+    text: i === 0 ? qName! : kName!,
+  }));
+  return [{ span: { start, end: start }, text: inserted }, ...results];
+}
+
+function freshName(name: string, taken: ReadonlyMap<string, unknown>): string {
+  let fresh = name;
+  for (let i = 2; taken.has(fresh); i++) fresh = `${name}${i}`;
+  return fresh;
+}
+
+/** Deletes whole statements with their lines, and one of two blank lines that would then meet. */
+function removals(steps: readonly Step[], text: string, kept: readonly Step[]): readonly TextEdit[] {
+  return steps
+    .filter((step) => !kept.includes(step) || kept.length === 1)
+    .map((step) => {
+      const comment = /^[ \t]*(?:\/\/|#)/.test(text.slice(step.span.end, lineEndAt(text, step.span.end)));
+      const upTo = comment ? lineEndAt(text, step.span.end) : step.span.end;
+      const span = wholeLines(text, { start: step.span.start, end: upTo });
+      const isAfterBlank = text.slice(0, span.start).match(/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)$/);
+      const isBeforeBlank = /^[ \t]*(?:\r\n|\n|\r)/.exec(text.slice(span.end));
+      const extra = isAfterBlank && isBeforeBlank ? isBeforeBlank[0].length : 0;
+      return { span: { start: span.start, end: span.end + extra }, text: "" };
+    });
+}
+
+function inputText(side: Side, scope: Scope): string {
+  const { trace, form } = scope;
+  const spans = removedBy(side);
+  const inside = [...trace.values].filter(
+    ([expr, value]) => value === side.input && spans.some((span) => within(expr.span, span)),
+  );
+  const outermost = inside.find(
+    ([expr]) => !inside.some(([other]) => other !== expr && within(expr.span, other.span)),
+  );
+  const found = inside.find(
+    ([expr]) => expr.kind === "name" && scope.visible.get(expr.name)?.value === side.input,
+  );
+  const expr: Expr | undefined = found?.[0] ?? outermost?.[0];
+  return expr === undefined ? renderValue(side.input, scope) : sourceOf(expr, form);
+}
+
+/** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */
+function normText(side: Side, scope: Scope): string {
+  const { event } = side;
+  if (event.inlined || !scope.trace.values.has(event.call)) return renderValue(event.value.norm, scope);
+  const { callee } = event.call;
+  const norm =
+    scope.trace.values.get(callee) === event.value.norm || callee.kind !== "attribute"
+      ? callee
+      : callee.object;
+  return norm.kind === "name" && scope.visible.get(norm.name)?.value !== event.value.norm
+    ? renderValue(event.value.norm, scope)
+    : sourceOf(norm, scope.form);
+}
+
+function commentsIn(removed: readonly Span[], { at }: InlineMatch): readonly string[] {
+  const inside = at.form.comments.filter(({ span }) => removed.some((one) => within(span, one)));
+  return inside.map(({ span }) => at.form.text.slice(span.start, span.end));
+}
+
+function keepComments(
+  edits: readonly TextEdit[],
+  comments: readonly string[],
+  anchor: Step,
+  { at }: InlineMatch,
+): readonly TextEdit[] {
+  const { text } = at.form;
+  const { lineEnd } = styleOf(at.form);
+  const indent = indentAt(text, anchor.span.start);
+  const lines = comments.map((comment) => `${comment}${lineEnd}${indent}`).join("");
+  const first = edits.find(({ span, text: added }) => span.start === anchor.span.start && added !== "");
+  if (first === undefined) {
+    return [...edits, { span: { start: anchor.span.start, end: anchor.span.start }, text: lines }];
+  }
+  return edits.map((edit) => (edit === first ? { ...edit, text: lines + edit.text } : edit));
+}
+
+function linesOf({ q, k }: InlineMatch, text: string): { line: number; endLine: number } {
+  const spans = [q, k].flatMap((side) => [...removedBy(side), side.step.span]);
+  const count = (offset: number) => text.slice(0, offset).split(/\r\n|\n|\r/).length;
+  return {
+    line: count(Math.min(...spans.map(({ start }) => start))),
+    endLine: count(Math.max(...spans.map(({ end }) => end))),
+  };
+}
+
+function describeInline({ q, k, altStream }: InlineMatch, text: string): string {
+  const name = ({ event }: Side) =>
+    event.value.norm.kind === "attribute"
+      ? event.value.norm.name
+      : text.slice(event.site.span.start, event.site.span.end);
+  return `${name(q)} and ${name(k)}${altStream ? " on two streams" : ""}`;
+}

@@ -1,0 +1,87 @@
+import type { Value } from "../flow/value.ts";
+import type { FunctionForm } from "../form.ts";
+import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
+import type { PairCall, PairFunction } from "../match/match.ts";
+import { Refusal } from "../match/reasons.ts";
+import { lineAt } from "../norms/norm-facts.ts";
+import type { Profile } from "../profile.ts";
+import type { Change } from "./change.ts";
+import { headDimText } from "./head-dim.ts";
+import { layoutAt } from "./layout.ts";
+import { renderValue, type Scope, sourceOf } from "./render.ts";
+import { isBlankLineAt, lineStart, nextLine, wholeLines } from "./text-edits.ts";
+
+/** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
+export function pairChange(
+  pair: PairFunction,
+  calls: readonly PairCall[],
+  frontEnd: LanguageFrontEnd,
+  profile: Profile,
+): Change {
+  const { form, fn } = pair.at;
+  const edits = calls.map((call) => callEdit(pair, call, frontEnd, profile));
+  const deletion = functionSpan(fn, form.text);
+  const places = calls.map(({ call }) => lineAt(form.text, call.span.start));
+  return {
+    edits: [...edits, { span: deletion, text: "" }],
+    removed: [deletion, ...calls.map(({ call }) => call.callee.span)],
+    finding: {
+      line: lineAt(form.text, fn.span.start),
+      endLine: lineAt(form.text, fn.span.end),
+      kind: "replaced",
+      symbol: fn.symbol,
+      message: `is the QK-norm step and goes; ${listOf(places)} ${calls.length === 1 ? "calls" : "call"} ${profile.helper.name}`,
+    },
+  };
+}
+
+function callEdit(
+  pair: PairFunction,
+  { at, call, step }: PairCall,
+  frontEnd: LanguageFrontEnd,
+  profile: Profile,
+): TextEdit {
+  const { form, trace } = at;
+  const stepTrace = trace.steps.get(step);
+  const visible = stepTrace?.block.before[stepTrace.index] ?? new Map();
+  const scope: Scope = { form, trace, visible };
+  const argument = (index: number): string => {
+    const name = pair.at.fn.params[index]?.name;
+    const given =
+      call.args.find(({ keyword }) => keyword === name) ?? call.args.filter((one) => !one.keyword)[index];
+    if (given === undefined || given.spread)
+      throw new Refusal("ambiguous", "a call's arguments could not be told apart");
+    return sourceOf(given.value, form);
+  };
+  // A parameter of the function is written as what it is given; everything else as it is reached from the caller.
+  const write = (value: Value): string =>
+    value.kind === "param" ? argument(value.index) : renderValue(value, scope);
+  return {
+    span: call.span,
+    text: frontEnd.writeCall({
+      callee: profile.helper.name,
+      q: argument(pair.qParam),
+      k: argument(pair.kParam),
+      qNorm: write(pair.qNorm),
+      kNorm: write(pair.kNorm),
+      headDim:
+        pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
+      ...(pair.altStream && profile.takesAltStream && { altStream: write(pair.altStream) }),
+      layout: layoutAt(form, call.span.start, ""),
+    }),
+  };
+}
+
+/** The function with its comments and one of the blank lines around it. */
+function functionSpan({ span, leadingComments }: FunctionForm, text: string): { start: number; end: number } {
+  const first = leadingComments[0]?.start ?? span.start;
+  const lines = wholeLines(text, { start: first, end: span.end });
+  if (isBlankLineAt(text, lines.end)) return { start: lines.start, end: nextLine(text, lines.end) };
+  // The last member of a class has no blank line after it but one before.
+  const before = lineStart(text, Math.max(0, lines.start - 1));
+  return isBlankLineAt(text, before) && lines.start > 0 ? { start: before, end: lines.end } : lines;
+}
+
+function listOf(lines: readonly number[]): string {
+  return `${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")}`;
+}

@@ -1,0 +1,101 @@
+import type { FileForm } from "../form.ts";
+import type { TextEdit } from "../front-end.ts";
+import { findMatches, type MatchContext } from "../match/find-matches.ts";
+import type { RefusedMatch, Traced } from "../match/match.ts";
+import { Refusal } from "../match/reasons.ts";
+import { lineAt } from "../norms/norm-facts.ts";
+import type { Change, Finding } from "./change.ts";
+import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
+import { inlineChange } from "./inline-change.ts";
+import { pairChange } from "./pair-change.ts";
+import { applyEdits } from "./text-edits.ts";
+
+/** What is to become of one file. `after` is undefined when it stays as it is. */
+export interface FilePlan {
+  readonly findings: readonly Finding[];
+  readonly after: string | undefined;
+}
+
+export interface PlanContext extends MatchContext {
+  readonly filesMentioning: FilesMentioning;
+}
+
+/** Plans all changes of one file and checks that the result still parses. Reads other files, writes none. */
+export function planFile(form: FileForm, context: PlanContext): FilePlan {
+  const frontEnd = context.project.frontEnd(form.language)!;
+  if (form.errors.length > 0) return { findings: parseErrorFindings(form, context), after: undefined };
+  const { pairs, inline, refused } = findMatches(form, context);
+  const changes: Change[] = [];
+  const findings = refused.map(refusedFinding);
+  const attempt = (at: Traced, span: RefusedMatch["span"], make: () => Change): void => {
+    try {
+      changes.push(make());
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      findings.push(
+        refusedFinding({ kind: "refused", reason: error.reason, message: error.message, at, span }),
+      );
+    }
+  };
+  for (const { pair, calls } of pairs) {
+    attempt(pair.at, pair.at.fn.span, () => {
+      proveDeletable(pair, calls, context.project, context.filesMentioning);
+      return pairChange(pair, calls, frontEnd, context.profile);
+    });
+  }
+  for (const match of inline) {
+    const span = { start: match.q.step.span.start, end: match.k.step.span.end };
+    attempt(match.at, span, () => inlineChange(match, frontEnd, context.profile));
+  }
+  const all = [...findings, ...changes.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
+  return { findings: all, after: changes.length === 0 ? undefined : rewrite(form, changes, context) };
+}
+
+function rewrite(form: FileForm, changes: readonly Change[], { project, profile }: PlanContext): string {
+  const frontEnd = project.frontEnd(form.language)!;
+  const removed = changes.flatMap((change) => change.removed);
+  const edits: TextEdit[] = changes.flatMap((change) => change.edits);
+  edits.push(
+    ...frontEnd.editImports(form, {
+      add: [{ module: profile.helper.module, name: profile.helper.name }],
+      drop: [...form.mentions].flatMap(([name, spans]) =>
+        spans.some((span) => isIn(span, removed)) ? [name] : [],
+      ),
+      removed,
+    }),
+  );
+  const after = applyEdits(form.text, edits);
+  const [error] = frontEnd.lower({ path: form.path, language: form.language, text: after }).errors;
+  if (error !== undefined) {
+    throw new Error(
+      `the rewritten file does not parse (line ${lineAt(after, error.offset)}: ${error.message})`,
+    );
+  }
+  return after;
+}
+
+function isIn(
+  span: { start: number; end: number },
+  removed: readonly { start: number; end: number }[],
+): boolean {
+  return removed.some(({ start, end }) => start <= span.start && span.end <= end);
+}
+
+function refusedFinding({ reason, message, at, span }: RefusedMatch): Finding {
+  const { text } = at.form;
+  return {
+    line: lineAt(text, span.start),
+    endLine: lineAt(text, span.end),
+    kind: "refused",
+    reason,
+    symbol: at.fn.symbol,
+    message,
+  };
+}
+
+function parseErrorFindings(form: FileForm, _context: PlanContext): readonly Finding[] {
+  const [error] = form.errors;
+  const line = lineAt(form.text, error?.offset ?? 0);
+  const message = `the file does not parse: ${error?.message ?? "syntax error"}`;
+  return [{ line, endLine: line, kind: "refused", reason: "parse-error", symbol: "<module>", message }];
+}

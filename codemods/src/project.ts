@@ -1,0 +1,146 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { extname } from "node:path";
+import type { ClassForm, FileForm, FunctionForm } from "./form.ts";
+import type { LanguageFrontEnd } from "./front-end.ts";
+import { type Language, languageOf } from "./source-files.ts";
+
+/** A declaration, and the file it stands in. */
+export interface Declared<T> {
+  readonly declaration: T;
+  readonly form: FileForm;
+}
+
+/** A name whose code is out of reach: it comes from this module. */
+export interface External {
+  readonly module: string;
+  readonly name: string;
+}
+
+export type Resolved<T> = Declared<T> | External | undefined;
+
+const deepestImport = 8;
+/** Lowered files kept at a time; a run over 100,000 files must not keep them all. */
+const keptForms = 64;
+const largestFile = 4_000_000;
+
+/** Lowers files on demand and follows names across imports, aliases and re-exports. */
+export class Project {
+  readonly #frontEnds: ReadonlyMap<Language, LanguageFrontEnd>;
+  readonly #forms = new Map<string, FileForm | undefined>();
+  readonly #fileExists = new Map<string, boolean>();
+
+  constructor(frontEnds: readonly LanguageFrontEnd[]) {
+    this.#frontEnds = new Map(frontEnds.flatMap((one) => one.languages.map((language) => [language, one])));
+  }
+
+  frontEnd(language: Language): LanguageFrontEnd | undefined {
+    return this.#frontEnds.get(language);
+  }
+
+  /** Lowers a text that is at hand, and remembers it as the content of `path`. */
+  add(path: string, language: Language, text: string): FileForm | undefined {
+    const form = this.#frontEnds.get(language)?.lower({ path, language, text });
+    this.#keep(path, form);
+    return form;
+  }
+
+  form(path: string): FileForm | undefined {
+    if (this.#forms.has(path)) {
+      const known = this.#forms.get(path);
+      this.#keep(path, known);
+      return known;
+    }
+    const language = languageOf(path);
+    if (language === undefined || !this.#exists(path) || statSync(path).size > largestFile) return undefined;
+    return this.add(path, language, readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+  }
+
+  resolveClass(name: string, form: FileForm): Resolved<ClassForm> {
+    return this.#resolve(name, form, ({ classes }) => classes, 0);
+  }
+
+  resolveFunction(name: string, form: FileForm): Resolved<FunctionForm> {
+    return this.#resolve(name, form, ({ functions }) => functions, 0);
+  }
+
+  #resolve<T extends { readonly name: string }>(
+    name: string,
+    form: FileForm,
+    listOf: (form: FileForm) => readonly T[],
+    depth: number,
+  ): Resolved<T> {
+    const declaration = listOf(form).find((one) => one.name === name);
+    if (declaration !== undefined) return { declaration, form };
+    if (depth > deepestImport) return undefined;
+    const [head, ...tail] = name.split(".");
+    for (const statement of form.imports) {
+      for (const { imported, local } of statement.names) {
+        // `import * as norms`: the rest of `norms.RmsNorm` is looked up there. `export *`: the same name.
+        const isStar = imported === "*" && local === "*";
+        if (!isStar && local !== name && local !== head) continue;
+        const { module, wanted } = lookUp(statement.module, { imported, local, name, isStar, tail });
+        if (wanted === "") continue;
+        const found = this.#follow(module, wanted, form, listOf, depth);
+        if (found !== undefined) return found;
+        if (!isStar) return { module, name: wanted };
+      }
+    }
+    return undefined;
+  }
+
+  #follow<T extends { readonly name: string }>(
+    module: string,
+    name: string,
+    from: FileForm,
+    listOf: (form: FileForm) => readonly T[],
+    depth: number,
+  ): Resolved<T> {
+    const frontEnd = this.#frontEnds.get(from.language);
+    for (const path of frontEnd?.importTargets(module, from.path, (target) => this.#exists(target)) ?? []) {
+      const target = this.form(path);
+      const found = target && target !== from ? this.#resolve(name, target, listOf, depth + 1) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  #exists(path: string): boolean {
+    let known = this.#fileExists.get(path);
+    if (known === undefined) {
+      known = extname(path) !== "" && existsSync(path) && statSync(path).isFile();
+      this.#fileExists.set(path, known);
+    }
+    return known;
+  }
+
+  #keep(path: string, form: FileForm | undefined): void {
+    this.#forms.delete(path);
+    this.#forms.set(path, form);
+    const [oldest] = this.#forms.keys();
+    if (this.#forms.size > keptForms && oldest !== undefined) this.#forms.delete(oldest);
+  }
+}
+
+interface Mention {
+  readonly imported: string;
+  readonly local: string;
+  readonly name: string;
+  readonly isStar: boolean;
+  /** What stands after the first dot of the name. */
+  readonly tail: readonly string[];
+}
+
+/** Where to look for an imported name, and under which name there. */
+function lookUp(
+  module: string,
+  { imported, local, name, isStar, tail }: Mention,
+): { module: string; wanted: string } {
+  if (isStar) return { module, wanted: name };
+  if (imported === "*") return { module, wanted: local === name ? "" : tail.join(".") };
+  if (tail.length === 0 || local === name) return { module, wanted: imported };
+  // `from torch import nn`, then `nn.LayerNorm`: the imported name is itself a module.
+  return {
+    module: module.endsWith(".") ? `${module}${imported}` : `${module}.${imported}`,
+    wanted: tail.join("."),
+  };
+}

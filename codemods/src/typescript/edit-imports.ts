@@ -1,0 +1,144 @@
+import type { FileForm, ImportedName, ImportForm, Span } from "../form.ts";
+import type { ImportRequest, TextEdit } from "../front-end.ts";
+import { styleOf } from "../plan/layout.ts";
+import { lineEndAt, nextLine } from "../plan/text-edits.ts";
+
+/** See `LanguageFrontEnd.editImports`. */
+export function editScriptImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
+  const dropped = new Set(request.drop.filter((name) => isUnused(name, form, request.removed)));
+  const added = request.add.filter((one) => !isImported(form, one.module, one.name));
+  const edits = form.imports.flatMap((statement) => {
+    const names = added.filter(({ module }) => canTake(statement, module)).map(({ name }) => name);
+    return rewritten(statement, names, dropped, form);
+  });
+  const fresh = added.filter(({ module }) => !form.imports.some((statement) => canTake(statement, module)));
+  return [...edits, ...fresh.map(({ module, name }) => newStatement(form, module, name))];
+}
+
+function isImported(form: FileForm, module: string, name: string): boolean {
+  return form.imports.some(
+    (one) =>
+      one.module === module &&
+      !one.typeOnly &&
+      !one.reexport &&
+      one.names.some(({ local }) => local === name),
+  );
+}
+
+/** A value can be added to `import { a } from "m"`, not to `import type`, `import * as` or `require`. */
+function canTake({ module, names, typeOnly, reexport, topLevel }: ImportForm, wanted: string): boolean {
+  const isNamed =
+    names.length > 0 && names.every(({ imported }) => imported !== "*" && imported !== "default");
+  return module === wanted && isNamed && !typeOnly && !reexport && topLevel;
+}
+
+function isUnused(name: string, form: FileForm, removed: readonly Span[]): boolean {
+  const holders = form.imports.filter(
+    ({ names, topLevel }) => topLevel && names.some(({ local }) => local === name),
+  );
+  if (holders.length !== 1 || holders[0]!.reexport) return false;
+  const gone = [holders[0]!.span, ...removed];
+  const mentions = form.mentions.get(name) ?? [];
+  return mentions.every((span) => gone.some((one) => one.start <= span.start && span.end <= one.end));
+}
+
+function rewritten(
+  statement: ImportForm,
+  added: readonly string[],
+  dropped: ReadonlySet<string>,
+  form: FileForm,
+): readonly TextEdit[] {
+  const { text } = form;
+  const kept = statement.names.filter(({ local }) => !dropped.has(local));
+  if (statement.reexport || (added.length === 0 && kept.length === statement.names.length)) return [];
+  if (kept.length === 0 && added.length === 0) {
+    const end = nextLine(text, statement.span.end);
+    const isAlone = text.slice(statement.span.end, lineEndAt(text, statement.span.end)).trim() === "";
+    return [{ span: isAlone ? { start: statement.span.start, end } : statement.span, text: "" }];
+  }
+  const named = statement.names.filter(({ imported }) => imported !== "default" && imported !== "*");
+  const open = text.indexOf("{", statement.span.start);
+  const close = text.lastIndexOf("}", statement.span.end);
+  if (named.length === 0 || open === -1 || close < open || named.length < statement.names.length) return [];
+  const list = [...kept.map((one) => text.slice(one.span.start, one.span.end))];
+  for (const name of added) list.splice(placeOf(name, kept, list), 0, name);
+  return [{ span: { start: open, end: close + 1 }, text: braces(list, text.slice(open, close + 1), form) }];
+}
+
+/** In sorted place when the names are sorted, else last. */
+function placeOf(name: string, kept: readonly ImportedName[], list: readonly string[]): number {
+  const names = kept.map(({ imported }) => imported);
+  const isSorted = names.every((one, i) => i === 0 || compare(names[i - 1]!, one) <= 0);
+  const before = names.findIndex((one) => compare(one, name) > 0);
+  return isSorted && before !== -1 ? before : list.length;
+}
+
+function braces(list: readonly string[], written: string, form: FileForm): string {
+  const { lineEnd, unit } = styleOf(form);
+  if (/[\r\n]/.test(written))
+    return `{${list.map((name) => `${lineEnd}${unit}${name},`).join("")}${lineEnd}}`;
+  return /^\{\S/.test(written) ? `{${list.join(", ")}}` : `{ ${list.join(", ")} }`;
+}
+
+/** Packages first, then relative files, as most files have it; sorted among its kind where they are. */
+function newStatement(form: FileForm, module: string, name: string): TextEdit {
+  const { lineEnd, semicolon } = styleOf(form);
+  const statements = form.imports.filter(
+    ({ topLevel, reexport, span }) => topLevel && !reexport && isImport(form, span),
+  );
+  const quote = statements.some(({ span }) => /'[^']*';?$/.test(form.text.slice(span.start, span.end)))
+    ? "'"
+    : '"';
+  const isRequire = statements.length === 0 && form.imports.some(({ span }) => !isImport(form, span));
+  const line = isRequire
+    ? `const { ${name} } = require(${quote}${module}${quote})${semicolon ? ";" : ""}`
+    : `import { ${name} } from ${quote}${module}${quote}${semicolon || statements.length === 0 ? ";" : ""}`;
+  const next = statements.find((one) => compareModules(one.module, module) > 0);
+  if (next !== undefined) return insertion(next.span.start, `${line}${lineEnd}`);
+  const last = (isRequire ? form.imports : statements).at(-1);
+  if (last !== undefined) return insertion(lineEndAt(form.text, last.span.end), `${lineEnd}${line}`);
+  const start = codeStart(form);
+  return insertion(start, `${line}${lineEnd}${lineEnd}`);
+}
+
+function isImport({ text }: FileForm, span: Span): boolean {
+  return text.startsWith("import", span.start);
+}
+
+function insertion(offset: number, text: string): TextEdit {
+  return { span: { start: offset, end: offset }, text };
+}
+
+/** Behind a `#!` line, a header comment and directives such as "use strict". */
+function codeStart({ text, comments, module }: FileForm): number {
+  let offset = text.startsWith("#!") ? nextLine(text, 0) : 0;
+  const [first] = comments;
+  if (first !== undefined && text.slice(offset, first.span.start).trim() === "") {
+    const after = nextLine(text, first.span.end);
+    // A comment that touches the code below it is about that code, not about the file.
+    if (/^[ \t]*(?:\r\n|\n|\r|$)/.test(text.slice(after))) offset = nextLine(text, after);
+  }
+  for (const step of module.body) {
+    const isDirective = step.kind === "evaluate" && step.value.kind === "literal";
+    if (!isDirective || text.slice(offset, step.span.start).trim() !== "") break;
+    offset = nextLine(text, step.span.end);
+  }
+  return offset;
+}
+
+/** `node:fs` before packages before `../x` before `./x`; then by name. */
+function compareModules(a: string, b: string): number {
+  return rank(a) - rank(b) || compare(a, b);
+}
+
+function rank(module: string): number {
+  if (module.startsWith("node:")) return 0;
+  if (!module.startsWith(".")) return 1;
+  return module.startsWith("..") ? 2 : 3;
+}
+
+function compare(a: string, b: string): number {
+  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+  if (x === y) return 0;
+  return x < y ? -1 : 1;
+}

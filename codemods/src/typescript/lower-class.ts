@@ -1,0 +1,63 @@
+import { ts } from "ts-morph";
+import type { ClassForm, FieldForm, FunctionForm } from "../form.ts";
+import { lowerExpression } from "./lower-expression.ts";
+import { lowerFunction } from "./lower-function.ts";
+import { hasModifier, spanOf } from "./syntax.ts";
+import { typeNameOf } from "./type-name.ts";
+
+/** A class; an interface too, as a class whose methods are not known. */
+export function lowerClass(node: ts.ClassLikeDeclaration | ts.InterfaceDeclaration): ClassForm {
+  const name = node.name?.text ?? "default";
+  const methods: FunctionForm[] = [];
+  const fields: FieldForm[] = [];
+  for (const member of node.members) {
+    if (isFunctionMember(member)) {
+      if (member.body !== undefined) methods.push(lowerFunction(member, name));
+      if (ts.isConstructorDeclaration(member)) fields.push(...parameterProperties(member));
+    } else if (ts.isPropertyDeclaration(member)) {
+      const value = member.initializer;
+      if (value !== undefined && (ts.isArrowFunction(value) || ts.isFunctionExpression(value))) {
+        methods.push(lowerFunction(value, name, member));
+      } else fields.push(fieldOf(member));
+    } else if (ts.isPropertySignature(member)) fields.push(fieldOf(member));
+  }
+  return {
+    name,
+    span: spanOf(node),
+    bases: basesOf(node),
+    exported: hasModifier(node, ts.SyntaxKind.ExportKeyword),
+    methods,
+    fields,
+    nested: !ts.isSourceFile(node.parent),
+  };
+}
+
+function isFunctionMember(
+  member: ts.ClassElement | ts.TypeElement,
+): member is ts.MethodDeclaration | ts.ConstructorDeclaration | ts.AccessorDeclaration {
+  return ts.isMethodDeclaration(member) || ts.isConstructorDeclaration(member) || ts.isAccessor(member);
+}
+
+function basesOf(node: ts.ClassLikeDeclaration | ts.InterfaceDeclaration): ClassForm["bases"] {
+  const clauses = node.heritageClauses ?? [];
+  const extended = clauses.filter(({ token }) => token === ts.SyntaxKind.ExtendsKeyword);
+  return extended.flatMap(({ types }) => types.map(({ expression }) => lowerExpression(expression)));
+}
+
+function fieldOf(member: ts.PropertyDeclaration | ts.PropertySignature | ts.ParameterDeclaration): FieldForm {
+  const type = typeNameOf(member.type);
+  const nullable = member.questionToken !== undefined || type?.nullable === true;
+  const initial = ts.isPropertySignature(member) ? undefined : member.initializer;
+  return {
+    name: member.name.getText(),
+    ...(type && { type: { name: type.name, nullable } }),
+    ...(initial && { initial: lowerExpression(initial) }),
+    span: spanOf(member),
+  };
+}
+
+function parameterProperties(node: ts.ConstructorDeclaration): readonly FieldForm[] {
+  return node.parameters
+    .filter((param) => ts.isParameterPropertyDeclaration(param, node) && ts.isIdentifier(param.name))
+    .map(fieldOf);
+}

@@ -1,0 +1,79 @@
+import { ts } from "ts-morph";
+import type { FunctionForm, Span } from "../form.ts";
+import { lowerBody, lowerParams } from "./lower-steps.ts";
+import { hasModifier, spanOf } from "./syntax.ts";
+import { isPromise, typeNameOf } from "./type-name.ts";
+
+type FunctionNode =
+  | ts.FunctionDeclaration
+  | ts.MethodDeclaration
+  | ts.ConstructorDeclaration
+  | ts.AccessorDeclaration
+  | ts.ArrowFunction
+  | ts.FunctionExpression;
+
+/** A function or a member. `holder` is the declaration that names an arrow function: a variable or a property. */
+export function lowerFunction(
+  node: FunctionNode,
+  owner: string,
+  holder?: ts.VariableDeclaration | ts.PropertyDeclaration,
+): FunctionForm {
+  const nameNode = holder?.name ?? node.name;
+  const name = ts.isConstructorDeclaration(node) ? "constructor" : (nameNode?.getText() ?? "default");
+  const whole =
+    holder !== undefined && ts.isVariableDeclaration(holder) ? holder.parent.parent : (holder ?? node);
+  const returns = typeNameOf(node.type);
+  return {
+    name,
+    symbol: owner === "" ? name : `${owner}.${name}`,
+    kind: kindOf(node, owner),
+    params: lowerParams(node.parameters),
+    body: lowerBody(node.body),
+    span: spanOf(whole),
+    bodySpan: node.body === undefined ? spanOf(node) : spanOf(node.body),
+    nameSpan: nameNode === undefined ? spanOf(node) : spanOf(nameNode),
+    leadingComments: leadingComments(whole),
+    decorators: decoratorsOf(whole),
+    visibility: visibilityOf(whole, name, owner),
+    isStatic: hasModifier(whole, ts.SyntaxKind.StaticKeyword),
+    isAsync: hasModifier(node, ts.SyntaxKind.AsyncKeyword) || isPromise(node.type),
+    ...(owner !== "" && { owner }),
+    ...(returns && { returns }),
+  };
+}
+
+function kindOf(node: FunctionNode, owner: string): FunctionForm["kind"] {
+  if (ts.isConstructorDeclaration(node)) return "constructor";
+  if (ts.isAccessor(node)) return "accessor";
+  return owner === "" ? "function" : "method";
+}
+
+function visibilityOf(node: ts.Node, name: string, owner: string): FunctionForm["visibility"] {
+  if (owner === "") return hasModifier(node, ts.SyntaxKind.ExportKeyword) ? "exported" : "private";
+  if (name.startsWith("#") || hasModifier(node, ts.SyntaxKind.PrivateKeyword)) return "private";
+  return hasModifier(node, ts.SyntaxKind.ProtectedKeyword) ? "protected" : "public";
+}
+
+/** Comments that touch the declaration: no blank line in between. */
+function leadingComments(node: ts.Node): readonly Span[] {
+  const text = node.getSourceFile().text;
+  const ranges = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
+  const touching: Span[] = [];
+  let below = node.getStart();
+  for (const { pos, end } of [...ranges].reverse()) {
+    if (/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)/.test(text.slice(end, below))) break;
+    // A comment that ends the line of the code before belongs to that code.
+    if (/\S/.test(text.slice(Math.max(text.lastIndexOf("\n", pos), text.lastIndexOf("\r", pos)) + 1, pos)))
+      break;
+    touching.unshift({ start: pos, end });
+    below = pos;
+  }
+  return touching;
+}
+
+function decoratorsOf(node: ts.Node): readonly string[] {
+  if (!ts.canHaveDecorators(node)) return [];
+  return (ts.getDecorators(node) ?? []).map(({ expression }) =>
+    (ts.isCallExpression(expression) ? expression.expression : expression).getText(),
+  );
+}

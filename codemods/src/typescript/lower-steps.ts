@@ -1,0 +1,155 @@
+import { ts } from "ts-morph";
+import type { AssignStep, Expr, OpaqueStep, Param, Step } from "../form.ts";
+import { isAssignment, lowerExpression, partsOf, unwrap } from "./lower-expression.ts";
+import { lowerFunction } from "./lower-function.ts";
+import { spanOf } from "./syntax.ts";
+import { bindingTarget, targetOf } from "./targets.ts";
+import { typeNameOf } from "./type-name.ts";
+
+/** The steps of a body; a lambda's expression is one `return`. */
+export function lowerBody(body: ts.ConciseBody | undefined): readonly Step[] {
+  if (body === undefined) return [];
+  if (ts.isBlock(body)) return lowerStatements(body.statements);
+  return [{ kind: "return", value: lowerExpression(body), span: spanOf(body) }];
+}
+
+export function lowerStatements(statements: readonly ts.Statement[]): readonly Step[] {
+  return statements.flatMap(lowerStatement);
+}
+
+export function lowerParams(params: readonly ts.ParameterDeclaration[]): readonly Param[] {
+  return params.map((param): Param => {
+    const type = typeNameOf(param.type);
+    return {
+      name: ts.isIdentifier(param.name) ? param.name.text : "",
+      rest: param.dotDotDotToken !== undefined,
+      span: spanOf(param),
+      ...(ts.isIdentifier(param.name) ? {} : { pattern: bindingTarget(param.name) }),
+      ...(type && { type }),
+      ...(param.initializer && { initial: lowerExpression(param.initializer) }),
+    };
+  });
+}
+
+function lowerStatement(node: ts.Statement): readonly Step[] {
+  const span = spanOf(node);
+  if (ts.isExpressionStatement(node)) return lowerExpressionStatement(node);
+  if (ts.isVariableStatement(node)) return lowerDeclarations(node.declarationList, node);
+  if (ts.isReturnStatement(node)) {
+    return [{ kind: "return", ...(node.expression && { value: lowerExpression(node.expression) }), span }];
+  }
+  if (ts.isIfStatement(node)) {
+    const then = lowerStatement(node.thenStatement);
+    return [
+      {
+        kind: "branch",
+        test: lowerExpression(node.expression),
+        then,
+        otherwise: node.elseStatement === undefined ? [] : lowerStatement(node.elseStatement),
+        thenSpan: spanOf(node.thenStatement),
+        ...(node.elseStatement && { otherwiseSpan: spanOf(node.elseStatement) }),
+        span,
+      },
+    ];
+  }
+  if (ts.isBlock(node)) return lowerStatements(node.statements);
+  if (ts.isThrowStatement(node)) return [{ kind: "leave", value: lowerExpression(node.expression), span }];
+  if (ts.isBreakOrContinueStatement(node)) return [{ kind: "leave", span }];
+  if (ts.isIterationStatement(node, false)) return [lowerLoop(node)];
+  if (ts.isFunctionDeclaration(node) && node.body !== undefined) {
+    return [{ kind: "function", declared: lowerFunction(node, ""), span }];
+  }
+  if (ts.isTryStatement(node)) return lowerTry(node);
+  if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) || ts.isEmptyStatement(node))
+    return [];
+  return [opaqueStep(node)];
+}
+
+function lowerExpressionStatement(node: ts.ExpressionStatement): readonly Step[] {
+  const span = spanOf(node);
+  const expression = unwrap(node.expression);
+  if (!ts.isBinaryExpression(expression) || !isAssignment(expression)) {
+    return [{ kind: "evaluate", value: lowerExpression(node.expression), span }];
+  }
+  const target = targetOf(expression.left);
+  const right = unwrap(expression.right);
+  const isChain = ts.isBinaryExpression(right) && isAssignment(right);
+  if (target === undefined || isChain) {
+    return [{ kind: "opaque", what: "assignment", parts: partsOf(expression), body: [], span }];
+  }
+  const operator = expression.operatorToken.getText().slice(0, -1);
+  const value = lowerExpression(expression.right);
+  return [{ kind: "assign", target, value, ...(operator !== "" && { operator }), span }];
+}
+
+/** `whole` is the statement; each declarator is one step, and a single one has the statement's span. */
+function lowerDeclarations(list: ts.VariableDeclarationList, whole: ts.Node): readonly Step[] {
+  const declares = declarationKind(list);
+  return list.declarations.flatMap((one): Step[] => {
+    if (one.initializer === undefined) return [];
+    const step: AssignStep = {
+      kind: "assign",
+      target: bindingTarget(one.name),
+      value: lowerExpression(one.initializer),
+      declares,
+      span: list.declarations.length === 1 ? spanOf(whole) : spanOf(one),
+    };
+    return [step];
+  });
+}
+
+function declarationKind(list: ts.VariableDeclarationList): "const" | "let" | "var" | "using" {
+  const flags = list.flags & ts.NodeFlags.BlockScoped;
+  if (flags === ts.NodeFlags.Const) return "const";
+  if (flags === ts.NodeFlags.Let) return "let";
+  return flags === 0 ? "var" : "using";
+}
+
+function lowerLoop(node: ts.IterationStatement): Step {
+  const head: Expr[] = [];
+  const before: Step[] = [];
+  let target: ReturnType<typeof bindingTarget> | undefined;
+  if (ts.isForStatement(node)) {
+    if (node.initializer && ts.isVariableDeclarationList(node.initializer)) {
+      before.push(...lowerDeclarations(node.initializer, node.initializer));
+    } else if (node.initializer) head.push(lowerExpression(node.initializer));
+    for (const part of [node.condition, node.incrementor]) if (part) head.push(lowerExpression(part));
+  } else if (ts.isForOfStatement(node) || ts.isForInStatement(node)) {
+    head.push(lowerExpression(node.expression));
+    const [one] = ts.isVariableDeclarationList(node.initializer) ? node.initializer.declarations : [];
+    target = one === undefined ? targetOf(node.initializer as ts.Expression) : bindingTarget(one.name);
+  } else if (ts.isWhileStatement(node) || ts.isDoStatement(node)) head.push(lowerExpression(node.expression));
+  const body = [...before, ...lowerStatement(node.statement)];
+  return { kind: "loop", head, ...(target && { target }), body, span: spanOf(node) };
+}
+
+function lowerTry(node: ts.TryStatement): readonly Step[] {
+  const context: Expr = { kind: "opaque", parts: [], what: "try", span: spanOf(node.tryBlock) };
+  const handlers = [node.catchClause?.block, node.finallyBlock].filter((block) => block !== undefined);
+  return [
+    {
+      kind: "scope",
+      context,
+      body: lowerStatements(node.tryBlock.statements),
+      span: { start: node.getStart(), end: node.tryBlock.getEnd() },
+    },
+    ...handlers.map((block): OpaqueStep => {
+      const body = lowerStatements(block.statements);
+      return { kind: "opaque", what: "handler", parts: [], body, span: spanOf(block) };
+    }),
+  ];
+}
+
+function opaqueStep(node: ts.Statement): OpaqueStep {
+  const span = spanOf(node);
+  if (ts.isSwitchStatement(node)) {
+    const body = node.caseBlock.clauses.flatMap((clause) => lowerStatements(clause.statements));
+    return { kind: "opaque", what: "switch", parts: [lowerExpression(node.expression)], body, span };
+  }
+  if (ts.isLabeledStatement(node)) {
+    return { kind: "opaque", what: "label", parts: [], body: lowerStatement(node.statement), span };
+  }
+  const isDeclaration =
+    ts.isClassDeclaration(node) || ts.isEnumDeclaration(node) || ts.isModuleDeclaration(node);
+  return { kind: "opaque", what: "statement", parts: isDeclaration ? [] : partsOf(node), body: [], span };
+}
