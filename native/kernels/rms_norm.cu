@@ -14,7 +14,7 @@
 // QK_ALIGN           bytes that the addresses and strides of x and y are multiples of: 16, 8, 4 or 2 (f32: 4 or more)
 // QK_WEIGHT_ALIGN    the same for weight
 
-// [tokens, heads, 8 * chunks] with strides in bytes; y may be x. Block (head, token) normalises one row.
+// [tokens, heads, 8 * chunks] with strides in bytes; y may be x. Block token * heads + head normalises one row.
 struct Args {
   const char* x;
   char* y;
@@ -24,7 +24,7 @@ struct Args {
   i64 weight_head_stride;   // 0 for one weight row
   float eps;
   float inverse_length;     // 1 / (8 * chunks)
-  u32 chunks;
+  u32 chunks, heads;
 };
 
 // The sum over the block, the same in every thread. At most 32 warps.
@@ -46,8 +46,8 @@ DEVICE float times_gain(float value, float weight) {
 
 extern "C" __global__ void __launch_bounds__(1024) rms_norm(const __grid_constant__ Args args) {
   constexpr int X_BYTES = CHUNK * bytes_of(QK_DTYPE), WEIGHT_BYTES = CHUNK * bytes_of(QK_WEIGHT_DTYPE);
-  const u32 head = blockIdx.x;
-  const i64 token = blockIdx.y + static_cast<i64>(blockIdx.z) * gridDim.y;
+  const i64 token = blockIdx.x / args.heads;
+  const u32 head = blockIdx.x % args.heads;
   const char* x = args.x + token * args.x_token_stride + head * args.x_head_stride;
   char* y = args.y + token * args.y_token_stride + head * args.y_head_stride;
   const char* weight = args.weight + head * args.weight_head_stride;

@@ -13,12 +13,15 @@ from collections.abc import Callable
 
 from nvrtc import compile_kernel, compile_many
 from qk_norm import BF16, F16, Config, Spec, leaves, macros
-from variants import broad, focused, odd, scaled
+from variants import broad, final, focused, from_table, odd, scaled
 
 WARM_LAUNCHES, COLD_LAUNCHES = 100, 64
 COLD_SPACING = 4 << 20
 TOKENS = tuple(1 << n for n in range(14))
 BASELINES = {"seed": 0, "mid2026": 1}
+RMS_NORM_MACROS = {
+    f"QK_{name}" for name in ("DTYPE", "WEIGHT", "WEIGHT_DTYPE", "OFFSET", "HF", "ALIGN", "WEIGHT_ALIGN")
+}
 PROBES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probes.cu")
 
 
@@ -62,6 +65,8 @@ class Bench:
             for name, early in BASELINES.items():
                 m = {"QK_HEAD_DIM": spec.head_dim, "QK_DTYPE": spec.dtype, "QK_WEIGHT_EARLY": early}
                 self.baselines[name] = Kernel(compile_kernel("seed_design", m).cubin, "seed_design")
+        m = {name: value for name, value in macros(spec, Config()).items() if name in RMS_NORM_MACROS}
+        self.baselines["twoNorms"] = Kernel(compile_kernel("rms_norm", m).cubin, "rms_norm")
         probes = compile_kernel(PROBES, {}).cubin
         self.probe = {n: Kernel(probes, f"probe_{n}") for n in ("empty", "wait", "touch", "hold")}
         self.timer = Timer(self.probe["hold"], self.stream)
@@ -83,10 +88,12 @@ class Bench:
 
     def launch(self, what: str | Config, row: tuple[int, int, int], offset: int) -> Callable[[], None]:
         """A launch of a baseline or a configuration over the set at `offset`."""
-        from launch import fused_launch, seed_launch
+        from launch import fused_launch, seed_launch, two_norms_launch
 
         gqa, kv, tokens = row
         sides = self.buffers.sides(gqa * kv, kv, tokens, offset)
+        if what == "twoNorms":
+            return two_norms_launch(self.baselines[what], sides, self.spec.head_dim // 8, tokens, self.stream)
         if isinstance(what, str):
             return seed_launch(self.baselines[what], sides, tokens, self.stream)
         return fused_launch(self.fused[what], self.spec, what, sides, tokens, self.stream)
@@ -129,22 +136,31 @@ def floors(bench: Bench) -> dict[str, float]:
     for name, pdl in (("empty", True), ("empty", False), ("wait", True)):
         launch = bench.probe[name].prepare(1, 128, [], bench.stream, pdl)
         (found[f"{name}{'' if pdl else '_without_pdl'}"],) = bench.time([launch] * WARM_LAUNCHES)
-    for threads in (128, 1024, 4096, 65536, 147456, 589824):
+    for threads in (128, 1024, 4096, 65536, 147456, 589824, 9437184):
         for block in (128, 512):
             args = [ctypes.c_void_p(bench.buffers.pool.data_ptr()), ctypes.c_uint(threads)]
             launch = bench.probe["touch"].prepare(-(-threads // block), block, args, bench.stream)
             (found[f"touch_{threads}x16_block_{block}"],) = bench.time([launch] * WARM_LAUNCHES)
     # As the fused kernel moves 8192 tokens of 64 / 8 heads: the same bytes, a hundred times in a graph.
-    source = torch.empty(1 << 32, device="cuda", dtype=torch.uint8)
-    target = torch.empty_like(source)
-    for name, size in (("same_size", 8192 * 72 * 128 * 2), ("1GiB", 1 << 30), ("4GiB", 1 << 32)):
-        arguments = [ctypes.c_void_p(t.data_ptr()) for t in (target, source)]
+    source = torch.ones(1 << 32, device="cuda", dtype=torch.uint8)
+    target = torch.ones_like(source)
+    size = 8192 * 72 * 128 * 2
+    arguments = [ctypes.c_void_p(t.data_ptr()) for t in (target, source)]
 
-        def copy(arguments: list = arguments, size: int = size) -> None:
-            call("cuMemcpyDtoDAsync_v2", *arguments, ctypes.c_size_t(size), bench.stream)
+    def copy() -> None:
+        call("cuMemcpyDtoDAsync_v2", *arguments, ctypes.c_size_t(size), bench.stream)
 
-        (us,) = bench.time([copy] * (WARM_LAUNCHES if name == "same_size" else 1))
-        found[f"copy_{name}_TBs"] = 2 * size / us / 1e6
+    (us,) = bench.time([copy] * WARM_LAUNCHES)
+    found["copy_same_size_TBs"] = 2 * size / us / 1e6
+    times = []
+    for _ in range(12):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        target.copy_(source)
+        end.record()
+        torch.cuda.synchronize()
+        times.append(start.elapsed_time(end))
+    found["copy_4GiB_TBs"] = 2 * source.numel() / sorted(times)[len(times) // 2] / 1e9
     return found
 
 
@@ -152,7 +168,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", required=True)
-    parser.add_argument("--configs", default="focused", help="broad, focused, odd, or names separated by commas")
+    parser.add_argument("--configs", default="focused", help="broad, focused, final, odd, table, or names with commas")
     parser.add_argument("--modes", default="wcf", help="w: warm, c: cold, f: flushed (with c)")
     parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS, help="only these rows of the grid")
     parser.add_argument("--passes", type=int, default=1, help="whole rounds; the median of the rounds is kept")
@@ -167,10 +183,14 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measures and writes JSON: medians per row and variant."""
     options = parse()
-    lists = {"broad": broad, "focused": focused, "odd": odd}
+    lists = {"broad": broad, "focused": focused, "final": final, "odd": odd}
     named = options.configs
-    configs = lists[named]() if named in lists else [Config.parse(name) for name in named.split(",")]
-    if named != "odd":
+    rows = [row for row in grid() if row[2] in options.tokens]
+    if named == "table":
+        configs = from_table(options.head_dim, rows)
+    else:
+        configs = lists[named]() if named in lists else [Config.parse(name) for name in named.split(",")]
+    if named not in ("odd", "table"):
         configs = scaled(configs, options.head_dim)
     # More than 8 chunks in a lane, twice over with two rows, would not fit its registers.
     chunks = options.head_dim // 8

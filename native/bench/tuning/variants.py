@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from launch_table import choose, load_table
 from qk_norm import Config
 
 AT_EXIT, AT_ONCE, WHEN_LOADED, AT_END = 0, 1, 2, 3
@@ -46,9 +47,25 @@ def focused() -> list[Config]:
     return [Config.parse(name) for name in names.split()]
 
 
+def final() -> list[Config]:
+    """Round 3: what the first two rounds left standing, measured again on another machine."""
+    names = """
+        l16r1b128t1 l16r1b192t1 l16r1b256t1 l16r1b320t1 l8r1b96t1 l8r1b256t2 l8r2b128t1 l8r2b128t2 l8r4b128t3
+        l16r2b192t2 l16r2b256t2 l16r2b384t2 l16r3b256t2 l16r4b128t3 l16r2b128t2 l16r3b128t2
+        l16r2b128t3p8f l8r2b128t3p6 l8r1b128t3p8 l16r2b256t3p5
+    """
+    return [Config.parse(name) for name in names.split()]
+
+
+def from_table(head_dim: int, rows: list[tuple[int, int, int]]) -> list[Config]:
+    """What native/kernels/launch_table.json picks for these rows."""
+    table = load_table()
+    return list(dict.fromkeys(choose(table, head_dim, (gqa + 1) * kv, tokens) for gqa, kv, tokens in rows))
+
+
 def every_config() -> list[Config]:
     """All of them, each once."""
-    return list(dict.fromkeys(broad() + focused()))
+    return list(dict.fromkeys(broad() + focused() + final()))
 
 
 def scaled(configs: list[Config], head_dim: int) -> list[Config]:

@@ -1,0 +1,112 @@
+"""Derives native/kernels/launch_table.json from measured rounds: which configuration for how much work.
+
+The work of a launch is counted in chunks, 8 neighbouring elements of a head: tokens * heads * headDim / 8. Rows of the
+grid with the same work time alike whatever their heads, so the table is a list of ranges of that one number. Each
+range gets the configuration with the least sum of log(time / best time of that row), warm and cold counting alike;
+the ranges are the cut with the least total, where a further range must save what `--range-cost` says.
+"""
+
+import argparse
+import json
+import math
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+from qk_norm import Config
+from results import BASELINES, Round, load_rounds
+
+TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
+
+
+def costs(rounds: list[Round], modes: str) -> dict[int, dict[str, float]]:
+    """chunks -> configuration -> mean log(time / best time), over rows, modes and rounds."""
+    # A machine's own speed cancels against its seed design; what a round did not measure has no say in it.
+    relative: dict[tuple, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for measured in rounds:
+        for (gqa, kv, tokens), mode, times in measured.each():
+            if mode not in modes:
+                continue
+            chunks = tokens * (gqa + 1) * kv * measured.head_dim // 8
+            for name, time in times.items():
+                if name not in BASELINES:
+                    relative[chunks, gqa, kv, tokens, mode][name].append(math.log(time / times["seed"]))
+    table: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (chunks, *_), names in relative.items():
+        means = {name: statistics.mean(values) for name, values in names.items()}
+        best = min(means.values())
+        for name, value in means.items():
+            table[chunks][name].append(value - best)
+    # Only what was measured in every row of this size and mode.
+    most = {chunks: max(map(len, names.values())) for chunks, names in table.items()}
+    return {
+        chunks: {name: statistics.mean(v) for name, v in names.items() if len(v) == most[chunks]}
+        for chunks, names in sorted(table.items())
+    }
+
+
+def cut(table: dict[int, dict[str, float]], range_cost: float) -> list[tuple[int, str, float]]:
+    """[(largest chunks of the range, configuration, summed cost)]: the cheapest cut of the sizes into ranges."""
+    sizes = list(table)
+
+    def cheapest(first: int, last: int) -> tuple[float, str]:
+        names = set.intersection(*(set(table[s]) for s in sizes[first:last]))
+        return min(((sum(table[s][n] for s in sizes[first:last]), n) for n in names), default=(math.inf, ""))
+
+    best: list[tuple[float, list]] = [(0.0, [])]
+    for last in range(1, len(sizes) + 1):
+        options = []
+        for first in range(last):
+            cost, name = cheapest(first, last)
+            total, ranges = best[first]
+            options.append((total + cost + range_cost, [*ranges, (sizes[last - 1], name, cost)]))
+        best.append(min(options, key=lambda option: option[0]))
+    return best[-1][1]
+
+
+def as_json(ranges: list[tuple[int, str, float]], device: str, sizes: list[int]) -> dict:
+    """The file's content. A range ends half way (as a ratio) to the next size that was measured."""
+    entries = []
+    for index, (largest, name, _) in enumerate(ranges):
+        config = Config.parse(name)
+        following = sizes[sizes.index(largest) + 1] if index + 1 < len(ranges) else None
+        entries.append(
+            {
+                "chunksBelow": round(math.sqrt(largest * following)) if following else None,
+                "chunksPerLane": 16 // config.lanes,
+                "rows": config.rows,
+                "block": config.block,
+                "trigger": config.trigger,
+                "loop": config.loop,
+                "waves": config.waves,
+            }
+        )
+    return {
+        "about": "Written by native/bench/tuning/derive_table.py; native/kernels/qk_norm.cu names the fields.",
+        "device": device,
+        "ranges": entries,
+    }
+
+
+def main() -> None:
+    """Writes the table and prints what it costs against the best configuration of each size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json")
+    parser.add_argument("--modes", default="wc", help="modes that count: w(arm), c(old), f(lushed)")
+    parser.add_argument("--range-cost", type=float, default=0.08)
+    parser.add_argument("--out", default=str(TABLE))
+    options = parser.parse_args()
+    rounds = [r for r in load_rounds(options.results) if r.head_dim == 128 and r.layout == "contiguous"]
+    rounds = [r for r in rounds if r.dtype == "bf16"]
+    table = costs(rounds, options.modes)
+    ranges = cut(table, options.range_cost)
+    for largest, name, cost in ranges:
+        print(f"up to {largest:9d} chunks: {name:16s} cost {cost:.3f}")
+    print(f"mean loss against the best of each size: {100 * sum(r[2] for r in ranges) / len(table):.2f} %")
+    with open(options.out, "w") as file:
+        json.dump(as_json(ranges, rounds[0].device, list(table)), file, indent=2)
+        file.write("\n")
+
+
+if __name__ == "__main__":
+    main()
