@@ -16,7 +16,6 @@ import {
   qkNorm,
   threadCount,
 } from "../src/index.ts";
-import { normalizeInTypeScript } from "./qk-norm-fallback.ts";
 
 const HEADS = { q: 32, k: 8 } as const;
 
@@ -49,8 +48,6 @@ export interface QkNormBenchResult {
   readonly load: number;
   /** The copy of the headline case: bf16, head dim 128, 4,096 tokens. */
   readonly copyGBs: number;
-  /** The headline case against the same work in plain TypeScript, q then k. */
-  readonly fallback: { readonly microseconds: number; readonly timesFaster: number };
   readonly heads: typeof HEADS;
   readonly rows: readonly QkNormRow[];
 }
@@ -66,7 +63,6 @@ export async function benchQkNorm(): Promise<QkNormBenchResult> {
     await new Promise(setImmediate); // let memory of the case before go
   }
   const headline = rows[0] as QkNormRow;
-  const fallback = measureFallback(headline);
   return {
     device: cpus()[0]?.model ?? "unknown",
     date: new Date().toISOString().slice(0, 10),
@@ -74,7 +70,6 @@ export async function benchQkNorm(): Promise<QkNormBenchResult> {
     threads: threadCount(),
     load,
     copyGBs: headline.copyGBs,
-    fallback: { microseconds: fallback, timesFaster: round(fallback / headline.microseconds, 1) },
     heads: HEADS,
     rows,
   };
@@ -190,21 +185,6 @@ function callOn(one: Case, array: NativeArray): QkNormCall {
   return { dtype, headDim, tokens, isa, sides };
 }
 
-function measureFallback(headline: QkNormRow): number {
-  const { headDim, tokens } = headline;
-  const q = randomBits("bf16", tokens * HEADS.q * headDim) as Uint16Array;
-  const k = randomBits("bf16", tokens * HEADS.k * headDim) as Uint16Array;
-  const weight = randomBits("bf16", headDim) as Uint16Array;
-  const times: number[] = [];
-  for (let i = 0; i < 5; i++) {
-    const start = process.hrtime.bigint();
-    normalizeInTypeScript(q, headDim, weight, 1e-6);
-    normalizeInTypeScript(k, headDim, weight, 1e-6);
-    times.push(Number(process.hrtime.bigint() - start) / 1e3);
-  }
-  return round(median(times), 0);
-}
-
 // Values of about 0.5 to 2 of either sign, with random low bits.
 function randomBits(dtype: NativeDtype, length: number): NativeArray {
   let state = 0x9e3779b9;
@@ -236,7 +216,7 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
   const file = fileURLToPath(new URL("./results/cpu.json", import.meta.url));
   mkdirSync(fileURLToPath(new URL("./results", import.meta.url)), { recursive: true });
   writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-  const { device, threads, load, fallback, rows } = result;
+  const { device, threads, load, rows } = result;
   const lines = rows.map(
     (r) =>
       `${r.isa.padEnd(7)} ${r.dtype.padEnd(5)} D ${String(r.headDim).padEnd(4)} T ${String(r.tokens).padEnd(5)} ` +
@@ -244,7 +224,6 @@ if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLTo
       `${r.GBs.toFixed(1).padStart(6)} GB/s  ${(100 * r.fractionOfCopy).toFixed(0).padStart(4)} % of copy (${r.copyGBs.toFixed(1)})  best ${r.best.GBs.toFixed(1)} (${r.best.copyGBs.toFixed(1)})`,
   );
   process.stdout.write(
-    `QK norm on ${device}, ${threads} threads, load ${load}, ${HEADS.q}/${HEADS.k} heads, in place\n${lines.join("\n")}\n` +
-      `plain TypeScript, q then k: ${fallback.microseconds} us, ${fallback.timesFaster} times slower than the first row\n`,
+    `QK norm on ${device}, ${threads} threads, load ${load}, ${HEADS.q}/${HEADS.k} heads, in place\n${lines.join("\n")}\n`,
   );
 }

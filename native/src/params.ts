@@ -54,7 +54,7 @@ export class ParamWriter {
   choice<Name extends string>(numbers: Readonly<Record<Name, number>>, name: Name, what: string): this {
     const found = typeof name === "string" && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
     if (found === undefined) {
-      const code = what.endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
+      const code = what.toLowerCase().endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
       throw nativeError(
         code,
         `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`,

@@ -7,6 +7,7 @@ import {
   roundingNumbers,
 } from "./binding.ts";
 import { nativeError, requireBinding } from "./loader.ts";
+import { ParamWriter, requireObject } from "./params.ts";
 
 /** An instruction set that the CPU kernels come in. */
 export type CpuIsa = "scalar" | "avx2" | "avx512";
@@ -72,18 +73,20 @@ export function qkNorm(call: QkNormCall): void {
   if (!Array.isArray(sides) || sides.length < 1 || sides.length > 2) {
     throw nativeError("ERR_QKNORM_ARGUMENT", "sides must be an array of one or two sides");
   }
-  params[0] = choice(dtypeNumbers, call.dtype, "dtype");
-  params[1] = number(call.headDim, "headDim");
-  params[2] = number(call.tokens, "tokens");
-  params[3] = sides.length;
-  params[4] = call.isa === undefined ? -1 : isaNumber(call.isa);
+  params
+    .start()
+    .choice(dtypeNumbers, call.dtype, "dtype")
+    .number(call.headDim, "headDim")
+    .number(call.tokens, "tokens")
+    .number(sides.length, "sides")
+    .isa(call.isa);
   const [q, k] = sides;
-  writeSide(paramCounts.header, q);
+  writeSide(q);
   if (k === undefined) {
-    binding.qkNorm(params, q.input, q.output, q.weight, q.bias);
+    binding.qkNorm(params.array, q.input, q.output, q.weight, q.bias);
   } else {
-    writeSide(paramCounts.header + paramCounts.side, k);
-    binding.qkNorm(params, q.input, q.output, q.weight, q.bias, k.input, k.output, k.weight, k.bias);
+    writeSide(k);
+    binding.qkNorm(params.array, q.input, q.output, q.weight, q.bias, k.input, k.output, k.weight, k.bias);
   }
 }
 
@@ -100,53 +103,24 @@ export function availableIsas(): readonly CpuIsa[] {
   return requireBinding().availableIsas() as CpuIsa[];
 }
 
-// One array for all calls: the addon reads it before it returns, and allocating one costs as much as a small call.
-const params = new Float64Array(paramCounts.header + 2 * paramCounts.side);
-const isaNumbers = new Map<CpuIsa, number>();
+const params = new ParamWriter(paramCounts.header + 2 * paramCounts.side);
 
-function isaNumber(isa: CpuIsa): number {
-  let known = isaNumbers.get(isa);
-  if (known === undefined) {
-    known = requireBinding().isaNumber(isa);
-    isaNumbers.set(isa, known);
-  }
-  return known;
-}
-
-function writeSide(at: number, side: NormSide): void {
-  if (typeof side !== "object" || side === null) {
-    throw nativeError("ERR_QKNORM_ARGUMENT", "a side must be an object");
-  }
-  params[at] = number(side.inputOffset, "inputOffset");
-  params[at + 1] = number(side.inputTokenStride, "inputTokenStride");
-  params[at + 2] = number(side.inputHeadStride, "inputHeadStride");
-  params[at + 3] = number(side.outputOffset, "outputOffset");
-  params[at + 4] = number(side.outputTokenStride, "outputTokenStride");
-  params[at + 5] = number(side.outputHeadStride, "outputHeadStride");
-  params[at + 6] = number(side.heads, "heads");
-  params[at + 7] = choice(dtypeNumbers, side.weightDtype, "weightDtype");
-  params[at + 8] = number(side.weightHeadStride, "weightHeadStride");
-  params[at + 9] = choice(dtypeNumbers, side.biasDtype, "biasDtype");
-  params[at + 10] = number(side.biasHeadStride, "biasHeadStride");
-  params[at + 11] = number(side.eps, "eps");
-  params[at + 12] = choice(kindNumbers, side.kind, "kind");
-  params[at + 13] = number(side.weightOffset, "weightOffset");
-  params[at + 14] = choice(roundingNumbers, side.rounding, "rounding");
-}
-
-// A Float64Array would turn "5", null or true into a number without a word.
-function number(value: number, name: string): number {
-  if (typeof value === "number") return value;
-  throw nativeError("ERR_QKNORM_ARGUMENT", `${name} must be a number, got ${typeof value}`);
-}
-
-function choice<Name extends string>(
-  numbers: Readonly<Record<Name, number>>,
-  name: Name,
-  what: string,
-): number {
-  const found = typeof name === "string" && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
-  if (found !== undefined) return found;
-  const code = what.toLowerCase().endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
-  throw nativeError(code, `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`);
+function writeSide(side: NormSide): void {
+  requireObject(side, "a side");
+  params
+    .number(side.inputOffset, "inputOffset")
+    .number(side.inputTokenStride, "inputTokenStride")
+    .number(side.inputHeadStride, "inputHeadStride")
+    .number(side.outputOffset, "outputOffset")
+    .number(side.outputTokenStride, "outputTokenStride")
+    .number(side.outputHeadStride, "outputHeadStride")
+    .number(side.heads, "heads")
+    .choice(dtypeNumbers, side.weightDtype, "weightDtype")
+    .number(side.weightHeadStride, "weightHeadStride")
+    .choice(dtypeNumbers, side.biasDtype, "biasDtype")
+    .number(side.biasHeadStride, "biasHeadStride")
+    .number(side.eps, "eps")
+    .choice(kindNumbers, side.kind, "kind")
+    .number(side.weightOffset, "weightOffset")
+    .choice(roundingNumbers, side.rounding, "rounding");
 }
