@@ -184,7 +184,10 @@ describe("dropping an import", () => {
     }
   });
 
-  test("does not count what is being removed, comments, or other strings", () => {
+  test("does not count what is being removed, comments, other strings, or the path of another import", () => {
+    expect(dropped(lines("import torch", "from torch import nn", "nn"), "torch")).toBe(
+      lines("from torch import nn", "nn"),
+    );
     expect(dropped(lines("from b import f", "# f", "x = 'f'", "y = f()"), "f", "f()")).toBe(
       lines("# f", "x = 'f'", "y = f()"),
     );

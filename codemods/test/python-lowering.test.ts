@@ -248,9 +248,15 @@ describe("a Python file", () => {
     ["x = (1,\n", 1],
     ["ok = 1\nif x:\n\ny = 1\n", 2],
     ["x = = 1\n", 1],
+    ["def f(:\n    pass\n", 1],
+    ["y = 1\nwhile :\n    pass\n", 2],
   ])("that does not parse says where: %j", (text, line) => {
     const [error] = lower(text).errors;
     expect(error?.message).toContain(`line ${line}`);
+  });
+
+  test("that is empty has no errors", () => {
+    expect([lower("").errors, lower("\n").errors, lower("# c").errors]).toEqual([[], [], []]);
   });
 
   test("may be as deep as it is long, and no name in it is lost", () => {

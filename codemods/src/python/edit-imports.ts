@@ -1,4 +1,4 @@
-import type { FileForm, ImportedName, Span } from "../form.ts";
+import type { FileForm, ImportedName, ImportForm, Span } from "../form.ts";
 import type { ImportRequest, TextEdit } from "../front-end.ts";
 import { editNames } from "./import-names.ts";
 import { insertStatement } from "./import-place.ts";
@@ -55,7 +55,16 @@ function mentionsLeft(form: FileForm, local: string, gone: readonly Span[]): rea
   // `import a.b` binds `a`.
   const bound = local.split(".")[0] ?? local;
   const mentions = form.mentions.get(bound) ?? [];
-  return mentions.filter(({ start, end }) => !gone.some((span) => span.start <= start && end <= span.end));
+  const other = [...gone, ...modulePaths(form)];
+  return mentions.filter(({ start, end }) => !other.some((span) => span.start <= start && end <= span.end));
+}
+
+/** `a.b` of each `from a.b import c`: names of modules, which are found whether this file knows them or not. */
+function modulePaths({ imports, text }: FileForm): readonly Span[] {
+  const isFrom = ({ span }: ImportForm) => text.startsWith("from", span.start);
+  return imports
+    .filter(isFrom)
+    .map(({ span, names }) => ({ start: span.start, end: names[0]?.span.start ?? span.end }));
 }
 
 function lineOf(text: string, { start, end }: Span): string {

@@ -12,14 +12,16 @@ export function parsePython(text: string): SyntaxNode {
   return parse("python", text).root();
 }
 
-/** tree-sitter recovers from errors, so every text has a tree; a block without statements is such a recovery too. */
+/** tree-sitter recovers from errors, so every text has a tree. What it made up to get there is an empty node. */
 export function parseErrors(root: SyntaxNode): readonly ParseError[] {
-  const errors = root.findAll({ rule: { any: [{ kind: "ERROR" }, { kind: "block", regex: "^$" }] } });
-  return errors.map((node) => {
-    const { index, line } = node.range().start;
-    const what = node.is("ERROR") ? "not valid Python" : "an indented block is missing";
-    return { offset: index, message: `${what} at line ${line + 1}` };
-  });
+  const made = root.findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
+  return made
+    .filter((node) => !node.is("module"))
+    .map((node) => {
+      const { index, line } = node.range().start;
+      const what = node.is("ERROR") ? "not valid Python" : `${node.kind()} is missing`;
+      return { offset: index, message: `${what} at line ${line + 1}` };
+    });
 }
 
 export function spanOf(node: SyntaxNode): Span {
