@@ -106,10 +106,6 @@ const nearMisses: readonly (readonly [string, (step: QkStep) => QkStep])[] = [
     "half a head on both sides",
     (step) => ({ ...step, q: edited(step.q, d, "self.half_dim"), k: edited(step.k, d, "self.half_dim") }),
   ],
-  [
-    "q is scaled inside",
-    (step) => ({ ...step, q: edited(step.q, `= ${step.q.norm}`, `= 2 * ${step.q.norm}`) }),
-  ],
   ["k is v", (step) => ({ ...step, before: [`${step.k.x} = v`] })],
   ["k is q", (step) => ({ ...step, before: [`${step.k.x} = ${step.q.x}`] })],
   ["q is kept", (step) => ({ ...step, before: [`kept = ${step.q.x}`], extra: ", kept" })],

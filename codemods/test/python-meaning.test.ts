@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { equivalentCase } from "./python-cases.ts";
-import { outputsOf, python, pythonFixtures } from "./python-run.ts";
+import { engineWithoutModels, outputsOf, python, pythonFixtures } from "./python-run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "python-meaning-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -16,8 +16,10 @@ describe.skipIf(python === undefined)("run by Python", () => {
     expect(after).toEqual(before);
     expect(before?.map((line) => line.split(" ")[1])).toEqual([
       "ByHeadAttention",
+      "CalledAttention",
       "EarlyReturnAttention",
       "GuardedAttention",
+      "HeadsStayAttention",
       "OneLinersAttention",
       "StreamsAttention",
       "TabsAttention",
@@ -26,11 +28,7 @@ describe.skipIf(python === undefined)("run by Python", () => {
 
   test("random spellings of the step put out the same bits", () => {
     const root = join(folder, "spellings");
-    cpSync(join(pythonFixtures, "keep", "engine"), join(root, "engine"), {
-      recursive: true,
-      filter: (path) => !/[\\/]models[\\/](?!__init__|common)/.test(path),
-    });
-    const models = join(root, "engine", "models");
+    const models = engineWithoutModels(root);
     for (let seed = 0; seed < 100; seed++) {
       writeFileSync(join(models, `case_${seed}.py`), equivalentCase(seed).text);
     }
@@ -47,13 +45,9 @@ describe.skipIf(python === undefined)("run by Python", () => {
     ["scaled.py", "self.q_norm", "self.k_norm"],
     ["other_axis.py", "self.q_norm", "self.k_norm"],
   ])("a copy that was wrongly replaced puts out other bits: %s", (name, qNorm, kNorm) => {
-    const models = [name, "__init__.py", "common.py"];
     const [before, after] = ["kept", "replaced"].map((tree) => {
       const root = join(folder, name, tree);
-      cpSync(join(pythonFixtures, "keep", "engine"), join(root, "engine"), {
-        recursive: true,
-        filter: (path) => !/[\\/]models[\\/]/.test(path) || models.some((model) => path.endsWith(model)),
-      });
+      cpSync(join(pythonFixtures, "keep", "engine", "models", name), join(engineWithoutModels(root), name));
       return root;
     }) as [string, string];
     const path = join(after, "engine", "models", name);

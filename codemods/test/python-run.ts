@@ -1,4 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const pythonFixtures = fileURLToPath(new URL("../fixtures/python/", import.meta.url));
@@ -7,6 +9,15 @@ export const pythonFixtures = fileURLToPath(new URL("../fixtures/python/", impor
 export const python = ["python3", "python"].find(
   (name) => spawnSync(name, ["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]).status === 0,
 );
+
+/** Copies the package of the fixtures to `folder`, its layers and its helper only. Gives the folder for models. */
+export function engineWithoutModels(folder: string): string {
+  cpSync(join(pythonFixtures, "keep", "engine"), join(folder, "engine"), {
+    recursive: true,
+    filter: (path) => !/[\\/]models[\\/](?!__init__|common)/.test(path),
+  });
+  return join(folder, "engine", "models");
+}
 
 /** What every attention module under `tree` puts out, one line a module, every bit of it. See `stand-in/run.py`. */
 export function outputsOf(tree: string): readonly string[] {
