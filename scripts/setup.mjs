@@ -59,11 +59,13 @@ function buildAddon() {
   const wanted = `${process.platform} ${process.arch} ${digest(sources)}`;
   const stamp = join(state, "native");
   if (existsSync(addon) && read(stamp) === wanted) return null;
-  const missing = missingTools();
-  if (missing.length > 0) return `no ${missing.join(" and no ")} on this machine`;
+  const { versions, missing } = tools();
+  if (missing.length > 0)
+    return `no ${missing.join(" and no ")} here; install ${missing.length > 1 ? "them" : "it"} and run again for native ones`;
   // The same sources failed before with the same tools: say so again, without the minute it takes.
   const failed = join(state, "native-failed");
-  if (read(failed) === wanted) return `the build failed; the log is ${join(".qknorm", "native.log")}`;
+  const attempt = `${wanted} ${versions}`;
+  if (read(failed) === attempt) return `the build failed; the log is ${join(".qknorm", "native.log")}`;
 
   say("building the native kernels (once, about a minute)");
   const bin = join(root, "native", "node_modules", "cmake-js", "bin", "cmake-js");
@@ -73,7 +75,7 @@ function buildAddon() {
     log: "native.log",
   });
   if (result !== 0 || !existsSync(addon)) {
-    writeFileSync(failed, wanted);
+    writeFileSync(failed, attempt);
     return `the build failed; the log is ${join(".qknorm", "native.log")}`;
   }
   rmSync(failed, { force: true });
@@ -81,13 +83,18 @@ function buildAddon() {
   return null;
 }
 
-function missingTools() {
-  const works = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-  const compilers = [process.env.CXX, "c++", "g++", "clang++"].filter(Boolean);
+function tools() {
+  const version = (command) => {
+    const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+    return status === 0 ? stdout.split("\n")[0] : null;
+  };
+  const compiler = [process.env.CXX, "c++", "g++", "clang++"].filter(Boolean).map(version).find(Boolean);
+  const cmake = version("cmake");
   const missing = [];
-  if (process.platform !== "win32" && !compilers.some(works)) missing.push("C++ compiler");
-  if (!works("cmake")) missing.push("CMake");
-  return missing;
+  // On Windows the compiler is Visual Studio's, which CMake finds by itself.
+  if (process.platform !== "win32" && compiler === undefined) missing.push("C++ compiler");
+  if (cmake === null) missing.push("CMake");
+  return { versions: `${compiler} ${cmake}`, missing };
 }
 
 function run(command, args, { cwd, log }) {

@@ -7,11 +7,8 @@ import type { Answer, Session } from "./session.ts";
 /** One line: the kernels that ran and why, and what the QK-norm plan was. */
 export function describeRun(session: Session): string {
   const { running, reason } = kernelStatus();
-  const missing = process.env.QKNORM_NATIVE_MISSING;
-  const why =
-    reason === null
-      ? ""
-      : ` (${missing ?? reason}${missing === undefined ? "" : "; install a C++ compiler and CMake, then run again, for the fast one"})`;
+  // Who set things up knows better why there is no addon than the loader, which only sees no file.
+  const why = reason === null ? "" : ` (${process.env.QKNORM_NATIVE_MISSING ?? reason})`;
   const { dtype, modelType } = session.loaded;
   const plan = explainQkNorm(session.plan()).split(":")[0];
   return `${modelType} in ${dtype} on ${running}${why}; QK norm: ${plan}`;
