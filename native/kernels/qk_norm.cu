@@ -15,8 +15,8 @@
 // number of tokens gives a row the same bits. Arithmetic whose contraction would depend on the configuration is
 // spelled as intrinsics.
 //
-// Latency: with PDL, everything that does not read x (index arithmetic, addresses, weights) is done before the wait
-// for the preceding kernel. So a kernel that writes the weights must not directly precede this one under PDL.
+// Latency: with PDL, all that does not read x (index arithmetic, addresses, weights) is done before the wait for the
+// preceding kernel. So a kernel that writes the weights must not directly precede this one under PDL.
 
 // ---- what is compiled: the spec ----
 // QK_HEAD_DIM        8..1024, a multiple of 8
@@ -74,9 +74,7 @@ struct Args {
   u32 multiplier, shift;     // n / heads == n * multiplier >> shift for every n < 2^31
 };
 
-struct Row {
-  Chunk<QK_DTYPE> chunk[HELD];
-};
+struct Row { Chunk<QK_DTYPE> chunk[HELD]; };
 
 DEVICE bool holds(u32 lane, int slot) { return (slot + 1) * LANES <= CHUNKS || lane + slot * LANES < CHUNKS; }
 
@@ -155,13 +153,7 @@ DEVICE float times_gain(float value, float weight) {
   return QK_OFFSET ? __fmaf_rn(value, weight, value) : __fmul_rn(value, weight);
 }
 
-struct Affine {
-  Chunk<QK_WEIGHT_DTYPE> weight[HELD], bias[HELD];
-};
-
-DEVICE void load_affine(Chunk<QK_WEIGHT_DTYPE> (&chunk)[HELD], const char* row, u32 lane) {
-  load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(chunk, row + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE), lane, true);
-}
+struct Affine { Chunk<QK_WEIGHT_DTYPE> weight[HELD], bias[HELD]; };
 
 // Two elements of a row. With one rounding the weight is applied first: that product does not wait for the sums.
 DEVICE void normalize_pair(float& a, float& b, float mean, float scale, const Affine& affine, int slot, int pair) {
@@ -221,9 +213,9 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_cons
   const u32 head = listed < args.q.heads ? listed : listed - args.q.heads;
 
   Affine affine;
-  const i64 weights = head * side.weight_head_stride;
-  if constexpr (QK_WEIGHT) load_affine(affine.weight, side.weight + weights, lane);
-  if constexpr (QK_BIAS) load_affine(affine.bias, side.bias + weights, lane);
+  const i64 at = head * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
+  if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, lane, true);
+  if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, lane, true);
   const float eps = side.eps;
 
   // Groups past the last slice have no tokens, but stay for the shuffles of their warp.

@@ -18,10 +18,12 @@ from results import BASELINES, Round, load_rounds
 
 TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
 
+COMMON = "l16r1b256t1"
+
 
 def costs(rounds: list[Round], modes: str) -> dict[int, dict[str, float]]:
     """chunks -> configuration -> mean log(time / best time), over rows, modes and rounds."""
-    # A machine's own speed cancels against its seed design; what a round did not measure has no say in it.
+    # A round's own speed cancels against one configuration that all rounds measured in all rows.
     relative: dict[tuple, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for measured in rounds:
         for (gqa, kv, tokens), mode, times in measured.each():
@@ -30,19 +32,36 @@ def costs(rounds: list[Round], modes: str) -> dict[int, dict[str, float]]:
             chunks = tokens * (gqa + 1) * kv * measured.head_dim // 8
             for name, time in times.items():
                 if name not in BASELINES:
-                    relative[chunks, gqa, kv, tokens, mode][name].append(math.log(time / times["seed"]))
+                    relative[chunks, gqa, kv, tokens, mode][name].append(math.log(time / times[COMMON]))
     table: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (chunks, *_), names in relative.items():
+    for (chunks, *_), found in relative.items():
+        every = max(map(len, found.values()))
+        names = {name: values for name, values in found.items() if len(values) == every}
         means = {name: statistics.mean(values) for name, values in names.items()}
         best = min(means.values())
         for name, value in means.items():
             table[chunks][name].append(value - best)
-    # Only what was measured in every row of this size and mode.
+    # Only what every round measured, in every row of this size and in every mode.
     most = {chunks: max(map(len, names.values())) for chunks, names in table.items()}
     return {
         chunks: {name: statistics.mean(v) for name, v in names.items() if len(v) == most[chunks]}
         for chunks, names in sorted(table.items())
     }
+
+
+def smoothed(table: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]:
+    """Half a size's own cost, half that of the sizes within a factor of 2.1.
+
+    Other head dims, layouts and machines shift the borders: a configuration that is best at one size and poor at the
+    next is a bad choice for both.
+    """
+    result: dict[int, dict[str, float]] = {}
+    for size, names in table.items():
+        near = [other for other in table if other != size and 1 / 2.1 < other / size < 2.1]
+        result[size] = {
+            name: (cost + statistics.mean(table[n].get(name, cost) for n in near)) / 2 for name, cost in names.items()
+        }
+    return result
 
 
 def cut(table: dict[int, dict[str, float]], range_cost: float) -> list[tuple[int, str, float]]:
@@ -92,17 +111,20 @@ def main() -> None:
     """Writes the table and prints what it costs against the best configuration of each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json")
+    parser.add_argument("--rounds", nargs="*", default=["focused", "final", "quiet"])
     parser.add_argument("--modes", default="wc", help="modes that count: w(arm), c(old), f(lushed)")
-    parser.add_argument("--range-cost", type=float, default=0.08)
+    parser.add_argument("--range-cost", type=float, default=0.045)
     parser.add_argument("--out", default=str(TABLE))
     options = parser.parse_args()
-    rounds = [r for r in load_rounds(options.results) if r.head_dim == 128 and r.layout == "contiguous"]
-    rounds = [r for r in rounds if r.dtype == "bf16"]
+    rounds = [r for r in load_rounds(options.results) if r.label in options.rounds]
     table = costs(rounds, options.modes)
-    ranges = cut(table, options.range_cost)
-    for largest, name, cost in ranges:
-        print(f"up to {largest:9d} chunks: {name:16s} cost {cost:.3f}")
-    print(f"mean loss against the best of each size: {100 * sum(r[2] for r in ranges) / len(table):.2f} %")
+    ranges = cut(smoothed(table), options.range_cost)
+    lost = []
+    for index, (largest, name, _) in enumerate(ranges):
+        above = ranges[index - 1][0] if index else 0
+        lost.append([costs_of[name] for size, costs_of in table.items() if above < size <= largest])
+        print(f"up to {largest:9d} chunks: {name:16s} mean loss {100 * statistics.mean(lost[-1]):.2f} %")
+    print(f"mean loss against the best of each size: {100 * statistics.mean(sum(lost, [])):.2f} %")
     with open(options.out, "w") as file:
         json.dump(as_json(ranges, rounds[0].device, list(table)), file, indent=2)
         file.write("\n")

@@ -136,8 +136,9 @@ def floors(bench: Bench) -> dict[str, float]:
     for name, pdl in (("empty", True), ("empty", False), ("wait", True)):
         launch = bench.probe[name].prepare(1, 128, [], bench.stream, pdl)
         (found[f"{name}{'' if pdl else '_without_pdl'}"],) = bench.time([launch] * WARM_LAUNCHES)
+    pool_threads = bench.buffers.pool.numel() // 8
     for threads in (128, 1024, 4096, 65536, 147456, 589824, 9437184):
-        for block in (128, 512):
+        for block in (128, 512) if threads <= pool_threads else ():
             args = [ctypes.c_void_p(bench.buffers.pool.data_ptr()), ctypes.c_uint(threads)]
             launch = bench.probe["touch"].prepare(-(-threads // block), block, args, bench.stream)
             (found[f"touch_{threads}x16_block_{block}"],) = bench.time([launch] * WARM_LAUNCHES)
@@ -174,6 +175,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, default=1, help="whole rounds; the median of the rounds is kept")
     parser.add_argument("--head-dim", type=int, default=128)
     parser.add_argument("--dtype", choices=("bf16", "f16"), default="bf16")
+    parser.add_argument("--fused-only", action="store_true", help="leave the slow two-norm fallback out")
     parser.add_argument("--packed", action="store_true", help="q and k as slices of packed QKV rows")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seconds", type=float, default=400, help="stop after a whole round beyond this time")
@@ -202,6 +204,8 @@ def main() -> None:
     sets = COLD_LAUNCHES if "c" in options.modes else 1
     bench = Bench(spec, configs, options.packed, options.workers, sets * (largest + COLD_SPACING))
     rows = [row for row in grid() if row[2] in options.tokens]
+    if options.fused_only:
+        del bench.baselines["twoNorms"]
     import torch
 
     medians: dict[str, dict[str, list[float]]] = {}

@@ -38,3 +38,20 @@ extern "C" __global__ void probe_late_producer(u32* x, const u32* source, u32 wo
   for (int i = 0; i < 20; ++i) __nanosleep(1000);
   for (u32 i = blockIdx.x * blockDim.x + threadIdx.x; i < words; i += gridDim.x * blockDim.x) x[i] = source[i];
 }
+
+// Needs local memory (an array with a run-time index).
+extern "C" __global__ void probe_local(u32* x) {
+  u32 table[256];
+  for (u32 i = 0; i < 256; ++i) table[i] = x[i] % 256;
+  u32 at = threadIdx.x;
+  for (u32 i = 0; i < 64; ++i) at = table[at % 256];
+  x[threadIdx.x] = at;
+}
+
+// Needs shared memory.
+extern "C" __global__ void probe_shared(u32* x) {
+  __shared__ u32 table[10000];
+  for (u32 i = threadIdx.x; i < 10000; i += blockDim.x) table[i] = x[i % 256];
+  __syncthreads();
+  x[threadIdx.x] = table[x[threadIdx.x] % 10000];
+}
