@@ -1,10 +1,22 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runCommand } from "./command.ts";
 
-const attention = "class Attention {\n  run(q) {\n    return this.qNorm.forward(q);\n  }\n}\n";
+const step = `class Attention {
+  run(x) {
+    let q = this.qProj(x);
+    let k = this.kProj(x);
+    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
+    k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);
+    return this.attend(q, k);
+  }
+}
+`;
+const onlyQ = step.replace(/.*kNorm.*\n/, "");
 
 let folder: string;
 
@@ -21,103 +33,128 @@ async function write(path: string, text: string): Promise<void> {
   await writeFile(join(folder, path), text);
 }
 
-async function scanJson(...paths: readonly string[]) {
-  const { stdout } = await runCommand(["--json", ...(paths.length > 0 ? paths : [folder])]);
-  return JSON.parse(stdout);
+const read = (path: string) => readFile(join(folder, path), "utf8");
+const git = (...args: string[]) =>
+  execFileSync("git", ["-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", ...args]);
+
+async function report(...args: readonly string[]) {
+  const { stdout, exitCode } = await runCommand(["--json", folder, ...args]);
+  return { ...JSON.parse(stdout), exitCode };
 }
 
 describe("qknorm-codemod", () => {
-  it("prints path, line and text of each step, and says that it rewrites nothing", async () => {
-    const withField = attention.replace("{\n", "{\n  qNorm: RmsNorm;\n");
-    await write("models/qwen3.ts", withField);
-    await write("models/mlp.ts", "export const x = 1;\n");
-    expect(await runCommand([folder])).toEqual({
-      exitCode: 0,
-      stderr: "",
-      stdout: [
-        `${folder}/models/qwen3.ts:4: return this.qNorm.forward(q);`,
-        "",
-        "1 candidate line in 1 file (2 scanned).",
-        "Candidates are found by name. Rewriting them is not there yet; no file was changed.",
-        "",
-      ].join("\n"),
-    });
-    expect(await readFile(join(folder, "models/qwen3.ts"), "utf8")).toBe(withField);
+  it("shows what it would do, and writes nothing", async () => {
+    await write("a.js", step);
+    const { stdout, exitCode } = await runCommand([folder]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`${folder}/a.js\n    5  replace   Attention.run: qNorm and kNorm`);
+    expect(stdout).toContain("+    [q, k] = applyQkNorm(");
+    expect(stdout).toContain(
+      "1 copy can be replaced in 1 file, 0 kept (1 file scanned). Nothing was written",
+    );
+    expect(await read("a.js")).toBe(step);
+  });
+
+  it("writes with --write, keeps a byte order mark, and has nothing to do a second time", async () => {
+    await write("a.js", `\uFEFF${step}`);
+    expect((await runCommand([folder, "--write"])).stdout).toContain("1 copy replaced in 1 file");
+    const once = await read("a.js");
+    expect(once).toMatch(/^\uFEFFimport \{ applyQkNorm \}/);
+    expect(await report("--write")).toMatchObject({ summary: { replaced: 0, refused: 0, errors: 0 } });
+    expect(await read("a.js")).toBe(once);
   });
 
   it("prints a versioned object under --json", async () => {
-    await write("qwen3.ts", attention);
-    const path = `${folder}/qwen3.ts`;
-    expect(await scanJson()).toEqual({
-      tool: "qknorm-codemod",
+    await write("a.js", step);
+    await write("b.js", onlyQ);
+    expect(await report()).toMatchObject({
       version: 1,
-      stage: "candidates",
-      paths: [folder],
-      filesScanned: 1,
+      summary: { files: 2, candidates: 3, replaced: 1, refused: 1, errors: 0, ms: expect.any(Number) },
       files: [
         {
-          path,
-          candidates: [
-            { line: 3, column: 17, role: "step", names: ["qNorm"], text: "return this.qNorm.forward(q);" },
-          ],
+          path: `${folder}/a.js`,
+          language: "javascript",
+          findings: [{ line: 5, endLine: 6, kind: "replaced", symbol: "Attention.run" }],
         },
+        { path: `${folder}/b.js`, findings: [{ line: 5, kind: "refused", reason: "one-sided" }] },
       ],
-      setupOnly: [],
-      skipped: [],
     });
   });
 
-  it("reads every language it knows, in the order of the paths", async () => {
-    const names = ["a.cjs", "b.js", "c.mjs", "d.py", "e.ts", "f.tsx"];
-    for (const name of [...names, "g.md", "h.json"]) await write(name, attention);
-    const { files } = await scanJson();
-    expect(files.map(({ path }: { path: string }) => path)).toEqual(names.map((name) => `${folder}/${name}`));
+  it("ends with 1 under --check when something would change, with 3 under --strict when copies were refused", async () => {
+    await write("a.js", onlyQ);
+    expect(await report("--check")).toMatchObject({ exitCode: 0 });
+    expect(await report("--strict")).toMatchObject({ exitCode: 3 });
+    await write("a.js", step);
+    expect(await report("--check")).toMatchObject({ exitCode: 1 });
+    expect(await report("--strict")).toMatchObject({ exitCode: 0 });
   });
 
-  it("does not enter node_modules and .git, nor follow links", async () => {
-    await write("node_modules/pkg/a.js", attention);
-    await write(".git/hooks/a.py", attention);
+  it("prints a patch that git apply takes", async () => {
+    await write("a.js", step.replaceAll("\n", "\r\n").trimEnd());
+    git("init", "-q");
+    git("config", "core.autocrlf", "false");
+    const { stdout } = await runCommand([folder, "--diff"]);
+    execFileSync("git", ["apply", `-p${folder.split("/").length}`, "-"], { cwd: folder, input: stdout });
+    const applied = await read("a.js");
+    await write("a.js", step.replaceAll("\n", "\r\n").trimEnd());
+    await runCommand([folder, "--write", "--allow-dirty"]);
+    expect(applied).toBe(await read("a.js"));
+  });
+
+  it("asks for --allow-dirty in a dirty git tree, before anything else", async () => {
+    await write("a.js", step);
+    git("init", "-q");
+    expect(await runCommand([folder, "--write"])).toMatchObject({
+      exitCode: 2,
+      stderr:
+        "qknorm-codemod: git shows 1 changed or untracked file; commit or stash them, or pass --allow-dirty\n",
+    });
+    git("add", ".");
+    git("commit", "-qm", "a");
+    expect(await runCommand([folder, "--write"])).toMatchObject({ exitCode: 0 });
+  });
+
+  it("leaves out what git ignores, what --exclude says, and what did not change --since", async () => {
+    await write("a.js", step);
+    await write("out/b.js", step);
+    await write(".gitignore", "out/\n");
+    git("init", "-q");
+    git("add", ".");
+    git("commit", "-qm", "a");
+    await write("c.js", step);
+    const paths = async (...args: string[]) =>
+      (await report(...args)).files.map(({ path }: { path: string }) => path.slice(folder.length + 1));
+    expect(await paths()).toEqual(["a.js", "c.js"]);
+    expect(await paths("--exclude", "c.*")).toEqual(["a.js"]);
+    expect(await paths("--include", "c.*")).toEqual(["c.js"]);
+    expect(await paths("--since", "HEAD")).toEqual(["c.js"]);
+  });
+
+  it("skips generated, binary and badly encoded files that hold a step, and lists them", async () => {
+    await write("a.js", `// @generated\n${step}`);
+    await write("b.js", `\0${step}`);
+    await writeFile(join(folder, "c.js"), Buffer.concat([Buffer.from(step), Buffer.from([0xff, 0xfe])]));
     await symlink(folder, join(folder, "loop"));
-    expect(await scanJson()).toMatchObject({ filesScanned: 0, files: [] });
+    expect(await report()).toMatchObject({
+      summary: { files: 0 },
+      skipped: [{ reason: "generated" }, { reason: "binary" }, { reason: "not UTF-8" }],
+    });
   });
 
-  it("skips generated and binary files and lists them with the reason", async () => {
-    await write("a.py", `# Automatically generated. Do NOT edit this file manually.\n${attention}`);
-    await write("b.ts", `// @generated\n${attention}`);
-    await write("c.ts", `\0${attention}`);
-    const report = await scanJson();
-    expect(report).toMatchObject({ filesScanned: 0, files: [] });
-    expect(report.skipped).toEqual([
-      { path: `${folder}/a.py`, reason: "generated" },
-      { path: `${folder}/b.ts`, reason: "generated" },
-      { path: `${folder}/c.ts`, reason: "binary" },
-    ]);
-    expect((await runCommand([folder])).stdout).toContain(`Skipped ${folder}/c.ts: binary.`);
+  it("explains what it saw in a file", async () => {
+    await write("a.js", step);
+    const { stdout } = await runCommand(["--explain", `${folder}/a.js:5`]);
+    expect(stdout).toContain("line 5: norm<self.qNorm>(reshape(self.qProj(param x), (-1, self.headDim)))");
+    expect(stdout).toContain("match: line 5, Attention.run");
   });
 
-  it("keeps files apart that declare a norm and never apply it", async () => {
-    await write("base.ts", "class Base {\n  readonly qNorm: RmsNorm;\n}\n");
-    expect(await scanJson()).toMatchObject({ files: [], setupOnly: [`${folder}/base.ts`] });
-    expect((await runCommand([folder])).stdout).toContain(
-      `1 more file only set up a QK norm: ${folder}/base.ts`,
-    );
-  });
-
-  it("reads a file once when it is asked for twice", async () => {
-    await write("a.ts", attention);
-    expect(await scanJson(folder, `${folder}/a.ts`)).toMatchObject({ filesScanned: 1 });
-  });
-
-  it("does not count a byte order mark as a column", async () => {
-    await write("a.ts", "\uFEFFqNorm.forward(q);\n");
-    expect((await scanJson()).files[0].candidates[0]).toMatchObject({ line: 1, column: 1 });
-  });
-
-  it("cuts a very long line short", async () => {
-    await write("a.js", `${attention.replaceAll("\n", " ").repeat(100)}\n`);
-    const [line] = (await runCommand([folder])).stdout.split("\n");
-    expect(line?.length).toBeLessThan(folder.length + 200);
-    expect(line).toMatch(/…$/);
+  it("finds the same without the prefilter", async () => {
+    const models = fileURLToPath(new URL("../../examples/model-repo/src", import.meta.url));
+    await cp(models, join(folder, "src"), { recursive: true });
+    const [fast, slow] = [await report(), await report("--no-prefilter")];
+    expect(slow.files).toEqual(fast.files);
+    expect(fast.summary.replaced).toBeGreaterThan(0);
   });
 
   it("prints its version and its help", async () => {
@@ -126,32 +163,108 @@ describe("qknorm-codemod", () => {
   });
 });
 
+describe("the example model repo", () => {
+  it("has five copies replaced and three kept, as its README says", async () => {
+    const path = fileURLToPath(new URL("../../examples/model-repo", import.meta.url));
+    const { stdout } = await runCommand(["--json", path]);
+    const findings = JSON.parse(stdout).files.flatMap(
+      ({ path: file, findings: own }: { path: string; findings: { kind: string; reason?: string }[] }) =>
+        own.map(({ kind, reason }) => `${file.replace(/.*\//, "")}: ${reason ?? kind}`),
+    );
+    expect(findings).toEqual([
+      "apertus.ts: replaced",
+      "bailing.ts: replaced",
+      "gemma3.ts: unit-offset-norm",
+      "glm4-moe.ts: replaced",
+      "hunyuan.ts: aliased-input",
+      "olmo2.ts: norm-not-per-head",
+      "qwen3-moe.ts: replaced",
+      "qwen3.ts: replaced",
+    ]);
+  });
+
+  it("computes the same bits after --write, and its types still check", async () => {
+    const root = fileURLToPath(new URL("../../", import.meta.url));
+    const copy = await mkdtemp(join(root, "examples", ".codemod-"));
+    try {
+      await cp(join(root, "examples/model-repo"), copy, { recursive: true });
+      expect((await runCommand([copy, "--write", "--allow-dirty"])).exitCode).toBe(0);
+      const changed = await readdir(join(copy, "src/models"));
+      const texts = await Promise.all(
+        changed.map((name) => readFile(join(copy, "src/models", name), "utf8")),
+      );
+      expect(texts.filter((text) => text.includes("applyQkNorm("))).toHaveLength(7);
+      const node = (...args: string[]) =>
+        execFileSync(process.execPath, args, { cwd: copy, encoding: "utf8" });
+      const bin = (name: string) => join(root, "node_modules", name);
+      const outputs = node(bin("tsx/dist/cli.mjs"), "--conditions=@qknorm/source", "src/main.ts", "--pins");
+      expect(JSON.parse(outputs)).toEqual(
+        JSON.parse(await readFile(join(copy, "test/outputs.json"), "utf8")),
+      );
+      node(bin("typescript/bin/tsc"), "-p", "tsconfig.json");
+    } finally {
+      await rm(copy, { recursive: true });
+    }
+  });
+});
+
 describe("bad input ends with exit code 2 and one sentence", () => {
-  it("for a path that does not exist", async () => {
-    expect(await runCommand([`${folder}/nowhere`])).toEqual({
+  it.each([
+    [["nowhere"], "there is no file or folder at nowhere"],
+    [["--fast"], "Unknown option '--fast'; see --help"],
+    [["--profile", "x", "."], "there is no profile `x`; known are qknorm, sglang"],
+    [["--write", "--check", "."], "--write and --check exclude each other"],
+  ])("%j", async (argv, message) => {
+    expect(await runCommand(argv)).toEqual({
       exitCode: 2,
       stdout: "",
-      stderr: `qknorm-codemod: there is no file or folder at ${folder}/nowhere\n`,
+      stderr: `qknorm-codemod: ${message}\n`,
     });
   });
 
-  it("for a file in no known language", async () => {
-    await write("weights.json", "{}");
-    const { exitCode, stderr } = await runCommand([`${folder}/weights.json`]);
+  it.each([
+    ['{ "profil": "x" }', "there is no key `profil`"],
+    ['{ "profiles": { "a": { "extends": "b" } } }', "`profiles.a.extends` must be one of qknorm, sglang"],
+    [
+      '{ "profiles": { "a": { "extends": "qknorm", "norms": ["rms"] } } }',
+      "`profiles.a.norms` must be made of",
+    ],
+    ['{ "profile": "b" }', "there is no profile `b`"],
+    ["{", "cannot be read as JSON"],
+  ])("for the configuration %s", async (text, message) => {
+    await write("qknorm-codemod.json", text);
+    const { exitCode, stderr } = await runCommand([folder]);
     expect(exitCode).toBe(2);
-    expect(stderr).toContain("weights.json is not a source file (.ts ");
+    expect(stderr).toContain(message);
   });
 
-  it("for an option that does not exist", async () => {
-    const { exitCode, stderr } = await runCommand(["--fast"]);
-    expect(exitCode).toBe(2);
-    expect(stderr).toBe("qknorm-codemod: Unknown option '--fast'; see --help\n");
-  });
+  it("for a helper that is not in the repository, unless it may be assumed", async () => {
+    const cls = `class RMSNorm:
+    def __init__(self, dim, eps=1e-6):
+        self.weight = dim
+        self.variance_epsilon = eps
 
-  it("for --write, since nothing is rewritten yet", async () => {
-    expect(await runCommand(["--write", folder])).toMatchObject({
-      exitCode: 2,
-      stderr: "qknorm-codemod: rewriting is not there yet; run without --write\n",
-    });
+    def forward(self, x):
+        return x * rsqrt(x.pow(2).mean() + self.variance_epsilon) * self.weight
+
+
+class Attention:
+    def __init__(self, head_dim):
+        self.head_dim = head_dim
+        self.q_norm = RMSNorm(head_dim)
+        self.k_norm = RMSNorm(head_dim)
+
+    def forward(self, q, k):
+        q = self.q_norm(q.view(-1, self.head_dim)).view(q.shape)
+        k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)
+        return q, k
+`;
+    await write("a.py", cls);
+    const refused = await runCommand([folder, "--write"]);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stdout).toContain("the helper apply_qk_norm is not in sglang.srt.models.utils");
+    expect(await read("a.py")).toBe(cls);
+    expect((await runCommand([folder, "--write", "--assume-helper"])).exitCode).toBe(0);
+    expect(await read("a.py")).toContain("q, k = apply_qk_norm(");
   });
 });

@@ -1,58 +1,102 @@
-import { readFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { readFile, writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import ignore from "ignore";
+import { loadProfiles } from "./config.ts";
+import { explain } from "./explain.ts";
+import { changedSince, dirtyFiles, ignoredBy } from "./git.ts";
+import { type CommandOptions, help, parseOptions, UsageError } from "./options.ts";
+import { patchOf } from "./patch.ts";
 import { formatReport } from "./report.ts";
-import { scan } from "./scan.ts";
-import { excludedFolders, extensions, SourcePathError } from "./source-files.ts";
+import { jsonReport } from "./report-json.ts";
+import { type RunResult, run } from "./run.ts";
+import { listSourceFiles, SourcePathError } from "./source-files.ts";
+import { writeResult } from "./write-files.ts";
 
-/** What a run printed, and its exit code: 0, or 2 for arguments it cannot use. */
+/** What a run printed, and its exit code; see the help for what the codes mean. */
 export interface CommandResult {
-  readonly exitCode: 0 | 2;
+  readonly exitCode: 0 | 1 | 2 | 3;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-const help = `qknorm-codemod [paths]     list lines that may belong to a copy of the QK-norm step
-
-  paths      files or folders, the current folder if none is given
-  --json     print one JSON object instead of text
-  --version  print the version
-  --help     print this
-
-Reads ${extensions.join(" ")} files; does not enter ${excludedFolders.join(", ")}; skips generated files and lists them.
-Candidates are found by name. Rewriting them is not there yet: this tool changes no file.
-`;
-
 /** Runs the command line `qknorm-codemod ...argv`. Never throws for bad arguments; they become exit code 2. */
-export async function runCommand(argv: readonly string[]): Promise<CommandResult> {
+export async function runCommand(
+  argv: readonly string[],
+  { color = false }: { readonly color?: boolean } = {},
+): Promise<CommandResult> {
   try {
-    const { values, positionals } = parse(argv);
-    if (values.help) return success(help);
-    if (values.version) return success(`${await packageVersion()}\n`);
-    const report = await scan(positionals.length > 0 ? positionals : ["."]);
-    return success(values.json ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+    const options = parseOptions(argv);
+    if (options.help) return success(help);
+    if (options.version) return success(`${await packageVersion()}\n`);
+    return await execute(options, color);
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof SourcePathError)) throw error;
     return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${error.message}\n` };
   }
 }
 
-class UsageError extends Error {
-  override readonly name = "UsageError";
+async function execute(options: CommandOptions, color: boolean): Promise<CommandResult> {
+  const { paths, mode, write } = options;
+  if (write && !options.allowDirty) refuseDirtyTree(paths);
+  const profiles = loadProfiles(options.profile, options.config, options.explain ?? paths[0]!);
+  if (options.explain !== undefined) return success(explain(options.explain, profiles));
+  const accepts = await filterOf(options);
+  const planned = await run({ ...options, profiles, accepts });
+  const result = write ? await applied(planned) : planned;
+  if (options.patch !== undefined) await writeFile(options.patch, patchOf(planned.files));
+  const exitCode = exitCodeOf(result, options);
+  if (mode === "json") return { ...success(`${JSON.stringify(jsonReport(result), null, 2)}\n`), exitCode };
+  const stderr = result.errors.map(({ path, message }) => `qknorm-codemod: ${path}: ${message}\n`).join("");
+  if (mode === "diff") return { exitCode, stdout: patchOf(result.files), stderr };
+  return { exitCode, stdout: formatReport(result, { color, written: write }), stderr: "" };
 }
 
-function parse(argv: readonly string[]) {
-  if (argv.includes("--write")) throw new UsageError("rewriting is not there yet; run without --write");
-  const flag = { type: "boolean", default: false } as const;
-  try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: { json: flag, version: flag, help: { ...flag, short: "h" } },
-    });
-  } catch (cause) {
-    const [sentence] = String(cause instanceof Error ? cause.message : cause).split(". ");
-    throw new UsageError(`${sentence}; see --help`, { cause });
+/** Asked before anything else is done: what is written should be all that `git diff` shows afterwards. */
+function refuseDirtyTree(paths: readonly string[]): void {
+  const dirty = dirtyFiles(paths);
+  if (dirty === 0) return;
+  const files = `${dirty} changed or untracked ${dirty === 1 ? "file" : "files"}`;
+  throw new UsageError(`git shows ${files}; commit or stash them, or pass --allow-dirty`);
+}
+
+async function applied(planned: RunResult): Promise<RunResult> {
+  const errors = [...planned.errors];
+  for (const file of planned.files) {
+    try {
+      await writeResult(file);
+    } catch (error) {
+      errors.push({ path: file.path, message: error instanceof Error ? error.message : String(error) });
+    }
   }
+  return { ...planned, errors };
+}
+
+function exitCodeOf(
+  { files, errors }: RunResult,
+  { check, strict }: CommandOptions,
+): CommandResult["exitCode"] {
+  if (errors.length > 0) return 2;
+  if (check && files.some(({ after }) => after !== undefined)) return 1;
+  return strict && files.some(({ findings }) => findings.some(({ kind }) => kind === "refused")) ? 3 : 0;
+}
+
+async function filterOf({
+  paths,
+  include,
+  exclude,
+  since,
+}: CommandOptions): Promise<(path: string) => boolean> {
+  const all = (await listSourceFiles(paths)).map(({ path }) => path);
+  const ignored = ignoredBy(paths[0]!, all);
+  const changed = since === undefined ? undefined : changedSince(since, paths[0]!);
+  const wanted = include.length > 0 ? ignore().add([...include]) : undefined;
+  const unwanted = ignore().add([...exclude]);
+  return (path) => {
+    const name = path.replace(/^(?:\.{0,2}\/)+/, "");
+    if (ignored.has(resolve(path)) && !paths.includes(path)) return false;
+    if (changed?.has(resolve(path)) === false) return false;
+    return wanted?.ignores(name) !== false && !unwanted.ignores(name);
+  };
 }
 
 function success(stdout: string): CommandResult {

@@ -1,4 +1,6 @@
 export { type Candidate, type CandidateRole, findCandidates } from "./candidates.ts";
-export { formatReport } from "./report.ts";
-export { type CandidateFile, type ScanReport, scan } from "./scan.ts";
+export { type ReasonCode, reasonCodes } from "./match/reasons.ts";
+export type { Finding } from "./plan/change.ts";
+export { builtInProfiles, type Profile, qknormProfile, sglangProfile } from "./profile.ts";
+export { type FileResult, type RunOptions, type RunResult, run } from "./run.ts";
 export { type Language, SourcePathError } from "./source-files.ts";

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname } from "node:path";
-import type { ClassForm, FileForm, FunctionForm } from "./form.ts";
+import type { ClassForm, FileForm, FunctionForm, Step } from "./form.ts";
 import type { LanguageFrontEnd } from "./front-end.ts";
 import { type Language, languageOf } from "./source-files.ts";
 
@@ -70,6 +70,7 @@ export class Project {
     depth: number,
   ): Resolved<T> {
     const declaration = listOf(form).find((one) => one.name === name);
+    if (isReassigned(form.module.body, name)) return undefined;
     if (declaration !== undefined) return { declaration, form };
     if (depth > deepestImport) return undefined;
     const [head, ...tail] = name.split(".");
@@ -107,7 +108,7 @@ export class Project {
   #exists(path: string): boolean {
     let known = this.#fileExists.get(path);
     if (known === undefined) {
-      known = extname(path) !== "" && existsSync(path) && statSync(path).isFile();
+      known = this.#forms.has(path) || (extname(path) !== "" && existsSync(path) && statSync(path).isFile());
       this.#fileExists.set(path, known);
     }
     return known;
@@ -143,4 +144,13 @@ function lookUp(
     module: module.endsWith(".") ? `${module}${imported}` : `${module}.${imported}`,
     wanted: tail.join("."),
   };
+}
+
+/** Whether a statement of the file gives the name another meaning: `RMSNorm = OffsetRMSNorm`. */
+function isReassigned(steps: readonly Step[], name: string): boolean {
+  return steps.some((step) => {
+    if (step.kind === "assign") return step.target.kind === "name" && step.target.name === name;
+    if (step.kind === "branch") return isReassigned(step.then, name) || isReassigned(step.otherwise, name);
+    return "body" in step && isReassigned(step.body, name);
+  });
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join, normalize, resolve, sep } from "node:path";
 
@@ -53,6 +54,8 @@ export async function listSourceFiles(paths: readonly string[]): Promise<readonl
 export async function readSourceFile(path: string): Promise<{ text: string } | { skipped: string }> {
   const bytes = await readFile(path).catch(() => undefined);
   if (bytes === undefined) return { skipped: "unreadable" };
+  // Rewriting a file that is not UTF-8 would change bytes that nobody asked to change.
+  if (!isUtf8(bytes)) return { skipped: "not UTF-8" };
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
   if (text.includes("\0")) return { skipped: "binary" };
   if (/@generated\b|\bdo not (?:edit|modify)\b/i.test(text.slice(0, 1000))) return { skipped: "generated" };

@@ -65,8 +65,11 @@ export function normCall(
   if (args.length === 1 && !args[0]!.spread && namesNorm(module)) {
     return { norm: module, of: args[0]!.value, extra: [], style: "module" };
   }
-  if (isForward) return undefined;
+  // `RMSNorm(self.q_size, eps)` builds a norm: classes are written with a capital, in both languages.
+  if (isForward || /^[A-Z]/.test(calleeName(callee) ?? "")) return undefined;
   const gamma = args.findIndex(({ value }) => namesNorm(value));
+  // A function that is given both norms is the shared helper, or another one like it, not a norm.
+  if (args.filter(({ value }) => namesNorm(value)).length > 1) return undefined;
   const isNamed = nameKind(callee) === "norm" || nameKind(callee) === "qk-norm";
   if (gamma === -1 && !isNamed) return undefined;
   const tensor = args.findIndex(({ value }, i) => i !== gamma && isTensor(value));

@@ -1,4 +1,4 @@
-import type { Block, Read, Trace } from "../flow/trace.ts";
+import type { Block, Definition, Read, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { Expr, Step } from "../form.ts";
 import { expressionsOf, pathTo, within } from "./expressions.ts";
@@ -47,15 +47,32 @@ export function refuseAliases(question: AliasQuestion): void {
   for (const read of trace.reads) {
     if (read.order < order || removed.some((span) => within(read.expr.span, span))) continue;
     if (isExclusive(read, question)) continue;
-    const seen = layersOf(read.definition.value);
-    const isSame =
-      seen.includes(input) || seen.some((one) => one.kind !== "item" && one === baseLayer(input));
-    const isPacked = !isSame && layers.has(read.definition.value);
+    const reaching = definitionsAt(read.definition, question.block).map(({ value }) => value);
+    const isSame = reaching.some((value) =>
+      layersOf(value).some((one) => one === input || one === baseLayer(input)),
+    );
+    const isPacked = !isSame && reaching.some((value) => layers.has(value));
     if (!isSame && !isPacked) continue;
     const use = useOf(read);
     if (use === "harmless" || (isPacked && use === "slice")) continue;
     throw aliased(side, `is read again as \`${read.expr.name}\` after it is normalised`);
   }
+}
+
+/** What a variable may hold when the helper has run: of a branch around the helper, only the arm that it stands in. */
+function definitionsAt(definition: Definition, block: Block): readonly Definition[] {
+  if (definition.sources.length === 0) return [definition];
+  const arm = armOf(definition.step, block);
+  const sources = arm === undefined ? definition.sources : [definition.sources[arm]!];
+  return sources.flatMap((source) => definitionsAt(source, block));
+}
+
+function armOf(step: Step | undefined, block: Block): 0 | 1 | undefined {
+  for (let one: Block | undefined = block; one?.parent !== undefined; one = one.parent.block) {
+    if (one.parent.step === step && (one.kind === "then" || one.kind === "otherwise"))
+      return one.kind === "then" ? 0 : 1;
+  }
+  return undefined;
 }
 
 function aliased(side: string, what: string): Refusal {

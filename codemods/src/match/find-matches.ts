@@ -7,7 +7,7 @@ import type { Project } from "../project.ts";
 import { within } from "./expressions.ts";
 import { matchInline } from "./inline-pair.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
-import { isOpenToOthers, pairFunctionOf } from "./pair-function.ts";
+import { pairFunctionOf } from "./pair-function.ts";
 import { Refusal } from "./reasons.ts";
 
 export interface FileMatches {
@@ -31,14 +31,14 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   for (const at of traced) {
     try {
       const pair = pairFunctionOf(at, context);
-      if (pair !== undefined && !isOpenToOthers(at.fn)) pairs.push(pair);
+      if (pair !== undefined && !isHelper(at.fn, context.profile)) pairs.push(pair);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       refused.push({ kind: "refused", reason: error.reason, message: error.message, at, span: at.fn.span });
     }
   }
   const settled = [...pairs.map(({ at }) => at.fn), ...refused.map(({ at }) => at.fn)];
-  const others = traced.filter(({ fn }) => !settled.includes(fn));
+  const others = traced.filter(({ fn }) => !settled.includes(fn) && !isHelper(fn, context.profile));
   const inline = others.flatMap((at) =>
     matchInline(
       at,
@@ -52,6 +52,11 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     refused: [...refused, ...inline.filter((match) => match.kind === "refused")],
     traced,
   };
+}
+
+/** The shared function itself is what copies are replaced by. */
+function isHelper({ kind, name }: FunctionForm, { helper }: Profile): boolean {
+  return kind === "function" && name === helper.name;
 }
 
 function traceAll(form: FileForm, project: Project): readonly Traced[] {

@@ -56,6 +56,9 @@ function matchGroup(
   const [qs, ks] = [ofSide("q"), ofSide("k")];
   const first = qs[0] ?? ks[0];
   if (first === undefined) return [];
+  // `ln_q(x)` alone is some layer called q: without a partner, what it is given has to speak of q or k too.
+  const isAlone = new Set(all.map(sideOfEvent)).size === 1;
+  if (isAlone && group.every((event) => !isGivenSide(event))) return [];
   try {
     return [pairUp(qs, ks, all, at, rules)];
   } catch (error) {
@@ -64,6 +67,15 @@ function matchGroup(
     const span = { start: first.step.span.start, end: Math.max(first.step.span.end, last.step.span.end) };
     return [{ kind: "refused", reason: error.reason, message: error.message, at, span }];
   }
+}
+
+/** Whether what the norm is given speaks of q or k, by its origin or by the name it goes under. */
+function isGivenSide({ value, call }: NormEvent): boolean {
+  const isNamed = call.args.some(
+    ({ value: given }) =>
+      pathTo(given, (one) => one.kind === "name" && sideOfName(one.name) !== undefined) !== undefined,
+  );
+  return isNamed || sideOfValue(value.of) !== undefined;
 }
 
 function pairUp(
@@ -100,9 +112,23 @@ function pairUp(
     checked.map(({ fact }) => fact.eps),
     at,
   );
+  for (const event of [qEvent, kEvent]) {
+    if (isInLoop(event.block) && baseOf(event.value.of).kind === "unknown") {
+      throw new Refusal("ambiguous", "a loop normalises what it has normalised before");
+    }
+  }
+  // A tensor that is still wanted is the weightier reason, also where the shape is another one.
+  for (const [event, side] of [
+    [qEvent, "q"],
+    [kEvent, "k"],
+  ] as const) {
+    const { block, step } = homeOf(event, trace);
+    const removed = [event.step.span];
+    refuseAliases({ input: baseOf(event.value.of), side, trace, block, step, removed });
+  }
   const [q, k] = [sideAt(qEvent, trace), sideAt(kEvent, trace)];
-  refuseMixedUp(q, "q");
-  refuseMixedUp(k, "k");
+  refuseMixedUp(q, "q", at);
+  refuseMixedUp(k, "k", at);
   if (baseOf(q.input) === baseOf(k.input))
     throw new Refusal("ambiguous", "both norms are given the same tensor");
   const dims = [q, k].map(
@@ -141,20 +167,42 @@ function pairUp(
   };
 }
 
+function isInLoop(block: Block): boolean {
+  return block.kind === "loop" || (block.parent !== undefined && isInLoop(block.parent.block));
+}
+
 function streamOf(all: readonly NormEvent[], k: Side): Value | undefined {
   return all.find(({ value, stream }) => value === k.event.value && stream !== undefined)?.stream;
 }
 
-/** q's norm has to take q and give q. A name that says nothing is believed only when the same variable comes out. */
-function refuseMixedUp(side: Side, name: SideName): void {
+/** q's norm has to take q and give q. Where no name says which it is, the same variable has to go in and come out. */
+function refuseMixedUp(side: Side, name: SideName, { trace }: Traced): void {
   const wrong = (what: string) => new Refusal("ambiguous", `the ${name} norm ${what}`);
-  const given = sideOfValue(side.input);
-  const names = side.targets.map((target) => target.name);
-  if (given !== undefined && given !== name) throw wrong(`is given ${given}`);
-  if (names.some((one) => (sideOfName(one) ?? name) !== name))
-    throw wrong(`is assigned to \`${names.join(", ")}\``);
-  if (given === name || names.length === 0) return;
-  if (side.input.kind === "unknown") throw wrong("is given something that could not be followed");
+  const outNames = side.targets.map((target) => target.name);
+  const inNames = namesOfInput(side, trace);
+  if (outNames.some((one) => (sideOfName(one) ?? name) !== name))
+    throw wrong(`is assigned to \`${outNames.join(", ")}\``);
+  const given = new Set(
+    [sideOfValue(side.input), ...inNames.map(sideOfName)].filter((one) => one !== undefined),
+  );
+  if ([...given].some((one) => one !== name))
+    throw wrong(`is given ${inNames.join(", ") || [...given].join(", ")}`);
+  if (given.size > 0 || inNames.some((one) => outNames.includes(one))) return;
+  if (outNames.length > 0 && outNames.every((one) => sideOfName(one) === undefined)) return;
+  throw wrong(`is given ${inNames.join(", ") || "something"}, and nothing shows that this is ${name}`);
+}
+
+/** The variables that the norm's input is read from. */
+function namesOfInput(side: Side, trace: Traced["trace"]): readonly string[] {
+  const spans = removedBy(side);
+  const reads = trace.reads.filter(
+    ({ definition }) => definition.value === side.input || definition.value === baseOf(side.input),
+  );
+  return [
+    ...new Set(
+      reads.filter(({ expr }) => spans.some((span) => within(expr.span, span))).map(({ expr }) => expr.name),
+    ),
+  ];
 }
 
 function refuseDifferentEps(found: readonly (Expr | undefined)[], { form }: Traced): void {

@@ -85,11 +85,24 @@ function headDimOf({ of, input }: AppliedNorm, fact: NormFact, who: string): Val
     if (fact.axis === "head") return undefined;
     throw new Refusal("norm-not-per-head", `nothing shows that ${who} sees one head at a time`);
   }
+  if (isRestPerHead(of) || isRestPerHead(input)) return undefined;
   const meaning = meaningOfSize(last);
   const isWrong =
     meaning === "row" || meaning === "head-count" || (meaning === "unknown" && last.kind === "literal");
   if (isWrong) throw new Refusal("norm-not-per-head", `${who} sees a last axis that is not one head`);
   return last;
+}
+
+/** `[B, L, heads, -1]`: what is left of a row when it is cut into heads. */
+function isRestPerHead(value: Value): boolean {
+  if (value.kind !== "reshape" || value.to.kind !== "tuple") return false;
+  const [heads, rest] = value.to.items.slice(-2);
+  return (
+    rest?.kind === "literal" &&
+    rest.value === -1 &&
+    heads !== undefined &&
+    meaningOfSize(heads) === "head-count"
+  );
 }
 
 function lastSize(value: Value): Value | undefined {

@@ -1,5 +1,4 @@
 import { baseOf, type Value } from "../flow/value.ts";
-import type { FunctionForm } from "../form.ts";
 import type { PairFunction, Traced } from "./match.ts";
 import { checkNorm, type NormRules } from "./norm-rules.ts";
 import { Refusal } from "./reasons.ts";
@@ -76,9 +75,4 @@ function halfOf(value: Value): Half | undefined {
 
 function sideOfNorm(norm: Value) {
   return norm.kind === "attribute" ? sideOfName(norm.name) : sideOfValue(norm);
-}
-
-/** Whether the function may be called from where the scanned files do not show it. */
-export function isOpenToOthers({ visibility }: FunctionForm): boolean {
-  return visibility === "exported" || visibility === "public";
 }

@@ -82,8 +82,17 @@ function endsOf(event: NormEvent, trace: Trace): { input: Value; result: Value }
     );
     if (isRows && before !== undefined) return { input: before, result: one };
   }
-  if (isRows) throw new Refusal("shape-changed", "the result does not come back in the shape of the input");
+  if (isRows || holdsRows(given)) {
+    throw new Refusal("shape-changed", "the result does not come back in the shape of the input");
+  }
   return { input: given, result: value };
+}
+
+/** Rows under another computation: `norm(relu(rows(q)))`. */
+function holdsRows(value: Value): boolean {
+  if (value.kind === "reshape") return isFlatRows(value.to);
+  if (value.kind !== "call") return false;
+  return value.args.some(holdsRows) || (value.callee.kind === "attribute" && holdsRows(value.callee.object));
 }
 
 /** Values of definitions, which a merge of two arms may hold without any expression that does. */

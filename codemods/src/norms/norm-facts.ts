@@ -66,6 +66,12 @@ export class NormFacts {
     };
   }
 
+  /** What the class itself, not a base, puts into an attribute; undefined when it leaves it alone. */
+  ownFact(cls: ClassForm, form: FileForm, name: string): NormFact | undefined {
+    const facts = this.#constructions(cls, form, name);
+    return facts.length === 0 ? undefined : joinFacts(facts, undefined);
+  }
+
   #classOf(object: Value, { form, fn }: Place): Declared<ClassForm> | undefined {
     if (object.kind === "self") {
       const declaration = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
@@ -119,7 +125,8 @@ export class NormFacts {
   /** `new C(size, eps)`, `C(size, eps=eps)`, either arm of a choice. */
   #constructed(value: Expr, form: FileForm, trace?: Trace): NormFact | undefined {
     if (value.kind === "choice") {
-      return this.#constructed(value.then, form, trace) ?? this.#constructed(value.otherwise, form, trace);
+      const arms = [value.then, value.otherwise].flatMap((arm) => this.#constructed(arm, form, trace) ?? []);
+      return arms.length === 0 ? undefined : joinFacts(arms, undefined);
     }
     if (value.kind !== "call") return undefined;
     const name = dottedName(value.callee);

@@ -20,6 +20,8 @@ export function proveDeletable(
   filesMentioning: FilesMentioning,
 ): void {
   const { form, fn } = at;
+  if (fn.visibility === "exported")
+    throw new Refusal("other-callers", `${fn.symbol} is exported, and others may call it`);
   const known = [fn.nameSpan, ...calls.map(({ call }) => call.callee.span)];
   const owner = form.classes.find(({ methods }) => methods.includes(fn));
   const isHidden = fn.visibility === "private" && (fn.owner === undefined || form.language !== "python");
@@ -61,15 +63,7 @@ function isApart(
   const above = ancestors(cls, form, project);
   if (above === undefined) return false;
   const ownAbove = ancestors(owner, home, project) ?? [];
-  if (above.includes(owner) || ownAbove.includes(cls)) return false;
-  return (
-    [cls, ...above].some(({ methods }) => methods.some(({ name }) => name === undefined)) ||
-    hasOwn(cls, above, home)
-  );
-}
-
-function hasOwn(cls: ClassForm, above: readonly ClassForm[], _home: FileForm): boolean {
-  return [cls, ...above].some(({ methods }) => methods.length > 0);
+  return !above.includes(owner) && !ownAbove.includes(cls);
 }
 
 /** Base classes whose code is in reach, nearest first. One out of reach cannot derive from a class of this repository. */

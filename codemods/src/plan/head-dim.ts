@@ -17,6 +17,13 @@ export function headDimText(
       return `${at.form.language === "python" ? "self" : "this"}.${name}`;
     }
   }
+  // The head dim that the function itself computes with, such as `config.headDim`, if it knows just one.
+  const used = new Set(
+    [...at.trace.values.values()].filter(
+      (one) => one.kind === "attribute" && meaningOfSize(one) === "head-dim",
+    ),
+  );
+  if (used.size === 1) return renderValue([...used][0]!, scope);
   throw new Refusal("ambiguous", "the head dim has no name here that the call could use");
 }
 

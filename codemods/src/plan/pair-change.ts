@@ -76,10 +76,14 @@ function callEdit(
 function functionSpan({ span, leadingComments }: FunctionForm, text: string): { start: number; end: number } {
   const first = leadingComments[0]?.start ?? span.start;
   const lines = wholeLines(text, { start: first, end: span.end });
-  if (isBlankLineAt(text, lines.end)) return { start: lines.start, end: nextLine(text, lines.end) };
+  if (lines.end < text.length && isBlankLineAt(text, lines.end))
+    return { start: lines.start, end: nextLine(text, lines.end) };
   // The last member of a class has no blank line after it but one before.
   const before = lineStart(text, Math.max(0, lines.start - 1));
-  return isBlankLineAt(text, before) && lines.start > 0 ? { start: before, end: lines.end } : lines;
+  if (lines.start === 0 || !isBlankLineAt(text, before)) return lines;
+  if (lines.end < text.length || /[\r\n]$/.test(text)) return { start: before, end: lines.end };
+  // The file ends without a line end, and is to end so again.
+  return { start: text.slice(0, before).trimEnd().length, end: lines.end };
 }
 
 function listOf(lines: readonly number[]): string {

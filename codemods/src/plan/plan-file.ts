@@ -1,8 +1,10 @@
 import type { FileForm } from "../form.ts";
 import type { TextEdit } from "../front-end.ts";
 import { findMatches, type MatchContext } from "../match/find-matches.ts";
-import type { RefusedMatch, Traced } from "../match/match.ts";
+import { matchInline } from "../match/inline-pair.ts";
+import type { InlineMatch, PairFunction, RefusedMatch, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
+import { refuseOtherNormsBelow } from "../norms/derived-norms.ts";
 import { lineAt } from "../norms/norm-facts.ts";
 import type { Change, Finding } from "./change.ts";
 import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
@@ -23,7 +25,7 @@ export interface PlanContext extends MatchContext {
 /** Plans all changes of one file and checks that the result still parses. Reads other files, writes none. */
 export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const frontEnd = context.project.frontEnd(form.language)!;
-  if (form.errors.length > 0) return { findings: parseErrorFindings(form, context), after: undefined };
+  if (form.errors.length > 0) return { findings: parseErrorFindings(form), after: undefined };
   const { pairs, inline, refused } = findMatches(form, context);
   const changes: Change[] = [];
   const findings = refused.map(refusedFinding);
@@ -39,16 +41,34 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   };
   for (const { pair, calls } of pairs) {
     attempt(pair.at, pair.at.fn.span, () => {
-      proveDeletable(pair, calls, context.project, context.filesMentioning);
+      refuseOtherNormsBelow({ ...context, ...pair.at, norms: [pair.qNorm, pair.kNorm] });
+      try {
+        proveDeletable(pair, calls, context.project, context.filesMentioning);
+      } catch (error) {
+        // Where others call it, it stays, and calls the helper itself.
+        const inside =
+          error instanceof Refusal && error.reason === "other-callers" ? insideOf(pair, context) : undefined;
+        if (inside === undefined) throw error;
+        return inlineChange(inside, frontEnd, context.profile);
+      }
       return pairChange(pair, calls, frontEnd, context.profile);
     });
   }
   for (const match of inline) {
     const span = { start: match.q.step.span.start, end: match.k.step.span.end };
-    attempt(match.at, span, () => inlineChange(match, frontEnd, context.profile));
+    attempt(match.at, span, () => {
+      const norms = [match.q, match.k].map(({ event }) => event.value.norm);
+      refuseOtherNormsBelow({ ...context, ...match.at, norms });
+      return inlineChange(match, frontEnd, context.profile);
+    });
   }
   const all = [...findings, ...changes.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
   return { findings: all, after: changes.length === 0 ? undefined : rewrite(form, changes, context) };
+}
+
+function insideOf({ at }: PairFunction, context: MatchContext): InlineMatch | undefined {
+  const [found, ...more] = matchInline(at, context, () => false);
+  return found?.kind === "inline" && more.length === 0 ? found : undefined;
 }
 
 function rewrite(form: FileForm, changes: readonly Change[], { project, profile }: PlanContext): string {
@@ -93,7 +113,7 @@ function refusedFinding({ reason, message, at, span }: RefusedMatch): Finding {
   };
 }
 
-function parseErrorFindings(form: FileForm, _context: PlanContext): readonly Finding[] {
+function parseErrorFindings(form: FileForm): readonly Finding[] {
   const [error] = form.errors;
   const line = lineAt(form.text, error?.offset ?? 0);
   const message = `the file does not parse: ${error?.message ?? "syntax error"}`;

@@ -62,7 +62,25 @@ function rewritten(
   if (named.length === 0 || open === -1 || close < open || named.length < statement.names.length) return [];
   const list = [...kept.map((one) => text.slice(one.span.start, one.span.end))];
   for (const name of added) list.splice(placeOf(name, kept, list), 0, name);
-  return [{ span: { start: open, end: close + 1 }, text: braces(list, text.slice(open, close + 1), form) }];
+  const written = text.slice(open, close + 1);
+  const span = { start: open, end: close + 1 };
+  if (
+    kept.every(({ typeOnly }) => typeOnly) &&
+    added.length === 0 &&
+    statement.names.some((one) => !one.typeOnly)
+  ) {
+    // What is left are types: `import { type A }` would still load the module, `import type { A }` does not.
+    const types = list.map((name) => name.replace(/^type\s+/, ""));
+    const keyword = {
+      start: statement.span.start + "import".length,
+      end: statement.span.start + "import".length,
+    };
+    return [
+      { span: keyword, text: " type" },
+      { span, text: braces(types, written, form) },
+    ];
+  }
+  return [{ span, text: braces(list, written, form) }];
 }
 
 /** In sorted place when the names are sorted, else last. */

@@ -11,6 +11,11 @@ export function writeCall({ layout, callee, ...call }: HelperCall): string {
   const line = `${callee}(${args.join(", ")})`;
   if (layout.column + line.length + 1 <= layout.width && !/[\r\n]/.test(line)) return line;
   const indent = `${layout.lineEnd}${layout.indent}`;
+  // Options that come last are opened up in place, if the rest fits on the first line.
+  const head = `${callee}(${args.slice(0, 5).join(", ")}, {`;
+  if (options.length > 0 && layout.column + head.length <= layout.width && !/[\r\n]/.test(head)) {
+    return `${head}${options.map((one) => `${indent}${layout.unit}${one},`).join("")}${indent}})`;
+  }
   return `${callee}(${args.map((arg) => `${indent}${layout.unit}${arg},`).join("")}${indent})`;
 }
 

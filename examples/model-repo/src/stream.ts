@@ -4,6 +4,8 @@
  */
 export class Stream {
   readonly name: string;
+  /** Index of the device whose work this stream holds. */
+  readonly device = 0;
   launches = 0;
   /** Work launched elsewhere that this stream has waited for. */
   waitedFor = 0;
