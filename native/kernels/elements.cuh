@@ -10,7 +10,7 @@ using i64 = long long;
 
 #define DEVICE static __device__ __forceinline__
 
-// The numbers of packages/native's binding (native/cpu/dtype.h).
+// The numbers of the binding's protocol (native/cpu/dtype.h).
 constexpr int F32 = 0, BF16 = 1, F16 = 2;
 
 DEVICE constexpr int bytes_of(int dtype) { return dtype == F32 ? 4 : 2; }
