@@ -33,10 +33,11 @@ export function parseOptions(args: readonly string[]): Options {
         "Without options: some sums, answered by the small checkpoint of this repository.",
     )
     .option("-p, --prompt <text...>", "what to continue; several prompts are answered one after the other")
-    .option(
-      "-m, --model <folder>",
-      "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
-      sumsCheckpoint,
+    .addOption(
+      new Option(
+        "-m, --model <folder>",
+        "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
+      ).default(sumsCheckpoint, "checkpoints/qwen3-sums"),
     )
     .addOption(new Option("--device <device>", "where to run").choices(["cpu"]).default("cpu"))
     .addOption(
