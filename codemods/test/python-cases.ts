@@ -2,6 +2,8 @@
  * Python models that normalise q and k, each spelled in a random way: all the same function, or all a near miss of it. A seed
  * names a case, so that one that fails can be looked at.
  */
+import { headDim, type Pick, picker, type Side, sideOf } from "./python-spellings.ts";
+
 export interface PythonCase {
   readonly text: string;
   /** How the step is spelled, and what is wrong with it: for messages. */
@@ -22,13 +24,6 @@ export function nearMissCase(seed: number): PythonCase {
   return { text, traits: [miss, ...traits] };
 }
 
-interface Side {
-  readonly x: string;
-  readonly norm: string;
-  readonly trait: string;
-  readonly lines: readonly string[];
-}
-
 interface QkStep {
   readonly q: Side;
   readonly k: Side;
@@ -36,8 +31,6 @@ interface QkStep {
   readonly before: readonly string[];
   readonly extra: string;
 }
-
-type Pick = <T>(items: readonly T[]) => T;
 
 function stepOf(pick: Pick): QkStep {
   const [q, k, qNorm, kNorm] = pick(names);
@@ -52,59 +45,20 @@ const names = [
   ["q", "k", "q_layernorm", "k_layernorm"],
 ] as const;
 
-function sideOf(x: string, norm: string, pick: Pick): Side {
-  const [trait, lines] = pick(spellings);
-  return { x, norm, trait, lines: lines(x, norm) };
-}
-
-const d = "self.head_dim";
-
-const spellings: readonly (readonly [string, (x: string, norm: string) => readonly string[]])[] = [
-  [
-    "temporaries",
-    (x, norm) => [
-      `t_${x} = ${x}.reshape(-1, ${d})`,
-      `t_${x} = ${norm}(t_${x})`,
-      `${x} = t_${x}.view(${x}.shape)`,
-    ],
-  ],
-  ["one line", (x, norm) => [`${x} = ${norm}(${x}.reshape(-1, ${d})).view(${x}.shape)`]],
-  ["view_as", (x, norm) => [`${x} = ${norm}(${x}.contiguous().view(-1, ${d})).view_as(${x})`]],
-  [
-    "shape first",
-    (x, norm) => [
-      `s_${x} = ${x}.shape`,
-      `${x} = ${x}.view(-1, ${d})`,
-      `${x} = ${norm}(${x})`,
-      `${x} = ${x}.reshape(s_${x})`,
-    ],
-  ],
-  [
-    "heads on an axis",
-    (x, norm) => [
-      `h_${x} = ${x}.view(*${x}.shape[:-1], ${x}.shape[-1] // ${d}, ${d})`,
-      `${x} = ${norm}(h_${x}).view(${x}.shape)`,
-    ],
-  ],
-  [
-    "functions",
-    (x, norm) => [
-      `n_${x} = ${norm}.forward(torch.reshape(${x}, (-1, ${d})))`,
-      `${x} = torch.reshape(n_${x}, ${x}.shape)`,
-    ],
-  ],
-];
-
 const nearMisses: readonly (readonly [string, (step: QkStep) => QkStep])[] = [
   [
     "swapped norms",
     ({ q, k, ...rest }) => ({ q: edited(q, q.norm, k.norm), k: edited(k, k.norm, q.norm), ...rest }),
   ],
   ["one norm for both", (step) => ({ ...step, k: edited(step.k, step.k.norm, step.q.norm) })],
-  ["half a head on one side", (step) => ({ ...step, k: edited(step.k, d, "self.half_dim") })],
+  ["half a head on one side", (step) => ({ ...step, k: edited(step.k, headDim, "self.half_dim") })],
   [
     "half a head on both sides",
-    (step) => ({ ...step, q: edited(step.q, d, "self.half_dim"), k: edited(step.k, d, "self.half_dim") }),
+    (step) => ({
+      ...step,
+      q: edited(step.q, headDim, "self.half_dim"),
+      k: edited(step.k, headDim, "self.half_dim"),
+    }),
   ],
   ["k is v", (step) => ({ ...step, before: [`${step.k.x} = v`] })],
   ["k is q", (step) => ({ ...step, before: [`${step.k.x} = ${step.q.x}`] })],
@@ -137,6 +91,8 @@ function written(step: QkStep, pick: Pick): PythonCase {
   const [order, steps] = pick([
     ["q then k", [...q.lines, ...k.lines]],
     ["k then q", [...k.lines, ...q.lines]],
+    ["one temporary for both", [...q.lines, ...k.lines].map(withSharedTemporary)],
+    ["in pairs", inPairs(q, k)],
   ] as const);
   const [where, place] = pick(placements);
   const { inside, method } = place(step, steps);
@@ -162,6 +118,21 @@ function written(step: QkStep, pick: Pick): PythonCase {
     "",
   ].join("\n");
   return { text, traits: [q.trait, k.trait, order, where] };
+}
+
+/** `t_q` and `t_k` become one variable, which is another tensor each time. */
+function withSharedTemporary(line: string): string {
+  return line.replaceAll(/\b[tsnh]_\w+/g, "x");
+}
+
+/** `a = b` and `c = d` become `a, c = b, d`, if both sides are spelled alike. */
+function inPairs(q: Side, k: Side): readonly string[] {
+  if (q.trait !== k.trait) return [...q.lines, ...k.lines];
+  return q.lines.map((line, i) => {
+    const [left, right] = [line, k.lines[i] ?? ""].map((one) => one.split(" = "));
+    const isPair = left?.length === 2 && right?.length === 2 && !/\s$/.test(line);
+    return isPair ? `${left[0]}, ${right[0]} = ${left[1]}, ${right[1]}` : `${line}; ${k.lines[i]}`;
+  });
 }
 
 function fieldsFor(qNorm: string, kNorm: string): readonly string[] {
@@ -229,17 +200,4 @@ function resultOf({ q, k }: QkStep): string {
 
 function indented(lines: readonly string[]): readonly string[] {
   return lines.map((line) => `    ${line}`);
-}
-
-/** A generator of choices: mulberry32. */
-function picker(seed: number): Pick {
-  let state = seed | 0;
-  return (items) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    const item = items[((mixed ^ (mixed >>> 14)) >>> 0) % items.length];
-    if (item === undefined) throw new Error("nothing to pick from");
-    return item;
-  };
 }

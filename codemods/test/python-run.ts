@@ -23,6 +23,7 @@ export function engineWithoutModels(folder: string): string {
 export function outputsOf(tree: string): readonly string[] {
   const output = execFileSync(python ?? "python3", [`${pythonFixtures}stand-in/run.py`, tree], {
     encoding: "utf8",
+    maxBuffer: 1 << 28,
   });
   return output.trim().split(/\r?\n/);
 }
