@@ -16,6 +16,8 @@ export interface NormFact {
   readonly kind: NormKind;
   /** From the size it is constructed with: `headDim` is a head, `heads * headDim` a row. */
   readonly axis: NormAxis;
+  /** The name of the size that it is constructed with, when that is one name. */
+  readonly sizeName?: string;
   /** Attributes that the class sets on itself, such as `weight`, `eps`, `variance_epsilon`. */
   readonly attributes: readonly string[];
   /** Whether its forward returns a promise. */

@@ -25,7 +25,7 @@ export interface MatchContext {
 
 /** Every copy of the step in one file: whole functions first, then pairs inside functions. */
 export function findMatches(form: FileForm, context: MatchContext): FileMatches {
-  const traced = traceAll(form, context.project);
+  const traced = traceAll(form, context);
   const pairs: PairFunction[] = [];
   const refused: RefusedMatch[] = [];
   for (const at of traced) {
@@ -59,14 +59,14 @@ function isHelper({ kind, name }: FunctionForm, { helper }: Profile): boolean {
   return kind === "function" && name === helper.name;
 }
 
-function traceAll(form: FileForm, project: Project): readonly Traced[] {
+function traceAll(form: FileForm, context: MatchContext): readonly Traced[] {
   const values = new ValueTable();
   const functions = [...form.classes.flatMap(({ methods }) => methods), ...form.functions, form.module];
   const nested = functions.flatMap(({ body }) => nestedIn(body));
   return [...functions, ...nested].map((fn) => ({
     form,
     fn,
-    trace: traceFunction(fn, finderFor(fn, form, project), values),
+    trace: traceFunction(fn, finderFor(fn, form, context), values),
   }));
 }
 
@@ -79,13 +79,14 @@ function nestedIn(steps: readonly Step[]): readonly FunctionForm[] {
 }
 
 /** What may be inlined into `fn`: methods of its own class, and functions that its file declares or imports. */
-function finderFor(fn: FunctionForm, form: FileForm, project: Project): FindFunction {
+function finderFor(fn: FunctionForm, form: FileForm, { project, profile }: MatchContext): FindFunction {
   const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
   return (callee: Value) => {
     if (callee.kind === "attribute" && callee.object.kind === "self") {
       return owner?.methods.find(({ name, kind }) => name === callee.name && kind === "method");
     }
-    if (callee.kind !== "free") return undefined;
+    // A call of the helper is what a copy becomes; looking inside would find the step again.
+    if (callee.kind !== "free" || callee.name === profile.helper.name) return undefined;
     const found = project.resolveFunction(callee.name, form);
     return found !== undefined && "declaration" in found ? found.declaration : undefined;
   };

@@ -1,12 +1,13 @@
 import type { Block, NormEvent } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import type { Expr, Step } from "../form.ts";
+import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import { refuseAliases } from "./aliases.ts";
 import { pathTo, within } from "./expressions.ts";
 import type { InlineMatch, RefusedMatch, Traced } from "./match.ts";
-import { checkNorm, type NormRules } from "./norm-rules.ts";
+import { checkNorm, lastSize, type NormRules } from "./norm-rules.ts";
 import { Refusal } from "./reasons.ts";
-import { homeOf, type Side, sideAt } from "./side.ts";
+import { homeOf, type Side, sideAt, withoutNeeded } from "./side.ts";
 import { pairKey, type SideName, sideOfName, sideOfValue } from "./side-of.ts";
 
 /** Pairs of norms inside one function. `skip` tells the events that belong to a pair function found before. */
@@ -92,6 +93,7 @@ function pairUp(
     side,
     input,
   });
+  refuseDifferentDims(qs[0], ks[0]);
   const checked = [...qs, ...ks].map((event) => checkNorm(applied(event, sideOfEvent(event)!), rules));
   if (all.some((event) => sideOfEvent(event) === "v")) {
     throw new Refusal("third-norm", "v is normalised here as well, which the helper leaves alone");
@@ -126,7 +128,7 @@ function pairUp(
     const removed = [event.step.span];
     refuseAliases({ input: baseOf(event.value.of), side, trace, block, step, removed });
   }
-  const [q, k] = [sideAt(qEvent, trace), sideAt(kEvent, trace)];
+  const [q, k] = withoutNeeded(sideAt(qEvent, trace), sideAt(kEvent, trace), trace);
   refuseMixedUp(q, "q", at);
   refuseMixedUp(k, "k", at);
   if (baseOf(q.input) === baseOf(k.input))
@@ -165,6 +167,17 @@ function pairUp(
     position,
     allowInplace: !mayBeShared,
   };
+}
+
+function refuseDifferentDims(q: NormEvent | undefined, k: NormEvent | undefined): void {
+  const [a, b] = [q, k].map((event) => event && lastSize(event.value.of));
+  if (a === undefined || b === undefined || a === b || [a, b].some((size) => isNoHead(meaningOfSize(size))))
+    return;
+  throw new Refusal("different-head-dim", "q and k have heads of different size");
+}
+
+function isNoHead(meaning: SizeMeaning): boolean {
+  return meaning === "row" || meaning === "head-count";
 }
 
 function isInLoop(block: Block): boolean {

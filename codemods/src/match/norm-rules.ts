@@ -87,9 +87,13 @@ function headDimOf({ of, input }: AppliedNorm, fact: NormFact, who: string): Val
   }
   if (isRestPerHead(of) || isRestPerHead(input)) return undefined;
   const meaning = meaningOfSize(last);
-  const isWrong =
-    meaning === "row" || meaning === "head-count" || (meaning === "unknown" && last.kind === "literal");
-  if (isWrong) throw new Refusal("norm-not-per-head", `${who} sees a last axis that is not one head`);
+  const isNamedAlike = "name" in last && last.name === fact.sizeName;
+  if (meaning !== "head-dim" && !isNamedAlike) {
+    throw new Refusal(
+      "norm-not-per-head",
+      `${who} sees a last axis that is not one head, or not known to be`,
+    );
+  }
   return last;
 }
 
@@ -105,7 +109,8 @@ function isRestPerHead(value: Value): boolean {
   );
 }
 
-function lastSize(value: Value): Value | undefined {
+/** The last axis of a reshape, if it is one. */
+export function lastSize(value: Value): Value | undefined {
   return value.kind === "reshape" && value.to.kind === "tuple" ? value.to.items.at(-1) : undefined;
 }
 

@@ -1,7 +1,7 @@
 import { isAboutStreams } from "../flow/tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Expr, Step } from "../form.ts";
+import type { Expr, Span, Step } from "../form.ts";
 import { expressionsOf, isUnconditional, pathTo, within } from "./expressions.ts";
 import { Refusal } from "./reasons.ts";
 
@@ -173,19 +173,43 @@ function leadingTo({ step, path, block, trace, chain }: Search): readonly Step[]
       pending.push(...trace.reads.filter(({ expr }) => within(expr.span, maker.span)));
     }
   }
-  return [...found].filter((maker) => isOnlyFor(maker, [...found], inside, trace));
+  return [...found];
 }
 
-function isOnlyFor(
-  maker: Step,
-  found: readonly Step[],
-  inside: { start: number; end: number },
-  trace: Trace,
-): boolean {
-  const { assigned = [], hasEffect = false } = trace.steps.get(maker) ?? {};
-  if (hasEffect || (maker.kind !== "assign" && maker.kind !== "branch" && maker.kind !== "scope"))
-    return false;
+/**
+ * Both sides, with those of their leading steps that really can go: each variable of such a step is read only by the two
+ * results and by other steps that go. Throws when a norm's own step would have to stay and run a second time.
+ */
+export function withoutNeeded(q: Side, k: Side, trace: Trace): readonly [Side, Side] {
+  const results = [q, k].map(({ path, step }) => path?.at(-1)?.span ?? step.span);
+  let going = [...new Set([...q.temporaries, ...k.temporaries])].filter((step) => isPure(step, trace));
+  for (;;) {
+    const spans = [...results, ...going.map(({ span }) => span)];
+    const left = going.filter((step) => isReadOnlyIn(step, spans, trace));
+    if (left.length === going.length) break;
+    going = left;
+  }
+  for (const { event, step } of [q, k]) {
+    const { step: home } = homeOf(event, trace);
+    if (home !== step && !going.includes(home)) {
+      throw new Refusal("ambiguous", "what the norm gives is also used in another shape");
+    }
+  }
+  const only = (side: Side): Side => ({
+    ...side,
+    temporaries: side.temporaries.filter((one) => going.includes(one)),
+  });
+  return [only(q), only(k)];
+}
+
+function isPure(step: Step, trace: Trace): boolean {
+  const isAssigning = step.kind === "assign" || step.kind === "branch" || step.kind === "scope";
+  return isAssigning && trace.steps.get(step)?.hasEffect === false;
+}
+
+function isReadOnlyIn(step: Step, spans: readonly Span[], trace: Trace): boolean {
+  const assigned = trace.steps.get(step)?.assigned ?? [];
   return assigned.every(({ reads }) =>
-    reads.every(({ expr }) => within(expr.span, inside) || found.some(({ span }) => within(expr.span, span))),
+    reads.every(({ expr }) => spans.some((span) => within(expr.span, span))),
   );
 }

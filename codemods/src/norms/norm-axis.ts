@@ -13,9 +13,7 @@ export function meaningOfSize(value: Value): SizeMeaning {
     case "literal":
       return typeof value.value === "number" && value.value > 0 ? "head-dim" : "unknown";
     case "operation":
-      if (value.operator === "*")
-        return value.operands.some((one) => meaningOfSize(one) === "head-dim") ? "row" : "unknown";
-      return "unknown";
+      return meaningOfOperation(value.operator, value.operands.map(meaningOfSize));
     case "attribute":
     case "free":
     case "param":
@@ -23,6 +21,16 @@ export function meaningOfSize(value: Value): SizeMeaning {
     default:
       return "unknown";
   }
+}
+
+/** A row over a count of heads is a head; a head times anything is a row. */
+function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]): SizeMeaning {
+  const [left, right] = operands;
+  if (operator === "/" || operator === "//") {
+    if (left === "row" && right === "head-count") return "head-dim";
+    return "unknown";
+  }
+  return operands.includes("head-dim") ? "row" : "unknown";
 }
 
 function meaningOfName(name: string): SizeMeaning {

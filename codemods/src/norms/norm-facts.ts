@@ -138,7 +138,9 @@ export class NormFacts {
       .filter((size) => size !== undefined);
     const eps =
       value.args.find(({ keyword }) => keyword !== undefined && /eps/.test(keyword)) ?? value.args[1];
-    return { ...fact, axis: axisOfSizes(sizes), ...(eps && { eps: eps.value }) };
+    const [size] = sizes;
+    const named = size !== undefined && "name" in size ? { sizeName: size.name } : {};
+    return { ...fact, axis: axisOfSizes(sizes), ...named, ...(eps && { eps: eps.value }) };
   }
 
   #factoryFact(name: string, form: FileForm): NormFact | undefined {

@@ -2,6 +2,7 @@ import type { Value } from "../flow/value.ts";
 import type { FunctionForm } from "../form.ts";
 import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
+import { checkPairCall } from "../match/pair-calls.ts";
 import { Refusal } from "../match/reasons.ts";
 import { lineAt } from "../norms/norm-facts.ts";
 import type { Profile } from "../profile.ts";
@@ -42,6 +43,7 @@ function callEdit(
   profile: Profile,
 ): TextEdit {
   const { form, trace } = at;
+  const { allowInplace } = checkPairCall(pair, { at, call, step });
   const stepTrace = trace.steps.get(step);
   const visible = stepTrace?.block.before[stepTrace.index] ?? new Map();
   const scope: Scope = { form, trace, visible };
@@ -67,6 +69,7 @@ function callEdit(
       headDim:
         pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
       ...(pair.altStream && profile.takesAltStream && { altStream: write(pair.altStream) }),
+      ...(allowInplace ? {} : { allowInplace: false as const }),
       layout: layoutAt(form, call.span.start, ""),
     }),
   };

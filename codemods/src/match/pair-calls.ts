@@ -1,0 +1,46 @@
+import { baseOf, type Value } from "../flow/value.ts";
+import { refuseAliases } from "./aliases.ts";
+import { within } from "./expressions.ts";
+import type { PairCall, PairFunction } from "./match.ts";
+import { Refusal } from "./reasons.ts";
+import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
+
+/**
+ * Throws `Refusal` unless the helper may stand where the function was called: q and k are what the names say, are two
+ * tensors, and nobody wants them as they were. Tells whether the helper may overwrite them.
+ */
+export function checkPairCall(pair: PairFunction, { at, call, step }: PairCall): { allowInplace: boolean } {
+  const { trace } = at;
+  const given = (index: number) => {
+    const name = pair.at.fn.params[index]?.name;
+    return (
+      call.args.find(({ keyword }) => keyword === name) ?? call.args.filter((one) => !one.keyword)[index]
+    );
+  };
+  const inputs = (["q", "k"] as const).map((side) => {
+    const argument = given(side === "q" ? pair.qParam : pair.kParam);
+    const value = argument && trace.values.get(argument.value);
+    if (argument === undefined || value === undefined || argument.spread) {
+      throw new Refusal("ambiguous", "a call's arguments could not be told apart");
+    }
+    const names = trace.reads
+      .filter(({ expr }) => within(expr.span, argument.span))
+      .map(({ expr }) => expr.name);
+    refuseOtherSide(side, value, names);
+    return { side, value };
+  });
+  const block = trace.steps.get(step)?.block ?? trace.body;
+  for (const { side, value } of inputs) {
+    refuseAliases({ input: value, side, trace, block, step, removed: [call.span] });
+  }
+  const [q, k] = inputs.map(({ value }) => baseOf(value));
+  if (q === k) throw new Refusal("ambiguous", "both norms are given the same tensor");
+  return { allowInplace: q?.kind !== "param" && k?.kind !== "param" };
+}
+
+function refuseOtherSide(side: SideName, value: Value, names: readonly string[]): void {
+  const said = [sideOfValue(value), ...(names.length === 1 ? names.map(sideOfName) : [])];
+  const other = said.find((one) => one !== undefined && one !== side);
+  if (other !== undefined)
+    throw new Refusal("ambiguous", `the ${side} norm is given ${names.join(", ") || other}`);
+}
