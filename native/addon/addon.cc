@@ -4,9 +4,10 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 2));
+  exports.Set("abi", Napi::Number::New(env, 3));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
+  qknorm::register_cuda(exports);
   qknorm::register_elementwise(exports);
   qknorm::register_isa(exports);
   qknorm::register_linear(exports);

@@ -7,6 +7,7 @@ namespace qknorm {
 
 void register_attention(Napi::Object exports);
 void register_copy_bytes(Napi::Object exports);
+void register_cuda(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
 void register_isa(Napi::Object exports);
 void register_linear(Napi::Object exports);

@@ -1,15 +1,16 @@
 import type { OpsBinding } from "./binding-ops.ts";
+import type { CudaBinding } from "./cuda/binding.ts";
 
 /**
  * The functions of the addon, typed by hand. They check every argument and throw plain `Error`s with a `code`;
  * names, defaults and kindness belong to the files in front of them.
  */
-export interface BindingModule extends QkNormBinding, OpsBinding {
+export interface BindingModule extends QkNormBinding, OpsBinding, CudaBinding {
   /** Changes whenever a signature or a number of this file does. */
   readonly abi: number;
 }
 
-export const BINDING_ABI = 2;
+export const BINDING_ABI = 3;
 
 /** Numbers of the element types (cpu/dtype.h). */
 export const dtypeNumbers = { f32: 0, bf16: 1, f16: 2 } as const;

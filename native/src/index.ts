@@ -1,6 +1,19 @@
 export { type AttentionCall, attention } from "./attention.ts";
 export type { BindingModule, NativeArray, NativeDtype } from "./binding.ts";
 export {
+  type CudaDevice,
+  type CudaUsage,
+  cudaDevice,
+  cudaUsage,
+  setCudaBudget,
+} from "./cuda/device.ts";
+export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+export { CudaGraph } from "./cuda/graph.ts";
+export { CudaKernel, CudaLaunch, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
+export type { TriedPath } from "./cuda/library-paths.ts";
+export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
+export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
+export {
   type AddCall,
   add,
   type ConvertCall,

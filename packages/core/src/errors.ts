@@ -13,6 +13,8 @@
  * - `ERR_CHECKPOINT`: a checkpoint folder or file that is missing, corrupted or of an unknown family
  * - `ERR_GENERATION`: a prompt or a sampling option that cannot be run
  * - `ERR_NATIVE`: the native addon is missing, or failed
+ * - `ERR_CUDA`: the CUDA driver is missing, too old or out of memory, or a call of it failed
+ * - `ERR_NVRTC`: NVRTC is missing, or refused a kernel
  */
 export type QkNormErrorCode =
   | "ERR_QKNORM_SHAPE"
@@ -26,7 +28,9 @@ export type QkNormErrorCode =
   | "ERR_QKNORM_SCOPE"
   | "ERR_CHECKPOINT"
   | "ERR_GENERATION"
-  | "ERR_NATIVE";
+  | "ERR_NATIVE"
+  | "ERR_CUDA"
+  | "ERR_NVRTC";
 
 /** The one error class of the project: a stable `code`, a message that names the shapes and what to do, and the `cause`. */
 export class QkNormError extends Error {

@@ -1,0 +1,115 @@
+// nvrtcOpen(path, newest), nvrtcLibrary(), nvrtcCompile(source, name, options), nvrtcCompileAsync(the same): a promise.
+// `options` are one a line.
+#include "addon/cuda_call.h"
+#include <algorithm>
+#include <exception>
+#include <memory>
+
+#include "cuda/nvrtc.h"
+
+namespace qknorm::cuda {
+namespace {
+
+napi_value open(const Args& args) {
+  Napi::Env env(args.env());
+  const std::string reason = open_nvrtc(args.string(0, "path"), static_cast<int>(args.integer(1, "newest", 0, 1000)));
+  return reason.empty() ? Napi::Value(env.Null()) : Napi::String::New(env, reason);
+}
+
+napi_value opened(const Args& args) {
+  Napi::Env env(args.env());
+  const Nvrtc* known = opened_nvrtc();
+  if (known == nullptr) return env.Null();
+  Napi::Object info = Napi::Object::New(env);
+  info.Set("path", known->path);
+  info.Set("version", std::to_string(known->version.major) + "." + std::to_string(known->version.minor));
+  return info;
+}
+
+struct Job {
+  std::string source, name;
+  std::vector<std::string> options;
+};
+
+Job job_of(const Args& args) {
+  Job job{args.string(0, "source"), args.string(1, "name"), {}};
+  const std::string lines = args.string(2, "options");
+  for (std::size_t at = 0; at < lines.size();) {
+    const std::size_t end = std::min(lines.find('\n', at), lines.size());
+    if (end > at) job.options.push_back(lines.substr(at, end - at));
+    at = end + 1;
+  }
+  return job;
+}
+
+Napi::Value bytes_of(Napi::Env env, const std::string& cubin) {
+  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, cubin.size());
+  std::copy(cubin.begin(), cubin.end(), bytes.Data());
+  return bytes;
+}
+
+napi_value compile_now(const Args& args) {
+  const Job job = job_of(args);
+  return bytes_of(args.env(), compile(job.source, job.name, job.options));
+}
+
+// Node waits for such work before it tears an environment down, which a thread of our own would have to be taught.
+class Compilation {
+ public:
+  Compilation(napi_env env, Job job) : job_(std::move(job)), deferred_(Napi::Promise::Deferred::New(env)) {
+    napi_value name = Napi::String::New(env, "nvrtcCompile");
+    if (napi_create_async_work(env, nullptr, name, execute, complete, this, &work_) != napi_ok ||
+        napi_queue_async_work(env, work_) != napi_ok) {
+      throw CodedError(kErrNative, "the compilation cannot be queued");
+    }
+  }
+
+  napi_value promise() const { return deferred_.Promise(); }
+
+ private:
+  static void execute(napi_env, void* data) {
+    auto& self = *static_cast<Compilation*>(data);
+    try {
+      self.cubin_ = compile(self.job_.source, self.job_.name, self.job_.options);
+    } catch (...) {
+      self.failure_ = std::current_exception();
+    }
+  }
+
+  static void complete(napi_env env, napi_status status, void* data) {
+    const std::unique_ptr<Compilation> self(static_cast<Compilation*>(data));
+    Napi::HandleScope scope(env);
+    napi_delete_async_work(env, self->work_);
+    try {
+      if (status != napi_ok) throw CodedError(kErrNative, "the compilation was cancelled");
+      if (self->failure_ != nullptr) std::rethrow_exception(self->failure_);
+      self->deferred_.Resolve(bytes_of(env, self->cubin_));
+    } catch (...) {
+      rethrow_cuda(env);
+      napi_value thrown = nullptr;
+      if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) self->deferred_.Reject(thrown);
+    }
+  }
+
+  Job job_;
+  Napi::Promise::Deferred deferred_;
+  napi_async_work work_ = nullptr;
+  std::string cubin_;
+  std::exception_ptr failure_;
+};
+
+napi_value compile_async(const Args& args) {
+  auto work = std::make_unique<Compilation>(args.env(), job_of(args));
+  return work.release()->promise();  // complete() deletes it
+}
+
+}  // namespace
+
+void register_nvrtc(Napi::Object exports) {
+  define_cuda<open>(exports, "nvrtcOpen");
+  define_cuda<opened>(exports, "nvrtcLibrary");
+  define_cuda<compile_now>(exports, "nvrtcCompile");
+  define_cuda<compile_async>(exports, "nvrtcCompileAsync");
+}
+
+}  // namespace qknorm::cuda

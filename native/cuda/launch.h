@@ -1,0 +1,36 @@
+// Starting a kernel.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "cuda/memory.h"
+#include "cuda/module.h"
+
+namespace qknorm::cuda {
+
+// A field of the arguments that gets the address of `length` bytes of memory from `offset`; null memory gives 0.
+struct AddressField {
+  std::size_t at;  // byte in the arguments
+  std::shared_ptr<Memory> memory;
+  std::size_t offset;
+  std::size_t length;
+};
+
+struct Launch {
+  std::shared_ptr<Function> function;
+  std::shared_ptr<Stream> stream;
+  unsigned grid[3];
+  unsigned block[3];
+  std::size_t shared_bytes;  // dynamic
+  bool alone;                // without PDL, even if the kernel could
+};
+
+inline constexpr std::size_t kMostArgumentBytes = 4096;
+
+// Copies the arguments, fills in the addresses, and queues the kernel. Throws before anything is queued:
+// ERR_QKNORM_ARGUMENT, ERR_QKNORM_LAYOUT, ERR_QKNORM_DEVICE, ERR_CUDA naming the kernel and its geometry.
+void launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
+            std::size_t count);
+
+}  // namespace qknorm::cuda

@@ -1,0 +1,50 @@
+// Stream-ordered memory. It belongs to the stream it was allocated on; other streams may use it as well, and freeing
+// waits for them on the device, never on the host.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "cuda/stream.h"
+
+namespace qknorm::cuda {
+
+class Memory {
+ public:
+  // `bytes` of uninitialised memory, usable on `home` at once. During a capture it is allocated outside of the graph,
+  // which keeps it. Throws ERR_CUDA past the budget, or when the device has no more.
+  Memory(std::shared_ptr<Stream> home, std::size_t bytes);
+  ~Memory();
+  Memory(const Memory&) = delete;
+
+  Device& device() const { return home_->device(); }
+  std::size_t bytes() const { return bytes_; }
+
+  // The address of `length` bytes from `offset`; throws ERR_QKNORM_LAYOUT unless they are inside.
+  Address address(std::size_t offset, std::size_t length, const char* name) const;
+
+  // Says that `stream` is about to use it.
+  void use_on(const std::shared_ptr<Stream>& stream);
+
+ private:
+  void allocate();
+  void free() noexcept;
+
+  std::shared_ptr<Stream> home_;
+  std::size_t bytes_;
+  Address address_ = 0;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<Stream>> visitors_;
+};
+
+template <>
+struct HandleKind<Memory> {
+  static constexpr Handle number = 3;
+  static constexpr const char* name = "block of device memory";
+};
+
+// `memory` is used on `stream` from here on: checks the device, remembers the stream, and keeps it for a capture.
+void use(const std::shared_ptr<Memory>& memory, const std::shared_ptr<Stream>& stream);
+
+}  // namespace qknorm::cuda

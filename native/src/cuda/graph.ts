@@ -1,0 +1,68 @@
+import { requireBinding } from "../loader.ts";
+import { CudaResource, type CudaStream } from "./stream.ts";
+
+/**
+ * What was captured, ready to be replayed. It keeps the memory and the kernels that it uses alive.
+ */
+export class CudaGraph extends CudaResource {
+  /**
+   * Captures what `queue` puts on `stream` and on streams that wait for it; each of those must be waited for by
+   * `stream` in the end. Nothing runs meanwhile. An exception ends the capture, leaves no graph, and is thrown on.
+   *
+   * Throws `ERR_QKNORM_SCOPE` (captured already, a copy from or to the host, a kernel that was not loaded before),
+   * `ERR_CUDA` (a branch that was not joined, a call that cannot be captured), `ERR_QKNORM_ARGUMENT`.
+   */
+  static capture(stream: CudaStream, queue: () => void): CudaGraph {
+    return new CudaGraph(record(stream, queue));
+  }
+
+  private constructor(captured: number) {
+    const binding = requireBinding();
+    try {
+      super(binding.cudaGraphInstantiate(captured));
+    } finally {
+      binding.cudaFree(captured);
+    }
+  }
+
+  /** Queues the whole graph. Throws `ERR_QKNORM_DEVICE`, `ERR_QKNORM_SCOPE` (the stream is captured), `ERR_CUDA`. */
+  replay(stream: CudaStream): void {
+    requireBinding().cudaGraphReplay(this.handle, stream.handle);
+  }
+
+  /**
+   * Captures again, and takes over the new arguments and memory from the next replay on: cheaper than a new graph.
+   * False, and no change, if the graphs differ in shape. Throws as `capture` does.
+   */
+  update(stream: CudaStream, queue: () => void): boolean {
+    const binding = requireBinding();
+    const captured = record(stream, queue);
+    try {
+      return binding.cudaGraphUpdate(this.handle, captured);
+    } finally {
+      binding.cudaFree(captured);
+    }
+  }
+}
+
+function record(stream: CudaStream, queue: () => void): number {
+  const binding = requireBinding();
+  binding.cudaCaptureBegin(stream.handle);
+  try {
+    queue();
+  } catch (error) {
+    endBroken(stream);
+    throw error;
+  }
+  return binding.cudaCaptureEnd(stream.handle);
+}
+
+// What broke the capture is the error to report, not that its end fails too.
+function endBroken(stream: CudaStream): void {
+  const binding = requireBinding();
+  try {
+    binding.cudaFree(binding.cudaCaptureEnd(stream.handle));
+  } catch {
+    // It is ended all the same.
+  }
+}

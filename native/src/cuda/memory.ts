@@ -1,0 +1,50 @@
+import { requireBinding } from "../loader.ts";
+import { CudaResource, type CudaStream } from "./stream.ts";
+
+/**
+ * Uninitialised memory of a device, allocated in the order of `stream`, usable there at once and on another stream
+ * once that waits for it. Freed, it goes back when every stream that used it has passed this point; a graph that was
+ * captured with it keeps it to its own end. Allocated during a capture it lies outside of the graph, which keeps it.
+ *
+ * Offsets and lengths are in bytes. Throws `ERR_CUDA` (past the budget, out of memory, a call that failed),
+ * `ERR_QKNORM_LAYOUT` (a range that is not inside), `ERR_QKNORM_DEVICE` (a stream of another device),
+ * `ERR_QKNORM_SCOPE` (a copy from or to the host inside a capture), `ERR_QKNORM_ARGUMENT` (freed, or not a number).
+ */
+export class CudaMemory extends CudaResource {
+  readonly device: number;
+  readonly bytes: number;
+
+  constructor(stream: CudaStream, bytes: number) {
+    super(requireBinding().cudaAllocate(stream.handle, bytes));
+    this.device = stream.device;
+    this.bytes = bytes;
+  }
+
+  /** Queues a copy from the host; `array` may change as soon as this returns. */
+  upload(array: NodeJS.TypedArray, stream: CudaStream, offset = 0): void {
+    requireBinding().cudaUpload(this.handle, offset, array, stream.handle);
+  }
+
+  /** Fills `array` from the device; waits for what `stream` holds. */
+  download(array: NodeJS.TypedArray, stream: CudaStream, offset = 0): void {
+    requireBinding().cudaDownload(array, this.handle, offset, stream.handle);
+  }
+
+  /** Queues a copy from other memory of the device; `ERR_QKNORM_OVERLAP` if the ranges share bytes. */
+  copyFrom(from: CudaMemory, stream: CudaStream, range: CopyRange = {}): void {
+    const { offset = 0, fromOffset = 0, bytes = from.bytes - fromOffset } = range;
+    requireBinding().cudaCopy(this.handle, offset, from.handle, fromOffset, bytes, stream.handle);
+  }
+
+  /** Queues setting every byte of a range, all of it by default. */
+  fill(value: number, stream: CudaStream, offset = 0, bytes = this.bytes - offset): void {
+    requireBinding().cudaFill(this.handle, offset, bytes, value, stream.handle);
+  }
+}
+
+export interface CopyRange {
+  readonly offset?: number;
+  readonly fromOffset?: number;
+  /** All from `fromOffset` on by default. */
+  readonly bytes?: number;
+}

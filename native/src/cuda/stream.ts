@@ -1,0 +1,98 @@
+import { requireBinding } from "../loader.ts";
+import type { CudaHandle } from "./binding.ts";
+import { openCuda } from "./driver.ts";
+
+/** Something of the device's that is freed by hand or by `using`; freeing it twice is allowed. */
+export abstract class CudaResource {
+  #handle: CudaHandle;
+
+  protected constructor(handle: CudaHandle) {
+    this.#handle = handle;
+  }
+
+  /** Its number; 0 once it is freed, which every call refuses with `ERR_QKNORM_ARGUMENT`. */
+  get handle(): CudaHandle {
+    return this.#handle;
+  }
+
+  /** Frees it. What is queued already still runs. */
+  free(): void {
+    const handle = this.#handle;
+    if (handle === 0) return;
+    requireBinding().cudaFree(handle);
+    this.#handle = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+/**
+ * A queue of work on a device. It does not wait for the legacy default stream.
+ * Throws `ERR_CUDA`, `ERR_QKNORM_DEVICE` (no such ordinal), `ERR_NATIVE`; inside a capture `synchronize` and `isDone`
+ * throw `ERR_QKNORM_SCOPE`.
+ */
+export class CudaStream extends CudaResource {
+  readonly device: number;
+
+  constructor(device: number) {
+    openCuda();
+    super(requireBinding().cudaStream(device));
+    this.device = device;
+  }
+
+  /** Waits on the host until all that was queued has run. */
+  synchronize(): void {
+    requireBinding().cudaStreamSynchronize(this.handle);
+  }
+
+  isDone(): boolean {
+    return requireBinding().cudaStreamIsDone(this.handle);
+  }
+
+  /** What is queued from here on runs after what `other` holds now. Inside a capture it makes a branch, or joins it. */
+  waitFor(other: CudaStream | CudaEvent): void {
+    if (other instanceof CudaEvent) {
+      requireBinding().cudaStreamWait(this.handle, other.handle);
+      return;
+    }
+    const event = new CudaEvent(other.device);
+    try {
+      event.record(other);
+      this.waitFor(event);
+    } finally {
+      event.free();
+    }
+  }
+
+  /** Whether it takes part in a capture, from the start or by waiting for a stream that does. */
+  isCapturing(): boolean {
+    return requireBinding().cudaIsCapturing(this.handle);
+  }
+}
+
+/** A mark in a stream. Throws as `CudaStream` does. */
+export class CudaEvent extends CudaResource {
+  constructor(device: number, options: { readonly timed?: boolean } = {}) {
+    openCuda();
+    super(requireBinding().cudaEvent(device, options.timed ?? false));
+  }
+
+  record(stream: CudaStream): void {
+    requireBinding().cudaEventRecord(this.handle, stream.handle);
+  }
+
+  isDone(): boolean {
+    return requireBinding().cudaEventIsDone(this.handle);
+  }
+
+  synchronize(): void {
+    requireBinding().cudaEventSynchronize(this.handle);
+  }
+
+  /** Milliseconds since `start`. Both are timed, recorded and done; `ERR_CUDA` otherwise. */
+  since(start: CudaEvent): number {
+    return requireBinding().cudaEventElapsed(start.handle, this.handle);
+  }
+}

@@ -1,0 +1,237 @@
+// A driver that a machine without a device can run, for tests. Device memory is malloc's, a stream runs at once, a graph
+// is a list of launches.
+#include "cuda-fake.h"
+
+// ---- device and memory ----
+
+static struct { char* at; size_t bytes; int live; } blocks[65536];
+static int block_count;
+
+static int is_live(Address address, size_t bytes) {
+  for (int i = 0; i < block_count; ++i) {
+    char* at = (char*)address;
+    if (blocks[i].live && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes) return 1;
+  }
+  return 0;
+}
+
+API int cuInit(unsigned flags) { (void)flags; SCRIPTED(cuInit); return 0; }
+API int cuDriverGetVersion(int* version) { *version = setting("version", 12040); return 0; }
+API int cuGetErrorName(int status, const char** name) {
+  *name = status == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : status == 901 ? "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
+          : status == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU" : "CUDA_ERROR_SCRIPTED";
+  return 0;
+}
+API int cuGetErrorString(int status, const char** text) { (void)status; *text = "as the script says"; return 0; }
+API int cuDeviceGetCount(int* count) { SCRIPTED(cuDeviceGetCount); *count = setting("devices", 2); return 0; }
+API int cuDeviceGet(int* device, int index) { SCRIPTED(cuDeviceGet); *device = index; return 0; }
+API int cuDeviceGetName(char* name, int length, int device) { snprintf(name, length, "Fake %d", device); return 0; }
+API int cuDeviceGetAttribute(int* value, int attribute, int device) {
+  (void)device;
+  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 97 ? 232448
+           : attribute == 115 ? setting("pools", 1) : 60 << 20;
+  return 0;
+}
+API int cuDeviceTotalMem_v2(size_t* bytes, int device) { (void)device; *bytes = 1u << 30; return 0; }
+API int cuDevicePrimaryCtxRetain(void** context, int device) {
+  SCRIPTED(cuDevicePrimaryCtxRetain);
+  static int contexts[64];
+  note("retain %d", device);
+  *context = &contexts[device];
+  return 0;
+}
+API int cuCtxSetCurrent(void* context) { (void)context; SCRIPTED(cuCtxSetCurrent); return 0; }
+API int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) { *free_bytes = 1u << 29; *total = 1u << 30; return 0; }
+API int cuDeviceGetDefaultMemPool(void** pool, int device) { (void)device; static int one; *pool = &one; return 0; }
+API int cuMemPoolSetAttribute(void* pool, int attribute, void* value) { (void)pool; (void)attribute; (void)value; return 0; }
+API int cuMemPoolTrimTo(void* pool, size_t keep) { (void)pool; (void)keep; note("trim"); return 0; }
+API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
+  (void)flags;
+  SCRIPTED(cuMemHostAlloc);
+  *memory = malloc(bytes);
+  return 0;
+}
+API int cuMemFreeHost(void* memory) { free(memory); return 0; }
+
+// ---- streams, graphs and the one kernel: void scale(float* x, unsigned count, float factor) ----
+
+struct Arguments { Address x; unsigned count; float factor; };
+struct Graph { int open, launches; struct Arguments launch[1024]; };
+struct Stream { struct Graph* capturing; };
+struct Event { struct Graph* capturing; };
+
+// A graph is never freed: streams and events may still point to it when its capture has ended.
+static int captures(const struct Graph* graph) { return graph && graph->open; }
+struct Config {
+  unsigned grid[3], block[3], shared;
+  struct Stream* stream;
+  struct { unsigned id; char pad[4]; int value[16]; }* attributes;
+  unsigned attribute_count;
+};
+
+static void scale(const struct Arguments* a) {
+  if (a->count && !is_live(a->x, 4ull * a->count)) { note("dead memory"); return; }
+  for (unsigned i = 0; i < a->count; ++i) ((float*)a->x)[i] *= a->factor;
+}
+
+API int cuStreamCreate(void** stream, unsigned flags) {
+  SCRIPTED(cuStreamCreate);
+  note("stream flags %u", flags);
+  *stream = calloc(1, sizeof(struct Stream));
+  return 0;
+}
+API int cuStreamDestroy_v2(struct Stream* stream) { note("stream destroyed"); free(stream); return 0; }
+API int cuStreamSynchronize(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamSynchronize); return 0; }
+API int cuStreamQuery(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamQuery); return 0; }
+API int cuStreamBeginCapture_v2(struct Stream* stream, int mode) {
+  SCRIPTED(cuStreamBeginCapture);
+  note("capture mode %d", mode);
+  stream->capturing = calloc(1, sizeof(struct Graph));
+  stream->capturing->open = 1;
+  return 0;
+}
+API int cuStreamEndCapture(struct Stream* stream, struct Graph** graph) {
+  *graph = stream->capturing;
+  stream->capturing->open = 0;
+  SCRIPTED(cuStreamEndCapture);
+  return 0;
+}
+API int cuThreadExchangeStreamCaptureMode(int* mode) { (void)mode; return 0; }
+API int cuEventCreate(void** event, unsigned flags) {
+  (void)flags;
+  SCRIPTED(cuEventCreate);
+  *event = calloc(1, sizeof(struct Event));
+  return 0;
+}
+API int cuEventDestroy_v2(struct Event* event) { free(event); return 0; }
+API int cuEventRecord(struct Event* event, struct Stream* stream) {
+  SCRIPTED(cuEventRecord);
+  event->capturing = stream->capturing;
+  return 0;
+}
+API int cuStreamWaitEvent(struct Stream* stream, struct Event* event, unsigned flags) {
+  (void)flags;
+  SCRIPTED(cuStreamWaitEvent);
+  if (captures(event->capturing)) stream->capturing = event->capturing;
+  note("wait");
+  return 0;
+}
+API int cuEventQuery(struct Event* event) { (void)event; SCRIPTED(cuEventQuery); return 0; }
+API int cuEventSynchronize(struct Event* event) { (void)event; SCRIPTED(cuEventSynchronize); return 0; }
+API int cuEventElapsedTime(float* ms, void* start, void* end) { (void)start; (void)end; SCRIPTED(cuEventElapsedTime); *ms = 1.5f; return 0; }
+API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
+  SCRIPTED(cuMemAllocAsync);
+  if (captures(stream->capturing)) note("allocation in a graph");
+  if (bytes > 1u << 26 || block_count == sizeof blocks / sizeof *blocks) return 2;
+  char* at = malloc(bytes);
+  memset(at, 0xee, bytes);
+  blocks[block_count].at = at, blocks[block_count].bytes = bytes, blocks[block_count++].live = 1;
+  *address = (Address)at;
+  return 0;
+}
+API int cuMemFreeAsync(Address address, struct Stream* stream) {
+  if (captures(stream->capturing)) note("free in a graph");
+  for (int i = 0; i < block_count; ++i) {
+    if (blocks[i].at == (char*)address && blocks[i].live) { blocks[i].live = 0; note("free %zu", blocks[i].bytes); return 0; }
+  }
+  note("free of nothing");
+  return 1;
+}
+API int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
+  (void)stream;
+  SCRIPTED(cuMemcpyHtoDAsync);
+  if (!is_live(to, bytes)) note("dead memory");
+  else memcpy((void*)to, from, bytes);
+  return 0;
+}
+API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
+  (void)stream;
+  SCRIPTED(cuMemcpyDtoHAsync);
+  if (!is_live(from, bytes)) note("dead memory");
+  else memcpy(to, (void*)from, bytes);
+  return 0;
+}
+API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
+  (void)stream;
+  SCRIPTED(cuMemcpyDtoDAsync);
+  if (!is_live(to, bytes) || !is_live(from, bytes)) note("dead memory");
+  else memcpy((void*)to, (void*)from, bytes);
+  return 0;
+}
+API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void* stream) {
+  (void)stream;
+  if (!is_live(to, bytes)) note("dead memory");
+  else memset((void*)to, value, bytes);
+  return 0;
+}
+
+// A module is PTX text: ".target sm_90" says what it was compiled for, "broken" that the driver refuses it.
+API int cuModuleLoadDataEx(void** module, const char* image, unsigned count, int* options, void** values) {
+  SCRIPTED(cuModuleLoadDataEx);
+  if (image[0] != 0x7f && strstr(image, "broken")) {
+    for (unsigned i = 0; i < count; ++i) if (options[i] == 5) strcpy(values[i], "ptxas: broken");
+    return 218;
+  }
+  const char* target = strstr(image, "sm_");
+  int* arch = malloc(sizeof(int));
+  *arch = target ? atoi(target + 3) : 90;
+  *module = arch;
+  return 0;
+}
+API int cuModuleGetFunction(void** function, void* module, const char* name) {
+  if (strcmp(name, "scale") != 0) return 500;
+  *function = module;
+  return 0;
+}
+API int cuFuncGetAttribute(int* value, int attribute, int* function) {
+  *value = attribute == 0 ? 256 : attribute == 5 || attribute == 6 ? *function : attribute == 4 ? 32 : 0;
+  return 0;
+}
+API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; (void)attribute; (void)value; return 0; }
+API int cuFuncGetParamInfo(void* function, size_t index, size_t* offset, size_t* bytes) {
+  static const size_t offsets[] = {0, 8, 12}, sizes[] = {8, 4, 4};
+  (void)function;
+  if (index > 2) return 1;
+  *offset = offsets[index], *bytes = sizes[index];
+  return 0;
+}
+API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, int threads, size_t shared) {
+  (void)function; (void)shared;
+  *count = 2048 / threads;
+  return 0;
+}
+#ifndef WITHOUT_LAUNCH
+API int cuLaunchKernelEx(const struct Config* config, int* function, void** parameters, void** extra) {
+  SCRIPTED(cuLaunchKernelEx);
+  struct Arguments a = {*(Address*)parameters[0], *(unsigned*)parameters[1], *(float*)parameters[2]};
+  int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
+  note("launch sm_%d grid %u %u %u block %u %u %u shared %u %s count %u factor %g%s", *function, config->grid[0],
+       config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2], config->shared,
+       early ? "early" : "alone", a.count, a.factor, extra ? " extra" : "");
+  if (captures(config->stream->capturing) && config->stream->capturing->launches == 1024) return 2;
+  if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = a;
+  else scale(&a);
+  return 0;
+}
+#endif
+API int cuGraphDestroy(struct Graph* graph) { (void)graph; return 0; }
+API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, unsigned long long flags) {
+  (void)flags;
+  SCRIPTED(cuGraphInstantiate);
+  *exec = malloc(sizeof *graph);
+  **exec = *graph;
+  return 0;
+}
+API int cuGraphExecUpdate_v2(struct Graph* exec, struct Graph* graph, void* result) {
+  (void)result;
+  if (exec->launches != graph->launches) return 910;
+  *exec = *graph;
+  return 0;
+}
+API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
+  (void)stream;
+  SCRIPTED(cuGraphLaunch);
+  for (int i = 0; i < exec->launches; ++i) scale(&exec->launch[i]);
+  return 0;
+}
+API int cuGraphExecDestroy(struct Graph* exec) { free(exec); return 0; }

@@ -1,0 +1,146 @@
+import { Worker } from "node:worker_threads";
+import * as fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
+import type { BindingModule } from "../src/binding.ts";
+import {
+  CudaGraph,
+  CudaKernel,
+  CudaMemory,
+  CudaStream,
+  cudaUsage,
+  loadBinding,
+  openCuda,
+} from "../src/index.ts";
+import { missing, notes, scripted } from "./cuda-fake.ts";
+
+// The addon itself, whatever it is called with: it returns or throws an Error with a code that we know.
+const codes = new Set([
+  ...[
+    "ERR_QKNORM_DTYPE",
+    "ERR_QKNORM_DEVICE",
+    "ERR_QKNORM_LAYOUT",
+    "ERR_QKNORM_OVERLAP",
+    "ERR_QKNORM_ARGUMENT",
+  ],
+  ...["ERR_QKNORM_SCOPE", "ERR_CUDA", "ERR_NVRTC", "ERR_NATIVE"],
+]);
+
+const loaded = loadBinding();
+const binding = loaded.binding as BindingModule;
+// Opening a library by a random name is not random enough to be safe, and captures are begun below on purpose.
+const left = new Set(["cudaOpen", "loadLibrary", "nvrtcOpen", "nvrtcCompileAsync"]);
+const names = Object.keys(binding ?? {}).filter(
+  (name) => /^(cuda|nvrtc|isLib)/.test(name) && !left.has(name),
+);
+
+const bytes = () => Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, ...Array(200).fill(255)]);
+const badNumber = [
+  -1,
+  0,
+  0.5,
+  1,
+  2,
+  16,
+  255,
+  2 ** 31,
+  2 ** 32,
+  2 ** 52,
+  2 ** 53 - 1,
+  2 ** 64,
+  Number.NaN,
+  1e308,
+];
+
+describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () => {
+  afterAll(() => scripted());
+
+  it("take back what a worker thread leaves behind, an open capture included", async () => {
+    scripted();
+    const before = cudaUsage(0).liveBytes;
+    const worker = new Worker(
+      `const addon = require(${JSON.stringify(loaded.binding === null ? "" : loaded.path)});
+       const { parentPort } = require("node:worker_threads");
+       const stream = addon.cudaStream(0);
+       addon.cudaAllocate(stream, 1 << 20);
+       addon.cudaCaptureBegin(stream);
+       addon.cudaFill(addon.cudaAllocate(stream, 1 << 20), 0, 8, 1, stream);
+       parentPort.postMessage({ stream, live: addon.cudaUsage(0).liveBytes });`,
+      { eval: true },
+    );
+    const message = await new Promise<{ stream: number; live: number }>((resolve, reject) => {
+      worker.once("message", resolve).once("error", reject);
+    });
+    await new Promise((resolve) => worker.once("exit", resolve));
+    expect(message.live).toBe(before + 2 * 2 ** 20);
+    expect(cudaUsage(0).liveBytes).toBe(before);
+    expect(() => binding.cudaStreamSynchronize(message.stream)).toThrow(/has been freed/);
+  });
+
+  it("refuse to end a capture from another thread", async () => {
+    const stream = new CudaStream(0);
+    const graph = CudaGraph.capture(stream, () => {});
+    binding.cudaCaptureBegin(stream.handle);
+    const worker = new Worker(
+      `const addon = require(${JSON.stringify(loaded.binding === null ? "" : loaded.path)});
+       try { addon.cudaCaptureEnd(${stream.handle}); } catch (error) {
+         require("node:worker_threads").parentPort.postMessage([error.code, error.message]);
+       }`,
+      { eval: true },
+    );
+    const failure = await new Promise((resolve) => worker.once("message", resolve));
+    expect(failure).toEqual([
+      "ERR_QKNORM_SCOPE",
+      "another thread began this capture, and only it can end it",
+    ]);
+    binding.cudaFree(binding.cudaCaptureEnd(stream.handle));
+    graph.replay(stream);
+  });
+
+  it("survive arguments of any kind and number, real handles among them", () => {
+    scripted();
+    openCuda();
+    const stream = new CudaStream(0);
+    const memory = new CudaMemory(stream, 64);
+    const image = new TextEncoder().encode(".version 8.0 .target sm_90");
+    const layout = { argumentBytes: 16, parameterOffsets: [0, 8, 12] };
+    const kernel = new CudaKernel(0, image, "scale", layout);
+    const graph = CudaGraph.capture(stream, () => {});
+    const handles = [stream, memory, kernel, graph].map(({ handle }) => handle);
+    const launch = () => [kernel.handle, stream.handle, 1, 1, 1, 1, 1, 1, 0, 0, 0, memory.handle, 0, 64];
+    const argument = fc.oneof(
+      fc.constantFrom<unknown>(...handles, ...handles, ...badNumber),
+      fc.constantFrom<unknown>(undefined, null, true, "scale", "--opt", 7n, Symbol("s"), {}, [1], () => 1),
+      fc
+        .constantFrom<() => unknown>(
+          bytes,
+          () => new Float64Array(3),
+          () => new Uint8Array(16),
+        )
+        .map((make) => make()),
+      fc.constantFrom(image, new BigUint64Array(2), new Float32Array(4), new Uint16Array(0), detached()),
+      fc
+        .array(fc.tuple(fc.nat(13), fc.constantFrom(...handles, ...badNumber)), { maxLength: 3 })
+        .map((changes) =>
+          changes.reduce((all, [at, value]) => all.fill(value, at, at + 1), Float64Array.from(launch())),
+        ),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...names), fc.array(argument, { maxLength: 7 }), (name, args) => {
+        try {
+          (binding as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Error);
+          expect(codes, String(error)).toContain((error as { code?: string }).code);
+        }
+      }),
+      { numRuns: 5000 },
+    );
+    expect(notes().filter((note) => /dead|of nothing/.test(note))).toEqual([]);
+  });
+});
+
+function detached(): Uint8Array {
+  const array = new Uint8Array(8);
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}

@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CudaGraph, CudaKernel, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
+import { floats, layout, module, scaling } from "./cuda-case.ts";
+import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
+
+beforeEach(() => {
+  scripted();
+  notes();
+});
+
+afterEach(() => {
+  if (missing !== "") return;
+  scripted();
+  expect(cudaUsage(0).liveBytes).toBe(0);
+  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
+});
+
+describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => {
+  it("queue nothing while they are captured, and everything at each replay", () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    using memory = new CudaMemory(stream, 16);
+    memory.upload(Float32Array.of(1, 1, 1, 1), stream);
+    using graph = CudaGraph.capture(stream, () => {
+      scaling(kernel, memory, 2).run(stream);
+      scaling(kernel, memory, 3, 2).run(stream);
+      expect(stream.isCapturing()).toBe(true);
+    });
+    expect(stream.isCapturing()).toBe(false);
+    expect(floats(memory, stream)).toEqual([1, 1, 1, 1]);
+    graph.replay(stream);
+    graph.replay(stream);
+    expect(floats(memory, stream)).toEqual([36, 36, 4, 4]);
+    expect(notes()).toContain("capture mode 1");
+  });
+
+  it("keep the memory they use, and that which was allocated inside, to their own end", () => {
+    using stream = new CudaStream(0);
+    const kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const memory = new CudaMemory(stream, 16);
+    const graph = CudaGraph.capture(stream, () => {
+      using inside = new CudaMemory(stream, 64);
+      scaling(kernel, memory, 2).run(stream);
+      scaling(kernel, inside, 2).run(stream);
+    });
+    memory.free();
+    kernel.free();
+    expect(cudaUsage(0).liveBytes).toBe(80);
+    graph.replay(stream); // the stand-in notes an access to dead memory
+    graph.free();
+    expect(cudaUsage(0).liveBytes).toBe(0);
+  });
+
+  it("take a second stream in that waits for the first, and let it go at the end", () => {
+    using stream = new CudaStream(0);
+    using other = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const memory = new CudaMemory(stream, 16);
+    using graph = CudaGraph.capture(stream, () => {
+      other.waitFor(stream);
+      expect(other.isCapturing()).toBe(true);
+      scaling(kernel, memory, 2).run(other);
+      expect(failureOf(() => CudaGraph.capture(other, () => {})).code).toBe("ERR_QKNORM_SCOPE");
+      stream.waitFor(other);
+    });
+    expect(other.isCapturing()).toBe(false);
+    memory.free();
+    graph.replay(other);
+    graph.free();
+  });
+
+  it("free memory after the capture that was let go during it and is not theirs", () => {
+    using stream = new CudaStream(0);
+    const memory = new CudaMemory(stream, 16);
+    using graph = CudaGraph.capture(stream, () => memory.free());
+    expect(cudaUsage(0).liveBytes).toBe(0);
+    graph.replay(stream);
+  });
+
+  it("refuse during a capture what cannot be part of one", () => {
+    using stream = new CudaStream(0);
+    using memory = new CudaMemory(stream, 16);
+    const refused: string[] = [];
+    using graph = CudaGraph.capture(stream, () => {
+      const attempts = [
+        () => CudaGraph.capture(stream, () => {}),
+        () => memory.upload(new Uint8Array(1), stream),
+        () => memory.download(new Uint8Array(1), stream),
+        () => stream.synchronize(),
+        () => stream.isDone(),
+        () => stream.free(),
+        () => new CudaKernel(0, module("sm_90"), "scale", layout),
+      ];
+      for (const attempt of attempts) {
+        const { code, message } = failureOf(attempt);
+        expect(code, message).toBe("ERR_QKNORM_SCOPE");
+        refused.push(message);
+      }
+    });
+    expect(refused[0]).toBe("the stream is being captured already");
+    expect(refused.at(-1)).toMatch(/cannot be loaded while a graph is captured; warm it up/);
+    graph.replay(stream);
+  });
+
+  it("leave no capture on after an exception, which is thrown on", () => {
+    using stream = new CudaStream(0);
+    const boom = new Error("boom");
+    const capture = () =>
+      CudaGraph.capture(stream, () => {
+        throw boom;
+      });
+    expect(capture).toThrow(boom);
+    expect(stream.isCapturing()).toBe(false);
+    scripted({ cuStreamEndCapture: 901 });
+    expect(capture).toThrow(boom);
+    expect(failureOf(() => CudaGraph.capture(stream, () => {}))).toMatchObject({
+      code: "ERR_CUDA",
+      status: "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+    });
+    scripted({ cuGraphInstantiate: 2 });
+    expect(failureOf(() => CudaGraph.capture(stream, () => {})).api).toBe("cuGraphInstantiate");
+    expect(stream.isCapturing()).toBe(false);
+    stream.synchronize();
+  });
+
+  it("take over a new capture of the same shape, and refuse one of another", () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const before = new CudaMemory(stream, 16);
+    using after = new CudaMemory(stream, 16);
+    after.upload(Float32Array.of(1, 1, 1, 1), stream);
+    const graph = CudaGraph.capture(stream, () => scaling(kernel, before, 2).run(stream));
+    expect(graph.update(stream, () => scaling(kernel, after, 5).run(stream))).toBe(true);
+    before.free();
+    expect(cudaUsage(0).liveBytes).toBe(16);
+    expect(graph.update(stream, () => {})).toBe(false);
+    graph.replay(stream);
+    expect(floats(after, stream)).toEqual([5, 5, 5, 5]);
+    graph.free();
+  });
+});

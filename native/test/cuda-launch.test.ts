@@ -1,0 +1,130 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CudaKernel, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
+import { floats, layout, module, scaling } from "./cuda-case.ts";
+import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
+
+beforeEach(() => {
+  scripted();
+  notes();
+});
+
+afterEach(() => {
+  if (missing !== "") return;
+  scripted();
+  expect(cudaUsage(0).liveBytes).toBe(0);
+  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
+});
+
+describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () => {
+  it("pack arguments, addresses and geometry as the kernel reads them", () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    using memory = new CudaMemory(stream, 24);
+    memory.upload(Float32Array.of(1, 2, 3, 4, 5, 6), stream);
+    notes();
+    scaling(kernel, memory, 2, 3)
+      .address(0, 0, memory, 8, 12)
+      .geometry([5, 6, 7], [8, 4, 2], 640)
+      .run(stream);
+    expect(notes()).toEqual(["launch sm_90 grid 5 6 7 block 8 4 2 shared 640 early count 3 factor 2"]);
+    expect(floats(memory, stream)).toEqual([1, 2, 6, 8, 10, 6]);
+  });
+
+  it("use PDL where it was compiled in and the kernel waits, and nowhere else", () => {
+    using stream = new CudaStream(0);
+    using memory = new CudaMemory(stream, 16);
+    const started = (arch: string, waits: boolean, alone: boolean) => {
+      using kernel = new CudaKernel(0, module(arch), "scale", { ...layout, waits });
+      notes();
+      scaling(kernel, memory, 1).alone(alone).run(stream);
+      return `${kernel.info.compiledFor} ${/early|alone/.exec(notes()[0] ?? "")?.[0]}`;
+    };
+    expect(started("sm_90", true, false)).toBe("90 early");
+    expect(started("sm_90", false, false)).toBe("90 alone");
+    expect(started("sm_89", true, false)).toBe("89 alone");
+    expect(started("sm_100", true, true)).toBe("100 alone");
+  });
+
+  it("refuse a range outside of the memory, and anything that was freed", () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const memory = new CudaMemory(stream, 16);
+    const launch = scaling(kernel, memory, 2);
+    expect(failureOf(() => launch.address(0, 0, memory, 4, 13).run(stream)).code).toBe("ERR_QKNORM_LAYOUT");
+    expect(failureOf(() => launch.address(0, 9, memory, 0, 16).run(stream)).message).toMatch(
+      /an address at byte 9 is outside of 16 bytes/,
+    );
+    expect(failureOf(() => launch.address(1, 0, memory)).code).toBe("ERR_QKNORM_ARGUMENT");
+    launch.address(0, 0, memory, 0, 16);
+    memory.free();
+    expect(failureOf(() => launch.run(stream)).message).toMatch(/has been freed, or never was/);
+    expect(failureOf(() => launch.address(0, 0, memory)).message).toBe("memory has been freed");
+    kernel.free();
+    expect(failureOf(() => launch.run(stream)).message).toMatch(/^kernel is not a kernel/);
+  });
+
+  it("refuse a geometry that the kernel or the device cannot have", () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    using memory = new CudaMemory(stream, 16);
+    const launch = scaling(kernel, memory, 2);
+    const failing = (grid: number | number[], block: number | number[], shared = 0) =>
+      failureOf(() => launch.geometry(grid, block, shared).run(stream));
+    expect(failing(0, 32).message).toMatch(/^grid must be from 1 to 2147483647, got 0/);
+    expect(failing([1, 65536], 32).code).toBe("ERR_QKNORM_ARGUMENT");
+    expect(failing(1, [16, 17]).message).toMatch(/a block of 272 threads, and it was compiled for 256/);
+    expect(failing(1, 32, 232449).message).toMatch(/the device has 232448 left/);
+    scripted({ cuLaunchKernelEx: 700 });
+    expect(failing(9, 32)).toMatchObject({
+      code: "ERR_CUDA",
+      api: "cuLaunchKernelEx",
+      message: expect.stringContaining(
+        "kernel scale, grid 9 x 1 x 1, block 32 x 1 x 1, 0 bytes of shared memory",
+      ),
+    });
+    expect(kernel.occupancy(256)).toBe(8);
+    expect(failureOf(() => kernel.occupancy(512)).code).toBe("ERR_QKNORM_ARGUMENT");
+  });
+
+  it("refuse parameters that were not compiled so, a kernel that is not there, and images that are none", () => {
+    const load = (image: Uint8Array, options: object = {}, name = "scale") =>
+      failureOf(() => new CudaKernel(0, image, name, { ...layout, ...options }));
+    const ptx = module("sm_90");
+    expect(load(ptx, { parameterOffsets: [0, 8] }).message).toBe(
+      "kernel scale has more than 2 parameters up to byte 16; the caller describes 2 in 16",
+    );
+    expect(load(ptx, { parameterOffsets: [0, 4, 12] }).message).toMatch(/has parameter 1 at byte 8, not 4/);
+    expect(load(ptx, { argumentBytes: 20 }).code).toBe("ERR_QKNORM_LAYOUT");
+    expect(load(ptx, {}, "other")).toMatchObject({ code: "ERR_CUDA", api: "cuModuleGetFunction" });
+    expect(load(new Uint8Array(0)).message).toBe("this is no module: it is empty");
+    expect(load(new Uint8Array(100)).message).toBe("this is no module: neither a cubin nor PTX");
+    expect(load(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1)).message).toMatch(/its header is cut off/);
+    expect(load(new TextEncoder().encode(".version broken")).message).toMatch(/sm_90; ptxas: broken$/);
+  });
+
+  it("take no cubin that is cut off anywhere", () => {
+    const elf = cubin();
+    new CudaKernel(0, elf, "scale", layout).free();
+    for (let length = 1; length < elf.length; length++) {
+      const code = failureOf(() => new CudaKernel(0, elf.subarray(0, length), "scale", layout)).code;
+      expect(code, `${length} bytes`).toBe("ERR_CUDA");
+    }
+  });
+});
+
+/** An ELF file for CUDA with two sections, whose table comes last. */
+function cubin(): Uint8Array {
+  const bytes = new Uint8Array(64 + 16 + 2 * 64);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
+  view.setUint16(18, 190, true);
+  view.setBigUint64(40, 80n, true);
+  view.setUint16(58, 64, true);
+  view.setUint16(60, 2, true);
+  for (const section of [0, 1]) {
+    view.setUint32(80 + 64 * section + 4, 1, true);
+    view.setBigUint64(80 + 64 * section + 24, 64n, true);
+    view.setBigUint64(80 + 64 * section + 32, 16n, true);
+  }
+  return bytes;
+}
