@@ -18,7 +18,12 @@ const forwards = new Set(["forward", "apply", "call", "__call__", "forward_nativ
 export function viewCall({ callee, args }: CallParts, values: ValueTable): Value | undefined {
   const name = calleeName(callee);
   if (name === undefined) return undefined;
-  const isFunction = callee.kind === "free" || (callee.kind === "attribute" && callee.object.kind === "free");
+  // `ops.reshape(x, shape)` of a module, or `x.reshape(shape)` of a tensor from outside: the first argument tells.
+  const [first] = args;
+  const takesTensor =
+    first !== undefined && isTensor(first.value) && first.value.kind !== "tuple" && !first.spread;
+  const isFunction =
+    callee.kind === "free" || (callee.kind === "attribute" && callee.object.kind === "free" && takesTensor);
   const tensor = isFunction ? args[0]?.value : callee.kind === "attribute" ? callee.object : undefined;
   const rest = isFunction ? args.slice(1) : args;
   if (tensor === undefined) return undefined;

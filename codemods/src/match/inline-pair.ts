@@ -119,18 +119,12 @@ function pairUp(
       throw new Refusal("ambiguous", "a loop normalises what it has normalised before");
     }
   }
-  // A tensor that is still wanted is the weightier reason, also where the shape is another one.
-  for (const [event, side] of [
-    [qEvent, "q"],
-    [kEvent, "k"],
-  ] as const) {
-    const { block, step } = homeOf(event, trace);
-    const removed = [event.step.span];
-    refuseAliases({ input: baseOf(event.value.of), side, trace, block, step, removed });
-  }
-  const [q, k] = withoutNeeded(sideAt(qEvent, trace), sideAt(kEvent, trace), trace);
+  const [q, k] = withoutNeeded(sideOrAlias(qEvent, "q", at), sideOrAlias(kEvent, "k", at), trace);
   refuseMixedUp(q, "q", at);
   refuseMixedUp(k, "k", at);
+  if (isNameless(q, at) !== isNameless(k, at)) {
+    throw new Refusal("ambiguous", "one of the two tensors is not called q or k, and may be another one");
+  }
   if (baseOf(q.input) === baseOf(k.input))
     throw new Refusal("ambiguous", "both norms are given the same tensor");
   const dims = [q, k].map(
@@ -167,6 +161,25 @@ function pairUp(
     position,
     allowInplace: !mayBeShared,
   };
+}
+
+/** A tensor that is still wanted is a weightier reason than its shape. */
+function sideOrAlias(event: NormEvent, side: SideName, { trace }: Traced): Side {
+  try {
+    return sideAt(event, trace);
+  } catch (error) {
+    if (error instanceof Refusal && error.reason === "shape-changed") {
+      const { block, step } = homeOf(event, trace);
+      refuseAliases({ input: baseOf(event.value.of), side, trace, block, step, removed: [event.step.span] });
+    }
+    throw error;
+  }
+}
+
+/** Whether nothing but the norm says which side this is. */
+function isNameless(side: Side, { trace }: Traced): boolean {
+  const names = [...namesOfInput(side, trace), ...side.targets.map(({ name }) => name)];
+  return sideOfValue(side.input) === undefined && names.every((name) => sideOfName(name) === undefined);
 }
 
 function refuseDifferentDims(q: NormEvent | undefined, k: NormEvent | undefined): void {

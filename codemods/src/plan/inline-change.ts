@@ -115,6 +115,9 @@ function hoisted(
   if (q.path === undefined || k.path === undefined) {
     throw new Refusal("ambiguous", "the results of a branch go into something that could not be taken apart");
   }
+  if (match.position > Math.min(q.index, k.index)) {
+    throw new Refusal("ambiguous", "q is needed before k is there, so no one place serves both");
+  }
   const { text, mentions, language } = at.form;
   const names = language === "python" ? ["q_normed", "k_normed"] : ["qNormed", "kNormed"];
   const [qName, kName] = names.map((name) => freshName(name, mentions));
