@@ -110,6 +110,14 @@ describe("every spelling of the step becomes the call", () => {
     expect(after).toContain(`    // [T*Hq, D]\n    [q, k] = ${call};`);
   });
 
+  it("at the second place, when k is only there then", () => {
+    const forward = `    q = ${rows("q")};
+    k = this.widen(k);
+    k = ${rows("k")};`;
+    const { after } = planScript(attention({ forward }));
+    expect(after).toContain(`    k = this.widen(k);\n    [q, k] = ${call};`);
+  });
+
   it("under an import alias of the norm's class", () => {
     const code = attention({ forward: `q = ${rows("q")}; k = ${rows("k")};`, norm: "HeadNorm" });
     expect(planScript(code.replace("HeadNorm }", "RmsNorm as HeadNorm }")).findings).toMatchObject([
@@ -179,6 +187,16 @@ describe("what is another function, or not safe, keeps every byte and says why",
     const { after, findings } = planScript(attention(parts));
     expect(after).toBeUndefined();
     expect(findings.map((finding) => finding.reason)).toContain(reason);
+  });
+
+  it("ambiguous, when the first result would be needed before the call can stand", () => {
+    const forward = `    q = ${rows("q")};
+    const made = this.late(k);
+    k = this.fold(this.kNorm.forward(made.reshape([-1, this.heads, this.headDim])));`;
+    expect(planScript(attention({ forward }))).toMatchObject({
+      after: undefined,
+      findings: [{ reason: "ambiguous" }],
+    });
   });
 
   it("overridden-method, when a class in another file has its own", () => {
