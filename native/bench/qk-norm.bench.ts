@@ -122,7 +122,7 @@ function measure(binding: BindingModule, one: Case): QkNormRow {
 
   const norm: number[] = [];
   const copy: number[] = [];
-  const repeats = Math.min(Math.max(Math.round(3e8 / (length * bytesPer * copies)), 9), 101);
+  const repeats = Math.min(Math.max(Math.round(3e8 / (length * bytesPer * copies)), 31), 101);
   for (let i = 0; i < repeats + 2; i++) {
     const start = process.hrtime.bigint();
     for (const destination of destinations) binding.copyBytes(destination, source);
