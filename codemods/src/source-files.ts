@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { extname, join, normalize, resolve, sep } from "node:path";
 
 export type Language = "typescript" | "javascript" | "python";
@@ -52,7 +53,7 @@ export async function listSourceFiles(paths: readonly string[]): Promise<readonl
 
 /** The text of a file without its byte order mark, or why it is not read as code. */
 export async function readSourceFile(path: string): Promise<{ text: string } | { skipped: string }> {
-  const bytes = await readFile(path).catch(() => undefined);
+  const bytes = readBytes(path);
   if (bytes === undefined) return { skipped: "unreadable" };
   // Rewriting a file that is not UTF-8 would change bytes that nobody asked to change.
   if (!isUtf8(bytes)) return { skipped: "not UTF-8" };
@@ -60,6 +61,15 @@ export async function readSourceFile(path: string): Promise<{ text: string } | {
   if (text.includes("\0")) return { skipped: "binary" };
   if (/@generated\b|\bdo not (?:edit|modify)\b/i.test(text.slice(0, 1000))) return { skipped: "generated" };
   return { text };
+}
+
+// Synchronous: one small file after the other is read faster so, and nothing else waits for the thread.
+function readBytes(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 async function filesAt(path: string): Promise<readonly SourceFile[]> {
