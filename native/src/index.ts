@@ -9,9 +9,13 @@ export {
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
 export { CudaGraph } from "./cuda/graph.ts";
+export { type CompiledKernel, Jit, type JitOptions, type JitState } from "./cuda/jit.ts";
 export { CudaKernel, CudaLaunch, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
+export type { KernelRequest } from "./cuda/kernel-request.ts";
+export { kernelSource } from "./cuda/kernel-source.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
+export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export {
   type AddCall,

@@ -1,0 +1,97 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+// An entry: 8 bytes that name the format, the SHA-256 of the key and the cubin, the cubin.
+const magic = Buffer.from("QKCUBIN1");
+const headBytes = magic.length + 32;
+
+/** What reading found: the cubin, nothing, or something that is no entry. */
+export type StoredCubin = Uint8Array | "absent" | "corrupted";
+
+/** Reads one entry. Never throws: what cannot be read is not there. */
+export function readCubin(folder: string, key: string): StoredCubin {
+  let entry: Buffer;
+  try {
+    entry = readFileSync(pathOf(folder, key));
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ENOENT" ? "absent" : "corrupted";
+  }
+  const cubin = entry.subarray(headBytes);
+  const intact =
+    entry.subarray(0, magic.length).equals(magic) &&
+    entry.subarray(magic.length, headBytes).equals(checksum(key, cubin));
+  // A copy of its own: the addon hands it to the driver long after this buffer may have been reused.
+  return intact ? new Uint8Array(cubin) : "corrupted";
+}
+
+/**
+ * Writes one entry so that a reader sees all of it or nothing, whatever happens meanwhile. Throws what the file system
+ * does, and leaves nothing behind then.
+ */
+export function writeCubin(folder: string, key: string, cubin: Uint8Array): void {
+  const temporary = join(folder, `${key}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+  try {
+    writeFileSync(temporary, Buffer.concat([magic, checksum(key, cubin), cubin]), {
+      mode: 0o600,
+      flag: "wx",
+    });
+    renameSync(temporary, pathOf(folder, key));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Makes the folder, and says why it may not be used; `null` if it may. Code that another user could have put there is
+ * never run: the folder must be this user's own, and writable by nobody else.
+ */
+export function faultOfFolder(folder: string): string | null {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const { uid, mode } = statSync(folder);
+    if (process.getuid !== undefined && uid !== process.getuid()) return "it belongs to another user";
+    if ((mode & 0o022) !== 0) return "other users may write to it";
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+export interface FolderUse {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Counts the entries; none in a folder that cannot be read. */
+export function measureFolder(folder: string): FolderUse {
+  let entries = 0;
+  let bytes = 0;
+  for (const name of namesIn(folder)) {
+    try {
+      bytes += statSync(join(folder, name)).size;
+      entries += 1;
+    } catch {
+      // Gone since.
+    }
+  }
+  return { entries, bytes };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(".cubin"));
+  } catch {
+    return [];
+  }
+}
+
+function pathOf(folder: string, key: string): string {
+  return join(folder, `${key}.cubin`);
+}
+
+// The key is in it: an entry under another's name is no entry.
+function checksum(key: string, cubin: Uint8Array): Buffer {
+  return createHash("sha256").update(key).update(cubin).digest();
+}

@@ -1,0 +1,41 @@
+import { createHash } from "node:crypto";
+import { nativeError } from "../loader.ts";
+
+/** A kernel to be compiled. It is taken as it is at the first call: change nothing in it later. */
+export interface KernelRequest {
+  /** For messages. */
+  readonly name: string;
+  /** CUDA C++ without includes (`kernelSource`). */
+  readonly source: string;
+  readonly macros: Readonly<Record<string, number | string>>;
+  /** `sm_90`: `CudaDevice.arch`. */
+  readonly arch: string;
+}
+
+/** NVRTC's options, in one order. Throws `ERR_QKNORM_ARGUMENT` for what is no architecture or no macro. */
+export function optionsOf(request: KernelRequest): string[] {
+  const { arch, macros } = request;
+  // A virtual architecture (compute_90) gives no cubin.
+  if (typeof arch !== "string" || !/^sm_\d{2,3}[af]?$/.test(arch)) {
+    throw nativeError("ERR_QKNORM_ARGUMENT", `arch must be like sm_90, got ${String(arch)}`);
+  }
+  const defines = Object.keys(macros)
+    .sort()
+    .map((name) => {
+      const value = String(macros[name]);
+      if (!/^[A-Za-z_]\w*$/.test(name) || /[\n\r\0]/.test(value)) {
+        throw nativeError(
+          "ERR_QKNORM_ARGUMENT",
+          `${JSON.stringify(name)} = ${JSON.stringify(value)} is no macro`,
+        );
+      }
+      return `-D${name}=${value}`;
+    });
+  return [`--gpu-architecture=${arch}`, "--std=c++17", ...defines];
+}
+
+/** The name of a cubin: a hash of all that it depends on, and of the compiler's version unless any will do. */
+export function keyOf(request: KernelRequest, compiler: string): string {
+  const parts = JSON.stringify([compiler, optionsOf(request), request.source]);
+  return createHash("sha256").update(parts).digest("hex").slice(0, 40);
+}
