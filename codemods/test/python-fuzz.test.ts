@@ -10,8 +10,9 @@ import { pythonFrontEnd } from "../src/python/front-end.ts";
 import { equivalentCase, nearMissCase, type PythonCase } from "./python-cases.ts";
 import { engineWithoutModels, outputsOf, python, pythonFixtures } from "./python-run.ts";
 
-/** How many cases of each kind; `npm run fuzz` sets it higher. */
+/** How many cases of each kind; `FUZZ_CASES=10000` for a long run. */
 const cases = Number(process.env.FUZZ_CASES ?? 300);
+const patience = { timeout: 60_000 + 100 * cases };
 const project = new Project([pythonFrontEnd]);
 const profile = { ...sglangProfile, helper: { name: "apply_qk_norm", module: "engine.models.common" } };
 
@@ -35,7 +36,7 @@ function wrong(of: (seed: number) => PythonCase, isRight: (plan: FilePlan) => bo
 }
 
 describe("in random spellings", () => {
-  test("the step is found and replaced, once", () => {
+  test("the step is found and replaced, once", patience, () => {
     const isOnce = ({ findings, after }: FilePlan) =>
       findings.filter(({ kind }) => kind === "replaced").length === 1 &&
       (after?.match(/ apply_qk_norm\(/g)?.length ?? 0) === 1;
@@ -58,7 +59,7 @@ describe("in random spellings", () => {
     }
   });
 
-  test("a near miss of the step is never replaced", () => {
+  test("a near miss of the step is never replaced", patience, () => {
     expect(wrong(nearMissCase, ({ after }) => after === undefined)).toEqual([]);
   });
 });
