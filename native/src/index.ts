@@ -17,6 +17,7 @@ export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
+export { type Diagnosis, examine, type Provider } from "./doctor.ts";
 export {
   type AddCall,
   add,

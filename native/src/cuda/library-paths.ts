@@ -106,7 +106,8 @@ function pythonPrefixes({ env, list }: SearchPlace): string[] {
   const onPath = (env.PATH ?? "")
     .split(":")
     .filter((folder) => folder !== "" && list(folder).includes("python3"))
-    .map((folder) => dirname(folder));
+    .map((folder) => dirname(folder))
+    .filter((prefix) => prefix !== "/"); // its /bin is a link to /usr/bin
   const home = env.HOME ? [join(env.HOME, ".local")] : [];
   const all = [env.VIRTUAL_ENV, env.CONDA_PREFIX, ...onPath, ...home, "/usr/local", "/usr"];
   return [...new Set(all.filter((prefix) => prefix !== undefined && prefix !== ""))] as string[];

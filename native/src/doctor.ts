@@ -1,0 +1,121 @@
+import { type CudaDevice, type CudaUsage, cudaDevice, cudaUsage } from "./cuda/device.ts";
+import { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+import { Jit, type JitState } from "./cuda/jit.ts";
+import type { TriedPath } from "./cuda/library-paths.ts";
+import { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
+import { type BlasInfo, blasInfo, threadCount } from "./linear.ts";
+import { loadBinding } from "./loader.ts";
+import { availableIsas, type CpuIsa, cpuIsa } from "./qk-norm.ts";
+
+/** Why something is not there, and for a library each path that was tried. */
+export interface Absence {
+  readonly reason: string;
+  readonly tried?: readonly TriedPath[];
+}
+
+export interface CpuFindings {
+  readonly isa: CpuIsa;
+  readonly isas: readonly CpuIsa[];
+  readonly threads: number;
+  readonly openBlas: BlasInfo;
+}
+
+export interface Provider {
+  readonly name: "cuda" | "cpu" | "typescript";
+  /** Its libraries and its hardware are here and answer. */
+  readonly ready: boolean;
+  /** What it stands on, or what it lacks. */
+  readonly because: string;
+}
+
+/** All that decides what runs here and how fast. */
+export interface Diagnosis {
+  readonly node: string;
+  readonly platform: string;
+  readonly addon: { readonly path: string } | Absence;
+  readonly cpu: CpuFindings | Absence;
+  readonly driver: CudaDriver | Absence;
+  readonly devices: readonly ((CudaDevice & CudaUsage) | (Absence & { readonly ordinal: number }))[];
+  readonly nvrtc: NvrtcLibrary | Absence;
+  readonly jit: JitState | Absence;
+  /** Fastest first. */
+  readonly providers: readonly Provider[];
+}
+
+/**
+ * Looks at this machine. Opens the addon, the CUDA driver with its devices, NVRTC and OpenBLAS, and makes the folder
+ * for cubins. Never throws: what fails is part of the answer.
+ */
+export function examine(): Diagnosis {
+  const loaded = loadBinding();
+  const driver = attempt(openCuda);
+  const count = "path" in driver ? driver.devices : 0;
+  const devices = Array.from({ length: count }, (_, ordinal) => {
+    const found = attempt(() => ({ ...cudaDevice(ordinal), ...cudaUsage(ordinal) }));
+    return "reason" in found ? { ordinal, ...found } : found;
+  });
+  const findings = {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    addon: loaded.binding === null ? { reason: loaded.reason } : { path: loaded.path },
+    cpu: attempt(() => ({
+      isa: cpuIsa(),
+      isas: availableIsas(),
+      threads: threadCount(),
+      openBlas: blasInfo(),
+    })),
+    driver,
+    devices,
+    nvrtc: attempt(openNvrtc),
+    jit: attempt(() => new Jit().state()),
+  };
+  return { ...findings, providers: providersOf(findings) };
+}
+
+function providersOf(findings: Omit<Diagnosis, "providers">): Provider[] {
+  const { addon, cpu } = findings;
+  const lacking = "reason" in addon ? addon.reason : "reason" in cpu ? cpu.reason : null;
+  return [
+    { name: "cuda", ...cudaReadiness(findings) },
+    {
+      name: "cpu",
+      ready: lacking === null,
+      because: lacking ?? ("isa" in cpu ? `${cpu.isa} on ${cpu.threads} threads` : ""),
+    },
+    { name: "typescript", ready: true, because: "needs nothing; correct and slow" },
+  ];
+}
+
+function cudaReadiness(findings: Omit<Diagnosis, "providers">): Pick<Provider, "ready" | "because"> {
+  const { driver, devices, nvrtc, jit } = findings;
+  if ("reason" in driver) return { ready: false, because: headOf(driver.reason) };
+  if (devices.length === 0) return { ready: false, because: "the driver shows no device" };
+  const usable = devices.filter((device) => "arch" in device && device.memoryPools);
+  const [first] = devices;
+  if (usable.length === 0) {
+    const why =
+      first !== undefined && "reason" in first ? first.reason : "no device has stream-ordered memory";
+    return { ready: false, because: why };
+  }
+  const on = usable.map(({ ordinal }) => `cuda:${ordinal}`).join(", ");
+  if (!("reason" in nvrtc))
+    return { ready: true, because: `${on}, kernels compiled by NVRTC ${nvrtc.version}` };
+  const shipped = "seeds" in jit ? jit.seeds.reduce((sum, { entries }) => sum + entries, 0) : 0;
+  if (shipped > 0)
+    return { ready: true, because: `${on}, no NVRTC: only the ${shipped} kernels that were shipped` };
+  return { ready: false, because: headOf(nvrtc.reason) };
+}
+
+/** Without the list of paths, which is said elsewhere. */
+function headOf(reason: string): string {
+  return reason.split("; tried ")[0] ?? reason;
+}
+
+function attempt<Found extends object>(look: () => Found): Found | Absence {
+  try {
+    return look();
+  } catch (error) {
+    const { message, tried } = error as CudaFailure;
+    return tried === undefined ? { reason: message } : { reason: headOf(message), tried };
+  }
+}
