@@ -1,6 +1,7 @@
 #include "cuda/device.h"
 
 #include <cstdint>
+#include <vector>
 
 #include "cuda/staging.h"
 
@@ -87,30 +88,6 @@ RawStream Device::side_stream() {
     check(driver().stream_create(&side_stream_, kStreamNonBlocking), "cuStreamCreate");
   }
   return side_stream_;
-}
-
-void Device::release_later(Leftover leftover) {
-  const std::lock_guard lock(mutex_);
-  leftovers_.push_back(leftover);
-}
-
-void Device::release_leftovers() noexcept {
-  std::vector<Leftover> now;
-  {
-    const std::lock_guard lock(mutex_);
-    if (leftovers_.empty()) return;
-    now.swap(leftovers_);
-  }
-  try {
-    const RawStream side = side_stream();
-    enter();
-    for (const Leftover& one : now) {
-      driver().free(one.address, side);
-      unreserve(one.bytes);
-    }
-  } catch (const std::exception&) {
-    // Without a side stream the memory is lost to the pool; its bytes stay counted.
-  }
 }
 
 }  // namespace qknorm::cuda

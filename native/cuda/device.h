@@ -6,19 +6,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "cuda/driver.h"
 
 namespace qknorm::cuda {
 
 class Staging;
-
-// Memory whose owner let go of it while it could not be freed; see Device::release_later().
-struct Leftover {
-  Address address;
-  std::size_t bytes;
-};
 
 class Device {
  public:
@@ -50,10 +43,6 @@ class Device {
   // A stream of the device's own, for what must not become part of a capture.
   RawStream side_stream();
 
-  // Freeing on a stream that captures would become part of the graph: such memory waits here for the next occasion.
-  void release_later(Leftover leftover);
-  void release_leftovers() noexcept;
-
  private:
   explicit Device(std::size_t ordinal);
 
@@ -67,7 +56,6 @@ class Device {
   std::atomic<std::size_t> live_bytes_{0}, budget_{0};
   std::mutex mutex_;
   RawStream side_stream_ = nullptr;
-  std::vector<Leftover> leftovers_;
   std::unique_ptr<Staging> staging_;
 };
 

@@ -41,7 +41,7 @@ enum class FunctionAttribute : int {
   kDynamicSharedBytes = 8,
 };
 
-inline constexpr unsigned kStreamNonBlocking = 1, kEventBlockingSync = 1, kEventNoTiming = 2;
+inline constexpr unsigned kStreamNonBlocking = 1, kEventNoTiming = 2;
 inline constexpr int kCaptureThreadLocal = 1, kCaptureRelaxed = 2;
 inline constexpr int kPoolReleaseThreshold = 4;
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;

@@ -45,8 +45,7 @@ static_assert(int(FunctionAttribute::kMaxThreads) == CU_FUNC_ATTRIBUTE_MAX_THREA
               int(FunctionAttribute::kPtxVersion) == CU_FUNC_ATTRIBUTE_PTX_VERSION &&
               int(FunctionAttribute::kBinaryVersion) == CU_FUNC_ATTRIBUTE_BINARY_VERSION &&
               int(FunctionAttribute::kDynamicSharedBytes) == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES);
-static_assert(kStreamNonBlocking == CU_STREAM_NON_BLOCKING && kEventBlockingSync == CU_EVENT_BLOCKING_SYNC &&
-              kEventNoTiming == CU_EVENT_DISABLE_TIMING);
+static_assert(kStreamNonBlocking == CU_STREAM_NON_BLOCKING && kEventNoTiming == CU_EVENT_DISABLE_TIMING);
 static_assert(kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
               kCaptureRelaxed == CU_STREAM_CAPTURE_MODE_RELAXED);
 static_assert(kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);

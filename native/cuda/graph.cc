@@ -44,7 +44,7 @@ Graph::Graph(const std::shared_ptr<Stream>& stream) : device_(stream->device()) 
   kept_ = capture->take_kept();
   if (status != kSuccess && raw_ != nullptr) driver().graph_destroy(raw_);
   check(status, "cuStreamEndCapture", "nothing of the capture is left");
-  device_.release_leftovers();
+  free_leftovers();
 }
 
 Graph::~Graph() {

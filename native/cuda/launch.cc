@@ -45,7 +45,7 @@ void check_geometry(const Launch& launch) {
 
 void launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
             std::size_t count) {
-  const Function& function = *launch.function;
+  Function& function = *launch.function;
   Stream& stream = *launch.stream;
   same_device(function.device(), stream.device(), "the kernel and the stream");
   const ParameterLayout& layout = function.layout();
@@ -84,6 +84,7 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   config.attribute_count = function.launches_early() && !launch.alone ? 1 : 0;
 
   function.device().enter();
+  function.allow_shared(launch.shared_bytes);
   for (std::size_t i = 0; i < count; ++i) {
     if (fields[i].memory != nullptr) use(fields[i].memory, launch.stream);
   }

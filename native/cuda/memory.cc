@@ -6,98 +6,114 @@
 namespace qknorm::cuda {
 namespace {
 
-// Lets this thread allocate although it captures: the allocation is on a stream that does not.
-class Relaxed {
- public:
-  Relaxed() { check(driver().capture_mode(&mode_), "cuThreadExchangeStreamCaptureMode"); }
-  ~Relaxed() { driver().capture_mode(&mode_); }
-
- private:
-  int mode_ = kCaptureRelaxed;
+struct Leftovers {
+  std::mutex mutex;
+  std::vector<Block> blocks;
 };
 
-}  // namespace
-
-Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes) : home_(std::move(home)), bytes_(bytes) {
-  Device& device = home_->device();
-  if (device.pool() == nullptr) {
-    throw CudaError(kErrCuda, device.name() + " has no stream-ordered memory (memory pools)");
-  }
-  if (bytes_ == 0) return;
-  device.enter();
-  if (home_->capture() == nullptr) device.release_leftovers();
-  device.reserve(bytes_);
-  try {
-    allocate();
-  } catch (...) {
-    device.unreserve(bytes_);
-    throw;
-  }
+Leftovers& leftovers() {
+  static Leftovers& all = *new Leftovers;
+  return all;
 }
 
-void Memory::allocate() {
-  Device& device = home_->device();
-  const DriverApi& api = driver();
-  const bool captured = home_->capture() != nullptr;
-  const RawStream stream = captured ? device.side_stream() : home_->raw();
-  const auto where = [&] {
-    return std::to_string(bytes_) + " bytes on cuda:" + std::to_string(device.ordinal()) + ", where " +
-           std::to_string(device.live_bytes() - bytes_) + " are in use";
-  };
-  if (captured) {
-    const Relaxed relaxed;
-    check(api.allocate(&address_, bytes_, stream), "cuMemAllocAsync", where);
-    // From here on every stream may use it, in whatever order the graph runs.
-    check(api.stream_synchronize(stream), "cuStreamSynchronize");
-    return;
-  }
-  Status status = api.allocate(&address_, bytes_, stream);
-  if (status == kOutOfMemory && thread_captures().empty()) {
-    // The pool may hold blocks of other sizes: let them go once their streams are done, and ask again.
-    check(api.stream_synchronize(stream), "cuStreamSynchronize");
-    api.pool_trim(device.pool(), 0);
-    status = api.allocate(&address_, bytes_, stream);
-  }
-  check(status, "cuMemAllocAsync", where);
+// Freeing on a stream that is captured would become part of the graph, and so would an event there.
+bool must_wait(const Block& block) {
+  const auto captured = [](const std::shared_ptr<Stream>& stream) { return stream->capture() != nullptr; };
+  return !thread_captures().empty() || captured(block.home) ||
+         std::any_of(block.visitors.begin(), block.visitors.end(), captured);
 }
 
-Memory::~Memory() {
-  if (address_ != 0) free();
-}
-
-void Memory::free() noexcept {
-  Device& device = home_->device();
+void free_now(const Block& block) noexcept {
+  Device& device = block.home->device();
   try {
     device.enter();
-    const bool captured = home_->capture() != nullptr || std::any_of(visitors_.begin(), visitors_.end(), [](auto& s) {
-                            return s->capture() != nullptr;
-                          });
-    if (captured) return device.release_later({address_, bytes_});
     const DriverApi& api = driver();
-    for (const auto& visitor : visitors_) {
+    for (const auto& visitor : block.visitors) {
       const Event done(device, false);
       api.event_record(done.raw(), visitor->raw());
-      api.stream_wait(home_->raw(), done.raw(), 0);
+      api.stream_wait(block.home->raw(), done.raw(), 0);
     }
-    api.free(address_, home_->raw());
-    device.unreserve(bytes_);
+    api.free(block.address, block.home->raw());
+    device.unreserve(block.bytes);
   } catch (const std::exception&) {
     // The context is broken: its memory goes with the process.
   }
 }
 
-Address Memory::address(std::size_t offset, std::size_t length, const char* name) const {
-  if (offset > bytes_ || length > bytes_ - offset) {
-    throw CodedError(kErrLayout, std::string(name) + " needs " + std::to_string(length) + " bytes from offset " +
-                                     std::to_string(offset) + ", but its memory has " + std::to_string(bytes_));
+}  // namespace
+
+void free_leftovers() noexcept {
+  std::vector<Block> ready;
+  {
+    const std::lock_guard lock(leftovers().mutex);
+    auto& blocks = leftovers().blocks;
+    const auto waiting = std::partition(blocks.begin(), blocks.end(), must_wait);
+    ready.assign(waiting, blocks.end());
+    blocks.erase(waiting, blocks.end());
   }
-  return address_ + offset;
+  for (const Block& block : ready) free_now(block);
+}
+
+Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes) : block_{std::move(home), {}, 0, bytes} {
+  Device& owner = device();
+  if (owner.pool() == nullptr) {
+    throw CudaError(kErrCuda, owner.name() + " has no stream-ordered memory (memory pools)");
+  }
+  if (bytes == 0) return;
+  owner.enter();
+  free_leftovers();
+  owner.reserve(bytes);
+  try {
+    allocate();
+  } catch (...) {
+    owner.unreserve(bytes);
+    throw;
+  }
+}
+
+void Memory::allocate() {
+  const DriverApi& api = driver();
+  const bool captured = block_.home->capture() != nullptr;
+  const RawStream stream = captured ? device().side_stream() : block_.home->raw();
+  const AsideFromCapture aside;
+  Status status = api.allocate(&block_.address, block_.bytes, stream);
+  if (status == kOutOfMemory && thread_captures().empty()) {
+    // The pool may hold blocks of other sizes: let them go once their streams are done, and ask again.
+    check(api.stream_synchronize(stream), "cuStreamSynchronize");
+    api.pool_trim(device().pool(), 0);
+    status = api.allocate(&block_.address, block_.bytes, stream);
+  }
+  check(status, "cuMemAllocAsync", [&] {
+    return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " +
+           std::to_string(device().live_bytes() - block_.bytes) + " are in use";
+  });
+  // From here on every stream may use it, in whatever order the graph runs.
+  if (captured) check(api.stream_synchronize(stream), "cuStreamSynchronize");
+}
+
+Memory::~Memory() {
+  if (block_.address == 0) return;
+  if (!must_wait(block_)) {
+    free_now(block_);
+    return;
+  }
+  const std::lock_guard lock(leftovers().mutex);
+  leftovers().blocks.push_back(std::move(block_));
+}
+
+Address Memory::address(std::size_t offset, std::size_t length, const char* name) const {
+  if (offset > block_.bytes || length > block_.bytes - offset) {
+    throw CodedError(kErrLayout, std::string(name) + " needs " + std::to_string(length) + " bytes from offset " +
+                                     std::to_string(offset) + ", but its memory has " + std::to_string(block_.bytes));
+  }
+  return block_.address + offset;
 }
 
 void Memory::use_on(const std::shared_ptr<Stream>& stream) {
-  if (stream == home_) return;
+  if (stream == block_.home) return;
   const std::lock_guard lock(mutex_);
-  if (std::find(visitors_.begin(), visitors_.end(), stream) == visitors_.end()) visitors_.push_back(stream);
+  auto& visitors = block_.visitors;
+  if (std::find(visitors.begin(), visitors.end(), stream) == visitors.end()) visitors.push_back(stream);
 }
 
 void use(const std::shared_ptr<Memory>& memory, const std::shared_ptr<Stream>& stream) {

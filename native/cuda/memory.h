@@ -10,6 +10,17 @@
 
 namespace qknorm::cuda {
 
+// Memory on its way back: who used it, and in whose order it is freed.
+struct Block {
+  std::shared_ptr<Stream> home;
+  std::vector<std::shared_ptr<Stream>> visitors;
+  Address address = 0;
+  std::size_t bytes = 0;
+};
+
+// Frees what could not be freed while a graph was captured; what still cannot goes on waiting.
+void free_leftovers() noexcept;
+
 class Memory {
  public:
   // `bytes` of uninitialised memory, usable on `home` at once. During a capture it is allocated outside of the graph,
@@ -18,8 +29,8 @@ class Memory {
   ~Memory();
   Memory(const Memory&) = delete;
 
-  Device& device() const { return home_->device(); }
-  std::size_t bytes() const { return bytes_; }
+  Device& device() const { return block_.home->device(); }
+  std::size_t bytes() const { return block_.bytes; }
 
   // The address of `length` bytes from `offset`; throws ERR_QKNORM_LAYOUT unless they are inside.
   Address address(std::size_t offset, std::size_t length, const char* name) const;
@@ -29,13 +40,9 @@ class Memory {
 
  private:
   void allocate();
-  void free() noexcept;
 
-  std::shared_ptr<Stream> home_;
-  std::size_t bytes_;
-  Address address_ = 0;
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<Stream>> visitors_;
+  Block block_;
+  std::mutex mutex_;  // of the visitors
 };
 
 template <>

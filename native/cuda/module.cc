@@ -39,12 +39,6 @@ Function::Function(std::shared_ptr<Module> module, const std::string& name, Para
   const int shared = attribute(FunctionAttribute::kSharedBytes);
   const int most = device().attribute(DeviceAttribute::kSharedBytesPerBlock) - shared;
   most_shared_bytes_ = static_cast<std::size_t>(std::max(0, most));
-  // 48 KiB are free for all; more is asked for once, here, where launches need not think of it.
-  constexpr int kFree = 48 << 10;
-  if (most > kFree) {
-    check(driver().function_set(raw_, FunctionAttribute::kDynamicSharedBytes, most), "cuFuncSetAttribute",
-          label_.c_str());
-  }
   const int binary = attribute(FunctionAttribute::kBinaryVersion), ptx = attribute(FunctionAttribute::kPtxVersion);
   compiled_for_ = ptx > 0 ? std::min(ptx, binary) : binary;
   launches_early_ = waits && compiled_for_ >= kFirstWithPdl;
@@ -76,8 +70,16 @@ void Function::compare_layout() const {
   }
 }
 
-int Function::occupancy(std::size_t threads, std::size_t shared_bytes) const {
+void Function::allow_shared(std::size_t bytes) {
+  if (bytes <= allowed_shared_bytes_.load()) return;
+  check(driver().function_set(raw_, FunctionAttribute::kDynamicSharedBytes, static_cast<int>(most_shared_bytes_)),
+        "cuFuncSetAttribute", label_.c_str());
+  allowed_shared_bytes_.store(most_shared_bytes_);
+}
+
+int Function::occupancy(std::size_t threads, std::size_t shared_bytes) {
   device().enter();
+  allow_shared(shared_bytes);
   int blocks = 0;
   check(driver().occupancy(&blocks, raw_, static_cast<int>(threads), shared_bytes),
         "cuOccupancyMaxActiveBlocksPerMultiprocessor", label_.c_str());

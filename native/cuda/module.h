@@ -1,6 +1,7 @@
 // Compiled code on a device, and the functions in it.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -52,7 +53,10 @@ class Function {
   bool launches_early() const { return launches_early_; }
 
   // Resident blocks per multiprocessor.
-  int occupancy(std::size_t threads, std::size_t shared_bytes) const;
+  int occupancy(std::size_t threads, std::size_t shared_bytes);
+
+  // 48 KiB of dynamic shared memory are free for all; more must be asked for, once.
+  void allow_shared(std::size_t bytes);
 
  private:
   void compare_layout() const;
@@ -62,6 +66,7 @@ class Function {
   ParameterLayout layout_;
   RawFunction raw_ = nullptr;
   std::size_t max_threads_ = 0, most_shared_bytes_ = 0;
+  std::atomic<std::size_t> allowed_shared_bytes_{48 << 10};
   int compiled_for_ = 0;
   bool launches_early_ = false;
 };

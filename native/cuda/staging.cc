@@ -12,6 +12,7 @@ Staging::~Staging() {
 }
 
 void Staging::prepare() {
+  const AsideFromCapture aside;  // of another stream of this thread
   for (Buffer& buffer : buffers_) {
     if (buffer.travelled == nullptr) buffer.travelled = std::make_unique<Event>(device_, false);
     if (buffer.memory != nullptr) continue;

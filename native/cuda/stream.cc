@@ -36,6 +36,14 @@ std::vector<std::shared_ptr<Stream>>& thread_captures() {
   return streams;
 }
 
+AsideFromCapture::AsideFromCapture() : mode_(kCaptureRelaxed) {
+  if (!thread_captures().empty()) check(driver().capture_mode(&mode_), "cuThreadExchangeStreamCaptureMode");
+}
+
+AsideFromCapture::~AsideFromCapture() {
+  if (!thread_captures().empty()) driver().capture_mode(&mode_);
+}
+
 void same_device(const Device& a, const Device& b, const char* what) {
   if (&a == &b) return;
   throw CodedError("ERR_QKNORM_DEVICE", std::string(what) + " are of different devices: cuda:" +
@@ -76,7 +84,7 @@ void Stream::refuse_capture(const char* what) const {
 
 Event::Event(Device& device, bool timed) : device_(device) {
   device_.enter();
-  check(driver().event_create(&raw_, timed ? kEventBlockingSync : kEventBlockingSync | kEventNoTiming),
+  check(driver().event_create(&raw_, timed ? 0 : kEventNoTiming),
         "cuEventCreate");
 }
 

@@ -106,7 +106,18 @@ std::atomic<int>& open_captures();
 // The streams on which this thread has begun a capture that is open. Some driver calls are forbidden to it meanwhile.
 std::vector<std::shared_ptr<Stream>>& thread_captures();
 
-// Throws ERR_CUDA unless both are of one device.
+// While it lives, this thread may allocate although it captures, on streams that are no part of the capture.
+class AsideFromCapture {
+ public:
+  AsideFromCapture();
+  ~AsideFromCapture();
+  AsideFromCapture(const AsideFromCapture&) = delete;
+
+ private:
+  int mode_;
+};
+
+// Throws ERR_QKNORM_DEVICE unless both are of one device.
 void same_device(const Device& a, const Device& b, const char* what);
 
 }  // namespace qknorm::cuda

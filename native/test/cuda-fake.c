@@ -57,7 +57,7 @@ API int cuMemFreeHost(void* memory) { free(memory); return 0; }
 
 struct Arguments { Address x; unsigned count; float factor; };
 struct Graph { int open, launches; struct Arguments launch[1024]; };
-struct Stream { struct Graph* capturing; };
+struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; };
 
 // A graph is never freed: streams and events may still point to it when its capture has ended.
@@ -76,8 +76,10 @@ static void scale(const struct Arguments* a) {
 
 API int cuStreamCreate(void** stream, unsigned flags) {
   SCRIPTED(cuStreamCreate);
-  note("stream flags %u", flags);
-  *stream = calloc(1, sizeof(struct Stream));
+  static int streams;
+  note("stream %d flags %u", streams + 1, flags);
+  struct Stream* made = *stream = calloc(1, sizeof(struct Stream));
+  made->number = __sync_add_and_fetch(&streams, 1);
   return 0;
 }
 API int cuStreamDestroy_v2(struct Stream* stream) { note("stream destroyed"); free(stream); return 0; }
@@ -96,7 +98,13 @@ API int cuStreamEndCapture(struct Stream* stream, struct Graph** graph) {
   SCRIPTED(cuStreamEndCapture);
   return 0;
 }
-API int cuThreadExchangeStreamCaptureMode(int* mode) { (void)mode; return 0; }
+API int cuThreadExchangeStreamCaptureMode(int* mode) {
+  static __thread int current = 1;
+  int before = current;
+  current = *mode, *mode = before;
+  note("mode %d", current);
+  return 0;
+}
 API int cuEventCreate(void** event, unsigned flags) {
   (void)flags;
   SCRIPTED(cuEventCreate);
@@ -132,7 +140,7 @@ API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
 API int cuMemFreeAsync(Address address, struct Stream* stream) {
   if (captures(stream->capturing)) note("free in a graph");
   for (int i = 0; i < block_count; ++i) {
-    if (blocks[i].at == (char*)address && blocks[i].live) { blocks[i].live = 0; note("free %zu", blocks[i].bytes); return 0; }
+    if (blocks[i].at == (char*)address && blocks[i].live) { blocks[i].live = 0; note("free %zu on %d", blocks[i].bytes, stream->number); return 0; }
   }
   note("free of nothing");
   return 1;
@@ -187,7 +195,7 @@ API int cuFuncGetAttribute(int* value, int attribute, int* function) {
   *value = attribute == 0 ? 256 : attribute == 5 || attribute == 6 ? *function : attribute == 4 ? 32 : 0;
   return 0;
 }
-API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; (void)attribute; (void)value; return 0; }
+API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; note("set %d to %d", attribute, value); return 0; }
 API int cuFuncGetParamInfo(void* function, size_t index, size_t* offset, size_t* bytes) {
   static const size_t offsets[] = {0, 8, 12}, sizes[] = {8, 4, 4};
   (void)function;

@@ -69,11 +69,21 @@ describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => 
     graph.free();
   });
 
-  it("free memory after the capture that was let go during it and is not theirs", () => {
+  it("free memory after the capture that was let go during it and is not theirs, behind what used it", () => {
     using stream = new CudaStream(0);
-    const memory = new CudaMemory(stream, 16);
-    using graph = CudaGraph.capture(stream, () => memory.free());
+    using elsewhere = new CudaStream(0);
+    const [, number] = /stream (\d+)/.exec(notes().at(-1) ?? "") ?? [];
+    const memory = new CudaMemory(elsewhere, 16);
+    memory.fill(0, stream);
+    using graph = CudaGraph.capture(stream, () => {
+      memory.free();
+      new CudaMemory(elsewhere, 32).free();
+      expect(cudaUsage(0).liveBytes).toBe(48);
+    });
     expect(cudaUsage(0).liveBytes).toBe(0);
+    const order = notes().filter((note) => /^(mode|wait|free)/.test(note));
+    expect(order.slice(0, 2)).toEqual(["mode 2", "mode 1"]);
+    expect(order.slice(2).sort()).toEqual([`free 16 on ${number}`, `free 32 on ${number}`, "wait"]);
     graph.replay(stream);
   });
 

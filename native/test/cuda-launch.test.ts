@@ -82,6 +82,11 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
         "kernel scale, grid 9 x 1 x 1, block 32 x 1 x 1, 0 bytes of shared memory",
       ),
     });
+    scripted();
+    notes();
+    launch.geometry(1, 32, 49153).run(stream);
+    launch.run(stream);
+    expect(notes().filter((note) => note.startsWith("set"))).toEqual(["set 8 to 232448"]);
     expect(kernel.occupancy(256)).toBe(8);
     expect(failureOf(() => kernel.occupancy(512)).code).toBe("ERR_QKNORM_ARGUMENT");
   });
