@@ -118,6 +118,17 @@ describe("every spelling of the step becomes the call", () => {
     expect(after).toContain(`    k = this.widen(k);\n    [q, k] = ${call};`);
   });
 
+  it("never under a name that holds something else by then", () => {
+    const forward = `    let x = q;
+    x = this.qNorm.forward(x.reshape([-1, this.headDim]));
+    q = x.reshape(q.shape);
+    x = k;
+    x = this.kNorm.forward(x.reshape([-1, this.headDim]));
+    k = x.reshape(k.shape);`;
+    const { after = "" } = planScript(attention({ forward }));
+    expect(after).not.toContain("applyQkNorm(x");
+  });
+
   it("under an import alias of the norm's class", () => {
     const code = attention({ forward: `q = ${rows("q")}; k = ${rows("k")};`, norm: "HeadNorm" });
     expect(planScript(code.replace("HeadNorm }", "RmsNorm as HeadNorm }")).findings).toMatchObject([

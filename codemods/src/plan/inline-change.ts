@@ -1,3 +1,4 @@
+import type { Definition } from "../flow/trace.ts";
 import type { Expr, Span, Step } from "../form.ts";
 import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import { within } from "../match/expressions.ts";
@@ -18,13 +19,14 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
   const { block } = homeOf(match.q.event, trace);
   const anchor = block.steps[match.position]!;
   const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
+  const going = [match.q, match.k].flatMap((side) => [...removedBy(side), side.step.span]);
   const call = (offset: number, before: string) =>
     frontEnd.writeCall({
       callee: profile.helper.name,
-      q: inputText(match.q, scope),
-      k: inputText(match.k, scope),
-      qNorm: normText(match.q, scope),
-      kNorm: normText(match.k, scope),
+      q: inputText(match.q, scope, going),
+      k: inputText(match.k, scope, going),
+      qNorm: normText(match.q, scope, going),
+      kNorm: normText(match.k, scope, going),
       headDim: headDimText(match, scope),
       ...(match.altStream && profile.takesAltStream && { altStream: renderValue(match.altStream, scope) }),
       ...(match.allowInplace ? {} : { allowInplace: false as const }),
@@ -158,7 +160,7 @@ function removals(steps: readonly Step[], text: string, kept: readonly Step[]): 
     });
 }
 
-function inputText(side: Side, scope: Scope): string {
+function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
   const { trace, form } = scope;
   const spans = removedBy(side);
   const inside = [...trace.values].filter(
@@ -171,11 +173,36 @@ function inputText(side: Side, scope: Scope): string {
     ([expr]) => expr.kind === "name" && scope.visible.get(expr.name)?.value === side.input,
   );
   const expr: Expr | undefined = found?.[0] ?? outermost?.[0];
-  return expr === undefined ? renderValue(side.input, scope) : sourceOf(expr, form);
+  return expr !== undefined && stillMeans(expr, scope, going)
+    ? sourceOf(expr, form)
+    : renderValue(side.input, scope);
+}
+
+/** Every name in the expression holds, where the call will stand, what it held where the expression is written. */
+function stillMeans(expr: Expr, scope: Scope, going: readonly Span[]): boolean {
+  return [...scope.trace.values].every(
+    ([inner, value]) =>
+      inner.kind !== "name" ||
+      !within(inner.span, expr.span) ||
+      value.kind === "free" ||
+      remaining(scope.visible.get(inner.name), going)?.value === value,
+  );
+}
+
+/** The definition that is in force once the statements that go away are gone. */
+function remaining(definition: Definition | undefined, going: readonly Span[]): Definition | undefined {
+  let current = definition;
+  while (current?.step !== undefined && going.some((span) => within(current!.step!.span, span))) {
+    const { block, step, name } = current;
+    const before: Definition | undefined = block.before[block.steps.indexOf(step!)]?.get(name);
+    if (before === current) return current;
+    current = before;
+  }
+  return current;
 }
 
 /** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */
-function normText(side: Side, scope: Scope): string {
+function normText(side: Side, scope: Scope, going: readonly Span[]): string {
   const { event } = side;
   if (event.inlined || !scope.trace.values.has(event.call)) return renderValue(event.value.norm, scope);
   const { callee } = event.call;
@@ -183,9 +210,7 @@ function normText(side: Side, scope: Scope): string {
     scope.trace.values.get(callee) === event.value.norm || callee.kind !== "attribute"
       ? callee
       : callee.object;
-  return norm.kind === "name" && scope.visible.get(norm.name)?.value !== event.value.norm
-    ? renderValue(event.value.norm, scope)
-    : sourceOf(norm, scope.form);
+  return stillMeans(norm, scope, going) ? sourceOf(norm, scope.form) : renderValue(event.value.norm, scope);
 }
 
 function commentsIn(removed: readonly Span[], { at }: InlineMatch): readonly string[] {
