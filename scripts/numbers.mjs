@@ -42,7 +42,8 @@ function kernels() {
     ]);
   const table = section(
     "**The kernel on the CPU**, in place, 4,096 tokens of 32 query and 8 KV heads of 128, beside a copy of as many bytes by " +
-      `as many threads in the same run (${device}, ${isa}, ${threads} threads). \`npm run bench\``,
+      `as many threads in the same run (${device}, ${isa}, ${threads} threads). This is the quietest of several runs, with other ` +
+      "work paused; beside other work the same rows fell to 51 to 82 % of the copy. `npm run bench`",
     ["dtype", "rounding", "ms", "GB/s", "of the copy"],
     lines,
   );
