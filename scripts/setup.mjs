@@ -55,6 +55,7 @@ function buildAddon() {
     "native/package.json",
     ...files("native/addon"),
     ...files("native/cpu"),
+    ...files("native/cuda"),
   ];
   const wanted = `${process.platform} ${process.arch} ${digest(sources)}`;
   const stamp = join(state, "native");
