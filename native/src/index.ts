@@ -13,9 +13,14 @@ export { type CompiledKernel, Jit, type JitOptions, type JitState } from "./cuda
 export { CudaKernel, CudaLaunch, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
 export type { KernelRequest } from "./cuda/kernel-request.ts";
 export { kernelSource } from "./cuda/kernel-source.ts";
+export { CudaKernels } from "./cuda/kernels.ts";
+export type { LaunchConfig } from "./cuda/launch-config.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
+export { type Alignment, alignmentOf, type CudaNormForm, type CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
+export { CudaQkNorm, type CudaQkNormOptions, type QkNormOperand } from "./cuda/qk-norm.ts";
+export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export { type Diagnosis, examine, type Provider } from "./doctor.ts";
 export {
