@@ -89,7 +89,7 @@ void GraphExec::replay(const std::shared_ptr<Stream>& stream) {
   device_.enter();
   const std::lock_guard lock(mutex_);
   // Freed memory goes back to the pool only behind the last replay that uses it.
-  for (const auto& memory : kept_.memory) memory->use_on(stream);
+  for (const auto& memory : kept_) memory->use_on(stream);
   check(driver().graph_launch(raw_, stream->raw()), "cuGraphLaunch");
 }
 

@@ -11,7 +11,7 @@ namespace qknorm::cuda {
 // Begins a capture; only this thread may end it. Throws ERR_QKNORM_SCOPE if the stream is in one already.
 void begin_capture(const std::shared_ptr<Stream>& stream);
 
-// What was captured. It keeps the memory and the kernels of its launches alive.
+// What was captured. It keeps the memory of its launches alive.
 class Graph {
  public:
   // Ends the capture that began on `stream`. Throws ERR_QKNORM_SCOPE if none did, or another thread began it; ERR_CUDA
@@ -22,12 +22,12 @@ class Graph {
 
   Device& device() const { return device_; }
   RawGraph raw() const { return raw_; }
-  const Kept& kept() const { return kept_; }
+  const std::vector<std::shared_ptr<Memory>>& kept() const { return kept_; }
 
  private:
   Device& device_;
   RawGraph raw_ = nullptr;
-  Kept kept_;
+  std::vector<std::shared_ptr<Memory>> kept_;
 };
 
 // Ends the captures that this thread has open, and throws what was captured away.
@@ -52,7 +52,7 @@ class GraphExec {
   Device& device_;
   RawGraphExec raw_ = nullptr;
   std::mutex mutex_;
-  Kept kept_;
+  std::vector<std::shared_ptr<Memory>> kept_;
 };
 
 template <>

@@ -88,7 +88,6 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   for (std::size_t i = 0; i < count; ++i) {
     if (fields[i].memory != nullptr) use(fields[i].memory, launch.stream);
   }
-  if (const auto capture = stream.capture()) capture->keep(std::shared_ptr<void>(launch.function));
   check(driver().launch(&config, function.raw(), block.parameters.data(), nullptr), "cuLaunchKernelEx",
         [&] { return geometry(launch); });
 }

@@ -7,22 +7,13 @@ namespace qknorm::cuda {
 
 void Capture::keep(std::shared_ptr<Memory> memory) {
   const std::lock_guard lock(mutex_);
-  kept_.memory.push_back(std::move(memory));
+  kept_.push_back(std::move(memory));
 }
 
-void Capture::keep(std::shared_ptr<void> kernel) {
+std::vector<std::shared_ptr<Memory>> Capture::take_kept() {
   const std::lock_guard lock(mutex_);
-  kept_.kernels.push_back(std::move(kernel));
-}
-
-Kept Capture::take_kept() {
-  const std::lock_guard lock(mutex_);
-  const auto once = [](auto& things) {
-    std::sort(things.begin(), things.end());
-    things.erase(std::unique(things.begin(), things.end()), things.end());
-  };
-  once(kept_.memory);
-  once(kept_.kernels);
+  std::sort(kept_.begin(), kept_.end());
+  kept_.erase(std::unique(kept_.begin(), kept_.end()), kept_.end());
   return std::exchange(kept_, {});
 }
 

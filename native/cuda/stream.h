@@ -14,13 +14,8 @@ namespace qknorm::cuda {
 class Memory;
 class Stream;
 
-// What a graph needs as long as it lives: it replays addresses.
-struct Kept {
-  std::vector<std::shared_ptr<Memory>> memory;
-  std::vector<std::shared_ptr<void>> kernels;
-};
-
-// One capture, from begin to end.
+// One capture, from begin to end. A graph replays addresses: it keeps the memory that it was captured with. Kernels are
+// never unloaded, and need not be kept.
 class Capture {
  public:
   Capture() : thread_(std::this_thread::get_id()) {}
@@ -28,14 +23,13 @@ class Capture {
   bool is_of_this_thread() const { return thread_ == std::this_thread::get_id(); }
   void close() { open_.store(false, std::memory_order_release); }
   void keep(std::shared_ptr<Memory> memory);
-  void keep(std::shared_ptr<void> kernel);
-  Kept take_kept();  // each once
+  std::vector<std::shared_ptr<Memory>> take_kept();  // each once
 
  private:
   std::atomic<bool> open_{true};
   std::thread::id thread_;
   std::mutex mutex_;
-  Kept kept_;
+  std::vector<std::shared_ptr<Memory>> kept_;
 };
 
 class Stream {

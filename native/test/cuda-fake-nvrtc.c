@@ -27,6 +27,10 @@ API int nvrtcCompileProgram(struct Program* program, int count, const char* cons
     if (strncmp(options[i], "--gpu-architecture=", 19) == 0) arch = options[i] + 19;
   }
   note("compile %d %s", __sync_add_and_fetch(&compilations, 1), text);
+  static int running;
+  note("at once %d", __sync_add_and_fetch(&running, 1));
+  usleep(1000 * setting("nap", 0));
+  __sync_sub_and_fetch(&running, 1);
   if (strstr(program->source, "#error")) { program->log = "line 1: #error"; return 6; }
   program->output = malloc(16384);
   snprintf(program->output, 16384, ".version 8.0 .target %s // %s", arch, text);

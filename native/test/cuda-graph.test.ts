@@ -51,6 +51,19 @@ describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => 
     expect(cudaUsage(0).liveBytes).toBe(0);
   });
 
+  it("let memory go behind the streams that they were replayed on", () => {
+    using stream = new CudaStream(0);
+    using other = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const memory = new CudaMemory(stream, 16);
+    const graph = CudaGraph.capture(stream, () => scaling(kernel, memory, 2).run(stream));
+    graph.replay(other);
+    memory.free();
+    notes();
+    graph.free();
+    expect(notes()).toEqual(["wait", expect.stringMatching(/^free 16/)]);
+  });
+
   it("take a second stream in that waits for the first, and let it go at the end", () => {
     using stream = new CudaStream(0);
     using other = new CudaStream(0);

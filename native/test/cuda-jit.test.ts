@@ -2,7 +2,16 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, rmSync, wri
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Jit, type KernelRequest } from "../src/index.ts";
-import { failureOf, fakeLibrary, folder, inProcess, missing, notes, scripted } from "./cuda-fake.ts";
+import {
+  failureOf,
+  fakeLibrary,
+  folder,
+  inProcess,
+  missing,
+  notes,
+  placeLibrary,
+  scripted,
+} from "./cuda-fake.ts";
 
 const cache = join(folder, "cache");
 const request = (change: Partial<KernelRequest> = {}): KernelRequest => ({
@@ -160,6 +169,27 @@ describe.skipIf(missing !== "")(`the JIT, on a stand-in NVRTC${missing}`, () => 
     for (const kernel of good) expect(one.compile(kernel).cubin.length).toBeGreaterThan(0);
     await one.warmUp(good);
     expect(compilations()).toEqual([]);
+  });
+
+  it("leaves two of the four threads that files are read with to others", async () => {
+    scripted({ nap: 30 });
+    await jit().jit.warmUp([75, 80, 86, 89, 90].map((arch) => request({ arch: `sm_${arch}` })));
+    const atOnce = notes().filter((note) => note.startsWith("at once"));
+    expect([...new Set(atOnce)].sort()).toEqual(["at once 1", "at once 2"]);
+    expect(atOnce).toHaveLength(5);
+  });
+
+  it("opens the builtins of its folder before NVRTC", () => {
+    const [library, builtins] = ["libnvrtc.so.12", "libnvrtc-builtins.so.12.4"].map((name) =>
+      join(folder, name),
+    );
+    placeLibrary(library!);
+    writeFileSync(builtins!, "no library");
+    const env = { QKNORM_LIBCUDA: "/nowhere", QKNORM_LIBNVRTC: library! };
+    expect(inProcess(env, "(native) => native.openNvrtc()")).toMatchObject({
+      path: library,
+      tried: [{ path: builtins, reason: expect.stringMatching(/file too short|invalid ELF/) }],
+    });
   });
 
   it("takes seeds where there is no NVRTC, and says what is missing for the rest", () => {

@@ -107,7 +107,12 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
     expect(load(new TextEncoder().encode(".version broken")).message).toMatch(/sm_90; ptxas: broken$/);
   });
 
-  it("take no cubin that is cut off anywhere", () => {
+  it("take no cubin that is cut off anywhere, or says that it is longer", () => {
+    const longer = cubin();
+    new DataView(longer.buffer).setBigUint64(80 + 32, 2n ** 64n - 8n, true);
+    expect(failureOf(() => new CudaKernel(0, longer, "scale", layout)).message).toMatch(
+      /section 0 is cut off/,
+    );
     const elf = cubin();
     new CudaKernel(0, elf, "scale", layout).free();
     for (let length = 1; length < elf.length; length++) {

@@ -2,7 +2,7 @@ import { requireBinding } from "../loader.ts";
 import { CudaResource, type CudaStream } from "./stream.ts";
 
 /**
- * What was captured, ready to be replayed. It keeps the memory and the kernels that it uses alive.
+ * What was captured, ready to be replayed. It keeps the memory that it uses alive.
  */
 export class CudaGraph extends CudaResource {
   /**

@@ -11,7 +11,7 @@ export interface JitOptions {
   readonly folder?: string | null;
   /** Folders that are only read, before anything is compiled, whichever NVRTC filled them (`Jit.seed`). */
   readonly seeds?: readonly string[];
-  /** Gets each warning once. */
+  /** Gets a warning for each corrupted entry, and one if the folder cannot be used. */
   readonly log?: (message: string) => void;
 }
 
@@ -40,7 +40,6 @@ export class Jit {
   readonly #folder: string | null;
   readonly #seeds: readonly string[];
   readonly #log: (message: string) => void;
-  readonly #logged = new Set<string>();
   #fault: string | null | undefined;
   readonly #byRequest = new WeakMap<KernelRequest, CompiledKernel>();
   readonly #done = new Map<string, CompiledKernel>();
@@ -172,7 +171,7 @@ export class Jit {
   #read(folder: string, key: string): Uint8Array | undefined {
     const cubin = readCubin(folder, key);
     if (cubin === "corrupted")
-      this.#warn(`${join(folder, key)}.cubin is corrupted; the kernel is compiled again`);
+      this.#log(`${join(folder, key)}.cubin is corrupted; the kernel is compiled again`);
     return typeof cubin === "string" ? undefined : cubin;
   }
 
@@ -195,13 +194,7 @@ export class Jit {
   }
 
   #warnOfFolder(): void {
-    this.#warn(`compiled kernels are kept in memory only: ${this.#folder} cannot be used: ${this.#fault}`);
-  }
-
-  #warn(message: string): void {
-    if (this.#logged.has(message)) return;
-    this.#logged.add(message);
-    this.#log(message);
+    this.#log(`compiled kernels are kept in memory only: ${this.#folder} cannot be used: ${this.#fault}`);
   }
 }
 
