@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { Value } from "./flow/value.ts";
 import { findMatches } from "./match/find-matches.ts";
-import { lineAt, NormFacts } from "./norms/norm-facts.ts";
+import { NormFacts } from "./norms/norm-facts.ts";
 import { UsageError } from "./options.ts";
 import { planFile } from "./plan/plan-file.ts";
+import { lineAt } from "./plan/text-edits.ts";
 import type { Profile } from "./profile.ts";
 import { Project } from "./project.ts";
 import { pythonFrontEnd } from "./python/front-end.ts";

@@ -213,3 +213,9 @@ function isReadOnlyIn(step: Step, spans: readonly Span[], trace: Trace): boolean
     reads.every(({ expr }) => spans.some((span) => within(expr.span, span))),
   );
 }
+
+/** Text that the plan replaces: there, reading the old tensor is not reading it again. */
+export function removedBy(side: Side): readonly { start: number; end: number }[] {
+  const whole = side.path?.at(-1)?.span ?? side.step.span;
+  return [whole, ...side.temporaries.map(({ span }) => span)];
+}

@@ -4,8 +4,8 @@ import { Refusal } from "../match/reasons.ts";
 import type { FilesMentioning } from "../plan/deletion-proof.ts";
 import type { Profile } from "../profile.ts";
 import type { Project } from "../project.ts";
+import { dottedName } from "./class-members.ts";
 import type { NormFacts } from "./norm-facts.ts";
-import { dottedName } from "./norm-facts.ts";
 
 export interface DerivedQuestion {
   readonly form: FileForm;

@@ -1,9 +1,11 @@
 import { traceFunction } from "../flow/evaluate.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { ClassForm, Expr, FileForm, FunctionForm, Step, Target, TypeName } from "../form.ts";
+import type { ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form.ts";
 import type { NormFact, NormKind } from "../norm-fact.ts";
+import { lineAt } from "../plan/text-edits.ts";
 import type { Declared, Project, Resolved } from "../project.ts";
+import { attributesOf, dottedName, valuesGivenTo } from "./class-members.ts";
 import { axisOfSizes } from "./norm-axis.ts";
 import { kindOfClass, kindOfFunction, kindOfName } from "./norm-kind.ts";
 
@@ -115,7 +117,7 @@ export class NormFacts {
   /** Facts of all `this.name = new C(...)` in the class. */
   #constructions(cls: ClassForm, form: FileForm, name: string): readonly NormFact[] {
     return cls.methods.flatMap((method) => {
-      const values = valuesOf(method.body, name);
+      const values = valuesGivenTo(name, method.body);
       if (values.length === 0) return [];
       const trace = traceFunction(method, () => undefined);
       return values.flatMap((value) => this.#constructed(value, form, trace) ?? []);
@@ -216,49 +218,4 @@ function joinFacts(facts: readonly NormFact[], typed: NormFact | undefined): Nor
     axis: isShared("axis") ? first.axis : "unknown",
   };
   return agreed.resolved.from === "nothing" && typed !== undefined ? { ...typed, axis: agreed.axis } : agreed;
-}
-
-export function dottedName(expr: Expr): string | undefined {
-  if (expr.kind === "name") return expr.name;
-  if (expr.kind !== "attribute") return undefined;
-  const object = dottedName(expr.object);
-  return object && `${object}.${expr.name}`;
-}
-
-/** The values that `this.name` is given, also as one of several: `self.a, self.b = A(), B()`. */
-function valuesOf(steps: readonly Step[], name: string): readonly Expr[] {
-  return steps.flatMap((step): readonly Expr[] => {
-    if (step.kind === "assign") return assigned(step.target, step.value, name);
-    if (step.kind === "branch") return [...valuesOf(step.then, name), ...valuesOf(step.otherwise, name)];
-    return "body" in step ? valuesOf(step.body, name) : [];
-  });
-}
-
-function assigned(target: Target, value: Expr, name: string): readonly Expr[] {
-  if (target.kind === "attribute")
-    return target.object.kind === "self" && target.name === name ? [value] : [];
-  if (target.kind !== "tuple" || value.kind !== "tuple") return [];
-  return target.items.flatMap((item, i) => {
-    const part = value.items[i];
-    return item && part ? assigned(item, part, name) : [];
-  });
-}
-
-function attributesOf(cls: ClassForm): readonly string[] {
-  const names = new Set(cls.fields.map(({ name }) => name));
-  const visit = (steps: readonly Step[]): void => {
-    for (const step of steps) {
-      if (step.kind === "assign" && step.target.kind === "attribute" && step.target.object.kind === "self") {
-        names.add(step.target.name);
-      }
-      if (step.kind === "branch") visit([...step.then, ...step.otherwise]);
-      if ("body" in step) visit(step.body);
-    }
-  };
-  for (const { body } of cls.methods) visit(body);
-  return [...names];
-}
-
-export function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split(/\r\n|\n|\r/).length;
 }

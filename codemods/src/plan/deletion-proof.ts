@@ -2,7 +2,7 @@ import type { ClassForm, FileForm } from "../form.ts";
 import { within } from "../match/expressions.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { dottedName } from "../norms/norm-facts.ts";
+import { dottedName } from "../norms/class-members.ts";
 import type { Project } from "../project.ts";
 
 /** Paths of all files in reach whose text holds a word. */

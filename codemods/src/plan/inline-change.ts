@@ -2,15 +2,15 @@ import type { Definition } from "../flow/trace.ts";
 import type { Expr, Span, Step } from "../form.ts";
 import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import { within } from "../match/expressions.ts";
-import { removedBy, sharedTuple } from "../match/inline-pair.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { homeOf, type Side } from "../match/side.ts";
+import { homeOf, removedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
 import { layoutAt, styleOf } from "./layout.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
+import { sharedTuple } from "./shared-tuple.ts";
 import { indentAt, lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
 
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */

@@ -4,13 +4,12 @@ import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
 import { checkPairCall } from "../match/pair-calls.ts";
 import { Refusal } from "../match/reasons.ts";
-import { lineAt } from "../norms/norm-facts.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
 import { layoutAt } from "./layout.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
-import { isBlankLineAt, lineStart, nextLine, wholeLines } from "./text-edits.ts";
+import { isBlankLineAt, lineAt, lineStart, nextLine, wholeLines } from "./text-edits.ts";
 
 /** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
 export function pairChange(

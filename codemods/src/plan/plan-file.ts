@@ -5,12 +5,11 @@ import { matchInline } from "../match/inline-pair.ts";
 import type { InlineMatch, PairFunction, RefusedMatch, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { refuseOtherNormsBelow } from "../norms/derived-norms.ts";
-import { lineAt } from "../norms/norm-facts.ts";
 import type { Change, Finding } from "./change.ts";
 import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
 import { inlineChange } from "./inline-change.ts";
 import { pairChange } from "./pair-change.ts";
-import { applyEdits } from "./text-edits.ts";
+import { applyEdits, lineAt } from "./text-edits.ts";
 
 /** What is to become of one file. `after` is undefined when it stays as it is. */
 export interface FilePlan {

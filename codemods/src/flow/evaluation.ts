@@ -1,0 +1,155 @@
+import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Step } from "../form.ts";
+import type { Block, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
+import type { Value, ValueTable } from "./value.ts";
+
+/** Finds what a call runs: a method of the same class, a function in reach. Undefined for anything else. */
+export type FindFunction = (callee: Value) => FunctionForm | undefined;
+
+/** The variables at one place. */
+export type Env = Map<string, Definition>;
+
+export interface Closure {
+  readonly params: readonly Param[];
+  readonly body: readonly Step[];
+  readonly env: Env;
+}
+
+/** Where the evaluation stands. */
+interface Place {
+  step: Step;
+  block: Block;
+  /** The call of the traced function that leads into the inlined code; undefined outside of any. */
+  site: Expr | undefined;
+  stream: Value | undefined;
+}
+
+/** The state of one evaluation: where it stands, and what was written down. Inlined code leaves nothing but its norms. */
+export class Evaluation {
+  readonly find: FindFunction;
+  readonly values: ValueTable;
+  readonly closures = new Map<Value, Closure>();
+  readonly events: NormEvent[] = [];
+  readonly valueOf = new Map<Expr, Value>();
+  readonly #orders = new Map<Expr, number>();
+  readonly #steps = new Map<Step, StepTrace>();
+  readonly #reads: Read[] = [];
+  readonly #stores: Store[] = [];
+  /** How many calls deep the code being evaluated is inlined; 0 is the traced function itself. */
+  depth = 0;
+  at!: Place;
+  #order = 0;
+  #unknowns = 0;
+
+  constructor(find: FindFunction, values: ValueTable) {
+    this.find = find;
+    this.values = values;
+  }
+
+  trace(body: Block, params: readonly Value[], result: Value | undefined): Trace {
+    return {
+      body,
+      params,
+      result,
+      values: this.valueOf,
+      orders: this.#orders,
+      steps: this.#steps,
+      reads: this.#reads,
+      events: this.events,
+      stores: this.#stores,
+    };
+  }
+
+  newBlock(steps: readonly Step[], kind: Block["kind"], step?: Step): Block {
+    const parent = step === undefined ? undefined : { block: this.at.block, step };
+    return { steps, kind, parent, before: [], terminates: false };
+  }
+
+  /** Comes to a step of a block. */
+  begin(step: Step, block: Block, index: number, env: Env): void {
+    this.at.step = step;
+    this.at.block = block;
+    block.before[index] = new Map(env);
+    if (this.depth > 0) return;
+    this.#steps.set(step, { block, index, order: this.nextOrder(), assigned: [], hasEffect: false });
+  }
+
+  /** The step does something else than to compute local variables. */
+  effect(step: Step): void {
+    const trace = this.#steps.get(step);
+    if (trace !== undefined) trace.hasEffect = true;
+  }
+
+  define(
+    name: string,
+    value: Value,
+    env: Env,
+    step: Step | undefined,
+    sources: readonly Definition[] = [],
+  ): void {
+    const definition = { name, value, step, block: this.at.block, sources, reads: [] };
+    env.set(name, definition);
+    if (step !== undefined && this.depth === 0) this.#steps.get(step)?.assigned.push(definition);
+  }
+
+  read(expr: NameExpr, env: Env): Value {
+    const definition = env.get(expr.name);
+    if (definition === undefined) return this.values.of({ kind: "free", name: expr.name });
+    if (this.depth === 0) {
+      const { step, block } = this.at;
+      const read = { expr, definition, step, block, order: this.nextOrder() };
+      this.#reads.push(read);
+      for (const one of [definition, ...allSources(definition)]) one.reads.push(read);
+    }
+    return definition.value;
+  }
+
+  store(value: Value, step: Step): void {
+    this.effect(step);
+    if (this.depth === 0) this.#stores.push({ value, step, order: this.nextOrder() });
+  }
+
+  note(expr: Expr, value: Value, order: number): void {
+    if (this.depth > 0) return;
+    this.valueOf.set(expr, value);
+    this.#orders.set(expr, order);
+  }
+
+  norm(call: CallExpr, value: NormEvent["value"]): Value {
+    const { step, block, site, stream } = this.at;
+    this.events.push({
+      value,
+      call,
+      step,
+      block,
+      stream,
+      site: site ?? call,
+      order: this.#order,
+      inlined: this.depth > 0,
+      isOptional: call.optional || (call.callee.kind === "attribute" && call.callee.optional),
+    });
+    return value;
+  }
+
+  closure(closure: Closure): Value {
+    const value = this.unknown();
+    this.closures.set(value, closure);
+    return value;
+  }
+
+  unknown(): Value {
+    return this.values.of({ kind: "unknown", site: ++this.#unknowns + 100_000 * this.depth + this.#order });
+  }
+
+  nextOrder(): number {
+    this.#order += 1;
+    return this.#order;
+  }
+
+  get lastOrder(): number {
+    return this.#order;
+  }
+}
+
+function allSources(definition: Definition): readonly Definition[] {
+  return definition.sources.flatMap((source) => [source, ...allSources(source)]);
+}

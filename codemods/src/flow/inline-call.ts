@@ -1,0 +1,113 @@
+import type { CallExpr } from "../form.ts";
+import { evaluate } from "./evaluate-expression.ts";
+import { bind, runBlock } from "./evaluate-steps.ts";
+import type { Closure, Env, Evaluation } from "./evaluation.ts";
+import { type CallParts, isAboutStreams, normCall, viewCall } from "./tensor-calls.ts";
+import type { Block, NormEvent } from "./trace.ts";
+import { baseOf, type Value } from "./value.ts";
+
+const deepest = 4;
+
+/** The value of a call: another view of a tensor, what inlined code gives, a norm, or just a call. */
+export function evaluateCall(evaluation: Evaluation, expr: CallExpr, env: Env): Value {
+  const { values } = evaluation;
+  const callee = evaluate(evaluation, expr.callee, env);
+  const args = expr.args.map((arg) => ({ ...arg, value: evaluate(evaluation, arg.value, env) }));
+  const parts: CallParts = { callee, args };
+  const seen = viewCall(parts, values);
+  if (seen !== undefined) return seen;
+  const inlined = expr.construct ? undefined : inlineCall(evaluation, expr, parts);
+  if (inlined !== undefined) return inlined;
+  const norm = expr.construct ? undefined : normCall(parts, values);
+  if (norm !== undefined)
+    return evaluation.norm(expr, values.of({ kind: "norm", ...norm }) as NormEvent["value"]);
+  return values.of({ kind: "call", callee, args: args.map(({ value }) => value) });
+}
+
+/** The value of a call whose code is in reach and comes down to something the matcher knows. */
+function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): Value | undefined {
+  const { callee, args } = parts;
+  const { at, closures, events } = evaluation;
+  if (evaluation.depth >= deepest || args.some(({ spread }) => spread)) return undefined;
+  // `stream.run(() => f(x))` runs the closure that it is given.
+  const onStream = callee.kind === "attribute" && isAboutStreams(callee.object);
+  const body = closures.get(onStream && args.length === 1 ? args[0]!.value : callee);
+  const found = body ?? declaredBy(evaluation, callee);
+  if (found === undefined) return undefined;
+  const saved = { ...at };
+  const before = events.length;
+  evaluation.depth += 1;
+  at.site ??= expr;
+  if (onStream) at.stream = callee.object;
+  const bound = bindArguments(evaluation, found, onStream ? [] : args);
+  const block: Block = { ...evaluation.newBlock(found.body, "body"), parent: undefined };
+  const { result, falls } = runBlock(evaluation, block, bound);
+  evaluation.depth -= 1;
+  Object.assign(at, saved);
+  const value = falls ? undefined : result;
+  const owned = value && ownershipOf(evaluation, parts, value, found);
+  if (owned !== undefined) return owned;
+  const normed = events.slice(before);
+  if (value === undefined || !normed.some((event) => holds(value, event.value))) {
+    if (onStream && value !== undefined) return value;
+    events.length = before;
+    return undefined;
+  }
+  const { step, block: home } = at;
+  const order = evaluation.lastOrder;
+  events.splice(before, normed.length, ...normed.map((event) => ({ ...event, step, block: home, order })));
+  return value;
+}
+
+function declaredBy(evaluation: Evaluation, callee: Value): Closure | undefined {
+  const fn = evaluation.find(callee);
+  return fn && !fn.isAsync ? { params: fn.params, body: fn.body, env: new Map() } : undefined;
+}
+
+function bindArguments(evaluation: Evaluation, { params, env }: Closure, given: CallParts["args"]): Env {
+  const bound: Env = new Map(env);
+  const positional = given.filter(({ keyword }) => !keyword);
+  params.forEach((param, i) => {
+    const arg = given.find(({ keyword }) => keyword === param.name) ?? positional[i];
+    const value =
+      arg?.value ?? (param.initial ? evaluate(evaluation, param.initial, env) : evaluation.unknown());
+    const target = param.pattern ?? ({ kind: "name", name: param.name, span: param.span } as const);
+    bind(evaluation, target, value, bound, undefined);
+  });
+  return bound;
+}
+
+/** `disposing(old, next)`: gives `next` back and calls something on `old`. */
+function ownershipOf(
+  { values }: Evaluation,
+  { callee, args }: CallParts,
+  value: Value,
+  { body }: Closure,
+): Value | undefined {
+  const [old, next] = args.map((arg) => arg.value);
+  if (args.length !== 2 || old === undefined || next === undefined || value !== next) return undefined;
+  if (!body.some(({ kind }) => kind !== "return") || old === next) return undefined;
+  return baseOf(next) === baseOf(old) ? next : values.of({ kind: "owned", wrapper: callee, old, of: next });
+}
+
+function holds(value: Value, part: Value): boolean {
+  if (value === part) return true;
+  switch (value.kind) {
+    case "reshape":
+    case "owned":
+    case "await":
+      return holds(value.of, part);
+    case "tuple":
+      return value.items.some((item) => holds(item, part));
+    case "choice":
+      return holds(value.then, part) || holds(value.otherwise, part);
+    case "operation":
+      return value.operands.some((operand) => holds(operand, part));
+    case "call":
+      return value.args.some((arg) => holds(arg, part)) || holds(value.callee, part);
+    case "attribute":
+      return holds(value.object, part);
+    default:
+      return false;
+  }
+}

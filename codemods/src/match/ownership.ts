@@ -1,0 +1,39 @@
+import { baseOf, type Value } from "../flow/value.ts";
+import { within } from "./expressions.ts";
+import type { Traced } from "./match.ts";
+import { Refusal } from "./reasons.ts";
+import type { Side } from "./side.ts";
+
+/** `disposing(q, norm(q))`: the first argument is to be freed, whatever the second one is called. */
+export function ownedParts(side: Side, { trace }: Traced): readonly { start: number; end: number }[] {
+  const calls = (side.path ?? []).slice(0, -1).filter((expr) => expr.kind === "call");
+  return calls.flatMap((call) => {
+    const others = call.args.filter(({ span }) => !within(side.path!.at(-1)!.span, span));
+    const passed = others.filter(({ value }) => trace.values.get(value) === side.input);
+    if (passed.length === 0) return [];
+    const value = trace.values.get(call);
+    if (value?.kind === "owned" && value.old === side.input) return passed.map(({ span }) => span);
+    throw new Refusal(
+      "ownership",
+      "old and new tensor go into one call, and what it frees could not be read",
+    );
+  });
+}
+
+/** Whether somebody else may still hold one of the tensors, or frees it himself, so that it must not be overwritten. */
+export function mayBeShared(q: Side, k: Side, at: Traced): boolean {
+  return [q, k].some(({ input }) => comesFromParam(input)) || freesInput(q, k, at);
+}
+
+function freesInput(q: Side, k: Side, { trace }: Traced): boolean {
+  const inputs = [q.input, k.input];
+  return [...trace.values].some(([expr, value]) => {
+    const callee = value.kind === "call" && expr.kind === "call" ? value.callee : undefined;
+    return callee?.kind === "attribute" && callee.name === "dispose" && inputs.includes(callee.object);
+  });
+}
+
+/** Whether the caller may still hold the tensor. */
+function comesFromParam(input: Value): boolean {
+  return baseOf(input).kind === "param";
+}
