@@ -35,7 +35,9 @@ async function write(path: string, text: string): Promise<void> {
 
 const read = (path: string) => readFile(join(folder, path), "utf8");
 const git = (...args: string[]) =>
-  execFileSync("git", ["-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", ...args]);
+  execFileSync("git", ["-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", ...args], {
+    stdio: "pipe",
+  });
 
 async function report(...args: readonly string[]) {
   const { stdout, exitCode } = await runCommand(["--json", folder, ...args]);
@@ -95,7 +97,11 @@ describe("qknorm-codemod", () => {
     git("init", "-q");
     git("config", "core.autocrlf", "false");
     const { stdout } = await runCommand([folder, "--diff"]);
-    execFileSync("git", ["apply", `-p${folder.split("/").length}`, "-"], { cwd: folder, input: stdout });
+    execFileSync("git", ["apply", `-p${folder.split("/").length}`, "-"], {
+      cwd: folder,
+      input: stdout,
+      stdio: "pipe",
+    });
     const applied = await read("a.js");
     await write("a.js", step.replaceAll("\n", "\r\n").trimEnd());
     await runCommand([folder, "--write", "--allow-dirty"]);
@@ -131,14 +137,35 @@ describe("qknorm-codemod", () => {
     expect(await paths("--since", "HEAD")).toEqual(["c.js"]);
   });
 
-  it("skips generated, binary and badly encoded files that hold a step, and lists them", async () => {
-    await write("a.js", `// @generated\n${step}`);
+  it("keeps copies in generated files, and says which line marks them", async () => {
+    await write("a.js", `/* made by a tool\n   @generated */\n${step}`);
+    await write("b.js", "// @generated\nexport {};\n");
+    expect(await report("--write")).toMatchObject({
+      summary: { files: 2, replaced: 0, refused: 1 },
+      files: [
+        {
+          path: `${folder}/a.js`,
+          findings: [
+            { line: 7, endLine: 8, reason: "generated-file", message: expect.stringContaining("line 2") },
+          ],
+        },
+      ],
+    });
+  });
+
+  it("lists files that cannot be read as code, and does not follow links", async () => {
     await write("b.js", `\0${step}`);
     await writeFile(join(folder, "c.js"), Buffer.concat([Buffer.from(step), Buffer.from([0xff, 0xfe])]));
+    await write("d.js", `${step}//${" ".repeat(4_000_000)}`);
     await symlink(folder, join(folder, "loop"));
-    expect(await report()).toMatchObject({
-      summary: { files: 0 },
-      skipped: [{ reason: "generated" }, { reason: "binary" }, { reason: "not UTF-8" }],
+    expect(await runCommand([folder, "--json"])).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('"files": 0'),
+      stderr: [
+        `qknorm-codemod: ${folder}/b.js: skipped: binary\n`,
+        `qknorm-codemod: ${folder}/c.js: skipped: not UTF-8\n`,
+        `qknorm-codemod: ${folder}/d.js: skipped: larger than 4 MB\n`,
+      ].join(""),
     });
   });
 

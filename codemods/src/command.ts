@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import ignore from "ignore";
 import { loadProfiles } from "./config.ts";
 import { explain } from "./explain.ts";
+import { describeFailure } from "./failure.ts";
 import { changedSince, dirtyFiles, ignoredBy } from "./git.ts";
 import { type CommandOptions, help, parseOptions, UsageError } from "./options.ts";
 import { patchOf } from "./patch.ts";
@@ -45,8 +46,9 @@ async function execute(options: CommandOptions, color: boolean): Promise<Command
   const result = write ? await applied(planned) : planned;
   if (options.patch !== undefined) await writeFile(options.patch, patchOf(planned.files));
   const exitCode = exitCodeOf(result, options);
-  if (mode === "json") return { ...success(`${JSON.stringify(jsonReport(result), null, 2)}\n`), exitCode };
-  const stderr = result.errors.map(({ path, message }) => `qknorm-codemod: ${path}: ${message}\n`).join("");
+  const stderr = complaints(result);
+  if (mode === "json")
+    return { exitCode, stdout: `${JSON.stringify(jsonReport(result), null, 2)}\n`, stderr };
   if (mode === "diff") return { exitCode, stdout: patchOf(result.files), stderr };
   return { exitCode, stdout: formatReport(result, { color, written: write }), stderr: "" };
 }
@@ -59,13 +61,22 @@ function refuseDirtyTree(paths: readonly string[]): void {
   throw new UsageError(`git shows ${files}; commit or stash them, or pass --allow-dirty`);
 }
 
+/** What went beside the report, for formats that have no place for it. */
+function complaints({ skipped, errors }: RunResult): string {
+  const lines = [
+    ...skipped.map(({ path, reason }) => `${path}: skipped: ${reason}`),
+    ...errors.map(({ path, message }) => `${path}: ${message}`),
+  ];
+  return lines.map((line) => `qknorm-codemod: ${line}\n`).join("");
+}
+
 async function applied(planned: RunResult): Promise<RunResult> {
   const errors = [...planned.errors];
   for (const file of planned.files) {
     try {
       await writeResult(file);
     } catch (error) {
-      errors.push({ path: file.path, message: error instanceof Error ? error.message : String(error) });
+      errors.push({ path: file.path, message: describeFailure(error) });
     }
   }
   return { ...planned, errors };

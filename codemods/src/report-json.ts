@@ -25,7 +25,5 @@ export function jsonReport(result: RunResult): object {
         message,
       })),
     })),
-    skipped: result.skipped,
-    errors: result.errors,
   };
 }

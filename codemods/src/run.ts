@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
-import { findCandidates } from "./candidates.ts";
+import { type Candidate, findCandidates } from "./candidates.ts";
+import { describeFailure } from "./failure.ts";
 import { gitRoot } from "./git.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import type { Finding } from "./plan/change.ts";
@@ -27,6 +28,16 @@ export interface RunOptions {
   /** Go on although the helper does not exist in the repository yet. */
   readonly assumeHelper: boolean;
   readonly accepts?: (path: string) => boolean;
+  /** Whether a copy that can be replaced is to be; all are by default. */
+  readonly chooses?: (path: string, finding: Finding) => boolean;
+  /** Told after each file. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** How far a run is. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
 }
 
 /** What a run found out about one file. */
@@ -37,6 +48,8 @@ export interface FileResult {
   readonly before: string;
   /** The rewritten text, or undefined when the file stays as it is. Neither has a byte order mark. */
   readonly after: string | undefined;
+  /** Whether the file on disk begins with a byte order mark. */
+  readonly byteOrderMark: boolean;
 }
 
 export interface RunResult {
@@ -63,24 +76,33 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const skipped: { path: string; reason: string }[] = [];
   const errors: { path: string; message: string }[] = [];
   let candidates = 0;
-  for (const { path, language } of sources) {
-    const source = await readSourceFile(path);
-    if ("skipped" in source) {
-      if (source.skipped !== "generated" || holdsStep(path, language))
-        skipped.push({ path, reason: source.skipped });
-      continue;
-    }
-    const profile = options.profiles.find(({ languages }) => languages.includes(language));
-    const steps = findCandidates(source.text, language).filter(({ role }) => role === "step").length;
-    candidates += steps;
-    if (profile === undefined || (steps === 0 && options.prefilter)) continue;
+  for (const [done, { path, language }] of sources.entries()) {
     try {
-      const form = project.add(path, language, source.text);
+      const source = readSourceFile(path);
+      if ("skipped" in source) {
+        skipped.push({ path, reason: source.skipped });
+        continue;
+      }
+      const { text: before, byteOrderMark, generatedBy } = source;
+      const profile = options.profiles.find(({ languages }) => languages.includes(language));
+      const steps = findCandidates(before, language).filter(({ role }) => role === "step");
+      candidates += steps.length;
+      if (profile === undefined || (steps.length === 0 && (options.prefilter || generatedBy))) continue;
+      if (generatedBy !== undefined) {
+        const findings = [generatedFinding(generatedBy, steps)];
+        files.push({ path, language, findings, before, after: undefined, byteOrderMark });
+        continue;
+      }
+      const form = project.add(path, language, before);
       if (form === undefined) continue;
-      const { findings, after } = planFile(form, { project, facts, profile, filesMentioning });
-      if (findings.length > 0) files.push({ path, language, findings, before: source.text, after });
+      const chooses = options.chooses && ((finding: Finding) => options.chooses!(path, finding));
+      const context = { project, facts, profile, filesMentioning, ...(chooses && { chooses }) };
+      const { findings, after } = planFile(form, context);
+      if (findings.length > 0) files.push({ path, language, findings, before, after, byteOrderMark });
     } catch (error) {
-      errors.push({ path, message: error instanceof Error ? error.message : String(error) });
+      errors.push({ path, message: describeFailure(error) });
+    } finally {
+      options.onProgress?.({ done: done + 1, total: sources.length });
     }
   }
   const missing = missingHelper(files, options, project);
@@ -94,12 +116,16 @@ export async function run(options: RunOptions): Promise<RunResult> {
   };
 }
 
-function holdsStep(path: string, language: Language): boolean {
-  try {
-    return findCandidates(readFileSync(path, "utf8"), language).some(({ role }) => role === "step");
-  } catch {
-    return false;
-  }
+/** What a program writes is not rewritten: it would come back. */
+function generatedFinding(marker: number, steps: readonly Candidate[]): Finding {
+  return {
+    line: steps[0]!.line,
+    endLine: steps.at(-1)!.line,
+    kind: "refused",
+    reason: "generated-file",
+    symbol: "<module>",
+    message: `line ${marker} says that a program writes this file; change the generator instead`,
+  };
 }
 
 /** A helper that lives in the scanned repository has to be there before anything is made to call it. */

@@ -51,25 +51,35 @@ export async function listSourceFiles(paths: readonly string[]): Promise<readonl
   return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** The text of a file without its byte order mark, or why it is not read as code. */
-export async function readSourceFile(path: string): Promise<{ text: string } | { skipped: string }> {
-  const bytes = readBytes(path);
-  if (bytes === undefined) return { skipped: "unreadable" };
-  // Rewriting a file that is not UTF-8 would change bytes that nobody asked to change.
-  if (!isUtf8(bytes)) return { skipped: "not UTF-8" };
-  const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
-  if (text.includes("\0")) return { skipped: "binary" };
-  if (/@generated\b|\bdo not (?:edit|modify)\b/i.test(text.slice(0, 1000))) return { skipped: "generated" };
-  return { text };
+/** Nobody writes files of this size by hand, and a parser needs hundreds of times as much memory. */
+const largestFile = 4_000_000;
+
+/** The text of a file without its byte order mark. */
+export interface SourceContent {
+  readonly text: string;
+  readonly byteOrderMark: boolean;
+  /** Line of the marker that says that a program writes the file, or undefined. */
+  readonly generatedBy: number | undefined;
 }
 
-// Synchronous: one small file after the other is read faster so, and nothing else waits for the thread.
-function readBytes(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch {
-    return undefined;
-  }
+/** The content of a file, or why it is not read as code. Throws what the file system throws. */
+export function readSourceFile(path: string): SourceContent | { readonly skipped: string } {
+  // Synchronous: one small file after the other is read faster so, and nothing else waits for the thread.
+  const bytes = readFileSync(path);
+  if (bytes.length > largestFile) return { skipped: `larger than ${largestFile / 1e6} MB` };
+  // Rewriting a file that is not UTF-8 would change bytes that nobody asked to change.
+  if (!isUtf8(bytes)) return { skipped: "not UTF-8" };
+  return sourceContent(bytes.toString("utf8"));
+}
+
+/** The content that a text is, or why it is not read as code. */
+export function sourceContent(raw: string): SourceContent | { readonly skipped: string } {
+  const byteOrderMark = raw.startsWith("\uFEFF");
+  const text = byteOrderMark ? raw.slice(1) : raw;
+  if (text.includes("\0")) return { skipped: "binary" };
+  const marker = /@generated\b|\bdo not (?:edit|modify)\b/i.exec(text.slice(0, 1000));
+  const generatedBy = marker === null ? undefined : text.slice(0, marker.index).split(/\r\n|\n|\r/).length;
+  return { text, byteOrderMark, generatedBy };
 }
 
 async function filesAt(path: string): Promise<readonly SourceFile[]> {

@@ -45,7 +45,7 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
       kind: "replaced",
       ...(kept.length > 0 && { reason: "comment-inside" as const }),
       symbol: fn.symbol,
-      message: `${describeInline(match, form.text)} becomes one call of ${profile.helper.name}${kept.length > 0 ? "; comments inside it are kept above the call" : ""}`,
+      message: `${describeInline(match, form.text)} become one call of ${profile.helper.name}${kept.length > 0 ? "; comments inside it are kept above the call" : ""}`,
     },
   };
 }

@@ -19,6 +19,8 @@ export interface FilePlan {
 
 export interface PlanContext extends MatchContext {
   readonly filesMentioning: FilesMentioning;
+  /** Whether a copy that can be replaced is to be; all are by default. */
+  readonly chooses?: (finding: Finding) => boolean;
 }
 
 /** Plans all changes of one file and checks that the result still parses. Reads other files, writes none. */
@@ -61,8 +63,9 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       return inlineChange(match, frontEnd, context.profile);
     });
   }
-  const all = [...findings, ...changes.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
-  return { findings: all, after: changes.length === 0 ? undefined : rewrite(form, changes, context) };
+  const chosen = changes.filter(({ finding }) => context.chooses?.(finding) ?? true);
+  const all = [...findings, ...chosen.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
+  return { findings: all, after: chosen.length === 0 ? undefined : rewrite(form, chosen, context) };
 }
 
 function insideOf({ at }: PairFunction, context: MatchContext): InlineMatch | undefined {
