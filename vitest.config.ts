@@ -10,7 +10,7 @@ export default defineConfig({
     include: [
       "packages/*/src/**/*.test.ts",
       "packages/*/test/**/*.test.ts",
-      "native/{src,test}/**/*.test.ts",
+      "native/{src,test,gpu}/**/*.test.ts",
       "codemods/{src,test}/**/*.test.ts",
       "examples/*/{src,test}/**/*.test.ts",
       "scripts/*.test.mjs",
