@@ -1,6 +1,7 @@
 #include "addon/args.h"
 
 #include <cmath>
+#include <cstdint>
 #include <exception>
 #include <new>
 
@@ -123,7 +124,7 @@ ArrayView Args::array(std::size_t i, Dtype dtype, const char* name) const { retu
 
 std::size_t checked_integer(double value, const char* name, std::size_t lo, std::size_t hi) {
   // NaN fails the first comparison; above 2^53 a double no longer says which integer was meant.
-  if (!(value >= 0 && value <= 9007199254740991.0) || value != std::trunc(value)) {
+  if (!(value >= 0 && value <= 9007199254740991.0) || value != static_cast<double>(static_cast<std::int64_t>(value))) {
     throw CodedError(kErrArgument, std::string(name) + " must be an integer from " + std::to_string(lo) + " to " +
                                        std::to_string(hi) + ", got " + show(value));
   }

@@ -11,6 +11,7 @@ namespace {
 // A worker thread that ends without freeing would otherwise take device memory with it.
 void drop_all(void* env) {
   cuda::abandon_captures();
+  cuda::drop_launches();
   cuda::Handles<cuda::GraphExec>::table().drop(env);
   cuda::Handles<cuda::Graph>::table().drop(env);
   cuda::Handles<cuda::Function>::table().drop(env);
@@ -54,6 +55,7 @@ void register_cuda(Napi::Object exports) {
   napi_add_env_cleanup_hook(env, drop_all, env);
   cuda::register_devices(exports);
   cuda::register_graphs(exports);
+  cuda::register_kernels(exports);
   cuda::register_launches(exports);
   cuda::register_memory(exports);
   cuda::register_nvrtc(exports);

@@ -22,13 +22,17 @@ napi_value guarded_cuda(napi_env env, napi_callback_info info) noexcept {
   }
 }
 
-template <napi_value (*Body)(const Args&)>
-void define_cuda(Napi::Object exports, const char* name) {
+inline void define_raw(Napi::Object exports, const char* name, napi_callback callback) {
   napi_value function = nullptr;
-  if (napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, guarded_cuda<Body>, nullptr, &function) != napi_ok) {
+  if (napi_create_function(exports.Env(), name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) {
     throw Napi::Error::New(exports.Env());
   }
   exports.Set(name, Napi::Value(exports.Env(), function));
+}
+
+template <napi_value (*Body)(const Args&)>
+void define_cuda(Napi::Object exports, const char* name) {
+  define_raw(exports, name, guarded_cuda<Body>);
 }
 
 // Argument i as a handle of T; throws ERR_QKNORM_ARGUMENT.
@@ -44,9 +48,13 @@ napi_value new_handle(const Args& args, std::shared_ptr<T> thing) {
   return Napi::Number::New(args.env(), static_cast<double>(handle));
 }
 
+// Forgets the launches that this thread has prepared.
+void drop_launches();
+
 // One for each addon/cuda_*.cc.
 void register_devices(Napi::Object exports);
 void register_graphs(Napi::Object exports);
+void register_kernels(Napi::Object exports);
 void register_launches(Napi::Object exports);
 void register_memory(Napi::Object exports);
 void register_nvrtc(Napi::Object exports);

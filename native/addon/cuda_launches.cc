@@ -1,105 +1,163 @@
-// cudaModule(device, image), cudaKernel(module, name, layout, waits), cudaKernelInfo(kernel),
-// cudaOccupancy(kernel, threads, sharedBytes), cudaLaunch(params, arguments).
+// cudaPrepare(argumentBytes, addresses), cudaPrepareKernel(launch, kernel), cudaLaunch(launch).
+//
+// A launch is prepared once and started many times. Its numbers lie in a block that JavaScript writes and this reads:
+// starting it again takes one call with one number, and nothing is allocated.
+#include <atomic>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
 #include "addon/cuda_call.h"
 #include "cuda/launch.h"
 
 namespace qknorm::cuda {
 namespace {
 
-// params: kernel, stream, grid (3), block (3), shared bytes, alone; then for each address: byte in the arguments,
-// memory (0: null), offset, length.
-constexpr std::size_t kLaunchParams = 10, kAddressParams = 4, kMostAddresses = 32;
+// The block: stream, grid (3), block (3), dynamic shared bytes, 1 to launch without PDL; then for each address its byte
+// in the arguments, the memory (0: null), offset, length; then the arguments.
+constexpr std::size_t kHeadNumbers = 9, kAddressNumbers = 4, kMostAddresses = 32;
 
-napi_value load_module(const Args& args) {
-  Device& device = Device::at(args.integer(0, "device", 0, 1023));
-  const ArrayView image = args.array(1, napi_uint8_array, "image");
-  return new_handle(args, std::make_shared<Module>(device, image.data, image.length));
+struct Prepared {
+  std::shared_ptr<Function> function;
+  std::vector<double> block;
+  std::vector<AddressField> fields;
+  std::size_t argument_bytes = 0;
+
+  const double* numbers_of(std::size_t address) const { return block.data() + kHeadNumbers + address * kAddressNumbers; }
+  const void* arguments() const { return numbers_of(fields.size()); }
+};
+
+using Launches = std::unordered_map<Handle, std::shared_ptr<Prepared>>;
+
+// A launch belongs to the thread that prepared it: finding it takes no lock. Never destroyed, since the garbage
+// collector may let go of a block after a thread's own variables are gone.
+Launches& launches() {
+  thread_local Launches& mine = *new Launches;
+  return mine;
 }
 
-// [bytes, offset of parameter 0, offset of parameter 1, ...], ascending.
-ParameterLayout layout_at(const Args& args, std::size_t i) {
-  const ArrayView array = args.array(i, napi_float64_array, "layout");
-  if (array.length == 0) throw CodedError(kErrArgument, "layout is empty");
-  const double* numbers = array.as<const double>();
-  ParameterLayout layout;
-  layout.bytes = checked_integer(numbers[0], "layout's length", 0, kMostArgumentBytes);
-  for (std::size_t k = 1; k < array.length; ++k) {
-    const std::size_t least = layout.offsets.empty() ? 0 : layout.offsets.back() + 1;
-    if (layout.bytes <= least) throw CodedError(kErrArgument, "layout has more parameters than bytes");
-    layout.offsets.push_back(checked_integer(numbers[k], "a parameter's offset", least, layout.bytes - 1));
+Handle new_number() {
+  static std::atomic<Handle> next{1};
+  return next.fetch_add(1);
+}
+
+// What the block's ArrayBuffer holds on to.
+struct Hold {
+  Handle launch;
+  std::shared_ptr<Prepared> prepared;
+};
+
+void let_go(napi_env, void*, void* hint) {
+  const std::unique_ptr<Hold> hold(static_cast<Hold*>(hint));
+  launches().erase(hold->launch);
+}
+
+napi_value prepare(const Args& args) {
+  const std::size_t bytes = args.integer(0, "argumentBytes", 0, kMostArgumentBytes);
+  auto prepared = std::make_shared<Prepared>();
+  prepared->argument_bytes = bytes;
+  prepared->fields.resize(args.integer(1, "addresses", 0, kMostAddresses));
+  prepared->block.resize(kHeadNumbers + prepared->fields.size() * kAddressNumbers +
+                         (bytes + sizeof(double) - 1) / sizeof(double));
+
+  auto hold = std::make_unique<Hold>(Hold{new_number(), prepared});
+  const Handle launch = hold->launch;
+  napi_value block = nullptr;
+  if (napi_create_external_arraybuffer(args.env(), prepared->block.data(), prepared->block.size() * sizeof(double),
+                                       let_go, hold.get(), &block) != napi_ok) {
+    throw CodedError(kErrNative, "a block that both sides see cannot be made");
   }
-  if (layout.offsets.empty() != (layout.bytes == 0)) throw CodedError(kErrArgument, "layout has bytes of no parameter");
-  return layout;
+  hold.release();  // let_go() has it
+  launches().emplace(launch, std::move(prepared));
+  Napi::Object pair = Napi::Object::New(args.env());
+  pair.Set("launch", static_cast<double>(launch));
+  pair.Set("block", Napi::Value(args.env(), block));
+  return pair;
 }
 
-napi_value find_kernel(const Args& args) {
-  auto module = handle_at<Module>(args, 0, "module");
-  const std::string name = args.string(1, "name");
-  ParameterLayout layout = layout_at(args, 2);
-  return new_handle(args, std::make_shared<Function>(std::move(module), name, std::move(layout), args.boolean(3, "waits")));
-}
-
-napi_value describe(const Args& args) {
-  const auto kernel = handle_at<Function>(args, 0, "kernel");
-  Napi::Object info = Napi::Object::New(args.env());
-  info.Set("name", kernel->name());
-  info.Set("compiledFor", kernel->compiled_for());
-  info.Set("launchesEarly", kernel->launches_early());
-  info.Set("maxThreads", static_cast<double>(kernel->max_threads()));
-  info.Set("registers", kernel->attribute(FunctionAttribute::kRegisters));
-  info.Set("localBytes", kernel->attribute(FunctionAttribute::kLocalBytes));
-  return info;
-}
-
-napi_value occupancy(const Args& args) {
-  const auto kernel = handle_at<Function>(args, 0, "kernel");
-  const std::size_t threads = args.integer(1, "threads", 1, kernel->max_threads());
-  const std::size_t shared = args.integer(2, "sharedBytes", 0, kernel->most_shared_bytes());
-  return Napi::Number::New(args.env(), kernel->occupancy(threads, shared));
-}
-
-napi_value start(const Args& args) {
-  const ArrayView array = args.array(0, napi_float64_array, "params");
-  const double* params = array.as<const double>();
-  const std::size_t rest = array.length - kLaunchParams;
-  if (array.length < kLaunchParams || rest % kAddressParams != 0 || rest / kAddressParams > kMostAddresses) {
-    throw CodedError(kErrArgument, "params has the wrong length: " + std::to_string(array.length));
+Prepared& launch_at(double number) {
+  const auto found = launches().find(checked_integer(number, "launch"));
+  if (found == launches().end()) {
+    throw CodedError(kErrArgument, "launch names none that this thread has prepared: " + std::to_string(number));
   }
-  const ArrayView arguments = args.array(1, napi_uint8_array, "arguments");
+  return *found->second;
+}
 
+napi_value set_kernel(const Args& args) {
+  launch_at(args.number(0, "launch")).function = handle_at<Function>(args, 1, "kernel");
+  return nullptr;
+}
+
+void read_fields(Prepared& prepared) {
+  const Handles<Memory>::Lookup memories(Handles<Memory>::table());
+  for (std::size_t i = 0; i < prepared.fields.size(); ++i) {
+    const double* numbers = prepared.numbers_of(i);
+    AddressField& field = prepared.fields[i];
+    field.at = checked_integer(numbers[0], "an address's place");
+    const Handle memory = checked_integer(numbers[1], "memory");
+    field.memory = memory == 0 ? nullptr : memories.get(memory, "memory");
+    field.offset = checked_integer(numbers[2], "offset");
+    field.length = checked_integer(numbers[3], "length");
+  }
+}
+
+// The memory is let go of, whatever comes of the launch: a prepared launch keeps none alive.
+class FieldsInUse {
+ public:
+  explicit FieldsInUse(Prepared& prepared) : prepared_(prepared) {}
+  ~FieldsInUse() {
+    for (AddressField& field : prepared_.fields) field.memory.reset();
+  }
+  FieldsInUse(const FieldsInUse&) = delete;
+
+ private:
+  Prepared& prepared_;
+};
+
+void start(Prepared& prepared) {
+  if (prepared.function == nullptr) throw CodedError(kErrArgument, "the launch has no kernel yet");
+  const double* head = prepared.block.data();
   Launch call;
-  call.function = Handles<Function>::table().get(checked_integer(params[0], "kernel"), "kernel");
-  call.stream = Handles<Stream>::table().get(checked_integer(params[1], "stream"), "stream");
+  call.function = prepared.function.get();
+  const auto stream = Handles<Stream>::table().get(checked_integer(head[0], "stream"), "stream");
+  call.stream = &stream;
   constexpr std::size_t kMostGrid[] = {2147483647, 65535, 65535}, kMostBlock[] = {1024, 1024, 64};
   for (std::size_t i = 0; i < 3; ++i) {
-    call.grid[i] = static_cast<unsigned>(checked_integer(params[2 + i], "grid", 1, kMostGrid[i]));
-    call.block[i] = static_cast<unsigned>(checked_integer(params[5 + i], "block", 1, kMostBlock[i]));
+    call.grid[i] = static_cast<unsigned>(checked_integer(head[1 + i], "grid", 1, kMostGrid[i]));
+    call.block[i] = static_cast<unsigned>(checked_integer(head[4 + i], "block", 1, kMostBlock[i]));
   }
-  call.shared_bytes = checked_integer(params[8], "sharedBytes", 0, std::size_t(1) << 30);
-  call.alone = checked_integer(params[9], "alone", 0, 1) == 1;
+  call.shared_bytes = checked_integer(head[7], "sharedBytes", 0, std::size_t(1) << 30);
+  call.alone = checked_integer(head[8], "alone", 0, 1) == 1;
+  const FieldsInUse in_use(prepared);
+  read_fields(prepared);
+  launch(call, prepared.arguments(), prepared.argument_bytes, prepared.fields.data(), prepared.fields.size());
+}
 
-  AddressField fields[kMostAddresses];
-  const std::size_t count = rest / kAddressParams;
-  for (std::size_t i = 0; i < count; ++i) {
-    const double* field = params + kLaunchParams + i * kAddressParams;
-    fields[i].at = checked_integer(field[0], "an address's place");
-    const std::size_t memory = checked_integer(field[1], "memory");
-    if (memory != 0) fields[i].memory = Handles<Memory>::table().get(memory, "memory");
-    fields[i].offset = checked_integer(field[2], "offset");
-    fields[i].length = checked_integer(field[3], "length");
+// Without Args: the hottest function of the addon takes one number.
+napi_value start_launch(napi_env env, napi_callback_info info) noexcept {
+  try {
+    std::size_t count = 1;
+    napi_value value = nullptr;
+    double number = 0;
+    if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok ||
+        napi_get_value_double(env, value, &number) != napi_ok) {
+      throw CodedError(kErrArgument, "launch must be a number");
+    }
+    start(launch_at(number));
+  } catch (...) {
+    rethrow_cuda(env);
   }
-  launch(call, arguments.data, arguments.length, fields, count);
   return nullptr;
 }
 
 }  // namespace
 
+void drop_launches() { launches().clear(); }
+
 void register_launches(Napi::Object exports) {
-  define_cuda<load_module>(exports, "cudaModule");
-  define_cuda<find_kernel>(exports, "cudaKernel");
-  define_cuda<describe>(exports, "cudaKernelInfo");
-  define_cuda<occupancy>(exports, "cudaOccupancy");
-  define_cuda<start>(exports, "cudaLaunch");
+  define_cuda<prepare>(exports, "cudaPrepare");
+  define_cuda<set_kernel>(exports, "cudaPrepareKernel");
+  define_raw(exports, "cudaLaunch", start_launch);
 }
 
 }  // namespace qknorm::cuda

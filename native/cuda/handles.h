@@ -37,12 +37,23 @@ class Handles {
     return handle;
   }
 
-  std::shared_ptr<T> get(Handle handle, const char* name) {
-    const std::lock_guard lock(mutex_);
-    const auto found = things_.find(handle);
-    if (found == things_.end()) refuse(handle, name);
-    return found->second.thing;
-  }
+  // Looks things up under one lock. Hold it for no longer than that.
+  class Lookup {
+   public:
+    explicit Lookup(Handles& handles) : handles_(handles), lock_(handles.mutex_) {}
+
+    std::shared_ptr<T> get(Handle handle, const char* name) const {
+      const auto found = handles_.things_.find(handle);
+      if (found == handles_.things_.end()) refuse(handle, name);
+      return found->second.thing;
+    }
+
+   private:
+    Handles& handles_;
+    std::lock_guard<std::mutex> lock_;
+  };
+
+  std::shared_ptr<T> get(Handle handle, const char* name) { return Lookup(*this).get(handle, name); }
 
   // Removes it; what still uses the thing keeps it alive.
   std::shared_ptr<T> take(Handle handle, const char* name) {

@@ -46,7 +46,7 @@ void check_geometry(const Launch& launch) {
 void launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
             std::size_t count) {
   Function& function = *launch.function;
-  Stream& stream = *launch.stream;
+  Stream& stream = **launch.stream;
   same_device(function.device(), stream.device(), "the kernel and the stream");
   const ParameterLayout& layout = function.layout();
   if (bytes != layout.bytes) {
@@ -86,7 +86,7 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   function.device().enter();
   function.allow_shared(launch.shared_bytes);
   for (std::size_t i = 0; i < count; ++i) {
-    if (fields[i].memory != nullptr) use(fields[i].memory, launch.stream);
+    if (fields[i].memory != nullptr) use(fields[i].memory, *launch.stream);
   }
   check(driver().launch(&config, function.raw(), block.parameters.data(), nullptr), "cuLaunchKernelEx",
         [&] { return geometry(launch); });

@@ -17,9 +17,10 @@ struct AddressField {
   std::size_t length;
 };
 
+// Function and stream outlive the call.
 struct Launch {
-  std::shared_ptr<Function> function;
-  std::shared_ptr<Stream> stream;
+  Function* function;
+  const std::shared_ptr<Stream>* stream;
   unsigned grid[3];
   unsigned block[3];
   std::size_t shared_bytes;  // dynamic

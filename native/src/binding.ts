@@ -10,7 +10,7 @@ export interface BindingModule extends QkNormBinding, OpsBinding, CudaBinding {
   readonly abi: number;
 }
 
-export const BINDING_ABI = 3;
+export const BINDING_ABI = 4;
 
 /** Numbers of the element types (cpu/dtype.h). */
 export const dtypeNumbers = { f32: 0, bf16: 1, f16: 2 } as const;

@@ -10,10 +10,11 @@ export {
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
 export { CudaGraph } from "./cuda/graph.ts";
 export { type CompiledKernel, Jit, type JitOptions, type JitState } from "./cuda/jit.ts";
-export { CudaKernel, CudaLaunch, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
+export { CudaKernel, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
 export type { KernelRequest } from "./cuda/kernel-request.ts";
 export { kernelSource } from "./cuda/kernel-source.ts";
 export { CudaKernels } from "./cuda/kernels.ts";
+export { CudaLaunch } from "./cuda/launch.ts";
 export type { LaunchConfig } from "./cuda/launch-config.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";

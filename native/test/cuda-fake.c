@@ -53,9 +53,15 @@ API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
 }
 API int cuMemFreeHost(void* memory) { free(memory); return 0; }
 
-// ---- streams, graphs and the one kernel: void scale(float* x, unsigned count, float factor) ----
+// ---- streams, graphs and kernels ----
+// void scale(float* x, unsigned count, float factor) computes; the norms of native/kernels only note their arguments.
 
 struct Arguments { Address x; unsigned count; float factor; };
+struct Parameters { const char* kernel; size_t count, offsets[3], bytes[3]; };
+static const struct Parameters known[] = {
+  {"scale", 3, {0, 8, 12}, {8, 4, 4}}, {"qk_norm", 1, {0}, {184}}, {"row_norm", 1, {0}, {88}},
+};
+struct Function { int arch; const struct Parameters* parameters; };
 struct Graph { int open, launches; struct Arguments launch[1024]; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; };
@@ -186,21 +192,24 @@ API int cuModuleLoadDataEx(void** module, const char* image, unsigned count, int
   *module = arch;
   return 0;
 }
-API int cuModuleGetFunction(void** function, void* module, const char* name) {
-  if (strcmp(name, "scale") != 0) return 500;
-  *function = module;
-  return 0;
+API int cuModuleGetFunction(struct Function** function, int* module, const char* name) {
+  for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
+    if (strcmp(name, known[i].kernel) != 0) continue;
+    struct Function* found = *function = malloc(sizeof(struct Function));
+    found->arch = *module, found->parameters = &known[i];
+    return 0;
+  }
+  return 500;
 }
-API int cuFuncGetAttribute(int* value, int attribute, int* function) {
-  *value = attribute == 0 ? 256 : attribute == 5 || attribute == 6 ? *function : attribute == 4 ? 32 : 0;
+API int cuFuncGetAttribute(int* value, int attribute, struct Function* function) {
+  int threads = strcmp(function->parameters->kernel, "row_norm") == 0 ? 1024 : 256;
+  *value = attribute == 0 ? threads : attribute == 5 || attribute == 6 ? function->arch : attribute == 4 ? 32 : 0;
   return 0;
 }
 API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; note("set %d to %d", attribute, value); return 0; }
-API int cuFuncGetParamInfo(void* function, size_t index, size_t* offset, size_t* bytes) {
-  static const size_t offsets[] = {0, 8, 12}, sizes[] = {8, 4, 4};
-  (void)function;
-  if (index > 2) return 1;
-  *offset = offsets[index], *bytes = sizes[index];
+API int cuFuncGetParamInfo(struct Function* function, size_t index, size_t* offset, size_t* bytes) {
+  if (index >= function->parameters->count) return 1;
+  *offset = function->parameters->offsets[index], *bytes = function->parameters->bytes[index];
   return 0;
 }
 API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, int threads, size_t shared) {
@@ -208,14 +217,29 @@ API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, 
   *count = 2048 / threads;
   return 0;
 }
-#ifndef WITHOUT_LAUNCH
-API int cuLaunchKernelEx(const struct Config* config, int* function, void** parameters, void** extra) {
+#if defined QUIET
+API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
+  (void)config; (void)function; (void)parameters; (void)extra;
+  return 0;
+}
+#elif !defined WITHOUT_LAUNCH
+API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   SCRIPTED(cuLaunchKernelEx);
-  struct Arguments a = {*(Address*)parameters[0], *(unsigned*)parameters[1], *(float*)parameters[2]};
+  char text[512] = "";
+  struct Arguments a = {0, 0, 0};
+  if (function->parameters == known) {
+    a = (struct Arguments){*(Address*)parameters[0], *(unsigned*)parameters[1], *(float*)parameters[2]};
+    snprintf(text, sizeof text, "count %u factor %g", a.count, a.factor);
+  } else {
+    snprintf(text, sizeof text, "%s ", function->parameters->kernel);
+    for (size_t i = 0; i < function->parameters->bytes[0]; ++i) {
+      snprintf(text + strlen(text), 3, "%02x", ((unsigned char*)parameters[0])[i]);
+    }
+  }
   int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
-  note("launch sm_%d grid %u %u %u block %u %u %u shared %u %s count %u factor %g%s", *function, config->grid[0],
+  note("launch sm_%d grid %u %u %u block %u %u %u shared %u %s %s%s", function->arch, config->grid[0],
        config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2], config->shared,
-       early ? "early" : "alone", a.count, a.factor, extra ? " extra" : "");
+       early ? "early" : "alone", text, extra ? " extra" : "");
   if (captures(config->stream->capturing) && config->stream->capturing->launches == 1024) return 2;
   if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = a;
   else scale(&a);

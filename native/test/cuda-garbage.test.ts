@@ -106,7 +106,10 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
     const kernel = new CudaKernel(0, image, "scale", layout);
     const graph = CudaGraph.capture(stream, () => {});
     const handles = [stream, memory, kernel, graph].map(({ handle }) => handle);
-    const launch = () => [kernel.handle, stream.handle, 1, 1, 1, 1, 1, 1, 0, 0, 0, memory.handle, 0, 64];
+    const { launch, block } = binding.cudaPrepare(16, 1);
+    binding.cudaPrepareKernel(launch, kernel.handle);
+    const numbers = new Float64Array(block);
+    const intact = [stream.handle, 1, 1, 1, 1, 1, 1, 0, 0, 0, memory.handle, 0, 64, 0, 0];
     const argument = fc.oneof(
       fc.constantFrom<unknown>(...handles, ...handles, ...badNumber),
       fc.constantFrom<unknown>(undefined, null, true, "scale", "--opt", 7n, Symbol("s"), {}, [1], () => 1),
@@ -118,20 +121,33 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
         )
         .map((make) => make()),
       fc.constantFrom(image, new BigUint64Array(2), new Float32Array(4), new Uint16Array(0), detached()),
-      fc
-        .array(fc.tuple(fc.nat(13), fc.constantFrom(...handles, ...badNumber)), { maxLength: 3 })
-        .map((changes) =>
-          changes.reduce((all, [at, value]) => all.fill(value, at, at + 1), Float64Array.from(launch())),
-        ),
+      fc.constant(launch),
     );
+    const attempt = (run: () => unknown) => {
+      try {
+        run();
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error);
+        expect(codes, String(error)).toContain((error as { code?: string }).code);
+      }
+    };
     fc.assert(
       fc.property(fc.constantFrom(...names), fc.array(argument, { maxLength: 7 }), (name, args) => {
-        try {
-          (binding as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args);
-        } catch (error) {
-          expect(error).toBeInstanceOf(Error);
-          expect(codes, String(error)).toContain((error as { code?: string }).code);
-        }
+        attempt(() =>
+          (binding as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args),
+        );
+      }),
+      { numRuns: 5000 },
+    );
+    const change = fc.tuple(
+      fc.nat(numbers.length - 1),
+      fc.constantFrom(...handles, ...badNumber, -0, Infinity),
+    );
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 3 }), (changes) => {
+        numbers.set(intact);
+        for (const [at, value] of changes) numbers[at] = value;
+        attempt(() => binding.cudaLaunch(launch));
       }),
       { numRuns: 5000 },
     );

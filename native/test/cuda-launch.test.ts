@@ -1,5 +1,6 @@
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { CudaKernel, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
+import { CudaKernel, CudaMemory, CudaStream, cudaUsage, loadBinding } from "../src/index.ts";
 import { floats, layout, module, scaling } from "./cuda-case.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
@@ -60,7 +61,40 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
     expect(failureOf(() => launch.run(stream)).message).toMatch(/has been freed, or never was/);
     expect(failureOf(() => launch.address(0, 0, memory)).message).toBe("memory has been freed");
     kernel.free();
-    expect(failureOf(() => launch.run(stream)).message).toMatch(/^kernel is not a kernel/);
+    expect(failureOf(() => launch.run(stream)).message).toBe("the kernel has been freed");
+  });
+
+  it("belong to the thread that prepared them, and keep no memory alive", async () => {
+    using stream = new CudaStream(0);
+    using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+    const memory = new CudaMemory(stream, 16);
+    scaling(kernel, memory, 2).run(stream);
+    memory.free();
+    expect(cudaUsage(0).liveBytes).toBe(0);
+    const loaded = loadBinding();
+    if (loaded.binding === null) return;
+    const { launch } = loaded.binding.cudaPrepare(16, 1);
+    const worker = new Worker(
+      `try { require(${JSON.stringify(loaded.path)}).cudaLaunch(${launch}); } catch (error) {
+         require("node:worker_threads").parentPort.postMessage([error.code, error.message]);
+       }`,
+      { eval: true },
+    );
+    expect(await new Promise((resolve) => worker.once("message", resolve))).toEqual([
+      "ERR_QKNORM_ARGUMENT",
+      expect.stringMatching(/^launch names none that this thread has prepared/),
+    ]);
+    expect(failureOf(() => loaded.binding.cudaLaunch(launch)).message).toBe("the launch has no kernel yet");
+  });
+
+  it("outlive their block in nothing but an error, once that is transferred away", async () => {
+    const { binding } = loadBinding();
+    if (binding === null) return;
+    const { launch, block } = binding.cudaPrepare(4096, 32);
+    structuredClone(block, { transfer: [block] });
+    expect(failureOf(() => binding.cudaLaunch(launch)).code).toBe("ERR_QKNORM_ARGUMENT");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failureOf(() => binding.cudaLaunch(launch)).code).toBe("ERR_QKNORM_ARGUMENT");
   });
 
   it("refuse a geometry that the kernel or the device cannot have", () => {

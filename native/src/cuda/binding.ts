@@ -61,10 +61,13 @@ export interface CudaBinding {
   };
   cudaOccupancy(kernel: CudaHandle, threads: number, sharedBytes: number): number;
   /**
-   * `params`: kernel, stream, grid (3), block (3), dynamic shared bytes, 1 to launch without PDL; then for each
-   * address in the arguments its byte, the memory (0: null), offset and length.
+   * A launch of this thread's own, as long as `block` lives. The block, 8-byte numbers: stream, grid (3), block (3),
+   * dynamic shared bytes, 1 to launch without PDL; for each address its byte in the arguments, the memory (0: null),
+   * offset and length; then the bytes of the arguments. All of it is checked at each launch.
    */
-  cudaLaunch(params: Float64Array, args: Uint8Array): void;
+  cudaPrepare(argumentBytes: number, addresses: number): { launch: number; block: ArrayBuffer };
+  cudaPrepareKernel(launch: number, kernel: CudaHandle): void;
+  cudaLaunch(launch: number): void;
 
   cudaCaptureBegin(stream: CudaHandle): void;
   cudaCaptureEnd(stream: CudaHandle): CudaHandle;

@@ -1,0 +1,87 @@
+import { nativeError, requireBinding } from "../loader.ts";
+import type { CudaKernel } from "./kernel.ts";
+import type { CudaMemory } from "./memory.ts";
+import type { CudaStream } from "./stream.ts";
+
+// The layout of the block is told in binding.ts.
+const headNumbers = 9;
+const addressNumbers = 4;
+
+/**
+ * The arguments of a launch and its geometry, packed once and started many times. `bytes` are the kernel's parameters
+ * as it declares them, little endian; the addresses in them are filled in at each launch and checked then. It keeps
+ * neither memory nor streams alive.
+ *
+ *     const launch = new CudaLaunch(kernel, 184, 2);
+ *     new DataView(launch.bytes.buffer, launch.bytes.byteOffset).setUint32(160, tokens, true);
+ *     launch.address(0, 0, q, qOffset, qSpan).geometry(blocks, 256).run(stream);
+ */
+export class CudaLaunch {
+  readonly bytes: Uint8Array;
+  readonly #binding = requireBinding();
+  readonly #launch: number;
+  readonly #numbers: Float64Array;
+  #kernel: CudaKernel;
+
+  /** Throws `ERR_QKNORM_ARGUMENT` (a freed kernel, more than 4 KiB of arguments, more than 32 addresses), `ERR_NATIVE`. */
+  constructor(kernel: CudaKernel, argumentBytes: number, addresses: number) {
+    const { launch, block } = this.#binding.cudaPrepare(argumentBytes, addresses);
+    this.#launch = launch;
+    this.#numbers = new Float64Array(block, 0, headNumbers + addresses * addressNumbers);
+    this.#numbers.set([0, 1, 1, 1, 1, 1, 1, 0, 0]);
+    this.bytes = new Uint8Array(block, this.#numbers.byteLength, argumentBytes);
+    this.#kernel = kernel;
+    this.use(kernel);
+  }
+
+  /** Another kernel with the same arguments. Throws `ERR_QKNORM_ARGUMENT` if it was freed. */
+  use(kernel: CudaKernel): this {
+    this.#binding.cudaPrepareKernel(this.#launch, kernel.handle);
+    this.#kernel = kernel;
+    return this;
+  }
+
+  /**
+   * Address number `index` goes to byte `at` of the arguments: `length` bytes of `memory` from `offset`, all of which
+   * the kernel may touch and nothing else; `null` is a null pointer.
+   */
+  address(index: number, at: number, memory: CudaMemory | null, offset = 0, length = 0): this {
+    const numbers = this.#numbers;
+    const first = headNumbers + index * addressNumbers;
+    if (!(first + addressNumbers <= numbers.length)) {
+      throw nativeError("ERR_QKNORM_ARGUMENT", `there is no address number ${index} in this launch`);
+    }
+    const handle = memory === null ? 0 : memory.handle;
+    if (memory !== null && handle === 0) throw nativeError("ERR_QKNORM_ARGUMENT", "memory has been freed");
+    numbers[first] = at;
+    numbers[first + 1] = handle;
+    numbers[first + 2] = offset;
+    numbers[first + 3] = length;
+    return this;
+  }
+
+  /** `grid` blocks of `block` threads. */
+  geometry(grid: number | readonly number[], block: number | readonly number[], sharedBytes = 0): this {
+    const [x = 1, y = 1, z = 1] = typeof grid === "number" ? [grid] : grid;
+    const [bx = 1, by = 1, bz = 1] = typeof block === "number" ? [block] : block;
+    this.#numbers.set([x, y, z, bx, by, bz, sharedBytes], 1);
+    return this;
+  }
+
+  /** Without PDL, even if the kernel could. */
+  alone(alone = true): this {
+    this.#numbers[8] = alone ? 1 : 0;
+    return this;
+  }
+
+  /**
+   * Queues the kernel. Throws before that: `ERR_QKNORM_ARGUMENT` (geometry that the kernel cannot have, memory, a kernel
+   * or a stream that was freed), `ERR_QKNORM_LAYOUT` (a range outside of its memory, arguments of another length),
+   * `ERR_QKNORM_DEVICE`, `ERR_CUDA` naming the kernel and its geometry.
+   */
+  run(stream: CudaStream): void {
+    if (this.#kernel.handle === 0) throw nativeError("ERR_QKNORM_ARGUMENT", "the kernel has been freed");
+    this.#numbers[0] = stream.handle;
+    this.#binding.cudaLaunch(this.#launch);
+  }
+}
