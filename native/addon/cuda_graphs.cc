@@ -1,4 +1,5 @@
-// cudaCaptureBegin(stream), cudaCaptureEnd(stream), cudaIsCapturing(stream), cudaGraphInstantiate(graph),
+// cudaCaptureBegin(stream), cudaCaptureEnd(stream), cudaIsCapturing(stream): null asks for any stream that this thread
+// has begun to capture, cudaGraphInstantiate(graph),
 // cudaGraphUpdate(ready, graph), cudaGraphReplay(ready, stream).
 #include "addon/cuda_call.h"
 #include "cuda/graph.h"
@@ -16,6 +17,7 @@ napi_value end(const Args& args) {
 }
 
 napi_value is_capturing(const Args& args) {
+  if (args.is_missing(0)) return Napi::Boolean::New(args.env(), !thread_captures().empty());
   return Napi::Boolean::New(args.env(), handle_at<Stream>(args, 0, "stream")->capture() != nullptr);
 }
 

@@ -13,8 +13,8 @@
 namespace qknorm::cuda {
 namespace {
 
-// The block: stream, grid (3), block (3), dynamic shared bytes, 1 to launch without PDL; then for each address its byte
-// in the arguments, the memory (0: null), offset, length; then the arguments.
+// The block: the arguments, up to a multiple of 8 bytes; stream, grid (3), block (3), dynamic shared bytes, 1 to launch
+// without PDL; for each address its byte in the arguments, the memory (0: null), offset, length.
 constexpr std::size_t kHeadNumbers = 9, kAddressNumbers = 4, kMostAddresses = 32;
 
 struct Prepared {
@@ -23,8 +23,16 @@ struct Prepared {
   std::vector<AddressField> fields;
   std::size_t argument_bytes = 0;
 
-  const double* numbers_of(std::size_t address) const { return block.data() + kHeadNumbers + address * kAddressNumbers; }
-  const void* arguments() const { return numbers_of(fields.size()); }
+  Prepared(std::size_t bytes, std::size_t addresses) : fields(addresses), argument_bytes(bytes) {
+    block.resize(head_at() + kHeadNumbers + addresses * kAddressNumbers);
+  }
+
+  const void* arguments() const { return block.data(); }
+  const double* head() const { return block.data() + head_at(); }
+  const double* address(std::size_t i) const { return head() + kHeadNumbers + i * kAddressNumbers; }
+
+ private:
+  std::size_t head_at() const { return (argument_bytes + sizeof(double) - 1) / sizeof(double); }
 };
 
 using Launches = std::unordered_map<Handle, std::shared_ptr<Prepared>>;
@@ -54,12 +62,7 @@ void let_go(napi_env, void*, void* hint) {
 
 napi_value prepare(const Args& args) {
   const std::size_t bytes = args.integer(0, "argumentBytes", 0, kMostArgumentBytes);
-  auto prepared = std::make_shared<Prepared>();
-  prepared->argument_bytes = bytes;
-  prepared->fields.resize(args.integer(1, "addresses", 0, kMostAddresses));
-  prepared->block.resize(kHeadNumbers + prepared->fields.size() * kAddressNumbers +
-                         (bytes + sizeof(double) - 1) / sizeof(double));
-
+  auto prepared = std::make_shared<Prepared>(bytes, args.integer(1, "addresses", 0, kMostAddresses));
   auto hold = std::make_unique<Hold>(Hold{new_number(), prepared});
   const Handle launch = hold->launch;
   napi_value block = nullptr;
@@ -91,7 +94,7 @@ napi_value set_kernel(const Args& args) {
 void read_fields(Prepared& prepared) {
   const Handles<Memory>::Lookup memories(Handles<Memory>::table());
   for (std::size_t i = 0; i < prepared.fields.size(); ++i) {
-    const double* numbers = prepared.numbers_of(i);
+    const double* numbers = prepared.address(i);
     AddressField& field = prepared.fields[i];
     field.at = checked_integer(numbers[0], "an address's place");
     const Handle memory = checked_integer(numbers[1], "memory");
@@ -116,7 +119,7 @@ class FieldsInUse {
 
 void start(Prepared& prepared) {
   if (prepared.function == nullptr) throw CodedError(kErrArgument, "the launch has no kernel yet");
-  const double* head = prepared.block.data();
+  const double* head = prepared.head();
   Launch call;
   call.function = prepared.function.get();
   const auto stream = Handles<Stream>::table().get(checked_integer(head[0], "stream"), "stream");

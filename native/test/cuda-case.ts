@@ -7,7 +7,7 @@ export const layout = { argumentBytes: 16, parameterOffsets: [0, 8, 12], waits: 
 /** x *= factor over the first `count` floats, as the stand-in's one kernel does it. */
 export function scaling(kernel: CudaKernel, memory: CudaMemory, factor: number, count = 4): CudaLaunch {
   const launch = new CudaLaunch(kernel, 16, 1).address(0, 0, memory, 0, 4 * count).geometry(count, 32);
-  const view = new DataView(launch.bytes.buffer, launch.bytes.byteOffset);
+  const view = new DataView(launch.bytes.buffer);
   view.setUint32(8, count, true);
   view.setFloat32(12, factor, true);
   return launch;

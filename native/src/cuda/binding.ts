@@ -61,9 +61,9 @@ export interface CudaBinding {
   };
   cudaOccupancy(kernel: CudaHandle, threads: number, sharedBytes: number): number;
   /**
-   * A launch of this thread's own, as long as `block` lives. The block, 8-byte numbers: stream, grid (3), block (3),
-   * dynamic shared bytes, 1 to launch without PDL; for each address its byte in the arguments, the memory (0: null),
-   * offset and length; then the bytes of the arguments. All of it is checked at each launch.
+   * A launch of this thread's own, as long as `block` lives. The block: the arguments, up to a multiple of 8 bytes; then
+   * as f64 the stream, grid (3), block (3), dynamic shared bytes, 1 to launch without PDL; and for each address its byte
+   * in the arguments, the memory (0: null), offset and length. All of it is checked at each launch.
    */
   cudaPrepare(argumentBytes: number, addresses: number): { launch: number; block: ArrayBuffer };
   cudaPrepareKernel(launch: number, kernel: CudaHandle): void;
@@ -71,7 +71,8 @@ export interface CudaBinding {
 
   cudaCaptureBegin(stream: CudaHandle): void;
   cudaCaptureEnd(stream: CudaHandle): CudaHandle;
-  cudaIsCapturing(stream: CudaHandle): boolean;
+  /** `null`: whether this thread captures on any stream. */
+  cudaIsCapturing(stream: CudaHandle | null): boolean;
   cudaGraphInstantiate(graph: CudaHandle): CudaHandle;
   /** False, and no change, if the graphs differ in shape. */
   cudaGraphUpdate(ready: CudaHandle, graph: CudaHandle): boolean;

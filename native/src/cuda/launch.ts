@@ -13,7 +13,7 @@ const addressNumbers = 4;
  * neither memory nor streams alive.
  *
  *     const launch = new CudaLaunch(kernel, 184, 2);
- *     new DataView(launch.bytes.buffer, launch.bytes.byteOffset).setUint32(160, tokens, true);
+ *     new DataView(launch.bytes.buffer).setUint32(160, tokens, true);
  *     launch.address(0, 0, q, qOffset, qSpan).geometry(blocks, 256).run(stream);
  */
 export class CudaLaunch {
@@ -27,9 +27,9 @@ export class CudaLaunch {
   constructor(kernel: CudaKernel, argumentBytes: number, addresses: number) {
     const { launch, block } = this.#binding.cudaPrepare(argumentBytes, addresses);
     this.#launch = launch;
-    this.#numbers = new Float64Array(block, 0, headNumbers + addresses * addressNumbers);
+    this.bytes = new Uint8Array(block, 0, argumentBytes);
+    this.#numbers = new Float64Array(block, Math.ceil(argumentBytes / 8) * 8);
     this.#numbers.set([0, 1, 1, 1, 1, 1, 1, 0, 0]);
-    this.bytes = new Uint8Array(block, this.#numbers.byteLength, argumentBytes);
     this.#kernel = kernel;
     this.use(kernel);
   }
