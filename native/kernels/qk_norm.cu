@@ -16,7 +16,9 @@
 // spelled as intrinsics.
 //
 // Latency: with PDL, all that does not read x (index arithmetic, addresses, weights) is done before the wait for the
-// preceding kernel. So a kernel that writes the weights must not directly precede this one under PDL.
+// preceding kernel. So a kernel that writes the weights must not directly precede this one under PDL. x itself may be
+// fetched into the L2 before the wait (QK_PREFETCH): that moves bytes, not values, and the L2 is where the writes of
+// the preceding kernel arrive. It helps where x lies in memory, and costs next to nothing where it is in the L2.
 
 // ---- what is compiled: the spec ----
 // QK_HEAD_DIM        8..1024, a multiple of 8
@@ -34,11 +36,14 @@
 // QK_LANES           lanes per row: a power of two, at most 32 and at most the chunks of a row (rounded up to one)
 // QK_ROWS            tokens in flight per lane group
 // QK_BLOCK           threads per block, a multiple of 32
-// QK_TRIGGER         when the next kernel may start: 0 at exit, 1 at once, 2 when the loads are issued, 3 at the end
+// QK_TRIGGER         when the next kernel may start: 0 at exit, 1 at once, 2 when the loads are issued, 3 at the end,
+//                    4 right before the wait
 // QK_LOOP            0: grid covers all slices; 1: persistent, each group strides over slices; 2: and prefetches
+// QK_PREFETCH        1: ask for the first rows of x before the wait
+// QK_RADIX           lanes that meet in one step of the reduction: 2, or 4 (three shuffles at once, half the steps)
 
 constexpr int RMS = 0, LAYER = 1, L2 = 2;
-constexpr int AT_ONCE = 1, WHEN_LOADED = 2, AT_END = 3;
+constexpr int AT_ONCE = 1, WHEN_LOADED = 2, AT_END = 3, BEFORE_WAIT = 4;
 
 DEVICE constexpr int power_of_two_above(int n) { return n <= 1 ? 1 : 2 * power_of_two_above((n + 1) / 2); }
 
@@ -112,6 +117,8 @@ DEVICE void store_rows(const Row (&rows)[ROWS], char* first, i64 token_stride, i
   }
 }
 
+DEVICE float shuffled(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+
 // sum[r] = the sum of term(element) over row r, the same in each of its lanes.
 template <bool SQUARED>
 DEVICE void row_sums(const Row (&rows)[ROWS], const float (&mean)[ROWS], float (&sum)[ROWS], u32 lane) {
@@ -141,10 +148,21 @@ DEVICE void row_sums(const Row (&rows)[ROWS], const float (&mean)[ROWS], float (
     }
     sum[r] = leaf[0];
   }
+  int half = LANES / 2;
+  // The same tree, two of its levels at a time: three shuffles wait for one another less than two in turn.
 #pragma unroll
-  for (int half = LANES / 2; half > 0; half /= 2) {
+  for (; QK_RADIX == 4 && half > 1; half /= 4) {
 #pragma unroll
-    for (int r = 0; r < ROWS; ++r) sum[r] = __fadd_rn(sum[r], __shfl_xor_sync(0xffffffffu, sum[r], half));
+    for (int r = 0; r < ROWS; ++r) {
+      const float across = shuffled(sum[r], half);
+      const float beside = shuffled(sum[r], half / 2), diagonal = shuffled(sum[r], half + half / 2);
+      sum[r] = __fadd_rn(__fadd_rn(sum[r], across), __fadd_rn(beside, diagonal));
+    }
+  }
+#pragma unroll
+  for (; half > 0; half /= 2) {
+#pragma unroll
+    for (int r = 0; r < ROWS; ++r) sum[r] = __fadd_rn(sum[r], shuffled(sum[r], half));
   }
 }
 
@@ -199,6 +217,18 @@ DEVICE void normalize(Row (&rows)[ROWS], const Affine& affine, float eps, u32 la
   }
 }
 
+// Asks for the lines of the first rows, without waiting for them.
+DEVICE void prefetch_rows(const char* first, i64 token_stride, int left, u32 lane) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+      const char* chunk = first + r * token_stride + j * LANES * CHUNK * bytes_of(QK_DTYPE);
+      if (r < left && holds(lane, j)) asm volatile("prefetch.global.L2 [%0];" ::"l"(chunk));
+    }
+  }
+}
+
 // Makes the compiler compute an address here rather than where it is used, after the wait.
 DEVICE void pin(const char*& address) { asm volatile("" : "+l"(address)); }
 
@@ -229,6 +259,8 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_cons
   pin(x);
   if constexpr (!QK_IN_PLACE) pin(y);
 
+  if constexpr (QK_PREFETCH) prefetch_rows(x, x_stride, left, lane);
+  if constexpr (QK_TRIGGER == BEFORE_WAIT) allow_successor();
   wait_for_predecessor();
   Row rows[ROWS], next[ROWS];
   load_rows(QK_LOOP == 2 ? next : rows, x, x_stride, left, lane);

@@ -98,6 +98,8 @@ def as_json(ranges: list[tuple[int, str, float]], device: str, sizes: list[int])
                 "trigger": config.trigger,
                 "loop": config.loop,
                 "waves": config.waves,
+                "prefetch": config.prefetch,
+                "radix": config.radix,
             }
         )
     return {
@@ -111,9 +113,9 @@ def main() -> None:
     """Writes the table and prints what it costs against the best configuration of each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json")
-    parser.add_argument("--rounds", nargs="*", default=["focused", "final", "quiet"])
+    parser.add_argument("--rounds", nargs="*", default=["latest-quiet", "latest-loaded"])
     parser.add_argument("--modes", default="wc", help="modes that count: w(arm), c(old), f(lushed)")
-    parser.add_argument("--range-cost", type=float, default=0.045)
+    parser.add_argument("--range-cost", type=float, default=0.02)
     parser.add_argument("--out", default=str(TABLE))
     options = parser.parse_args()
     rounds = [r for r in load_rounds(options.results) if r.label in options.rounds]

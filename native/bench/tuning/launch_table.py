@@ -37,4 +37,6 @@ def choose(table: dict, head_dim: int, heads: int, tokens: int, element_bytes: i
     vectors = -(-chunks // lanes) * element_bytes // 2
     loop = entry["loop"] if vectors * 2 <= MOST_VECTORS else min(1, entry["loop"])
     rows = max(1, min(entry["rows"], MOST_VECTORS // (vectors * (2 if loop == 2 else 1))))
-    return Config(lanes, rows, entry["block"], entry["trigger"], loop, entry["waves"])
+    return Config(
+        lanes, rows, entry["block"], entry["trigger"], loop, entry["waves"], entry["prefetch"], entry["radix"]
+    )

@@ -30,7 +30,8 @@ class Spec:
 
 @dataclass(frozen=True)
 class Config:
-    """How it is launched. `waves` > 0 makes the grid persistent, with that many blocks per multiprocessor."""
+    """How it is launched. `waves` > 0 makes the grid persistent, with that many blocks per multiprocessor;
+    `prefetch` asks for x before the wait; `radix` lanes meet in a step of the reduction."""
 
     lanes: int = 16
     rows: int = 1
@@ -38,21 +39,25 @@ class Config:
     trigger: int = 1
     loop: int = 0
     waves: int = 0
+    prefetch: int = 0
+    radix: int = 2
 
     @property
     def name(self) -> str:
         """Short and unique, as the results name it."""
         persistent = f"p{self.waves}{'f' if self.loop == 2 else ''}" if self.loop else ""
-        return f"l{self.lanes}r{self.rows}b{self.block}t{self.trigger}{persistent}"
+        small = ("s" if self.radix == 4 else "") + ("e" if self.prefetch else "")
+        return f"l{self.lanes}r{self.rows}b{self.block}t{self.trigger}{persistent}{small}"
 
     @staticmethod
     def parse(name: str) -> "Config":
         """The configuration of a name."""
-        found = re.fullmatch(r"l(\d+)r(\d+)b(\d+)t(\d)(?:p(\d+)(f?))?", name)
+        found = re.fullmatch(r"l(\d+)r(\d+)b(\d+)t(\d)(?:p(\d+)(f?))?(s?)(e?)", name)
         if not found:
             raise ValueError(f"no configuration is named {name}")
         lanes, rows, block, trigger, waves = (int(n or 0) for n in found.groups()[:5])
-        return Config(lanes, rows, block, trigger, (2 if found[6] else 1) if waves else 0, waves)
+        loop = (2 if found[6] else 1) if waves else 0
+        return Config(lanes, rows, block, trigger, loop, waves, int(bool(found[8])), 4 if found[7] else 2)
 
 
 def leaves(head_dim: int) -> int:
@@ -79,6 +84,8 @@ def macros(spec: Spec, config: Config) -> dict[str, int]:
         "QK_BLOCK": config.block,
         "QK_TRIGGER": config.trigger,
         "QK_LOOP": config.loop,
+        "QK_PREFETCH": config.prefetch,
+        "QK_RADIX": config.radix,
     }
 
 

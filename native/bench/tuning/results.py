@@ -69,7 +69,8 @@ def pack(out: str, paths: list[str]) -> None:
     head = {
         "unit": "us per launch, median",
         "modes": {"w": "warm", "c": "cold", "f": "cold, L2 flushed before"},
-        "configuration": "l<lanes>r<rows in flight>b<block>t<trigger>p<persistent blocks per SM>, f: with prefetch",
+        "configuration": "l<lanes>r<rows in flight>b<block>t<trigger>p<persistent blocks per SM>, "
+        "f: with prefetch of the next row, s: radix 4, e: x asked for before the wait",
     }
     with open(out, "w") as file:
         json.dump({**head, "rounds": [r.__dict__ for r in rounds]}, file, separators=(",", ":"))

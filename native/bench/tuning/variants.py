@@ -57,6 +57,18 @@ def final() -> list[Config]:
     return [Config.parse(name) for name in names.split()]
 
 
+def latest() -> list[Config]:
+    """Round 4: radix 4, an early fetch of x, and a trigger right before the wait, on what round 3 left standing."""
+    names = """
+        l16r1b128t1s l16r1b192t1s l16r1b256t1s l16r1b128t1se l16r1b192t1se l16r1b256t1se
+        l16r1b128t4s l16r1b192t4s l16r1b256t4s l16r1b128t4se l16r1b192t4se l16r1b256t4se
+        l16r1b256t1 l16r1b192t1
+        l8r1b256t2 l8r1b256t2e l16r1b256t2s l16r1b256t2se l16r2b128t2 l16r2b128t2e l16r2b128t4e l16r2b128t1e
+        l8r4b128t3 l8r4b128t3e l16r3b128t2 l16r3b128t2e l16r2b128t3p8f l16r2b128t3p8fe l16r2b192t2e
+    """
+    return [Config.parse(name) for name in names.split()]
+
+
 def from_table(head_dim: int, rows: list[tuple[int, int, int]]) -> list[Config]:
     """What native/kernels/launch_table.json picks for these rows."""
     table = load_table()
@@ -65,7 +77,7 @@ def from_table(head_dim: int, rows: list[tuple[int, int, int]]) -> list[Config]:
 
 def every_config() -> list[Config]:
     """All of them, each once."""
-    return list(dict.fromkeys(broad() + focused() + final()))
+    return list(dict.fromkeys(broad() + focused() + final() + latest()))
 
 
 def scaled(configs: list[Config], head_dim: int) -> list[Config]:
