@@ -7,7 +7,7 @@ import { QkNormError } from "./errors.ts";
  */
 export interface StreamLike {
   readonly device: number;
-  waitFor(other: StreamLike): void;
+  waitFor(other: never): void;
 }
 
 // One slot per device. A module is instantiated once per thread, so the slots are per thread as well. Reading the

@@ -1,25 +1,51 @@
-import type { MemoryView } from "./memory.ts";
-import { denseFrom, sizeOf } from "./strides.ts";
+import type { Storage } from "./dtype.ts";
+import { denseFrom, sizeOf, type View } from "./strides.ts";
+
+/** A view in V8 memory. */
+export interface HostView extends View {
+  readonly data: Storage;
+}
 
 /**
  * Copies the elements of a view into another one of the same shape and dtype: run by run where both lie dense, else
  * element by element. The views must not overlap, unless both are dense throughout.
  */
-export function copyElements(source: MemoryView, target: MemoryView): void {
-  if (target.size === 0) return;
+export function copyElements(source: HostView, target: HostView): void {
+  const [from, to] = [source.data, target.data];
+  eachRun(source, target, (read, write, count) => {
+    if (count === 1) to[write] = from[read] as number;
+    else to.set(from.subarray(read, read + count), write);
+  });
+}
+
+/** Calls `copy` for each run of elements that lies dense in both views, in row-major order. */
+export function eachRun(
+  source: View,
+  target: View,
+  copy: (read: number, write: number, count: number) => void,
+): void {
   const { shape } = target;
-  const outer = Math.max(denseFrom(shape, source.strides), denseFrom(shape, target.strides));
-  const run = sizeOf(shape.slice(outer));
-  const copyAxis = (axis: number, from: number, to: number): void => {
+  if (sizeOf(shape) === 0) return;
+  const outer = firstDenseAxis(source, target);
+  const count = sizeOf(shape.slice(outer));
+  const walk = (axis: number, read: number, write: number): void => {
     if (axis === outer) {
-      if (run === 1) target.data[to] = source.data[from] as number;
-      else target.data.set(source.data.subarray(from, from + run), to);
+      copy(read, write, count);
       return;
     }
-    const [sourceStep, targetStep] = [source.strides[axis] as number, target.strides[axis] as number];
+    const [readStep, writeStep] = [source.strides[axis] as number, target.strides[axis] as number];
     for (let i = 0; i < (shape[axis] as number); i++) {
-      copyAxis(axis + 1, from + i * sourceStep, to + i * targetStep);
+      walk(axis + 1, read + i * readStep, write + i * writeStep);
     }
   };
-  copyAxis(0, source.offset, target.offset);
+  walk(0, source.offset, target.offset);
+}
+
+/** How often `eachRun` would call. */
+export function countRuns(source: View, target: View): number {
+  return sizeOf(target.shape.slice(0, firstDenseAxis(source, target)));
+}
+
+function firstDenseAxis(source: View, target: View): number {
+  return Math.max(denseFrom(target.shape, source.strides), denseFrom(target.shape, target.strides));
 }

@@ -13,6 +13,9 @@ export type Storage = Float32Array | Uint16Array | Int32Array;
 /** What activations and weights may be. */
 export const floatDtypes: readonly FloatDtype[] = ["f32", "bf16", "f16"];
 
+/** Bytes of one element. */
+export const bytesOf: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f16: 2, i32: 4 };
+
 const arrays = { f32: Float32Array, bf16: Uint16Array, f16: Uint16Array, i32: Int32Array } as const;
 
 /** Zero-filled memory for `length` elements. Throws `ERR_QKNORM_SHAPE` when there is not that much memory. */
@@ -36,7 +39,7 @@ export function assertDtype(
 }
 
 /** Throws `ERR_QKNORM_DTYPE` unless `data` is the kind of typed array that holds `dtype`. */
-export function assertStorage(data: unknown, dtype: Dtype): asserts data is Storage {
+export function assertArray(data: unknown, dtype: Dtype): asserts data is Storage {
   if (!(ArrayBuffer.isView(data) && data instanceof arrays[dtype])) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `a tensor of ${dtype} needs a ${arrays[dtype].name}`);
   }

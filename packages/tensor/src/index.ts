@@ -4,6 +4,10 @@ import { cpuQkNormProvider } from "./qk-norm-provider.ts";
 import { typescriptKernels } from "./typescript/kernels.ts";
 
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backend.ts";
+export type { TensorLayout } from "./checked-view.ts";
+export { type CudaStorage, liveBytes } from "./cuda/storage.ts";
+export { cudaStream } from "./cuda/streams.ts";
+export type { CudaDeviceName, Device } from "./device.ts";
 export type { Dtype, FloatDtype, Storage } from "./dtype.ts";
 export type { AttentionSpan, RopeTable } from "./kernels.ts";
 export { attention } from "./ops/attention.ts";
@@ -11,7 +15,8 @@ export { add, convert, gatherRows, siluMul } from "./ops/elementwise.ts";
 export { linear } from "./ops/linear.ts";
 export { normalize } from "./ops/normalize.ts";
 export { rope } from "./ops/rope.ts";
-export { Tensor, type TensorLayout } from "./tensor.ts";
+export { Tensor } from "./tensor.ts";
+export { tidy } from "./tidy.ts";
 
 // Importing the tensors makes their fused QK norm known: native first, TypeScript when it is the one in use.
 registerFusedQkNorm(cpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));

@@ -1,10 +1,12 @@
 import { formatShape, QkNormError } from "@qknorm/core";
-import type { Storage } from "./dtype.ts";
+import { CudaStorage } from "./cuda/storage.ts";
+import { bytesOf, type Dtype, type Storage } from "./dtype.ts";
 import { lastElement, type View } from "./strides.ts";
 
-/** A view and the typed array it lies in. */
+/** A view and the memory it lies in. */
 export interface MemoryView extends View {
-  readonly data: Storage;
+  readonly storage: Storage | CudaStorage;
+  readonly dtype: Dtype;
   readonly size: number;
 }
 
@@ -25,7 +27,7 @@ const maxSteps = 10_000;
  * Memory is told apart by its buffer object: two `SharedArrayBuffer`s cloned from one another count as different.
  */
 export function mayShareMemory(a: MemoryView, b: MemoryView): boolean {
-  if (a.size === 0 || b.size === 0 || a.data.buffer !== b.data.buffer) return false;
+  if (a.size === 0 || b.size === 0 || memoryOf(a) !== memoryOf(b)) return false;
   const [startA, startB] = [firstByte(a), firstByte(b)];
   if (endByte(a) <= startB || endByte(b) <= startA) return false;
 
@@ -35,8 +37,7 @@ export function mayShareMemory(a: MemoryView, b: MemoryView): boolean {
     const { least: l, most: m } = terms.get(stride) ?? { least: 0, most: 0 };
     terms.set(stride, { stride, least: l + least, most: m + most });
   };
-  const bytesA = a.data.BYTES_PER_ELEMENT;
-  const bytesB = b.data.BYTES_PER_ELEMENT;
+  const [bytesA, bytesB] = [bytesOf[a.dtype], bytesOf[b.dtype]];
   for (const [axis, dim] of a.shape.entries()) add((a.strides[axis] as number) * bytesA, 0, dim - 1);
   for (const [axis, dim] of b.shape.entries()) add((b.strides[axis] as number) * bytesB, 1 - dim, 0);
   add(1, 1 - bytesB, bytesA - 1);
@@ -74,13 +75,25 @@ export function assertNoSelfOverlap(x: MemoryView, name: string): void {
   );
 }
 
-/** Throws `ERR_QKNORM_LAYOUT` for a view that its memory is too short for: a detached or shrunk buffer, for one. */
+/**
+ * Throws `ERR_QKNORM_LAYOUT` for a view whose memory is too short for it or gone: a detached or shrunk buffer, memory of
+ * a device that was freed.
+ */
 export function assertMemory(x: MemoryView, name: string): void {
+  const { storage } = x;
+  const onDevice = storage instanceof CudaStorage;
+  if (onDevice && storage.freed) {
+    throw new QkNormError(
+      "ERR_QKNORM_LAYOUT",
+      `${name} of shape ${formatShape(x.shape)} lies in memory of ${storage.device} that was freed, by dispose, by using or by the end of a tidy`,
+    );
+  }
   const needed = x.size === 0 ? 0 : lastElement(x) + 1;
-  if (needed <= x.data.length) return;
+  const held = onDevice ? storage.bytes / bytesOf[x.dtype] : storage.length;
+  if (needed <= held) return;
   throw new QkNormError(
     "ERR_QKNORM_LAYOUT",
-    `${name} of shape ${formatShape(x.shape)} from element ${x.offset} needs ${needed} elements, its memory has ${x.data.length}`,
+    `${name} of shape ${formatShape(x.shape)} from element ${x.offset} needs ${needed} elements, its memory has ${Math.floor(held)}`,
   );
 }
 
@@ -107,10 +120,19 @@ function mayReach(terms: readonly Term[], target: number): boolean {
   return search(0, target);
 }
 
+/** What memory is told apart by. */
+function memoryOf({ storage }: MemoryView): object {
+  return storage instanceof CudaStorage ? storage : storage.buffer;
+}
+
 function firstByte(x: MemoryView): number {
-  return x.data.byteOffset + x.offset * x.data.BYTES_PER_ELEMENT;
+  return byteOf(x, x.offset);
 }
 
 function endByte(x: MemoryView): number {
-  return x.data.byteOffset + (lastElement(x) + 1) * x.data.BYTES_PER_ELEMENT;
+  return byteOf(x, lastElement(x) + 1);
+}
+
+function byteOf({ storage, dtype }: MemoryView, element: number): number {
+  return (storage instanceof CudaStorage ? 0 : storage.byteOffset) + element * bytesOf[dtype];
 }

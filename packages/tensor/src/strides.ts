@@ -58,12 +58,18 @@ export function shown(value: unknown): string {
 
 /** Number of elements of a shape. */
 export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, dim) => product * dim, 1);
+  let size = 1;
+  for (let axis = 0; axis < shape.length; axis++) size *= shape[axis] as number;
+  return size;
 }
 
 /** Index in memory of the last element that a view reaches. Meaningless for an empty view. */
 export function lastElement({ shape, strides, offset }: View): number {
-  return shape.reduce((reach, dim, axis) => reach + (dim - 1) * (strides[axis] as number), offset);
+  let last = offset;
+  for (let axis = 0; axis < shape.length; axis++) {
+    last += ((shape[axis] as number) - 1) * (strides[axis] as number);
+  }
+  return last;
 }
 
 /** Row-major strides, in elements. */

@@ -2,8 +2,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { detach, failure, resizable, resize } from "../test/errors.ts";
 import { addresses, pick, shapesOf, views } from "../test/view-model.ts";
+import type { TensorLayout } from "./checked-view.ts";
 import { contiguousStrides, sizeOf } from "./strides.ts";
-import { Tensor, type TensorLayout } from "./tensor.ts";
+import { Tensor } from "./tensor.ts";
 
 const runs = { numRuns: 1000 };
 const withShape = views.chain((x) => fc.tuple(fc.constant(x), shapesOf(x.size)));

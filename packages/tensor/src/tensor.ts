@@ -1,15 +1,18 @@
 import { formatShape, QkNormError } from "@qknorm/core";
-import { copyElements } from "./copy.ts";
+import { CheckedView, checkView, type TensorLayout } from "./checked-view.ts";
+import { CudaStorage } from "./cuda/storage.ts";
+import { type Device, ordinalOf } from "./device.ts";
 import {
   allocate,
+  assertArray,
   assertDtype,
-  assertStorage,
+  bytesOf,
   type Dtype,
   decoder,
   encodeNumber,
   type Storage,
 } from "./dtype.ts";
-import { assertMemory, assertNoSelfOverlap, mayShareMemory } from "./memory.ts";
+import { assertMemory } from "./memory.ts";
 import {
   contiguousStrides,
   isContiguous,
@@ -19,21 +22,20 @@ import {
   shown,
   sizeOf,
 } from "./strides.ts";
-
-/** Where a tensor lies in its storage. Strides and offset count elements. */
-export interface TensorLayout {
-  readonly strides?: readonly number[];
-  readonly offset?: number;
-}
+import { copyView } from "./transfer.ts";
 
 /**
- * A row-major strided view of typed memory. `slice`, `split`, `transpose` and `view` never copy; `contiguous` and
- * `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see the ops.
+ * A row-major strided view of typed memory, on the CPU or on a CUDA device. `slice`, `split`, `transpose` and `view`
+ * never copy; `contiguous` and `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see
+ * the ops.
+ *
+ * Memory of a device belongs to whoever made it, not to the garbage collector. A tensor and its views are one memory:
+ * `dispose` of any of them frees it for all, `tidy` frees what was made inside.
  */
 export class Tensor {
-  readonly data: Storage;
+  readonly storage: Storage | CudaStorage;
   readonly dtype: Dtype;
-  readonly device = "cpu";
+  readonly device: Device;
   readonly shape: readonly number[];
   readonly strides: readonly number[];
   readonly offset: number;
@@ -47,25 +49,25 @@ export class Tensor {
    *   that are not integers >= 0, `ERR_QKNORM_LAYOUT` when the view reaches past the memory (a detached buffer
    *   included), `ERR_QKNORM_ARGUMENT` for a layout that is no object
    */
-  constructor(data: Storage, dtype: Dtype, shape: readonly number[], layout: TensorLayout = {}) {
-    assertDtype(dtype);
-    assertStorage(data, dtype);
-    if (typeof layout !== "object" || layout === null) {
-      throw new QkNormError("ERR_QKNORM_ARGUMENT", `the layout must be an object, got ${shown(layout)}`);
+  constructor(
+    storage: Storage | CudaStorage,
+    dtype: Dtype,
+    shape: readonly number[],
+    layout: TensorLayout = {},
+  ) {
+    let view = layout as CheckedView;
+    if (!(layout instanceof CheckedView)) {
+      assertDtype(dtype);
+      if (!(storage instanceof CudaStorage)) assertArray(storage, dtype);
+      view = checkView(shape, layout);
     }
-    this.shape = Object.freeze(readShape(shape, "shape"));
-    const { strides = contiguousStrides(this.shape), offset = 0 } = layout;
-    this.strides = Object.freeze(readShape(strides, "strides"));
-    [this.offset] = readDims([offset], "offset") as [number];
-    if (this.strides.length !== this.shape.length) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `shape ${formatShape(this.shape)} and strides ${formatShape(this.strides)} differ in length`,
-      );
-    }
-    this.data = data;
+    this.storage = storage;
     this.dtype = dtype;
-    this.size = sizeOf(this.shape);
+    this.device = storage instanceof CudaStorage ? storage.device : "cpu";
+    this.shape = view.shape;
+    this.strides = view.strides;
+    this.offset = view.offset;
+    this.size = view.size;
     assertMemory(this, "a tensor");
     // Kernels address memory by these fields, so nothing may change them once they are checked.
     Object.freeze(this);
@@ -76,20 +78,41 @@ export class Tensor {
     return typeof value === "object" && value !== null && #axis in value;
   }
 
-  /** A tensor of zeros. Throws as the constructor does; `ERR_QKNORM_SHAPE` too when there is not that much memory. */
-  static zeros(shape: readonly number[], dtype: Dtype = "f32"): Tensor {
+  /**
+   * A tensor of zeros. Throws as the constructor does; `ERR_QKNORM_SHAPE` when there is not that much memory on the CPU,
+   * `ERR_CUDA` when there is not on the device, `ERR_QKNORM_DEVICE` when there is no such device.
+   */
+  static zeros(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
+    const tensor = Tensor.empty(shape, dtype, device);
+    if (tensor.storage instanceof CudaStorage) tensor.storage.clear();
+    return tensor;
+  }
+
+  /** A tensor of whatever the memory held; of zeros on the CPU. Throws as `zeros` does. */
+  static empty(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
     assertDtype(dtype);
     const dims = readShape(shape, "shape");
-    return new Tensor(allocate(dtype, sizeOf(dims)), dtype, dims);
+    const view = new CheckedView(dims, contiguousStrides(dims), 0);
+    const ordinal = ordinalOf(device);
+    const storage =
+      ordinal === null
+        ? allocate(dtype, view.size)
+        : new CudaStorage(ordinal, view.size * bytesOf[dtype], `${formatShape(dims)} of ${dtype}`);
+    return new Tensor(storage, dtype, dims, view);
   }
 
   /**
    * A tensor of these numbers, each rounded once to the dtype; `[values.length]` unless a shape is given.
    *
    * Throws `ERR_QKNORM_SHAPE` when they do not fill the shape, `ERR_QKNORM_ARGUMENT` for values that are no numbers, and
-   * for numbers that i32 does not hold exactly.
+   * for numbers that i32 does not hold exactly; `ERR_CUDA` and `ERR_QKNORM_DEVICE` as `zeros` does.
    */
-  static from(values: ArrayLike<number>, shape?: readonly number[], dtype: Dtype = "f32"): Tensor {
+  static from(
+    values: ArrayLike<number>,
+    shape?: readonly number[],
+    dtype: Dtype = "f32",
+    device: Device = "cpu",
+  ): Tensor {
     assertDtype(dtype);
     const count: unknown = typeof values === "object" ? values?.length : null;
     if (!Number.isSafeInteger(count)) {
@@ -102,9 +125,22 @@ export class Tensor {
     if (count !== sizeOf(dims)) {
       throw new QkNormError("ERR_QKNORM_SHAPE", `${count} values do not fill shape ${formatShape(dims)}`);
     }
-    const tensor = Tensor.zeros(dims, dtype);
-    for (let i = 0; i < tensor.size; i++) tensor.data[i] = encodeNumber(dtype, values[i]);
-    return tensor;
+    const data = allocate(dtype, count);
+    for (let i = 0; i < count; i++) data[i] = encodeNumber(dtype, values[i]);
+    return new Tensor(data, dtype, dims).to(device);
+  }
+
+  /**
+   * The elements in V8 memory, of which this view shows some. Throws `ERR_QKNORM_DEVICE` for a tensor on a CUDA device:
+   * read a copy, `x.to("cpu").data`.
+   */
+  get data(): Storage {
+    const { storage } = this;
+    if (!(storage instanceof CudaStorage)) return storage;
+    throw new QkNormError(
+      "ERR_QKNORM_DEVICE",
+      `a tensor on ${this.device} has no data that the CPU can read; copy it: x.to("cpu").data`,
+    );
   }
 
   /** Whether elements lie in row-major order without gaps. */
@@ -144,7 +180,7 @@ export class Tensor {
       );
     }
     const strides = reshapeStrides(this.shape, this.strides, next);
-    return strides && new Tensor(this.data, this.dtype, next, { strides, offset: this.offset });
+    return strides && this.#view(next, strides, this.offset);
   }
 
   /** Elements `[start, end)` of an axis; a view. */
@@ -161,10 +197,7 @@ export class Tensor {
     }
     const shape = this.shape.with(index, end - start);
     const offset = this.offset + start * (this.strides[index] as number);
-    return new Tensor(this.data, this.dtype, shape, {
-      strides: this.strides,
-      offset: sizeOf(shape) === 0 ? this.offset : offset,
-    });
+    return this.#view(shape, this.strides, sizeOf(shape) === 0 ? this.offset : offset);
   }
 
   /** Consecutive slices of these sizes along an axis; views. The sizes must add up to the axis. */
@@ -188,10 +221,7 @@ export class Tensor {
     const [i, j] = [this.#axis(a), this.#axis(b)];
     const swap = (dims: readonly number[]): number[] =>
       dims.with(i, dims[j] as number).with(j, dims[i] as number);
-    return new Tensor(this.data, this.dtype, swap(this.shape), {
-      strides: swap(this.strides),
-      offset: this.offset,
-    });
+    return this.#view(swap(this.shape), swap(this.strides), this.offset);
   }
 
   /** This tensor if it is contiguous, otherwise a contiguous copy. */
@@ -199,41 +229,66 @@ export class Tensor {
     return this.contiguous ? this : this.clone();
   }
 
-  /** A contiguous copy. */
+  /** A contiguous copy on the same device. */
   clone(): Tensor {
-    return Tensor.zeros(this.shape, this.dtype).copyFrom(this);
+    return this.#copyTo(this.device);
   }
 
   /**
-   * Overwrites this view with the elements of a tensor of the same shape and dtype; returns this view. The two may
-   * overlap: what is copied is what the source held before.
+   * This tensor if it lies on the device already, otherwise a contiguous copy there. Copies to a device are queued on
+   * its current stream, copies to the CPU wait for it.
    *
-   * Throws `ERR_QKNORM_DTYPE`, `ERR_QKNORM_SHAPE`, `ERR_QKNORM_LAYOUT` for memory that was taken away, and
-   * `ERR_QKNORM_OVERLAP` when elements of this view lie on one another.
+   * Throws `ERR_QKNORM_DEVICE`, `ERR_CUDA`, and `ERR_QKNORM_SCOPE` inside a capture.
+   */
+  to(device: Device): Tensor {
+    return device === this.device ? this : this.#copyTo(device);
+  }
+
+  /**
+   * Frees the memory of a device under this tensor and all its views, once what is queued has run; using them is
+   * `ERR_QKNORM_LAYOUT` from then on. Twice is allowed; on the CPU it does nothing.
+   */
+  dispose(): void {
+    if (this.storage instanceof CudaStorage) this.storage.free();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Overwrites this view with the elements of a tensor of the same shape and dtype, on whatever device; returns this
+   * view. The two may overlap: what is copied is what the source held before.
+   *
+   * Throws `ERR_QKNORM_DTYPE`, `ERR_QKNORM_SHAPE`, `ERR_QKNORM_LAYOUT` for memory that was taken away or freed and for
+   * gaps that would take too many copies on a device, `ERR_QKNORM_OVERLAP` when elements of this view lie on one
+   * another, `ERR_QKNORM_SCOPE` for a copy from or to the CPU inside a capture.
    */
   copyFrom(source: Tensor): this {
     if (!Tensor.is(source)) {
       throw new QkNormError("ERR_QKNORM_ARGUMENT", `the source must be a Tensor, got ${shown(source)}`);
     }
-    if (source.dtype !== this.dtype) {
-      throw new QkNormError("ERR_QKNORM_DTYPE", `cannot copy ${source.dtype} into ${this.dtype}`);
-    }
-    if (formatShape(source.shape) !== formatShape(this.shape)) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `cannot copy ${formatShape(source.shape)} into ${formatShape(this.shape)}`,
-      );
-    }
-    assertMemory(source, "the source");
-    assertMemory(this, "the target");
-    assertNoSelfOverlap(this, "the target");
-    copyElements(mayShareMemory(source, this) ? source.clone() : source, this);
+    copyView(source, this);
     return this;
   }
 
   /** All values in row-major order, widened to f64. For tests and for small results: one call per element inside. */
   toNumbers(): Float64Array {
-    return Float64Array.from(this.clone().data as ArrayLike<number>, decoder(this.dtype));
+    return Float64Array.from(this.#copyTo("cpu").data as ArrayLike<number>, decoder(this.dtype));
+  }
+
+  #view(shape: readonly number[], strides: readonly number[], offset: number): Tensor {
+    return new Tensor(this.storage, this.dtype, shape, new CheckedView(shape, strides, offset));
+  }
+
+  #copyTo(device: Device): Tensor {
+    const copy = Tensor.empty(this.shape, this.dtype, device);
+    try {
+      return copy.copyFrom(this);
+    } catch (error) {
+      copy.dispose();
+      throw error;
+    }
   }
 
   #axis(axis: number): number {

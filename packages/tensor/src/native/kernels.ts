@@ -1,6 +1,6 @@
-import { QkNormError, type QkNormErrorCode } from "@qknorm/core";
 import { cpuIsa, loadBinding, threadCount } from "@qknorm/native";
 import type { Kernels } from "../kernels.ts";
+import { typed } from "../native-errors.ts";
 import { add, attention, convert, gatherRows, linear, rope, siluMul } from "./forward.ts";
 import { normalize } from "./normalize.ts";
 
@@ -37,16 +37,4 @@ function open(): NativeKernels {
     convert: typed(convert),
   };
   return { kernels, reason: null };
-}
-
-// The addon throws plain errors with a code; everything above it promises QkNormError.
-function typed<Args extends unknown[], Result>(call: (...args: Args) => Result): (...args: Args) => Result {
-  return (...args) => {
-    try {
-      return call(...args);
-    } catch (error) {
-      const { code = "ERR_NATIVE", message } = error as { code?: QkNormErrorCode; message: string };
-      throw new QkNormError(code, message, { cause: error });
-    }
-  };
 }

@@ -1,0 +1,45 @@
+import { QkNormError } from "@qknorm/core";
+import { scoped } from "./cuda/scope.ts";
+import { CudaStorage } from "./cuda/storage.ts";
+import { shown } from "./strides.ts";
+import { Tensor } from "./tensor.ts";
+
+/**
+ * Runs `fn` and frees the GPU memory that was allocated inside, but for the tensors it returns, alone or in arrays and
+ * objects at any depth; those belong to the surrounding `tidy`, if there is one. After an exception all of it is freed.
+ * CPU tensors are the garbage collector's, so that the same code runs on both.
+ *
+ *     const scores = tidy(() => head(body(x))); // what body made is gone, x and scores are not
+ *
+ * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous: its memory would be freed before it is used.
+ */
+export function tidy<R>(fn: () => R): R {
+  if (typeof fn !== "function") {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `tidy takes a function, got ${shown(fn)}`);
+  }
+  return scoped(fn, (result) => {
+    refusePromise(result);
+    return storagesIn(result);
+  });
+}
+
+function refusePromise(result: unknown): void {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== "function") return;
+  // Nobody can await the promise any more: its own failure must not end the process as an unhandled rejection.
+  if (result instanceof Promise) result.catch(() => {});
+  throw new QkNormError("ERR_QKNORM_SCOPE", "tidy takes a synchronous function; await outside of it");
+}
+
+function storagesIn(result: unknown): Set<CudaStorage> {
+  const found = new Set<CudaStorage>();
+  const seen = new Set<unknown>();
+  const open = [result];
+  while (open.length > 0) {
+    const value = open.pop();
+    if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue;
+    seen.add(value);
+    if (!Tensor.is(value)) open.push(...(value instanceof Map ? value.values() : Object.values(value)));
+    else if (value.storage instanceof CudaStorage) found.add(value.storage);
+  }
+  return found;
+}
