@@ -1,7 +1,8 @@
 import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
 import { logFallback } from "./fallback-log.ts";
 import { decide, type QkNormOptions } from "./plan.ts";
-import { runFused } from "./provider.ts";
+import { runAgain, runFirst } from "./prepared-calls.ts";
+import { assertStream } from "./stream.ts";
 import type { NormLike, TensorLike } from "./tensor-like.ts";
 
 /**
@@ -31,10 +32,24 @@ export function applyQkNorm<T extends TensorLike<T>>(
   headDim: number,
   options?: QkNormOptions,
 ): [T, T] {
-  const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options });
+  let chosen = options;
+  if (typeof options === "object" && options !== null) {
+    // Read once, whatever getters they are.
+    const { altStream, allowInplace, path } = options;
+    if (path === undefined || path === "auto") {
+      if (altStream !== undefined && altStream !== null) assertStream(altStream, "altStream");
+      const again = runAgain(q, k, qNorm, kNorm, headDim, allowInplace === undefined ? true : allowInplace);
+      if (again !== null) return again;
+    }
+    chosen = { altStream, allowInplace, path };
+  } else if (options === undefined) {
+    const again = runAgain(q, k, qNorm, kNorm, headDim, true);
+    if (again !== null) return again;
+  }
+  const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options: chosen });
   const { tokens, queryHeads, kvHeads } = decision.plan.layout;
   if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
-  if ("provider" in decision) return runFused(decision.provider, decision.call);
+  if ("provider" in decision) return runFirst(decision.provider, decision.call, qNorm, kNorm);
   const { reasons, layout } = decision.plan;
   logFallback(reasons);
   return decision.fork === null

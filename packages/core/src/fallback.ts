@@ -33,13 +33,13 @@ export function normalizeSideBySide<T extends TensorLike<T>>(
   layout: HeadLayout,
   { main, alt }: Fork,
 ): [T, T] {
-  alt.waitFor(main);
+  alt.waitFor(main as never);
   try {
     const nq = normalizeSide(q, qNorm, layout, "q");
     const nk = withStream(alt, () => normalizeSide(k, kNorm, layout, "k"));
     return [nq, nk];
   } finally {
-    main.waitFor(alt);
+    main.waitFor(alt as never);
   }
 }
 

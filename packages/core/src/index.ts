@@ -6,10 +6,12 @@ export { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo 
 export { format as formatShape, type HeadLayout } from "./head-layout.ts";
 export {
   assertNormSpec,
+  copyNormSpec,
   type NormAxis,
   type NormKind,
   type NormRounding,
   type NormSpec,
+  sameNormSpec,
 } from "./norm-spec.ts";
 export {
   type FallbackPlan,
@@ -24,6 +26,7 @@ export {
   type FusedQkNormCall,
   type FusedQkNormProvider,
   fusedQkNormProviders,
+  type PreparedQkNorm,
   type Refusal,
   type RefusalCode,
   registerFusedQkNorm,

@@ -63,3 +63,22 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
   }
   if (weight === undefined) fail("has no weight; use null for a weightless norm");
 }
+
+/** Whether two specs ask for the same: equal numbers and names, the very same weight and bias. */
+export function sameNormSpec(a: NormSpec, b: NormSpec): boolean {
+  return (
+    a.weight === b.weight &&
+    a.eps === b.eps &&
+    a.kind === b.kind &&
+    a.axis === b.axis &&
+    a.bias === b.bias &&
+    a.weightOffset === b.weightOffset &&
+    a.rounding === b.rounding
+  );
+}
+
+/** The fields of a spec as they are now: whoever compares later compares with these. */
+export function copyNormSpec<Weight>(spec: NormSpec<Weight>): NormSpec<Weight> {
+  const { kind, axis, weight, bias, eps, weightOffset, rounding } = spec;
+  return Object.freeze({ kind, axis, weight, bias, eps, weightOffset, rounding });
+}

@@ -95,6 +95,7 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
       "q and k are the same tensor, so neither may be written; pass two, or allowInplace: false",
     );
   }
+  assertOneDevice(q, k);
   normForward(qNorm, "q");
   normForward(kNorm, "k");
   const qSpec = specOf(qNorm, "q");
@@ -157,6 +158,13 @@ function readOptions(options: unknown): {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `path must be auto or fallback, got ${describe(path)}`);
   }
   return { altStream, allowInplace, path };
+}
+
+// Tensors that name their device, as most libraries' do: the two norms would run, and attention could not.
+function assertOneDevice(q: unknown, k: unknown): void {
+  const [mine, theirs] = [q, k].map((x) => (x as { readonly device?: unknown }).device);
+  if (typeof mine !== "string" || typeof theirs !== "string" || mine === theirs) return;
+  throw new QkNormError("ERR_QKNORM_DEVICE", `q is on ${mine} and k is on ${theirs}; move one of them`);
 }
 
 function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): NormSpec | undefined {

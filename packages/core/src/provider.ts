@@ -8,6 +8,7 @@ import { assertShape, shapeOf } from "./tensor-like.ts";
 export type RefusalCode =
   | "dtype"
   | "weight-dtype"
+  | "weight-device"
   | "weight-shape"
   | "head-dim"
   | "layout"
@@ -32,6 +33,15 @@ export interface FusedQkNormCall<T> {
   readonly allowInplace: boolean;
 }
 
+/** A call that was checked in full once, ready for tensors that lie in memory as that call's do. */
+export interface PreparedQkNorm<T> {
+  /**
+   * Runs for these tensors and returns what the provider's `run` would; or returns `null`, having done nothing, unless
+   * every answer that the provider gave about the call holds for them and now: `claims`, no `refusals`, no error.
+   */
+  run(q: T, k: T): [T, T] | null;
+}
+
 /** A fused kernel for one kind of tensor. Registered once by the tensor library, never by model code. */
 export interface FusedQkNormProvider<T = unknown> {
   /** Unique; registering the same name again replaces the provider, in its place in the order. */
@@ -45,9 +55,20 @@ export interface FusedQkNormProvider<T = unknown> {
   refusals(call: FusedQkNormCall<T>): readonly Refusal[];
   /** Runs the kernel. Returns tensors of the shapes of q and k (q and k themselves when in place). */
   run(call: FusedQkNormCall<T>): [T, T];
+  /**
+   * Prepares a call that nothing refuses, so that calls like it need not be planned again: core keeps the answer, and
+   * asks it alone while norms, options and providers stay the same. `null` where the call is too odd for that.
+   */
+  prepare?(call: FusedQkNormCall<T>): PreparedQkNorm<T> | null;
 }
 
 const providers = new Map<string, FusedQkNormProvider>();
+let generation = 0;
+
+/** Changes whenever a provider comes or goes. */
+export function providerGeneration(): number {
+  return generation;
+}
 
 /**
  * Makes a fused provider known to `applyQkNorm`. Providers are asked in the order of registration; the first that
@@ -61,18 +82,22 @@ export function registerFusedQkNorm<T>(provider: FusedQkNormProvider<T>): () => 
   if (
     typeof candidate?.name !== "string" ||
     candidate.name === "" ||
-    methods.some((m) => typeof candidate[m] !== "function")
+    methods.some((m) => typeof candidate[m] !== "function") ||
+    (candidate.prepare !== undefined && typeof candidate.prepare !== "function")
   ) {
     throw new QkNormError(
       "ERR_QKNORM_PROVIDER",
-      "a fused provider needs a name and the methods claims, refusals and run",
+      "a fused provider needs a name and the methods claims, refusals and run; prepare may be left out",
     );
   }
   const registered = provider as unknown as FusedQkNormProvider;
   const { name } = registered;
   providers.set(name, registered);
+  generation += 1;
   return () => {
-    if (providers.get(name) === registered) providers.delete(name);
+    if (providers.get(name) !== registered) return;
+    providers.delete(name);
+    generation += 1;
   };
 }
 
@@ -106,10 +131,42 @@ export function refusalsOf<T>(provider: FusedQkNormProvider<T>, call: FusedQkNor
 
 /** Runs a call. Throws `ERR_QKNORM_PROVIDER` unless the result is q and k, or tensors of their shapes. */
 export function runFused<T>(provider: FusedQkNormProvider<T>, call: FusedQkNormCall<T>): [T, T] {
+  return checkedResult(provider, call, "run", () => provider.run(call));
+}
+
+/** Prepares a call. `null` where the provider does not. Throws `ERR_QKNORM_PROVIDER` for anything else without `run`. */
+export function preparedBy<T>(
+  provider: FusedQkNormProvider<T>,
+  call: FusedQkNormCall<T>,
+): PreparedQkNorm<T> | null {
+  if (provider.prepare === undefined) return null;
+  const prepared: unknown = guard(provider, "prepare", () => provider.prepare?.(call));
+  if (prepared === null) return null;
+  if (typeof (prepared as Partial<PreparedQkNorm<T>> | undefined)?.run === "function") {
+    return prepared as PreparedQkNorm<T>;
+  }
+  throw broken(provider, `prepare must return an object with run, or null, got ${describe(prepared)}`);
+}
+
+/** Runs what was just prepared for this very call. Throws as `runFused` does. */
+export function runPrepared<T>(
+  provider: FusedQkNormProvider<T>,
+  prepared: PreparedQkNorm<T>,
+  call: FusedQkNormCall<T>,
+): [T, T] {
+  return checkedResult(provider, call, "the prepared run", () => prepared.run(call.q, call.k));
+}
+
+function checkedResult<T>(
+  provider: FusedQkNormProvider<T>,
+  call: FusedQkNormCall<T>,
+  method: string,
+  run: () => unknown,
+): [T, T] {
   const shapes = [shapeOf(call.q, "q"), shapeOf(call.k, "k")] as const;
-  const result: unknown = guard(provider, "run", () => provider.run(call));
+  const result = guard(provider, method, run);
   if (!Array.isArray(result) || result.length !== 2) {
-    throw broken(provider, `run must return [q, k], got ${describe(result)}`);
+    throw broken(provider, `${method} must return [q, k], got ${describe(result)}`);
   }
   const [q, k] = result as [T, T];
   if (q !== call.q) assertShape(q, shapes[0], `the q of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
@@ -119,15 +176,19 @@ export function runFused<T>(provider: FusedQkNormProvider<T>, call: FusedQkNormC
 
 type Named = Pick<FusedQkNormProvider, "name">;
 
-// A provider's QkNormError is about the call and passes; anything else is the provider's own fault and gets its name.
 function guard<R>(provider: Named, method: string, call: () => R): R {
   try {
     return call();
   } catch (error) {
-    if (error instanceof QkNormError) throw error;
-    const what = error instanceof Error ? error.message : describe(error);
-    throw broken(provider, `${method} failed: ${what}`, { cause: error });
+    throw providerError(provider, method, error);
   }
+}
+
+/** A provider's `QkNormError` is about the call and passes; anything else is the provider's own fault and gets its name. */
+export function providerError(provider: Named, method: string, error: unknown): QkNormError {
+  if (error instanceof QkNormError) return error;
+  const what = error instanceof Error ? error.message : describe(error);
+  return broken(provider, `${method} failed: ${what}`, { cause: error });
 }
 
 function broken(provider: Named, what: string, options?: ErrorOptions): QkNormError {

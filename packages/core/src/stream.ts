@@ -3,10 +3,11 @@ import { QkNormError } from "./errors.ts";
 
 /**
  * A queue of device work, as far as core needs to know one. `device` is a small index (the slot of the cached current
- * stream); `waitFor` orders all later work of this stream after all work the other one holds now.
+ * stream); `waitFor` orders all later work of this stream after all work that another one of its kind holds now.
  */
 export interface StreamLike {
   readonly device: number;
+  /** `never`: which streams it can wait for is the library's to say; core passes one of the same device. */
   waitFor(other: never): void;
 }
 

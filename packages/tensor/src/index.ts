@@ -1,4 +1,5 @@
 import { registerFusedQkNorm } from "@qknorm/core";
+import { CudaQkNormProvider } from "./cuda/qk-norm-provider.ts";
 import { loadNativeKernels } from "./native/kernels.ts";
 import { cpuQkNormProvider } from "./qk-norm-provider.ts";
 import { typescriptKernels } from "./typescript/kernels.ts";
@@ -18,6 +19,7 @@ export { rope } from "./ops/rope.ts";
 export { Tensor } from "./tensor.ts";
 export { tidy } from "./tidy.ts";
 
-// Importing the tensors makes their fused QK norm known: native first, TypeScript when it is the one in use.
+// Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
 registerFusedQkNorm(cpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));
 registerFusedQkNorm(cpuQkNormProvider("cpu-typescript", () => typescriptKernels));
+registerFusedQkNorm(new CudaQkNormProvider());

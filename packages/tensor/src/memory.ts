@@ -27,7 +27,9 @@ const maxSteps = 10_000;
  * Memory is told apart by its buffer object: two `SharedArrayBuffer`s cloned from one another count as different.
  */
 export function mayShareMemory(a: MemoryView, b: MemoryView): boolean {
-  if (a.size === 0 || b.size === 0 || memoryOf(a) !== memoryOf(b)) return false;
+  if (a.size === 0 || b.size === 0 || memoryOf(a.storage) !== memoryOf(b.storage)) {
+    return false;
+  }
   const [startA, startB] = [firstByte(a), firstByte(b)];
   if (endByte(a) <= startB || endByte(b) <= startA) return false;
 
@@ -80,21 +82,27 @@ export function assertNoSelfOverlap(x: MemoryView, name: string): void {
  * a device that was freed.
  */
 export function assertMemory(x: MemoryView, name: string): void {
-  const { storage } = x;
-  const onDevice = storage instanceof CudaStorage;
-  if (onDevice && storage.freed) {
-    throw new QkNormError(
-      "ERR_QKNORM_LAYOUT",
-      `${name} of shape ${formatShape(x.shape)} lies in memory of ${storage.device} that was freed, by dispose, by using or by the end of a tidy`,
-    );
-  }
   const needed = x.size === 0 ? 0 : lastElement(x) + 1;
-  const held = onDevice ? storage.bytes / bytesOf[x.dtype] : storage.length;
-  if (needed <= held) return;
+  const capacity = capacityOf(x);
+  const { storage } = x;
+  if (needed <= capacity && !(storage instanceof CudaStorage && storage.freed)) return;
   throw new QkNormError(
     "ERR_QKNORM_LAYOUT",
-    `${name} of shape ${formatShape(x.shape)} from element ${x.offset} needs ${needed} elements, its memory has ${Math.floor(held)}`,
+    storage instanceof CudaStorage && storage.freed
+      ? `${name} of shape ${formatShape(x.shape)} lies in memory of ${storage.device} that was freed, by dispose, by using or at the end of a tidy`
+      : `${name} of shape ${formatShape(x.shape)} from element ${x.offset} needs ${needed} elements, its memory has ${capacity}`,
   );
+}
+
+/** What memory is told apart by. */
+export function memoryOf(storage: Storage | CudaStorage): object {
+  return storage instanceof CudaStorage ? storage : storage.buffer;
+}
+
+/** How many elements the memory of a view has now: 0 once it was detached or freed. */
+export function capacityOf({ storage, dtype }: MemoryView): number {
+  if (!(storage instanceof CudaStorage)) return storage.length;
+  return storage.freed ? 0 : Math.floor(storage.bytes / bytesOf[dtype]);
 }
 
 // Whether the terms, longest stride first, can add up to the target. Each term leaves the next ones only as many
@@ -118,11 +126,6 @@ function mayReach(terms: readonly Term[], target: number): boolean {
     return false;
   };
   return search(0, target);
-}
-
-/** What memory is told apart by. */
-function memoryOf({ storage }: MemoryView): object {
-  return storage instanceof CudaStorage ? storage : storage.buffer;
 }
 
 function firstByte(x: MemoryView): number {

@@ -1,4 +1,5 @@
 import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
+import type { Device } from "../device.ts";
 import { type Dtype, floatDtypes } from "../dtype.ts";
 import { assertMemory } from "../memory.ts";
 import { shown, sizeOf } from "../strides.ts";
@@ -12,19 +13,26 @@ export function requireShape(holds: boolean, what: string, tensors: Readonly<Rec
 }
 
 /**
- * Throws unless the value is a tensor (`ERR_QKNORM_ARGUMENT`) of one of the dtypes (`ERR_QKNORM_DTYPE`) that still has
- * its memory (`ERR_QKNORM_LAYOUT`).
+ * Throws unless the value is a tensor (`ERR_QKNORM_ARGUMENT`) of one of the dtypes (`ERR_QKNORM_DTYPE`), on the device
+ * that the op runs on (`ERR_QKNORM_DEVICE`), and still has its memory (`ERR_QKNORM_LAYOUT`).
  */
 export function requireTensor(
   value: unknown,
   name: string,
   dtypes: readonly Dtype[] = floatDtypes,
+  device: Device = "cpu",
 ): asserts value is Tensor {
   if (!Tensor.is(value)) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a Tensor, got ${shown(value)}`);
   }
   if (!dtypes.includes(value.dtype)) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `${name} must be ${dtypes.join(" or ")}, got ${value.dtype}`);
+  }
+  if (value.device !== device) {
+    throw new QkNormError(
+      "ERR_QKNORM_DEVICE",
+      `${name} is on ${value.device} and the op runs on ${device}: move it with to("${device}")`,
+    );
   }
   assertMemory(value, name);
 }

@@ -1,41 +1,65 @@
 import { assertNormSpec, formatShape, type NormSpec, QkNormError } from "@qknorm/core";
 import { kernels } from "../backend.ts";
+import { normalizeOnDevice } from "../cuda/row-norm-launch.ts";
+import type { Device } from "../device.ts";
+import { floatDtypes } from "../dtype.ts";
 import { Tensor } from "../tensor.ts";
+import { tidy } from "../tidy.ts";
 import { lastAxisIsDense, requireShape, requireTensor } from "./checks.ts";
 
 /**
  * One normalisation over the last axis, out of place. With axis `head` and a weight of more than one row, `[H, D]`, x is
- * `[..., H, D]`; with axis `row` the last axis is the whole row. Formulas and roundings: `NormSpec`.
+ * `[..., H, D]`; with axis `row` the last axis is the whole row. Formulas and roundings: `NormSpec`. It runs on the
+ * device of x, where the weights must lie as well.
  *
  * @returns a tensor of the shape and dtype of x
  * @throws QkNormError `ERR_QKNORM_NORM` for a broken spec, `ERR_QKNORM_SHAPE` for weights of another length,
- *   `ERR_QKNORM_DTYPE`
+ *   `ERR_QKNORM_DTYPE`, `ERR_QKNORM_DEVICE`; on CUDA also `ERR_QKNORM_LAYOUT` for weights whose rows have gaps,
+ *   `ERR_NVRTC` and `ERR_CUDA`
  */
 export function normalize(x: Tensor, spec: NormSpec<Tensor>): Tensor {
-  requireTensor(x, "x");
+  const device = Tensor.is(x) ? x.device : "cpu";
+  requireTensor(x, "x", floatDtypes, device);
   assertNormSpec(spec, "given");
   requireShape(x.shape.length > 0, "normalize needs at least one dimension", { x });
   const last = x.shape.at(-1) as number;
   const perHead =
     spec.axis === "head" && [spec.weight, spec.bias].some((w) => Tensor.is(w) && w.size !== last);
   const heads = perHead ? (x.shape.at(-2) ?? 1) : 1;
-  checkAffine(spec, last, heads, "the");
-  const out = Tensor.zeros(x.shape, x.dtype);
-  if (x.size > 0) {
-    const rows = [x.size / (heads * last), heads, last];
-    kernels().normalize([{ x: denseRows(x, rows), out: out.view(rows), spec: denseSpec(spec) }]);
+  checkAffine(spec, last, heads, "the", device);
+  const out = Tensor.empty(x.shape, x.dtype, device);
+  if (x.size === 0) return out;
+  if (device === "cpu") {
+    const rows = asHeads(x, heads);
+    kernels().normalize([{ x: rows, out: out.view(rows.shape), spec: denseSpec(spec) }]);
+    return out;
   }
-  return out;
+  try {
+    tidy(() => {
+      const rows = asHeads(x, heads);
+      normalizeOnDevice(rows, out.view(rows.shape), spec);
+    });
+    return out;
+  } catch (error) {
+    out.dispose();
+    throw error;
+  }
 }
 
 /** Throws unless weight and bias are float tensors of `headDim` or `heads * headDim` values. */
-export function checkAffine(spec: NormSpec<Tensor>, headDim: number, heads: number, side: string): void {
+export function checkAffine(
+  spec: NormSpec<Tensor>,
+  headDim: number,
+  heads: number,
+  side: string,
+  device: Device = "cpu",
+): void {
   for (const [name, values] of [
     ["weight", spec.weight],
     ["bias", spec.bias ?? null],
   ] as const) {
     if (values === null) continue;
-    requireTensor(values, `${side} norm's ${name}`);
+    requireTensor(values, `${side} norm's ${name}`, floatDtypes, device);
     if (values.size !== headDim && values.size !== heads * headDim) {
       throw new QkNormError(
         "ERR_QKNORM_SHAPE",
@@ -51,7 +75,18 @@ export function denseSpec(spec: NormSpec<Tensor>): NormSpec<Tensor> {
   return { ...spec, weight: spec.weight?.toContiguous() ?? null, bias: spec.bias?.toContiguous() ?? null };
 }
 
-function denseRows(x: Tensor, rows: readonly number[]): Tensor {
-  const view = x.reshape(rows);
-  return lastAxisIsDense(view) ? view : view.toContiguous();
+/**
+ * `[T, H, D]` with a dense last axis. Rows that are all alike may count as heads of whatever axis comes before the last:
+ * that spares a copy of q or k as slices of a packed tensor.
+ */
+function asHeads(x: Tensor, heads: number): Tensor {
+  const last = x.shape.at(-1) as number;
+  const shapes = [heads, ...(heads === 1 && x.shape.length > 2 ? [x.shape.at(-2) as number] : [])].map(
+    (count) => [x.size / (count * last), count, last],
+  );
+  for (const shape of shapes) {
+    const view = x.tryView(shape);
+    if (view !== null && lastAxisIsDense(view)) return view;
+  }
+  return x.clone().view(shapes[0] as number[]);
 }

@@ -1,0 +1,36 @@
+import type { NormSpec, Refusal } from "@qknorm/core";
+import { lastAxisIsDense } from "../ops/checks.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Weight and bias of a norm as a kernel addresses them. */
+export interface Affine {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  /** Elements between the rows of `[H, D]`, of weight and bias alike; 0 for `[D]`. */
+  readonly headStride: number;
+}
+
+/** The weights of a norm of `heads` heads, or why no kernel takes them as they lie. Their sizes are checked already. */
+export function readAffine(spec: NormSpec<Tensor>, heads: number, headDim: number): Affine | Refusal {
+  const { weight } = spec;
+  const bias = spec.bias ?? null;
+  if (weight !== null && bias !== null && weight.dtype !== bias.dtype) {
+    return { code: "weight-dtype", detail: `the weight is ${weight.dtype} and the bias ${bias.dtype}` };
+  }
+  const strides = [weight, bias].flatMap((values) => (values === null ? [] : [rowStride(values, headDim)]));
+  if (strides.includes(null)) {
+    return { code: "layout", detail: "a row of the weight or of the bias has gaps" };
+  }
+  const [headStride = 0, other = headStride] = strides as number[];
+  if (heads > 1 && headStride !== other) {
+    return { code: "weight-shape", detail: "the weight and the bias have rows of different strides" };
+  }
+  return { weight, bias, headStride: heads > 1 ? headStride : 0 };
+}
+
+/** 0 for one row; `null` where its elements have gaps or the rows have no single stride. */
+function rowStride(values: Tensor, headDim: number): number | null {
+  const rows = values.tryView([values.size / headDim, headDim]);
+  if (rows === null || !lastAxisIsDense(rows)) return null;
+  return rows.shape[0] === 1 ? 0 : (rows.strides[0] as number);
+}

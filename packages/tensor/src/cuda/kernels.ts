@@ -1,0 +1,27 @@
+import { CudaKernels, cudaDevice, Jit } from "@qknorm/native";
+import { typedError } from "../native-errors.ts";
+
+let jit: Jit | undefined;
+const byOrdinal: CudaKernels[] = [];
+
+/**
+ * The kernels of a device, compiled when they are first asked for and kept for the life of the thread.
+ * Throws `ERR_CUDA`, `ERR_QKNORM_DEVICE`, `ERR_NATIVE`.
+ */
+export function cudaKernels(ordinal: number): CudaKernels {
+  let kernels = byOrdinal[ordinal];
+  if (kernels === undefined) {
+    jit ??= new Jit({ log: (message) => process.emitWarning(message, { code: "QKNORM_JIT" }) });
+    kernels = open(ordinal, jit);
+    byOrdinal[ordinal] = kernels;
+  }
+  return kernels;
+}
+
+function open(ordinal: number, compiler: Jit): CudaKernels {
+  try {
+    return new CudaKernels(cudaDevice(ordinal), compiler);
+  } catch (error) {
+    throw typedError(error);
+  }
+}

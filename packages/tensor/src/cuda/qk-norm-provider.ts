@@ -1,0 +1,83 @@
+import type {
+  FusedQkNormCall,
+  FusedQkNormProvider,
+  NormSpec,
+  PreparedQkNorm,
+  QkNormError,
+  Refusal,
+} from "@qknorm/core";
+import { refusals } from "../qk-norm-checks.ts";
+import { QkNormFit } from "../qk-norm-fit.ts";
+import { Tensor } from "../tensor.ts";
+import { type Affine, readAffine } from "./affine.ts";
+import { CudaQkNormLaunch } from "./qk-norm-launch.ts";
+import { CudaStorage } from "./storage.ts";
+
+type Call = FusedQkNormCall<Tensor>;
+
+/** Fused QK norm on the tensors of a CUDA device. */
+export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
+  readonly name = "cuda";
+  /** What the refusals were asked about last, made then: the call runs next. */
+  #latest: { readonly call: Call; readonly launch: CudaQkNormLaunch } | null = null;
+
+  claims(x: unknown): boolean {
+    return Tensor.is(x) && x.storage instanceof CudaStorage;
+  }
+
+  refusals(call: Call): readonly Refusal[] {
+    const found = refusals(call);
+    if (found.length > 0) return found;
+    const q = affineOf(call, "q");
+    const k = affineOf(call, "k");
+    if ("code" in q || "code" in k) return [q, k].filter((side) => "code" in side);
+    try {
+      const launch = new CudaQkNormLaunch(call, q, k);
+      launch.load(call.layout.tokens);
+      this.#latest = { call, launch };
+      return [];
+    } catch (error) {
+      return [kernelRefusal(error as QkNormError)];
+    }
+  }
+
+  run(call: Call): [Tensor, Tensor] {
+    return this.#launchOf(call).run(call.q, call.k, call.layout.tokens);
+  }
+
+  prepare(call: Call): PreparedQkNorm<Tensor> | null {
+    const fit = QkNormFit.of(call);
+    return fit && new PreparedCudaQkNorm(fit, this.#launchOf(call));
+  }
+
+  #launchOf(call: Call): CudaQkNormLaunch {
+    if (this.#latest?.call === call) return this.#latest.launch;
+    return new CudaQkNormLaunch(call, affineOf(call, "q") as Affine, affineOf(call, "k") as Affine);
+  }
+}
+
+class PreparedCudaQkNorm implements PreparedQkNorm<Tensor> {
+  readonly #fit: QkNormFit;
+  readonly #launch: CudaQkNormLaunch;
+
+  constructor(fit: QkNormFit, launch: CudaQkNormLaunch) {
+    this.#fit = fit;
+    this.#launch = launch;
+  }
+
+  run(q: Tensor, k: Tensor): [Tensor, Tensor] | null {
+    const tokens = this.#fit.tokens(q, k);
+    return tokens === 0 || !this.#launch.takes(q, k) ? null : this.#launch.run(q, k, tokens);
+  }
+}
+
+function affineOf({ qSpec, kSpec, layout }: Call, side: "q" | "k"): Affine | Refusal {
+  const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
+  return readAffine((side === "q" ? qSpec : kSpec) as NormSpec<Tensor>, heads, layout.headDim);
+}
+
+// A kernel that cannot be made is a reason, which the JIT remembers; a call that is wrong is the caller's to hear of.
+function kernelRefusal(error: QkNormError): Refusal {
+  if (error.code !== "ERR_NVRTC" && error.code !== "ERR_CUDA" && error.code !== "ERR_NATIVE") throw error;
+  return { code: "kernel", detail: error.message };
+}

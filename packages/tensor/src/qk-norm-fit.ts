@@ -1,0 +1,138 @@
+import type { FusedQkNormCall, HeadLayout } from "@qknorm/core";
+import type { Device } from "./device.ts";
+import type { Dtype } from "./dtype.ts";
+import { capacityOf, memoryOf } from "./memory.ts";
+import { lastAxisIsDense } from "./ops/checks.ts";
+import { lastElement } from "./strides.ts";
+import { Tensor } from "./tensor.ts";
+
+type Call = FusedQkNormCall<Tensor>;
+
+/**
+ * What two tensors must have in common with those of a call that was checked in full, so that all of its checks hold for
+ * them too: dtype, device, shapes, strides, and where they lie to one another. The number of tokens is free where it
+ * cannot make anything overlap. Nothing but comparisons of fields: this runs on every call of every layer.
+ */
+export class QkNormFit {
+  readonly q: SideFit;
+  readonly k: SideFit;
+  readonly inPlace: boolean;
+  readonly #dtype: Dtype;
+  readonly #device: Device;
+  /** `null`: any number. */
+  readonly #tokens: number | null;
+  /** Elements from q to k in one memory; `null` for two memories. */
+  readonly #apart: number | null;
+  /** Weights and biases. */
+  readonly #affine: readonly Tensor[];
+
+  /** `null` where the checks must be made each time: memory that is shared in a rare way. */
+  static of(call: Call): QkNormFit | null {
+    const { q, k, layout } = call;
+    const qFit = SideFit.of(q, layout, layout.queryHeads);
+    const kFit = SideFit.of(k, layout, layout.kvHeads);
+    if (qFit === null || kFit === null) return null;
+    const affine = [call.qSpec, call.kSpec].flatMap(({ weight, bias }) => [weight, bias]).filter(Tensor.is);
+    if (call.allowInplace) {
+      const written = [memoryOf(q.storage), memoryOf(k.storage)];
+      if (q.storage !== k.storage && written[0] === written[1]) return null;
+      if (affine.some(({ storage }) => written.includes(memoryOf(storage)))) return null;
+    }
+    return new QkNormFit(call, qFit, kFit, [...new Set(affine)]);
+  }
+
+  private constructor({ q, k, layout, allowInplace }: Call, qFit: SideFit, kFit: SideFit, affine: Tensor[]) {
+    this.q = qFit;
+    this.k = kFit;
+    this.inPlace = allowInplace;
+    this.#dtype = q.dtype;
+    this.#device = q.device;
+    this.#apart = q.storage === k.storage ? k.offset - q.offset : null;
+    this.#affine = affine;
+    const free = qFit.separable && kFit.separable && (!allowInplace || this.#tokensInterleave());
+    this.#tokens = free ? null : layout.tokens;
+  }
+
+  /** The tokens of q and k; 0 if they do not fit, or if memory of the call is gone. */
+  tokens(q: unknown, k: unknown): number {
+    if (!Tensor.is(q) || !Tensor.is(k)) return 0;
+    if (q.dtype !== this.#dtype || k.dtype !== this.#dtype) return 0;
+    if (q.device !== this.#device || k.device !== this.#device) return 0;
+    const fixed = this.#tokens;
+    const tokens = fixed ?? (q.shape[0] as number);
+    if (fixed === null && q.shape[0] !== k.shape[0]) return 0;
+    const from = fixed === null ? 1 : 0;
+    if (!this.q.matches(q, tokens, from) || !this.k.matches(k, tokens, from)) return 0;
+    if (this.inPlace && !this.#liesAsBefore(q, k)) return 0;
+    for (const values of this.#affine) {
+      if (lastElement(values) >= capacityOf(values)) return 0;
+    }
+    return tokens;
+  }
+
+  /** What is written is apart from all else, as it was in the call. */
+  #liesAsBefore(q: Tensor, k: Tensor): boolean {
+    const [mine, theirs] = [q.storage, k.storage];
+    if (this.#apart !== null) {
+      if (mine !== theirs || k.offset - q.offset !== this.#apart) return false;
+    } else if (memoryOf(mine) === memoryOf(theirs)) {
+      return false;
+    }
+    for (const { storage } of this.#affine) {
+      if (memoryOf(storage) === memoryOf(mine) || memoryOf(storage) === memoryOf(theirs)) return false;
+    }
+    return true;
+  }
+
+  /** In one memory, each token of k lies between two tokens of q, as in packed QKV: then any number of them may follow. */
+  #tokensInterleave(): boolean {
+    const { q, k } = this;
+    const apart = this.#apart;
+    if (apart === null) return true;
+    const [first, second] = apart >= 0 ? [q, k] : [k, q];
+    const gap = Math.abs(apart);
+    return q.tokenStride === k.tokenStride && gap >= first.span && gap + second.span <= q.tokenStride;
+  }
+}
+
+/** One tensor of a call, `[T, H, D]` in memory. Strides count elements; those that are never walked are 0. */
+export class SideFit {
+  readonly heads: number;
+  readonly tokenStride: number;
+  readonly headStride: number;
+  /** Elements from the first of a token to behind its last. */
+  readonly span: number;
+  /** The first axis is that of the tokens, and they do not overlap, however many there are. */
+  readonly separable: boolean;
+  readonly #shape: readonly number[];
+  readonly #strides: readonly number[];
+
+  /** `null` when the heads have no single stride, or their last axis has gaps. */
+  static of(x: Tensor, layout: HeadLayout, heads: number): SideFit | null {
+    const view = x.tryView([layout.tokens, heads, layout.headDim]);
+    return view !== null && lastAxisIsDense(view) ? new SideFit(x, view, layout) : null;
+  }
+
+  private constructor(x: Tensor, view: Tensor, { leading, tokens, headDim }: HeadLayout) {
+    const [step, headStep] = view.strides as [number, number];
+    this.heads = view.shape[1] as number;
+    this.headStride = this.heads > 1 ? headStep : 0;
+    this.span = Math.max(0, this.heads - 1) * this.headStride + headDim;
+    this.separable = leading.length === 1 && (x.strides[0] as number) >= this.span;
+    this.tokenStride = this.separable ? (x.strides[0] as number) : tokens > 1 ? step : 0;
+    this.#shape = x.shape;
+    this.#strides = x.strides;
+  }
+
+  /** Whether a tensor has these strides and, from axis `from` on, this shape, and all of its memory. */
+  matches(x: Tensor, tokens: number, from: number): boolean {
+    const [shape, strides] = [this.#shape, this.#strides];
+    const rank = shape.length;
+    if (x.shape.length !== rank) return false;
+    for (let axis = 0; axis < rank; axis++) {
+      if (x.strides[axis] !== strides[axis]) return false;
+      if (axis >= from && x.shape[axis] !== shape[axis]) return false;
+    }
+    return x.offset + (tokens - 1) * this.tokenStride + this.span <= capacityOf(x);
+  }
+}
