@@ -1,11 +1,11 @@
 import type { Block, NormEvent } from "../flow/trace.ts";
-import { pathTo } from "./expressions.ts";
+import { sideGiven, sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, RefusedMatch, Traced } from "./match.ts";
 import type { NormRules } from "./norm-rules.ts";
 import { pairUp } from "./pair-up.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf } from "./side.ts";
-import { pairKey, type SideName, sideOfEvent, sideOfName, sideOfValue } from "./side-of.ts";
+import { pairKey, type SideName } from "./side-of.ts";
 
 /** Pairs of norms inside one function. `skip` tells the events that belong to a pair function found before. */
 export function matchInline(
@@ -42,7 +42,7 @@ function matchGroup(
   if (first === undefined) return [];
   // `ln_q(x)` alone is some layer called q: without a partner, what it is given has to speak of q or k too.
   const isAlone = new Set(all.map(sideOfEvent)).size === 1;
-  if (isAlone && group.every((event) => !isGivenSide(event))) return [];
+  if (isAlone && group.every((event) => sideGiven(event) === undefined)) return [];
   try {
     return [pairUp({ qs, ks, all, at, rules })];
   } catch (error) {
@@ -51,13 +51,4 @@ function matchGroup(
     const span = { start: first.step.span.start, end: Math.max(first.step.span.end, last.step.span.end) };
     return [{ kind: "refused", reason: error.reason, message: error.message, at, span }];
   }
-}
-
-/** Whether what the norm is given speaks of q or k, by its origin or by the name it goes under. */
-function isGivenSide({ value, call }: NormEvent): boolean {
-  const isNamed = call.args.some(
-    ({ value: given }) =>
-      pathTo(given, (one) => one.kind === "name" && sideOfName(one.name) !== undefined) !== undefined,
-  );
-  return isNamed || sideOfValue(value.of) !== undefined;
 }

@@ -14,7 +14,6 @@ export interface AppliedNorm {
   readonly norm: Value;
   readonly of: Value;
   readonly style: "module" | "function";
-  readonly extra: readonly Value[];
   /** The tensor that the helper is to be given. */
   readonly input: Value;
 }

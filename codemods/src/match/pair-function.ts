@@ -30,7 +30,7 @@ export function pairFunctionOf(at: Traced, rules: Omit<NormRules, "place">): Pai
     const name = fn.params[half.param]?.name ?? "";
     if ((sideOfName(name) ?? side) !== side)
       throw new Refusal("ambiguous", `the ${side} norm is given ${name}`);
-    return checkNorm({ ...half, side, style: "module", extra: [] }, place).headDim;
+    return checkNorm({ ...half, side, style: "module" }, place).headDim;
   });
   if (dims[0] !== undefined && dims[1] !== undefined && dims[0] !== dims[1]) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");

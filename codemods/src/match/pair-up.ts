@@ -3,6 +3,7 @@ import { baseOf, type Value } from "../flow/value.ts";
 import type { Expr } from "../form.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import { refuseAliases } from "./aliases.ts";
+import { sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
 import { checkNorm, lastSize, type NormRules } from "./norm-rules.ts";
@@ -10,7 +11,7 @@ import { mayBeShared, ownedParts } from "./ownership.ts";
 import { positionFor } from "./position.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
-import { type SideName, sideOfEvent } from "./side-of.ts";
+import type { SideName } from "./side-of.ts";
 
 /** The norms of one block that may be a pair, and all others of the function. */
 export interface PairCandidates {
