@@ -138,7 +138,11 @@ export class Evaluation {
     const isBare = norm?.style === "function" && norm.norm === norm.callee;
     const index = this.events.findLastIndex((event) => event.value === norm);
     if (factors.length !== 2 || !isBare || weight === undefined || index === -1) return undefined;
-    const value = this.values.of({ ...norm, norm: weight, args: [...norm.args, weight] }) as NormEvent["value"];
+    const value = this.values.of({
+      ...norm,
+      norm: weight,
+      args: [...norm.args, weight],
+    }) as NormEvent["value"];
     this.events[index] = { ...this.events[index]!, value };
     return value;
   }

@@ -73,10 +73,10 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
   }
   // `RMSNorm(self.q_size, eps)` builds a norm: classes are written with a capital, in both languages.
   if (isForward || /^[A-Z]/.test(calleeName(callee) ?? "")) return undefined;
+  const [gamma, other] = given.flatMap((value) => normIn(value) ?? []);
   // A function that is given both norms is the shared helper, or another one like it, not a norm.
-  if (given.filter(namesNorm).length > 1) return undefined;
-  const gamma = given.find(namesNorm);
-  const of = given.find((value) => value !== gamma && isTensor(value));
+  if (other !== undefined || given.some(namesOtherNorm)) return undefined;
+  const of = given.find((value) => normIn(value) === undefined && isTensor(value));
   if (of === undefined) return undefined;
   if (nameKind(callee) === "norm" || nameKind(callee) === "qk-norm") {
     return { style: "function", norm: gamma ?? callee, of, callee, args: given };
@@ -91,6 +91,19 @@ export function factorsOf({ callee, args }: CallParts): readonly Value[] {
   if (!/^(?:mul|multiply|times)$/.test(calleeName(callee) ?? "")) return [];
   const isMethod = callee.kind === "attribute" && callee.object.kind !== "free";
   return [...(isMethod ? [callee.object] : []), ...args.map(({ value }) => value)];
+}
+
+/** The norm of q or k that a value is, or is the weight of: `self.q_norm`, `self.q_norm.weight`. */
+function normIn(value: Value): Value | undefined {
+  if (namesNorm(value)) return value;
+  if (value.kind !== "attribute" || !/^(?:weight|gamma|scale|data)$/.test(value.name)) return undefined;
+  return normIn(value.object);
+}
+
+/** A norm of something else, or its weight: of a compressed q, of a whole layer. */
+function namesOtherNorm(value: Value): boolean {
+  if (normIn(value) !== undefined || value.kind !== "attribute") return false;
+  return splitWords(value.name).some((word) => /norm$/.test(word)) || namesOtherNorm(value.object);
 }
 
 /** Whether the value is a norm of q or k by its name: an attribute, or a variable from outside. */

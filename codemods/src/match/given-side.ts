@@ -12,10 +12,13 @@ export function sideOfEvent(event: NormEvent): SideName | undefined {
 }
 
 /** The side that the tensor speaks of which the norm is given, by its name or by where it came from. */
-export function sideGiven({ value, call, site }: NormEvent): SideName | undefined {
-  const { args } = site.kind === "call" ? site : call;
-  const sides = new Set(args.flatMap((arg) => sideOfName(tensorName(arg.value)) ?? []));
-  // What a function returns that is given q and k is neither: `norm(attend(q, k))`.
+export function sideGiven({ value, call, site, inlined }: NormEvent): SideName | undefined {
+  const outer = inlined && site.kind === "call" ? site.args : undefined;
+  // Of a helper's arguments any variable may be the tensor; of the norm's own it is known which one is.
+  const tensors = outer?.filter((arg) => arg.value.kind === "name") ?? [
+    call.args[value.args.indexOf(value.of)],
+  ];
+  const sides = new Set(tensors.flatMap((arg) => (arg && sideOfName(tensorName(arg.value))) ?? []));
   return sides.size === 1 ? [...sides][0] : sideOfTensor(value.of);
 }
 
@@ -36,7 +39,9 @@ function tensorName(expr: Expr): string {
       const { object } = expr.callee;
       // `ops.reshape(q, shape)`: of a module the first argument is what is looked at.
       const [first] = expr.args;
-      return sideOfName(tensorName(object)) === undefined && first ? tensorName(first.value) : tensorName(object);
+      return sideOfName(tensorName(object)) === undefined && first
+        ? tensorName(first.value)
+        : tensorName(object);
     }
     default:
       return "";
