@@ -25,12 +25,17 @@ const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
-  readonly #frontEnds: ReadonlyMap<Language, LanguageFrontEnd>;
+  readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
   readonly #forms = new Map<string, FileForm | undefined>();
   readonly #fileExists = new Map<string, boolean>();
 
   constructor(frontEnds: readonly LanguageFrontEnd[]) {
-    this.#frontEnds = new Map(frontEnds.flatMap((one) => one.languages.map((language) => [language, one])));
+    for (const one of frontEnds) this.use(one);
+  }
+
+  /** Files of its languages can be lowered from now on. */
+  use(frontEnd: LanguageFrontEnd): void {
+    for (const language of frontEnd.languages) this.#frontEnds.set(language, frontEnd);
   }
 
   frontEnd(language: Language): LanguageFrontEnd | undefined {

@@ -1,0 +1,127 @@
+import { type Candidate, findCandidates, mayHoldStep, mayNameStep } from "./candidates.ts";
+import { describeFailure } from "./failure.ts";
+import type { LanguageFrontEnd } from "./front-end.ts";
+import { lackOfHelper } from "./helper-module.ts";
+import { mentionIndex } from "./mention-index.ts";
+import { NormFacts } from "./norms/norm-facts.ts";
+import type { Finding } from "./plan/change.ts";
+import type { FilesMentioning } from "./plan/deletion-proof.ts";
+import { planFile } from "./plan/plan-file.ts";
+import type { Profile } from "./profile.ts";
+import { Project } from "./project.ts";
+import { type Language, readSourceFile, type SourceContent, type SourceFile } from "./source-files.ts";
+
+/** What an analysis needs to know of a run; plain data, so that it can be sent to another thread. */
+export interface AnalysisOptions {
+  readonly paths: readonly string[];
+  readonly profiles: readonly Profile[];
+  readonly prefilter: boolean;
+  readonly assumeHelper: boolean;
+}
+
+/** What a run found out about one file. */
+export interface FileResult {
+  readonly path: string;
+  readonly language: Language;
+  readonly findings: readonly Finding[];
+  readonly before: string;
+  /** The rewritten text, or undefined when the file stays as it is. Neither has a byte order mark. */
+  readonly after: string | undefined;
+  /** Whether the file on disk begins with a byte order mark. */
+  readonly byteOrderMark: boolean;
+}
+
+/** All that came of looking at one file; nothing but a count for nearly every one. */
+export interface FileOutcome {
+  readonly candidates: number;
+  readonly result?: FileResult;
+  /** Why the file was not read as code. */
+  readonly skipped?: string;
+  readonly error?: string;
+  /** Why the helper cannot be called from here; set only where it would be. */
+  readonly lackOfHelper?: string;
+}
+
+// A front end brings a parser with it, which takes longer to load than a thousand files take to be passed over.
+const frontEnds: Readonly<Record<Language, () => Promise<LanguageFrontEnd>>> = {
+  typescript: scriptFrontEnd,
+  javascript: scriptFrontEnd,
+  python: async () => (await import("./python/front-end.ts")).pythonFrontEnd,
+};
+
+async function scriptFrontEnd(): Promise<LanguageFrontEnd> {
+  return (await import("./typescript/front-end.ts")).scriptFrontEnd;
+}
+
+/** Looks at one file after the other. Each thread has its own, and none depends on what the others have seen. */
+export class FileAnalysis {
+  readonly #options: AnalysisOptions;
+  readonly #project = new Project([]);
+  readonly #facts = new NormFacts(this.#project);
+  readonly #filesMentioning: FilesMentioning;
+
+  constructor(options: AnalysisOptions, sources: readonly SourceFile[]) {
+    this.#options = options;
+    this.#filesMentioning = mentionIndex(
+      options.paths,
+      sources.map(({ path }) => path),
+    );
+  }
+
+  /** Reads only. What goes wrong with this file is in the outcome. */
+  async analyse(file: SourceFile, chooses?: (finding: Finding) => boolean): Promise<FileOutcome> {
+    let candidates = 0;
+    try {
+      const source = readSourceFile(file.path);
+      if ("skipped" in source) return { candidates, skipped: source.skipped };
+      const mayHold = mayHoldStep(source.text);
+      if (!mayHold && (this.#options.prefilter || source.generatedBy !== undefined)) return { candidates };
+      const steps = findCandidates(source.text, file.language).filter(({ role }) => role === "step");
+      candidates = steps.length;
+      const profile = this.#options.profiles.find(({ languages }) => languages.includes(file.language));
+      if (profile === undefined || (candidates === 0 && this.#options.prefilter)) return { candidates };
+      if (source.generatedBy !== undefined) return { candidates, ...generated(file, source, steps) };
+      return { candidates, ...(await this.#plan(file, source, profile, chooses)) };
+    } catch (error) {
+      return { candidates, error: describeFailure(error) };
+    }
+  }
+
+  async #plan(
+    { path, language }: SourceFile,
+    { text: before, byteOrderMark }: SourceContent,
+    profile: Profile,
+    chooses: ((finding: Finding) => boolean) | undefined,
+  ): Promise<Pick<FileOutcome, "result" | "lackOfHelper">> {
+    this.#project.use(await frontEnds[language]());
+    const form = this.#project.add(path, language, before)!;
+    const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
+    const { findings, after } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
+    // The code that a norm is in may stand in another file. A file that names no norm itself is not held to be a copy.
+    if (findings.length === 0 || !mayNameStep(form.mentions.keys())) return {};
+    const isAsked = after !== undefined && profile.helperInRepository && !this.#options.assumeHelper;
+    const lack = isAsked ? lackOfHelper(form, profile, this.#project) : undefined;
+    return {
+      result: { path, language, findings, before, after, byteOrderMark },
+      ...(lack !== undefined && { lackOfHelper: lack }),
+    };
+  }
+}
+
+/** What a program writes is not rewritten: it would come back. */
+function generated(
+  { path, language }: SourceFile,
+  { text: before, byteOrderMark, generatedBy }: SourceContent,
+  steps: readonly Candidate[],
+): Pick<FileOutcome, "result"> {
+  if (steps.length === 0) return {};
+  const finding: Finding = {
+    line: steps[0]!.line,
+    endLine: steps.at(-1)!.line,
+    kind: "refused",
+    reason: "generated-file",
+    symbol: "<module>",
+    message: `line ${generatedBy} says that a program writes this file; change the generator instead`,
+  };
+  return { result: { path, language, findings: [finding], before, after: undefined, byteOrderMark } };
+}
