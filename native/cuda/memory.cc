@@ -82,6 +82,8 @@ void Memory::allocate() {
     check(api.stream_synchronize(stream), "cuStreamSynchronize");
     api.pool_trim(device().pool(), 0);
     status = api.allocate(&block_.address, block_.bytes, stream);
+    // A request that fails leaves what it got so far in the pool, which may be all that was free.
+    if (status == kOutOfMemory) api.pool_trim(device().pool(), 0);
   }
   check(status, "cuMemAllocAsync", [&] {
     return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " +

@@ -120,7 +120,7 @@ describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing
       message:
         "cuMemAllocAsync failed: CUDA_ERROR_OUT_OF_MEMORY (as the script says); 4096 bytes on cuda:0, where 0 are in use",
     });
-    expect(notes()).toContain("trim");
+    expect(notes().filter((note) => note === "trim")).toHaveLength(2); // what the second attempt got goes back, too
   });
 
   it("frees memory behind the streams that used it", () => {

@@ -153,22 +153,31 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
       const code = failureOf(() => new CudaKernel(0, elf.subarray(0, length), "scale", layout)).code;
       expect(code, `${length} bytes`).toBe("ERR_CUDA");
     }
+    new DataView(elf.buffer).setBigUint64(64 + 16 + 2 * 64 + 32, 1000n, true);
+    expect(failureOf(() => new CudaKernel(0, elf, "scale", layout)).message).toMatch(/segment 0 is cut off$/);
   });
 });
 
-/** An ELF file for CUDA with two sections, whose table comes last. */
+/** An ELF file for CUDA as NVRTC writes it: bytes, two sections, one segment, the tables of both behind. */
 function cubin(): Uint8Array {
-  const bytes = new Uint8Array(64 + 16 + 2 * 64);
+  const sections = 64 + 16;
+  const segments = sections + 2 * 64;
+  const bytes = new Uint8Array(segments + 56);
   const view = new DataView(bytes.buffer);
   bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
   view.setUint16(18, 190, true);
-  view.setBigUint64(40, 80n, true);
+  view.setBigUint64(32, BigInt(segments), true);
+  view.setBigUint64(40, BigInt(sections), true);
+  view.setUint16(54, 56, true);
+  view.setUint16(56, 1, true);
   view.setUint16(58, 64, true);
   view.setUint16(60, 2, true);
   for (const section of [0, 1]) {
-    view.setUint32(80 + 64 * section + 4, 1, true);
-    view.setBigUint64(80 + 64 * section + 24, 64n, true);
-    view.setBigUint64(80 + 64 * section + 32, 16n, true);
+    view.setUint32(sections + 64 * section + 4, 1, true);
+    view.setBigUint64(sections + 64 * section + 24, 64n, true);
+    view.setBigUint64(sections + 64 * section + 32, 16n, true);
   }
+  view.setBigUint64(segments + 8, 64n, true);
+  view.setBigUint64(segments + 32, 16n, true);
   return bytes;
 }
