@@ -23,7 +23,8 @@ import { root, setUp } from "./setup.mjs";
 
 const addon = "native/build/Release/qknorm.node";
 /** What is started by itself: programs, tests, and the threads of tests. */
-const programs = /^native\/(gpu\/runner\/(doctor|run-tests|run-file|sanitize)|bench\/gpu\/main)\.ts$/;
+const programs =
+  /^native\/(gpu\/runner\/(doctor|run-tests|run-file|sanitize|sanitize-sample)|bench\/gpu\/main)\.ts$/;
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
 const assets = /^native\/(kernels\/.*|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;

@@ -5,7 +5,7 @@ import { createWriteStream, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { examine } from "../../src/index.ts";
-import { folder } from "./folder.ts";
+import { folder } from "../folder.ts";
 import type { TestOutcome, TestStart } from "./run-file.ts";
 
 const { values, positionals } = parseArgs({
