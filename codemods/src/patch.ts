@@ -1,5 +1,5 @@
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
-import type { FileResult } from "./file-analysis.ts";
+import type { FileResult } from "./run.ts";
 
 /** A patch of all changes that `git apply` takes, from the folder that the paths are relative to. */
 export function patchOf(files: readonly FileResult[]): string {

@@ -25,17 +25,12 @@ const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
-  readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
+  readonly #frontEnds: ReadonlyMap<Language, LanguageFrontEnd>;
   readonly #forms = new Map<string, FileForm | undefined>();
   readonly #fileExists = new Map<string, boolean>();
 
   constructor(frontEnds: readonly LanguageFrontEnd[]) {
-    for (const one of frontEnds) this.use(one);
-  }
-
-  /** Files of its languages can be lowered from now on. */
-  use(frontEnd: LanguageFrontEnd): void {
-    for (const language of frontEnd.languages) this.#frontEnds.set(language, frontEnd);
+    this.#frontEnds = new Map(frontEnds.flatMap((one) => one.languages.map((language) => [language, one])));
   }
 
   frontEnd(language: Language): LanguageFrontEnd | undefined {

@@ -1,8 +1,7 @@
 import pc from "picocolors";
-import type { FileResult } from "./file-analysis.ts";
 import { filePatch } from "./patch.ts";
 import type { Finding } from "./plan/change.ts";
-import type { RunResult } from "./run.ts";
+import type { FileResult, RunResult } from "./run.ts";
 
 export interface ReportStyle {
   readonly color: boolean;

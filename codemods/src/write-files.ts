@@ -1,6 +1,6 @@
 import { chmod, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { FileResult } from "./file-analysis.ts";
+import type { FileResult } from "./run.ts";
 
 /**
  * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode

@@ -1,0 +1,162 @@
+// The GPU benchmark: the fused kernel, the two baseline designs, the two norms and a device copy, on the rows of the
+// seed's table, in one process. Writes <device>.json as it goes, and prints how the goals stand.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { folder } from "../../gpu/folder.ts";
+import { CudaStream, cudaDevice, examine, Jit } from "../../src/index.ts";
+import { Buffers, coldSets } from "./buffers.ts";
+import { checkNumbers } from "./check.ts";
+import { Contenders } from "./contenders.ts";
+import { measureFloors } from "./floors.ts";
+import { measureJit } from "./jit-times.ts";
+import { type Results, writeResults } from "./results.ts";
+import { filterOf, type GridRow, grid, kinds, largest, nameOf, oddHeadDims, type RowKind } from "./rows.ts";
+import { summarize } from "./summary.ts";
+import { Timer } from "./timer.ts";
+import { measureTorch } from "./torch.ts";
+
+const { values } = parseArgs({
+  options: {
+    help: { type: "boolean", short: "h" },
+    out: { type: "string", default: "." },
+    only: { type: "string", default: "" },
+    seconds: { type: "string", default: "480" },
+    "no-torch": { type: "boolean" },
+  },
+});
+if (values.help) {
+  process.stdout.write(
+    `bench [--out FOLDER] [--only headDim=128,dtype=bf16,layout=packed,cache=warm,tokens=1|8192] [--seconds N] [--no-torch]\n`,
+  );
+  process.exit(0);
+}
+
+const cuda = examine().providers.find(({ name }) => name === "cuda");
+if (!cuda?.ready) {
+  process.stdout.write(`NO GPU: ${cuda?.because}; there is nothing to measure\n`);
+  process.exit(1);
+}
+
+const warmLaunches = 100;
+const seedOneToken: RowKind & GridRow = {
+  ...{ headDim: 128, dtype: "bf16", layout: "contiguous", cache: "warm" },
+  ...{ gqa: 8, kvHeads: 1, tokens: 1 },
+};
+const began = Date.now();
+const wanted = filterOf(values.only);
+const stream = new CudaStream(0);
+const jit = new Jit({ folder: null, seeds: [] });
+const device = cudaDevice(0);
+const widest = Math.max(...kinds.filter((kind) => wanted(kind)).map(({ headDim }) => headDim), 128);
+const buffers = new Buffers(stream, jit, Buffers.bytesFor(widest, largest, coldSets));
+const contenders = new Contenders(stream, buffers, jit);
+const timer = new Timer(stream, jit);
+buffers.fill("bf16");
+buffers.keepSize("bf16");
+
+const results: Results = {
+  device: device.name,
+  date: new Date().toISOString().slice(0, 10),
+  commit: readFileSync(`${folder}commit`, "utf8").trim(),
+  ...measureFloors(timer, stream, buffers, jit),
+  states: [],
+  rows: [],
+  oddRows: [],
+};
+const file = resolve(values.out, `${slug(device.name)}.json`);
+say(
+  `${device.name}: copy ${results.copyTBs} TB/s, empty launch ${results.emptyUs} us; results go to ${file}`,
+);
+
+const checked = new Set<string>();
+for (const kind of kinds.filter((one) => wanted(one))) {
+  if (late()) {
+    say(`out of time: ${nameOf(kind)} is left out`);
+    continue;
+  }
+  await attempt(nameOf(kind), async () => {
+    await prepare(kind);
+    note(kind);
+    for (const row of grid.filter((one) => wanted(kind, one)))
+      results.rows.push({ ...kind, ...row, us: time(kind, row) });
+  });
+  if (nameOf(kind) === nameOf(seedOneToken)) {
+    await attempt("torch", () => {
+      if (!values["no-torch"]) results.torch = measureTorch(results.rows, values.out);
+    });
+    await attempt("JIT", () => {
+      results.jitMs = measureJit(device.arch);
+    });
+  }
+}
+for (const headDim of oddHeadDims) {
+  const kind: RowKind = { headDim, dtype: "bf16", layout: "contiguous", cache: "warm" };
+  if (!wanted(kind, largest) || late()) continue;
+  await attempt(nameOf(kind), async () => {
+    await prepare(kind);
+    results.oddRows.push({ ...kind, ...largest, us: time(kind, largest) });
+  });
+}
+process.stdout.write(`\n${summarize(results)}`);
+
+/** Numbers first: nothing is timed that is not right. */
+async function prepare(kind: RowKind): Promise<void> {
+  const { headDim, dtype, layout } = kind;
+  const key = `${headDim} ${dtype} ${layout}`;
+  await contenders.warmUp(headDim, dtype);
+  buffers.fill(dtype);
+  buffers.keepSize(dtype);
+  if (checked.has(key)) return;
+  checkNumbers(contenders, buffers, stream, kind);
+  checked.add(key);
+}
+
+function time(
+  kind: RowKind,
+  row: GridRow,
+  names = contenders.namesFor(kind.headDim),
+): Record<string, number> {
+  const launches = kind.cache === "warm" ? warmLaunches : coldSets;
+  return timer.measure(
+    names.map((name) => {
+      const launch = contenders.prepare(name, kind, row);
+      launch(0); // loads its kernel, which a capture cannot
+      const queue = () => {
+        for (let i = 0; i < launches; i++) launch(kind.cache === "warm" ? 0 : i);
+      };
+      return { name, launches, queue };
+    }),
+  );
+}
+
+/** The state of the process: launches that trigger late cost more in some than in others. */
+function note(kind: RowKind): void {
+  const { seedDesign = Number.NaN } = time(seedOneToken, seedOneToken, ["seedDesign"]);
+  results.states.push({ kind: nameOf(kind), seedOneTokenUs: seedDesign });
+}
+
+async function attempt(what: string, run: () => void | Promise<void>): Promise<void> {
+  const start = Date.now();
+  try {
+    await run();
+    say(`${what} done in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    process.exitCode = 1;
+    say(`${what} FAILED: ${(error as Error).stack}`);
+  }
+  writeResults(file, results);
+}
+
+function late(): boolean {
+  return Date.now() - began > 1000 * Number(values.seconds);
+}
+
+function say(line: string): void {
+  process.stdout.write(`[${((Date.now() - began) / 1000).toFixed(0).padStart(4)} s] ${line}\n`);
+}
+
+/** `h200` of "NVIDIA H200". */
+function slug(name: string): string {
+  return (/[A-Z]+\d+\w*/.exec(name)?.[0] ?? name.replace(/\W+/g, "-")).toLowerCase();
+}

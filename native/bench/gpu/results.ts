@@ -1,0 +1,43 @@
+import { writeFileSync } from "node:fs";
+import type { Floors } from "./floors.ts";
+import type { GridRow, RowKind } from "./rows.ts";
+
+/** Microseconds per launch, by contender. */
+export type Times = Readonly<Record<string, number>>;
+export type ResultRow = RowKind & GridRow & { readonly us: Times };
+
+/** What native/bench/results/h200.json holds. */
+export interface Results extends Floors {
+  readonly device: string;
+  readonly date: string;
+  /** The code that was measured. */
+  readonly commit: string;
+  /** In which state the process was at the start of each kind: see NOTES.md. */
+  readonly states: { readonly kind: string; readonly seedOneTokenUs: number }[];
+  /** The seed's grid. */
+  readonly rows: ResultRow[];
+  /** Other head dims, at the grid's largest row. */
+  readonly oddRows: ResultRow[];
+  /** Between a projection and RoPE: microseconds that the norms add to a layer's share. */
+  inSitu?: readonly InSituRow[];
+  hostUs?: Times;
+  jitMs?: { readonly cold: number; readonly disk: number; readonly memory: number };
+  /** The version that torchCompile and torchRmsNorm were measured with, or why they were not. */
+  torch?: string;
+}
+
+export interface InSituRow extends GridRow {
+  readonly us: Times;
+}
+
+/** Writes the file anew, one row a line: a run that is cut off has what it measured until then. */
+export function writeResults(file: string, results: Results): void {
+  const lines = Object.entries(results).map(([key, value]) => {
+    const list = Array.isArray(value) && value.length > 0;
+    const text = list
+      ? `[\n${value.map((row) => `    ${JSON.stringify(row)}`).join(",\n")}\n  ]`
+      : JSON.stringify(value);
+    return `  ${JSON.stringify(key)}: ${text}`;
+  });
+  writeFileSync(file, `{\n${lines.join(",\n")}\n}\n`);
+}
