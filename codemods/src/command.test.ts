@@ -1,136 +1,83 @@
 import { execFileSync } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { ModelFolder, onlyQ, step } from "../test/model-folder.ts";
 import { runCommand } from "./command.ts";
 
-const step = `class Attention {
-  run(x) {
-    let q = this.qProj(x);
-    let k = this.kProj(x);
-    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
-    k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);
-    return this.attend(q, k);
-  }
-}
-`;
-const onlyQ = step.replace(/.*kNorm.*\n/, "");
-
-let folder: string;
-
-beforeEach(async () => {
-  folder = (await mkdtemp(join(tmpdir(), "qknorm-codemod-"))).replaceAll("\\", "/");
-});
-
-afterEach(async () => {
-  await rm(folder, { recursive: true });
-});
-
-async function write(path: string, text: string): Promise<void> {
-  await mkdir(dirname(join(folder, path)), { recursive: true });
-  await writeFile(join(folder, path), text);
-}
-
-const read = (path: string) => readFile(join(folder, path), "utf8");
-const git = (...args: string[]) =>
-  execFileSync("git", ["-C", folder, "-c", "user.name=a", "-c", "user.email=a@b", ...args], {
-    stdio: "pipe",
-  });
-
-async function report(...args: readonly string[]) {
-  const { stdout, exitCode } = await runCommand(["--json", folder, ...args]);
-  return { ...JSON.parse(stdout), exitCode };
-}
+const models = new ModelFolder();
+const report = (...args: string[]) => models.report(...args);
 
 describe("qknorm-codemod", () => {
   it("shows what it would do, and writes nothing", async () => {
-    await write("a.js", step);
-    const { stdout, exitCode } = await runCommand([folder]);
+    await models.write("a.js", step);
+    const { stdout, exitCode } = await models.run([]);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain(`${folder}/a.js\n    5  replace   Attention.run: qNorm and kNorm`);
+    expect(stdout).toContain(`${models.path}/a.js:5  Attention.run\n    qNorm and kNorm become one call`);
     expect(stdout).toContain("+    [q, k] = applyQkNorm(");
-    expect(stdout).toContain(
-      "1 copy can be replaced in 1 file, 0 kept (1 file scanned). Nothing was written",
-    );
-    expect(await read("a.js")).toBe(step);
+    expect(stdout).toContain("1 copy can be replaced, 0 kept, 1 file looked at.\nNothing was written.");
+    expect(await models.read("a.js")).toBe(step);
   });
 
   it("writes with --write, keeps a byte order mark, and has nothing to do a second time", async () => {
-    await write("a.js", `\uFEFF${step}`);
-    expect((await runCommand([folder, "--write"])).stdout).toContain("1 copy replaced in 1 file");
-    const once = await read("a.js");
+    await models.write("a.js", `\uFEFF${step}`);
+    expect((await models.run(["--write"])).stdout).toContain("1 copy replaced, 0 kept");
+    const once = await models.read("a.js");
     expect(once).toMatch(/^\uFEFFimport \{ applyQkNorm \}/);
     expect(await report("--write")).toMatchObject({ summary: { replaced: 0, refused: 0, errors: 0 } });
-    expect(await read("a.js")).toBe(once);
+    expect(await models.read("a.js")).toBe(once);
   });
 
   it("prints a versioned object under --json", async () => {
-    await write("a.js", step);
-    await write("b.js", onlyQ);
+    await models.write("a.js", step);
+    await models.write("b.js", onlyQ);
     expect(await report()).toMatchObject({
       version: 1,
       summary: { files: 2, candidates: 3, replaced: 1, refused: 1, errors: 0, ms: expect.any(Number) },
       files: [
         {
-          path: `${folder}/a.js`,
+          path: `${models.path}/a.js`,
           language: "javascript",
           findings: [{ line: 5, endLine: 6, kind: "replaced", symbol: "Attention.run" }],
         },
-        { path: `${folder}/b.js`, findings: [{ line: 5, kind: "refused", reason: "one-sided" }] },
+        { path: `${models.path}/b.js`, findings: [{ line: 5, kind: "refused", reason: "one-sided" }] },
       ],
     });
   });
 
   it("ends with 1 under --check when something would change, with 3 under --strict when copies were refused", async () => {
-    await write("a.js", onlyQ);
+    await models.write("a.js", onlyQ);
     expect(await report("--check")).toMatchObject({ exitCode: 0 });
     expect(await report("--strict")).toMatchObject({ exitCode: 3 });
-    await write("a.js", step);
+    await models.write("a.js", step);
     expect(await report("--check")).toMatchObject({ exitCode: 1 });
     expect(await report("--strict")).toMatchObject({ exitCode: 0 });
   });
 
-  it("prints a patch that git apply takes", async () => {
-    await write("a.js", step.replaceAll("\n", "\r\n").trimEnd());
-    git("init", "-q");
-    git("config", "core.autocrlf", "false");
-    const { stdout } = await runCommand([folder, "--diff"]);
-    execFileSync("git", ["apply", `-p${folder.split("/").length}`, "-"], {
-      cwd: folder,
-      input: stdout,
-      stdio: "pipe",
-    });
-    const applied = await read("a.js");
-    await write("a.js", step.replaceAll("\n", "\r\n").trimEnd());
-    await runCommand([folder, "--write", "--allow-dirty"]);
-    expect(applied).toBe(await read("a.js"));
-  });
-
   it("asks for --allow-dirty in a dirty git tree, before anything else", async () => {
-    await write("a.js", step);
-    git("init", "-q");
-    expect(await runCommand([folder, "--write"])).toMatchObject({
+    await models.write("a.js", step);
+    models.git("init", "-q");
+    expect(await models.run(["--write"])).toMatchObject({
       exitCode: 2,
       stderr:
         "qknorm-codemod: git shows 1 changed or untracked file; commit or stash them, or pass --allow-dirty\n",
     });
-    git("add", ".");
-    git("commit", "-qm", "a");
-    expect(await runCommand([folder, "--write"])).toMatchObject({ exitCode: 0 });
+    models.git("add", ".");
+    models.git("commit", "-qm", "a");
+    expect(await models.run(["--write"])).toMatchObject({ exitCode: 0 });
   });
 
   it("leaves out what git ignores, what --exclude says, and what did not change --since", async () => {
-    await write("a.js", step);
-    await write("out/b.js", step);
-    await write(".gitignore", "out/\n");
-    git("init", "-q");
-    git("add", ".");
-    git("commit", "-qm", "a");
-    await write("c.js", step);
+    await models.write("a.js", step);
+    await models.write("out/b.js", step);
+    await models.write(".gitignore", "out/\n");
+    models.git("init", "-q");
+    models.git("add", ".");
+    models.git("commit", "-qm", "a");
+    await models.write("c.js", step);
     const paths = async (...args: string[]) =>
-      (await report(...args)).files.map(({ path }: { path: string }) => path.slice(folder.length + 1));
+      (await report(...args)).files.map(({ path }: { path: string }) => path.slice(models.path.length + 1));
     expect(await paths()).toEqual(["a.js", "c.js"]);
     expect(await paths("--exclude", "c.*")).toEqual(["a.js"]);
     expect(await paths("--include", "c.*")).toEqual(["c.js"]);
@@ -138,13 +85,13 @@ describe("qknorm-codemod", () => {
   });
 
   it("keeps copies in generated files, and says which line marks them", async () => {
-    await write("a.js", `/* made by a tool\n   @generated */\n${step}`);
-    await write("b.js", "// @generated\nexport {};\n");
+    await models.write("a.js", `/* made by a tool\n   @generated */\n${step}`);
+    await models.write("b.js", "// @generated\nexport {};\n");
     expect(await report("--write")).toMatchObject({
       summary: { files: 2, replaced: 0, refused: 1 },
       files: [
         {
-          path: `${folder}/a.js`,
+          path: `${models.path}/a.js`,
           findings: [
             { line: 7, endLine: 8, reason: "generated-file", message: expect.stringContaining("line 2") },
           ],
@@ -154,31 +101,31 @@ describe("qknorm-codemod", () => {
   });
 
   it("lists files that cannot be read as code, and does not follow links", async () => {
-    await write("b.js", `\0${step}`);
-    await writeFile(join(folder, "c.js"), Buffer.concat([Buffer.from(step), Buffer.from([0xff, 0xfe])]));
-    await write("d.js", `${step}//${" ".repeat(4_000_000)}`);
-    await symlink(folder, join(folder, "loop"));
-    expect(await runCommand([folder, "--json"])).toMatchObject({
+    await models.write("b.js", `\0${step}`);
+    await writeFile(join(models.path, "c.js"), Buffer.concat([Buffer.from(step), Buffer.from([0xff, 0xfe])]));
+    await models.write("d.js", `${step}//${" ".repeat(4_000_000)}`);
+    await symlink(models.path, join(models.path, "loop"));
+    expect(await models.run(["--json"])).toMatchObject({
       exitCode: 0,
       stdout: expect.stringContaining('"files": 0'),
       stderr: [
-        `qknorm-codemod: ${folder}/b.js: skipped: binary\n`,
-        `qknorm-codemod: ${folder}/c.js: skipped: not UTF-8\n`,
-        `qknorm-codemod: ${folder}/d.js: skipped: larger than 4 MB\n`,
+        `qknorm-codemod: ${models.path}/b.js: skipped: binary\n`,
+        `qknorm-codemod: ${models.path}/c.js: skipped: not UTF-8\n`,
+        `qknorm-codemod: ${models.path}/d.js: skipped: larger than 4 MB\n`,
       ].join(""),
     });
   });
 
   it("explains what it saw in a file", async () => {
-    await write("a.js", step);
-    const { stdout } = await runCommand(["--explain", `${folder}/a.js:5`]);
+    await models.write("a.js", step);
+    const { stdout } = await runCommand(["--explain", `${models.path}/a.js:5`]);
     expect(stdout).toContain("line 5: norm<self.qNorm>(reshape(self.qProj(param x), (-1, self.headDim)))");
     expect(stdout).toContain("match: line 5, Attention.run");
   });
 
   it("finds the same without the prefilter", async () => {
-    const models = fileURLToPath(new URL("../../examples/model-repo/src", import.meta.url));
-    await cp(models, join(folder, "src"), { recursive: true });
+    const example = fileURLToPath(new URL("../../examples/model-repo/src", import.meta.url));
+    await cp(example, join(models.path, "src"), { recursive: true });
     const [fast, slow] = [await report(), await report("--no-prefilter")];
     expect(slow.files).toEqual(fast.files);
     expect(fast.summary.replaced).toBeGreaterThan(0);
@@ -222,7 +169,7 @@ describe("the example model repo", () => {
       );
       expect(texts.filter((text) => text.includes("applyQkNorm("))).toHaveLength(7);
       const node = (...args: string[]) =>
-        execFileSync(process.execPath, args, { cwd: copy, encoding: "utf8" });
+        execFileSync(process.execPath, args, { cwd: copy, encoding: "utf8", stdio: "pipe" });
       const bin = (name: string) => join(root, "node_modules", name);
       const outputs = node(bin("tsx/dist/cli.mjs"), "--conditions=@qknorm/source", "src/main.ts", "--pins");
       expect(JSON.parse(outputs)).toEqual(
@@ -240,7 +187,7 @@ describe("bad input ends with exit code 2 and one sentence", () => {
     [["nowhere"], "there is no file or folder at nowhere"],
     [["--fast"], "Unknown option '--fast'; see --help"],
     [["--profile", "x", "."], "there is no profile `x`; known are qknorm, sglang"],
-    [["--write", "--check", "."], "--write and --check exclude each other"],
+    [["--write", "--check", "."], "--check and --write exclude each other: a check writes nothing"],
   ])("%j", async (argv, message) => {
     expect(await runCommand(argv)).toEqual({
       exitCode: 2,
@@ -259,8 +206,8 @@ describe("bad input ends with exit code 2 and one sentence", () => {
     ['{ "profile": "b" }', "there is no profile `b`"],
     ["{", "cannot be read as JSON"],
   ])("for the configuration %s", async (text, message) => {
-    await write("qknorm-codemod.json", text);
-    const { exitCode, stderr } = await runCommand([folder]);
+    await models.write("qknorm-codemod.json", text);
+    const { exitCode, stderr } = await models.run([]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain(message);
   });
@@ -286,12 +233,12 @@ class Attention:
         k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)
         return q, k
 `;
-    await write("a.py", cls);
-    const refused = await runCommand([folder, "--write"]);
+    await models.write("a.py", cls);
+    const refused = await models.run(["--write"]);
     expect(refused.exitCode).toBe(2);
     expect(refused.stdout).toContain("the helper apply_qk_norm is not in sglang.srt.models.utils");
-    expect(await read("a.py")).toBe(cls);
-    expect((await runCommand([folder, "--write", "--assume-helper"])).exitCode).toBe(0);
-    expect(await read("a.py")).toContain("q, k = apply_qk_norm(");
+    expect(await models.read("a.py")).toBe(cls);
+    expect((await models.run(["--write", "--assume-helper"])).exitCode).toBe(0);
+    expect(await models.read("a.py")).toContain("q, k = apply_qk_norm(");
   });
 });

@@ -1,17 +1,26 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import ignore from "ignore";
+import { Readable } from "node:stream";
 import { loadProfiles } from "./config.ts";
 import { explain } from "./explain.ts";
 import { describeFailure } from "./failure.ts";
-import { changedSince, dirtyFiles, ignoredBy } from "./git.ts";
-import { type CommandOptions, help, parseOptions, UsageError } from "./options.ts";
+import { fileFilter } from "./file-filter.ts";
+import { jsonReport } from "./formats/json.ts";
+import { formatReport } from "./formats/report.ts";
+import { dirtyFiles } from "./git.ts";
+import { help } from "./help.ts";
+import { askForEach, type Replan } from "./interactive.ts";
+import { markFiles } from "./mark.ts";
+import { type CommandOptions, parseOptions } from "./options.ts";
 import { patchOf } from "./patch.ts";
-import { formatReport } from "./report.ts";
-import { jsonReport } from "./report-json.ts";
-import { type RunResult, run } from "./run.ts";
-import { listSourceFiles, SourcePathError } from "./source-files.ts";
-import { writeResult } from "./write-files.ts";
+import type { Finding } from "./plan/change.ts";
+import type { Profile } from "./profile.ts";
+import { ProgressLine } from "./progress.ts";
+import { type RunOptions, type RunResult, run } from "./run.ts";
+import { SourcePathError } from "./source-files.ts";
+import { runGiven } from "./stdin.ts";
+import type { Terminal } from "./terminal.ts";
+import { UsageError } from "./usage-error.ts";
+import { type WrittenResult, writeFiles } from "./write-files.ts";
 
 /** What a run printed, and its exit code; see the help for what the codes mean. */
 export interface CommandResult {
@@ -20,37 +29,33 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+const noTerminal: Terminal = {
+  color: false,
+  input: Readable.from([]),
+  ask: () => {},
+  progress: undefined,
+};
+
 /** Runs the command line `qknorm-codemod ...argv`. Never throws for bad arguments; they become exit code 2. */
 export async function runCommand(
   argv: readonly string[],
-  { color = false }: { readonly color?: boolean } = {},
+  terminal: Terminal = noTerminal,
 ): Promise<CommandResult> {
   try {
     const options = parseOptions(argv);
     if (options.help) return success(help);
     if (options.version) return success(`${await packageVersion()}\n`);
-    return await execute(options, color);
+    if (options.write && !options.allowDirty) refuseDirtyTree(options.paths);
+    const firstPath = options.explain ?? options.stdinFilename ?? options.paths[0]!;
+    const profiles = loadProfiles(options.profile, options.config, firstPath);
+    if (options.explain !== undefined) return success(explain(options.explain, profiles));
+    if (options.stdinFilename !== undefined)
+      return await executeGiven(options.stdinFilename, options, profiles, terminal);
+    return await execute(options, profiles, terminal);
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof SourcePathError)) throw error;
     return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${error.message}\n` };
   }
-}
-
-async function execute(options: CommandOptions, color: boolean): Promise<CommandResult> {
-  const { paths, mode, write } = options;
-  if (write && !options.allowDirty) refuseDirtyTree(paths);
-  const profiles = loadProfiles(options.profile, options.config, options.explain ?? paths[0]!);
-  if (options.explain !== undefined) return success(explain(options.explain, profiles));
-  const accepts = await filterOf(options);
-  const planned = await run({ ...options, profiles, accepts });
-  const result = write ? await applied(planned) : planned;
-  if (options.patch !== undefined) await writeFile(options.patch, patchOf(planned.files));
-  const exitCode = exitCodeOf(result, options);
-  const stderr = complaints(result);
-  if (mode === "json")
-    return { exitCode, stdout: `${JSON.stringify(jsonReport(result), null, 2)}\n`, stderr };
-  if (mode === "diff") return { exitCode, stdout: patchOf(result.files), stderr };
-  return { exitCode, stdout: formatReport(result, { color, written: write }), stderr: "" };
 }
 
 /** Asked before anything else is done: what is written should be all that `git diff` shows afterwards. */
@@ -59,6 +64,87 @@ function refuseDirtyTree(paths: readonly string[]): void {
   if (dirty === 0) return;
   const files = `${dirty} changed or untracked ${dirty === 1 ? "file" : "files"}`;
   throw new UsageError(`git shows ${files}; commit or stash them, or pass --allow-dirty`);
+}
+
+async function execute(
+  options: CommandOptions,
+  profiles: readonly Profile[],
+  terminal: Terminal,
+): Promise<CommandResult> {
+  const runOptions = { ...options, filter: fileFilter(options), profiles };
+  const found = await runWithProgress(runOptions, terminal);
+  const chosen = options.interactive ? await askForEach(found, replanning(runOptions), terminal) : found;
+  const planned = options.mark ? markFiles(chosen) : chosen;
+  // Before the sources, so that a place which cannot be written to stops everything.
+  if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));
+  const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };
+  return { ...print(result, options, terminal), exitCode: exitCodeOf(result, options) };
+}
+
+async function executeGiven(
+  name: string,
+  options: CommandOptions,
+  profiles: readonly Profile[],
+  { input }: Terminal,
+): Promise<CommandResult> {
+  const result = await runGiven(input, name, { ...options, profiles });
+  const findings = result.files.flatMap((file) => file.findings);
+  const told = findings.map(({ line, kind, symbol, message, reason }) => {
+    const note = reason === undefined ? "" : ` [${reason}]`;
+    return `${name}:${line}: ${kind === "replaced" ? "replaced" : "kept"}: ${symbol}: ${message}${note}\n`;
+  });
+  return {
+    stdout: result.source,
+    stderr: told.join("") + complaints(result),
+    exitCode: exitCodeOf(result, options),
+  };
+}
+
+async function runWithProgress(options: RunOptions, { progress }: Terminal): Promise<RunResult> {
+  if (progress === undefined) return run(options);
+  const line = new ProgressLine(progress);
+  try {
+    return await run({ ...options, onProgress: (done) => line.update(done) });
+  } finally {
+    line.end();
+  }
+}
+
+/** Plans one file again, for a choice among its replacements. */
+function replanning(options: RunOptions): Replan {
+  const key = ({ line, symbol, message }: Finding) => `${line}\n${symbol}\n${message}`;
+  return async (file, wanted) => {
+    const all = file.findings.filter(({ kind }) => kind === "replaced");
+    if (all.length === wanted.length) return file;
+    const keys = new Set(wanted.map(key));
+    const chooses = (_: string, finding: Finding) => keys.has(key(finding));
+    const { files } = await run({ ...options, paths: [file.path], chooses });
+    return files.find(({ path }) => path === file.path) ?? { ...file, after: undefined };
+  };
+}
+
+async function writeOutput(flag: string, path: string, content: string): Promise<void> {
+  try {
+    await writeFile(path, content);
+  } catch (cause) {
+    throw new UsageError(`${flag} ${path} cannot be written: ${describeFailure(cause)}`, { cause });
+  }
+}
+
+function print(
+  result: WrittenResult,
+  { output, write }: CommandOptions,
+  { color }: Terminal,
+): Pick<CommandResult, "stdout" | "stderr"> {
+  const stderr = complaints(result);
+  switch (output) {
+    case "json":
+      return { stdout: `${JSON.stringify(jsonReport(result), null, 2)}\n`, stderr };
+    case "diff":
+      return { stdout: patchOf(result.files), stderr };
+    default:
+      return { stdout: formatReport(result, { color, written: write }), stderr: "" };
+  }
 }
 
 /** What went beside the report, for formats that have no place for it. */
@@ -70,18 +156,6 @@ function complaints({ skipped, errors }: RunResult): string {
   return lines.map((line) => `qknorm-codemod: ${line}\n`).join("");
 }
 
-async function applied(planned: RunResult): Promise<RunResult> {
-  const errors = [...planned.errors];
-  for (const file of planned.files) {
-    try {
-      await writeResult(file);
-    } catch (error) {
-      errors.push({ path: file.path, message: describeFailure(error) });
-    }
-  }
-  return { ...planned, errors };
-}
-
 function exitCodeOf(
   { files, errors }: RunResult,
   { check, strict }: CommandOptions,
@@ -89,25 +163,6 @@ function exitCodeOf(
   if (errors.length > 0) return 2;
   if (check && files.some(({ after }) => after !== undefined)) return 1;
   return strict && files.some(({ findings }) => findings.some(({ kind }) => kind === "refused")) ? 3 : 0;
-}
-
-async function filterOf({
-  paths,
-  include,
-  exclude,
-  since,
-}: CommandOptions): Promise<(path: string) => boolean> {
-  const all = (await listSourceFiles(paths)).map(({ path }) => path);
-  const ignored = ignoredBy(paths[0]!, all);
-  const changed = since === undefined ? undefined : changedSince(since, paths[0]!);
-  const wanted = include.length > 0 ? ignore().add([...include]) : undefined;
-  const unwanted = ignore().add([...exclude]);
-  return (path) => {
-    const name = path.replace(/^(?:\.{0,2}\/)+/, "");
-    if (ignored.has(resolve(path)) && !paths.includes(path)) return false;
-    if (changed?.has(resolve(path)) === false) return false;
-    return wanted?.ignores(name) !== false && !unwanted.ignores(name);
-  };
 }
 
 function success(stdout: string): CommandResult {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { UsageError } from "./options.ts";
 import { builtInProfiles, type Profile } from "./profile.ts";
+import { UsageError } from "./usage-error.ts";
 
 const fileName = "qknorm-codemod.json";
 const normKinds = ["plain-rms", "unit-offset", "weightless", "layer", "l2", "unknown"];

@@ -1,15 +1,14 @@
 import { readFileSync } from "node:fs";
 import type { Value } from "./flow/value.ts";
+import { frontEnds } from "./front-ends.ts";
 import { findMatches } from "./match/find-matches.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
-import { UsageError } from "./options.ts";
 import { planFile } from "./plan/plan-file.ts";
 import { lineAt } from "./plan/text-edits.ts";
 import type { Profile } from "./profile.ts";
 import { Project } from "./project.ts";
-import { pythonFrontEnd } from "./python/front-end.ts";
 import { languageOf } from "./source-files.ts";
-import { scriptFrontEnd } from "./typescript/front-end.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** `--explain FILE[:LINE]`: every applied norm with its input and its result as values, then what was decided. */
 export function explain(place: string, profiles: readonly Profile[]): string {
@@ -18,7 +17,7 @@ export function explain(place: string, profiles: readonly Profile[]): string {
   const profile = profiles.find(({ languages }) => language !== undefined && languages.includes(language));
   if (language === undefined || profile === undefined)
     throw new UsageError(`${path} is in no language of the profile`);
-  const project = new Project([scriptFrontEnd, pythonFrontEnd]);
+  const project = new Project(frontEnds);
   const text = read(path);
   const form = project.add(path, language, text)!;
   const context = { project, facts: new NormFacts(project), profile, filesMentioning: () => [] };

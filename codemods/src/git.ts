@@ -1,51 +1,76 @@
 import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { UsageError } from "./options.ts";
+import { existsSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { UsageError } from "./usage-error.ts";
 
 /** The work tree around a path, or undefined outside of one. */
 export function gitRoot(path: string): string | undefined {
   try {
-    return git(folderOf(path), ["rev-parse", "--show-toplevel"]).trim();
+    return git(folderOf(path), ["rev-parse", "--show-toplevel"]).replace(/\r?\n$/, "");
   } catch {
     return undefined;
   }
 }
 
-/** How many files git shows as changed or untracked in the work trees of these paths. */
+/** How many files git shows as changed or untracked in the work trees of these paths. Throws when git cannot say. */
 export function dirtyFiles(paths: readonly string[]): number {
-  const roots = new Set(paths.flatMap((path) => gitRoot(path) ?? []));
-  const lists = [...roots].map((root) => git(root, ["status", "--porcelain", "-z"]));
+  const lists = rootsOf(paths).map((root) => git(root, ["status", "--porcelain", "-z", "--no-renames"]));
   return lists.reduce((sum, list) => sum + list.split("\0").filter(Boolean).length, 0);
 }
 
 /** Absolute paths of files that differ from a revision, new ones included. */
-export function changedSince(revision: string, path: string): ReadonlySet<string> {
-  const root = gitRoot(path);
-  if (root === undefined) throw new UsageError(`--since needs a git repository around ${path}`);
+export function changedSince(revision: string, paths: readonly string[]): ReadonlySet<string> {
+  const roots = rootsOf(paths);
+  if (roots.length === 0) throw new UsageError(`--since needs a git repository around ${paths[0]}`);
+  return new Set(roots.flatMap((root) => changedIn(root, revision)));
+}
+
+function changedIn(root: string, revision: string): readonly string[] {
   try {
-    const changed = git(root, ["diff", "--name-only", "-z", "--end-of-options", revision]);
+    const changed = git(root, [
+      "diff",
+      "--name-only",
+      "-z",
+      "--no-renames",
+      "--end-of-options",
+      revision,
+      "--",
+    ]);
     const added = git(root, ["ls-files", "--others", "--exclude-standard", "-z"]);
-    return new Set(
-      `${changed}${added}`
-        .split("\0")
-        .filter(Boolean)
-        .map((name) => resolve(root, name)),
-    );
+    return `${changed}${added}`
+      .split("\0")
+      .filter(Boolean)
+      .map((name) => resolve(root, name));
   } catch (cause) {
     throw new UsageError(`git knows no revision \`${revision}\``, { cause });
   }
 }
 
-/** Those of the paths that git ignores; none outside of a work tree. */
-export function ignoredBy(folder: string, paths: readonly string[]): ReadonlySet<string> {
-  if (paths.length === 0 || gitRoot(folder) === undefined) return new Set();
-  const absolute = paths.map((path) => resolve(path));
+/**
+ * What git ignores in a work tree, relative to its root; a folder ends with a slash and stands for all it holds.
+ * Undefined when git cannot be asked.
+ */
+export function ignoredInTree(root: string): ReadonlySet<string> | undefined {
+  const args = ["ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z"];
   try {
-    const list = git(folderOf(folder), ["check-ignore", "-z", "--stdin"], absolute.join("\0"));
-    return new Set(list.split("\0").filter(Boolean));
+    return new Set(git(root, args).split("\0").filter(Boolean));
   } catch {
-    return new Set(); // git's way to say that none is ignored
+    return undefined;
+  }
+}
+
+function rootsOf(paths: readonly string[]): readonly string[] {
+  return [...new Set(paths.flatMap((path) => gitRoot(path) ?? unreadableTree(path)))];
+}
+
+/** Nothing outside of a work tree. One that git does not answer for must not pass for a clean one. */
+function unreadableTree(path: string): readonly string[] {
+  for (let folder = resolve(folderOf(path)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, ".git"))) {
+      const why = "git is missing or does not trust the folder";
+      throw new UsageError(`git does not answer for the repository at ${folder}: ${why}`);
+    }
+    if (dirname(folder) === folder) return [];
   }
 }
 
@@ -57,11 +82,10 @@ function folderOf(path: string): string {
   }
 }
 
-function git(folder: string, args: readonly string[], input?: string): string {
+function git(folder: string, args: readonly string[]): string {
   return execFileSync("git", ["-C", folder, ...args], {
     encoding: "utf8",
-    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "ignore"],
+    stdio: ["ignore", "pipe", "ignore"],
     maxBuffer: 1 << 28,
-    ...(input !== undefined && { input }),
   });
 }

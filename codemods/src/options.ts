@@ -1,79 +1,96 @@
 import { parseArgs } from "node:util";
+import { extensions } from "./source-files.ts";
+import { UsageError } from "./usage-error.ts";
 
-/** The command line, parsed. */
+/** What standard output is for. */
+export type Output = "report" | "json" | "diff" | "explain" | "source";
+
+/** The command line, parsed; what contradicts itself has been refused. */
 export interface CommandOptions {
   readonly paths: readonly string[];
   readonly help: boolean;
   readonly version: boolean;
-  readonly mode: "report" | "write" | "check" | "diff" | "json" | "explain";
+  readonly output: Output;
   readonly write: boolean;
+  readonly interactive: boolean;
+  readonly check: boolean;
   readonly strict: boolean;
+  readonly mark: boolean;
   readonly prefilter: boolean;
   readonly assumeHelper: boolean;
   readonly allowDirty: boolean;
-  readonly check: boolean;
   readonly profile: string | undefined;
   readonly config: string | undefined;
   readonly patch: string | undefined;
   readonly explain: string | undefined;
   readonly since: string | undefined;
+  /** Name of the source on standard input, under `--stdin`. */
+  readonly stdinFilename: string | undefined;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
 }
 
-/** Arguments or a configuration that cannot be used. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
+const flag = { type: "boolean", default: false } as const;
+const text = { type: "string" } as const;
+const list = { type: "string", multiple: true, default: [] as string[] } as const;
 
-export const help = `qknorm-codemod [paths]     find copies of the QK-norm step, replace the safe ones, explain the rest
+/** Every flag; the help and the README name them all, which a test holds them to. */
+export const flags = {
+  write: flag,
+  interactive: flag,
+  check: flag,
+  strict: flag,
+  mark: flag,
+  diff: flag,
+  json: flag,
+  stdin: flag,
+  "no-prefilter": flag,
+  "assume-helper": flag,
+  "allow-dirty": flag,
+  version: flag,
+  help: { ...flag, short: "h" },
+  "stdin-filename": text,
+  patch: text,
+  explain: text,
+  since: text,
+  profile: text,
+  config: text,
+  include: list,
+  exclude: list,
+} as const;
 
-  paths                 files or folders, the current folder if none is given
+type Values = ReturnType<typeof parse>["values"];
+type FlagName = keyof typeof flags;
 
-what to do (a dry run with a report and a diff if none is given)
-  --write               rewrite the files; refuses in a dirty git tree
-  --check               exit with 1 if something would change
-  --diff                print a patch that \`git apply\` takes, and nothing else
-  --patch FILE          write that patch to a file
-  --json                print one JSON object (schema/report.schema.json)
-  --explain FILE[:LINE] print the dataflow form and the findings of one file
+const outputs = ["json", "diff", "explain", "stdin"] as const;
 
-what to look at
-  --include GLOB        only these files (may be repeated; .gitignore syntax)
-  --exclude GLOB        not these
-  --since REV           only files that differ from a git revision
-  --no-prefilter        analyse every file, not only those that name a norm of q or k
+/** Pairs that contradict each other, and why. */
+const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] = [
+  ["check", ["write", "interactive"], "a check writes nothing"],
+  ["diff", ["write"], "a patch is printed instead of writing; `--patch FILE` does both"],
+  ["interactive", outputs, "questions are asked on standard output"],
+  ["explain", ["write", "check", "strict", "mark", "patch", "since"], "it only looks at one file"],
+  [
+    "stdin",
+    ["write", "patch", "since", "include", "exclude"],
+    "the result of one source goes to standard output",
+  ],
+];
 
-how
-  --profile NAME        what the helper can do: qknorm (TypeScript), sglang (Python), or one of the configuration
-  --config FILE         configuration; else the nearest qknorm-codemod.json above the first path
-  --assume-helper       rewrite although the helper is not in the repository yet
-  --allow-dirty         write although git shows changes
-  --strict              exit with 3 if copies were refused
-
-  --version, --help
-
-Exit codes: 0 clean or applied, 1 would change (--check), 2 something went wrong, 3 refused copies left (--strict).
-`;
-
+/** Throws `UsageError` for what is unknown, incomplete or contradicts itself. */
 export function parseOptions(argv: readonly string[]): CommandOptions {
   const { values, positionals } = parse(argv);
-  const exclusive = (["write", "check", "diff", "json"] as const).filter((name) => values[name]);
-  if (values.diff && exclusive.length > 1)
-    throw new UsageError("--diff prints a patch and nothing else; pass it alone");
-  if (values.write && values.check) throw new UsageError("--write and --check exclude each other");
-  let mode: CommandOptions["mode"] = "report";
-  if (values.explain !== undefined) mode = "explain";
-  else if (values.json) mode = "json";
-  else if (values.diff) mode = "diff";
+  if (!values.help && !values.version) refuseContradictions(values, positionals);
   return {
     paths: positionals.length > 0 ? positionals : ["."],
     help: values.help,
     version: values.version,
-    mode,
-    write: values.write,
+    output: outputOf(values),
+    write: values.write || values.interactive,
+    interactive: values.interactive,
     check: values.check,
     strict: values.strict,
+    mark: values.mark,
     prefilter: !values["no-prefilter"],
     assumeHelper: values["assume-helper"],
     allowDirty: values["allow-dirty"],
@@ -82,41 +99,56 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     patch: values.patch,
     explain: values.explain,
     since: values.since,
+    stdinFilename: values["stdin-filename"],
     include: values.include,
     exclude: values.exclude,
   };
 }
 
 function parse(argv: readonly string[]) {
-  const flag = { type: "boolean", default: false } as const;
-  const text = { type: "string" } as const;
-  const list = { type: "string", multiple: true, default: [] as string[] } as const;
   try {
-    return parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        write: flag,
-        check: flag,
-        diff: flag,
-        json: flag,
-        strict: flag,
-        "no-prefilter": flag,
-        "assume-helper": flag,
-        "allow-dirty": flag,
-        version: flag,
-        help: { ...flag, short: "h" },
-        profile: text,
-        config: text,
-        patch: text,
-        explain: text,
-        since: text,
-        include: list,
-        exclude: list,
-      },
-    });
+    return parseArgs({ args: [...argv], allowPositionals: true, options: flags });
   } catch (cause) {
-    const [sentence] = String(cause instanceof Error ? cause.message : cause).split(". ");
-    throw new UsageError(`${sentence}; see --help`, { cause });
+    const [sentence] = String(cause instanceof Error ? cause.message : cause).split(/\. |\n/);
+    throw new UsageError(`${sentence?.replace(/\.$/, "")}; see --help`, { cause });
   }
+}
+
+function outputOf(values: Values): Output {
+  const chosen = outputs.find((name) => isGiven(values, name));
+  return chosen === "stdin" ? "source" : (chosen ?? "report");
+}
+
+function refuseContradictions(values: Values, positionals: readonly string[]): void {
+  for (const name of Object.keys(flags) as FlagName[]) {
+    const value = values[name];
+    if (value === "" || (Array.isArray(value) && value.includes("")))
+      throw new UsageError(`--${name} needs a value`);
+  }
+  for (const [one, others, why] of conflicts) {
+    const other = isGiven(values, one) ? others.find((name) => isGiven(values, name)) : undefined;
+    if (other !== undefined) throw new UsageError(`--${one} and --${other} exclude each other: ${why}`);
+  }
+  const [first, second] = outputs.filter((name) => isGiven(values, name));
+  if (second !== undefined)
+    throw new UsageError(`--${first} and --${second} both print to standard output; pass one of them`);
+  if (values.stdin !== (values["stdin-filename"] !== undefined))
+    throw new UsageError("--stdin and --stdin-filename FILE go together: the name tells the language");
+  if (positionals.length > 0 && (values.stdin || values.explain !== undefined))
+    throw new UsageError(`--${values.stdin ? "stdin" : "explain"} looks at one source; give no other paths`);
+  refuseSourceAsTarget(values);
+}
+
+/** A slip such as `--patch model.ts` would cost the user the file. */
+function refuseSourceAsTarget({ patch }: Values): void {
+  for (const [name, path] of Object.entries({ patch })) {
+    const extension = extensions.find((one) => path?.endsWith(one));
+    if (extension !== undefined)
+      throw new UsageError(`--${name} ${path} would write over a source file; name another file`);
+  }
+}
+
+function isGiven(values: Values, name: FlagName): boolean {
+  const value = values[name];
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
 }

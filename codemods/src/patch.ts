@@ -1,16 +1,48 @@
+import { dirname, relative, resolve, sep } from "node:path";
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
+import { gitRoot } from "./git.ts";
 import type { FileResult } from "./run.ts";
 
-/** A patch of all changes that `git apply` takes, from the folder that the paths are relative to. */
+/** A patch of all changes that `git apply` takes in the folder that its names are relative to; see `patchFolder`. */
 export function patchOf(files: readonly FileResult[]): string {
-  return files.map(filePatch).join("");
+  const folder = patchFolder(files);
+  return files.map((file) => filePatch(file, nameIn(folder, file))).join("");
 }
 
-export function filePatch({ path, before, after }: FileResult): string {
+/** The patch that takes one file back to the bytes it had. */
+export function reversePatchOf(file: FileResult, folder: string): string {
+  if (file.after === undefined) return "";
+  return filePatch({ ...file, before: file.after, after: file.before }, nameIn(folder, file));
+}
+
+/** The change of one file under a name of the caller's choice; empty when it stays as it is. */
+export function filePatch({ before, after, byteOrderMark }: FileResult, name: string): string {
   if (after === undefined) return "";
-  const name = path.replace(/^\//, "");
-  return createTwoFilesPatch(`a/${name}`, `b/${name}`, before, after, undefined, undefined, {
+  const mark = byteOrderMark ? "\uFEFF" : "";
+  return createTwoFilesPatch(`a/${name}`, `b/${name}`, mark + before, mark + after, undefined, undefined, {
     context: 3,
     headerOptions: FILE_HEADERS_ONLY,
   });
+}
+
+/** The current folder when it holds all files, else the git repository that does, else the folder that they share. */
+export function patchFolder(files: readonly Pick<FileResult, "path">[]): string {
+  const folders = files.map(({ path }) => dirname(resolve(path)));
+  const [first] = folders;
+  const holdsAll = (folder: string | undefined): folder is string =>
+    folder !== undefined && folders.every((one) => one === folder || one.startsWith(withEnd(folder)));
+  if (first === undefined || holdsAll(process.cwd())) return process.cwd();
+  const root = gitRoot(first);
+  if (holdsAll(root)) return root;
+  let shared = first;
+  while (!holdsAll(shared)) shared = dirname(shared);
+  return shared;
+}
+
+function withEnd(folder: string): string {
+  return folder.endsWith(sep) ? folder : folder + sep;
+}
+
+function nameIn(folder: string, { path }: FileResult): string {
+  return relative(folder, resolve(path)).split(sep).join("/");
 }

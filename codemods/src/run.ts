@@ -3,21 +3,22 @@ import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { type Candidate, findCandidates } from "./candidates.ts";
 import { describeFailure } from "./failure.ts";
+import { frontEnds } from "./front-ends.ts";
 import { gitRoot } from "./git.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import type { Finding } from "./plan/change.ts";
 import { planFile } from "./plan/plan-file.ts";
 import type { Profile } from "./profile.ts";
 import { Project } from "./project.ts";
-import { pythonFrontEnd } from "./python/front-end.ts";
 import {
   extensions,
   type Language,
   listSourceFiles,
   readSourceFile,
   type SourceFile,
+  type SourceFilter,
+  sourceContent,
 } from "./source-files.ts";
-import { scriptFrontEnd } from "./typescript/front-end.ts";
 
 export interface RunOptions {
   readonly paths: readonly string[];
@@ -27,7 +28,10 @@ export interface RunOptions {
   readonly prefilter: boolean;
   /** Go on although the helper does not exist in the repository yet. */
   readonly assumeHelper: boolean;
-  readonly accepts?: (path: string) => boolean;
+  /** What lies under `paths` and is not to be looked at. */
+  readonly filter?: SourceFilter;
+  /** One source that is given instead of read; `paths` then only say where callers may be. */
+  readonly given?: SourceFile & { readonly bytes: Buffer };
   /** Whether a copy that can be replaced is to be; all are by default. */
   readonly chooses?: (path: string, finding: Finding) => boolean;
   /** Told after each file. */
@@ -63,22 +67,25 @@ export interface RunResult {
   readonly ms: number;
 }
 
+const everything: SourceFilter = { enters: () => true, accepts: () => true };
+
 /** Plans every change under `paths`. Reads only. Throws `SourcePathError` for a bad path. */
 export async function run(options: RunOptions): Promise<RunResult> {
   const started = performance.now();
-  const sources = (await listSourceFiles(options.paths)).filter(
-    ({ path }) => options.accepts?.(path) ?? true,
-  );
-  const project = new Project([scriptFrontEnd, pythonFrontEnd]);
+  const { files: sources, errors: unread } =
+    options.given === undefined
+      ? await listSourceFiles(options.paths, options.filter ?? everything)
+      : { files: [options.given], errors: [] };
+  const project = new Project(frontEnds);
   const facts = new NormFacts(project);
   const filesMentioning = mentionIndex(options.paths, sources);
   const files: FileResult[] = [];
   const skipped: { path: string; reason: string }[] = [];
-  const errors: { path: string; message: string }[] = [];
+  const errors = [...unread];
   let candidates = 0;
   for (const [done, { path, language }] of sources.entries()) {
     try {
-      const source = readSourceFile(path);
+      const source = options.given ? sourceContent(options.given.bytes) : readSourceFile(path);
       if ("skipped" in source) {
         skipped.push({ path, reason: source.skipped });
         continue;

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { extname, join, normalize, resolve, sep } from "node:path";
+import { describeFailure } from "./failure.ts";
 
 export type Language = "typescript" | "javascript" | "python";
 
@@ -38,17 +39,37 @@ export const extensions = Object.keys(languages);
 /** Folders that are never entered. */
 export const excludedFolders = ["node_modules", ".git", ".venv", "__pycache__"] as const;
 
+/** Which folders are entered and which files are taken. */
+export interface SourceFilter {
+  readonly enters: (folder: string) => boolean;
+  readonly accepts: (path: string) => boolean;
+}
+
+export interface SourceListing {
+  /** Each file once, sorted by path. */
+  readonly files: readonly SourceFile[];
+  /** Folders that could not be read. */
+  readonly errors: readonly { readonly path: string; readonly message: string }[];
+}
+
 /**
- * Source files at or under `paths`, each once, sorted by path. Links inside folders are not followed.
- * Throws `SourcePathError` for a path that does not exist or is a file in no known language, and for a folder that
- * cannot be read.
+ * Source files at or under `paths`. Links inside folders are not followed.
+ * Throws `SourcePathError` for a path that does not exist or is a file in no known language.
  */
-export async function listSourceFiles(paths: readonly string[]): Promise<readonly SourceFile[]> {
-  const found = new Map<string, SourceFile>();
-  for (const path of paths) {
-    for (const file of await filesAt(normalize(path))) found.set(resolve(file.path), file);
-  }
-  return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+export async function listSourceFiles(
+  paths: readonly string[],
+  filter: SourceFilter,
+): Promise<SourceListing> {
+  const listing: MutableListing = { files: [], errors: [] };
+  for (const path of paths) await filesAt(normalize(path), filter, listing);
+  const unique = new Map(listing.files.map((file) => [resolve(file.path), file]));
+  const files = [...unique.values()].filter((file) => filter.accepts(file.path));
+  return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), errors: listing.errors };
+}
+
+interface MutableListing {
+  readonly files: SourceFile[];
+  readonly errors: { path: string; message: string }[];
 }
 
 /** Nobody writes files of this size by hand, and a parser needs hundreds of times as much memory. */
@@ -65,15 +86,15 @@ export interface SourceContent {
 /** The content of a file, or why it is not read as code. Throws what the file system throws. */
 export function readSourceFile(path: string): SourceContent | { readonly skipped: string } {
   // Synchronous: one small file after the other is read faster so, and nothing else waits for the thread.
-  const bytes = readFileSync(path);
+  return sourceContent(readFileSync(path));
+}
+
+/** The content that these bytes are, or why they are not read as code. */
+export function sourceContent(bytes: Buffer): SourceContent | { readonly skipped: string } {
   if (bytes.length > largestFile) return { skipped: `larger than ${largestFile / 1e6} MB` };
   // Rewriting a file that is not UTF-8 would change bytes that nobody asked to change.
   if (!isUtf8(bytes)) return { skipped: "not UTF-8" };
-  return sourceContent(bytes.toString("utf8"));
-}
-
-/** The content that a text is, or why it is not read as code. */
-export function sourceContent(raw: string): SourceContent | { readonly skipped: string } {
+  const raw = bytes.toString("utf8");
   const byteOrderMark = raw.startsWith("\uFEFF");
   const text = byteOrderMark ? raw.slice(1) : raw;
   if (text.includes("\0")) return { skipped: "binary" };
@@ -82,33 +103,37 @@ export function sourceContent(raw: string): SourceContent | { readonly skipped: 
   return { text, byteOrderMark, generatedBy };
 }
 
-async function filesAt(path: string): Promise<readonly SourceFile[]> {
-  const info = await stat(path).catch((cause: unknown) => {
-    throw new SourcePathError(`there is no file or folder at ${path}`, { cause });
+async function filesAt(path: string, filter: SourceFilter, { files, errors }: MutableListing): Promise<void> {
+  const info = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const isMissing = cause.code === "ENOENT";
+    const message = isMissing
+      ? `there is no file or folder at ${path}`
+      : `${path}: ${describeFailure(cause)}`;
+    throw new SourcePathError(message, { cause });
   });
-  if (info.isDirectory()) return filesUnder(path);
+  if (info.isDirectory()) return filesUnder(path, filter, { files, errors });
   const language = languages[extname(path)];
   if (language === undefined || !info.isFile()) {
     throw new SourcePathError(`${path} is not a source file (${extensions.join(" ")})`);
   }
-  return [{ path: withSlashes(path), language }];
+  files.push({ path: withSlashes(path), language });
 }
 
-async function filesUnder(folder: string): Promise<readonly SourceFile[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new SourcePathError(`the folder ${folder} cannot be read`, { cause });
+async function filesUnder(folder: string, filter: SourceFilter, listing: MutableListing): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    listing.errors.push({ path: folder, message: describeFailure(error) });
+    return [];
   });
-  const files: SourceFile[] = [];
   for (const entry of entries) {
     const path = join(folder, entry.name);
     const language = languages[extname(entry.name)];
-    if (entry.isDirectory() && !(excludedFolders as readonly string[]).includes(entry.name)) {
-      files.push(...(await filesUnder(path)));
+    if (entry.isDirectory()) {
+      const isNever = (excludedFolders as readonly string[]).includes(entry.name);
+      if (!isNever && filter.enters(path)) await filesUnder(path, filter, listing);
     } else if (entry.isFile() && language !== undefined) {
-      files.push({ path: withSlashes(path), language });
+      listing.files.push({ path: withSlashes(path), language });
     }
   }
-  return files;
 }
 
 function withSlashes(path: string): string {

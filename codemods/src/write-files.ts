@@ -1,23 +1,66 @@
-import { chmod, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { FileResult } from "./run.ts";
+import { describeFailure } from "./failure.ts";
+import { patchFolder } from "./patch.ts";
+import type { FileResult, RunResult } from "./run.ts";
+import { UndoPatch } from "./undo-patch.ts";
+
+/** What a run that wrote has to tell. */
+export interface WrittenResult extends RunResult {
+  /** How to take it back, as a command line; undefined when nothing was written. */
+  readonly undo: string | undefined;
+}
 
 /**
- * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode
- * and its byte order mark. Throws when the file is not what was read any more.
+ * Writes every change, one file after the other; a file that fails stays as it was and does not stop the others. Each file that was
+ * written is in the undo patch at once, so that a run which is cut off can be taken back or gone on with. An
+ * interrupt lets the file at hand be finished and stops there. Throws `UsageError` when no undo patch can be kept.
  */
-export async function writeResult({ path, before, after }: FileResult): Promise<void> {
-  if (after === undefined) return;
-  const text = await readFile(path, "utf8");
-  const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
-  if (text.slice(mark.length) !== before)
-    throw new Error("it changed while the run went on, and was left alone");
-  const { mode } = await stat(path);
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
+  const changed = planned.files.filter(({ after }) => after !== undefined);
+  if (changed.length === 0) return { ...planned, undo: undefined };
+  const errors = [...planned.errors];
+  const undo = await UndoPatch.begin(patchFolder(changed));
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort();
+  process.once("SIGINT", onInterrupt);
+  const written = new Set<FileResult>();
   try {
-    await writeFile(temporary, mark + after, { flag: "wx" });
+    for (const file of changed) {
+      try {
+        if (interrupt.signal.aborted)
+          throw new Error("the run was interrupted before this file; run again to go on");
+        await writeFileResult(file);
+        written.add(file);
+        await undo.add(file);
+      } catch (error) {
+        errors.push({ path: file.path, message: describeFailure(error) });
+      }
+    }
+  } finally {
+    process.off("SIGINT", onInterrupt);
+  }
+  const files = planned.files.map((file) => (written.has(file) ? file : { ...file, after: undefined }));
+  return { ...planned, files, errors, undo: await undo.end() };
+}
+
+/**
+ * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode,
+ * its owner and its byte order mark. Throws when the file is not what was read any more.
+ */
+async function writeFileResult({ path, before, after, byteOrderMark }: FileResult): Promise<void> {
+  const target = await realpath(path); // through a link, which stays one
+  const mark = byteOrderMark ? "\uFEFF" : "";
+  if ((await readFile(target, "utf8")) !== mark + before)
+    throw new Error("it changed while the run went on, and was left alone");
+  const { mode, uid, gid } = await stat(target);
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
+  try {
+    await writeFile(temporary, mark + after, { flag: "wx", flush: true });
     await chmod(temporary, mode);
-    await rename(temporary, path);
+    if (uid !== process.getuid?.() || gid !== process.getgid?.())
+      await chown(temporary, uid, gid).catch(() => {});
+    await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { help } from "../src/help.ts";
 import { reasonCodes } from "../src/match/reasons.ts";
-import { help } from "../src/options.ts";
+import { flags } from "../src/options.ts";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 
@@ -16,11 +17,16 @@ describe("every reason code", () => {
   });
 });
 
-describe("the help", () => {
-  it.each(["--emit-helper", "--sarif", "--github", "--html", "--interactive", "--stdin", "--mark"])(
-    "does not promise %s, which is not there",
-    (flag) => {
-      expect(help).not.toContain(flag);
-    },
-  );
+describe("every flag", () => {
+  it.each(Object.keys(flags))("is in the help: --%s", (name) => {
+    expect(help).toContain(`--${name}`);
+  });
+
+  it.each(Object.keys(flags))("is in the README: --%s", (name) => {
+    expect(read("../README.md")).toContain(`--${name}`);
+  });
+
+  it("that the help names exists", () => {
+    for (const [, name] of help.matchAll(/--([a-z-]+)/g)) expect(Object.keys(flags)).toContain(name);
+  });
 });

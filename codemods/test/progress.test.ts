@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { describeProgress, ProgressLine } from "../src/progress.ts";
+import { processTerminal } from "../src/terminal.ts";
+import { ModelFolder, step } from "./model-folder.ts";
+
+const models = new ModelFolder();
+
+describe("progress", () => {
+  it("gives the speed and the time that is left", () => {
+    expect(describeProgress({ done: 1200, total: 10_000 }, 1000)).toBe(
+      "1,200 of 10,000 files, 1,200 files/s, 8 s left",
+    );
+    expect(describeProgress({ done: 100, total: 100_000 }, 1000)).toMatch(/, 17 min left$/);
+  });
+
+  it("is drawn ten times a second at most, and wiped away at the end", () => {
+    let time = 0;
+    const shown: string[] = [];
+    const line = new ProgressLine(
+      (text) => shown.push(text),
+      () => time,
+    );
+    for (time = 0; time <= 1000; time += 10) line.update({ done: time, total: 1000 });
+    line.end();
+    expect(shown).toHaveLength(11);
+    expect(shown.slice(0, -1).every((text) => text.startsWith("\r\u001B[K"))).toBe(true);
+    expect(shown.at(-1)).toBe("\r\u001B[K");
+  });
+
+  it("is nowhere to be seen in a run that is over at once", () => {
+    const shown: string[] = [];
+    const line = new ProgressLine(
+      (text) => shown.push(text),
+      () => 0,
+    );
+    line.update({ done: 1, total: 1 });
+    line.end();
+    expect(shown).toEqual([]);
+  });
+
+  it("counts every file of a run", async () => {
+    for (const name of ["a.js", "b.js", "c.ts"]) await models.write(name, step);
+    const shown: string[] = [];
+    const clock = performance.now;
+    let time = 0;
+    performance.now = () => (time += 200);
+    try {
+      await models.run([], { progress: (text) => shown.push(text) });
+    } finally {
+      performance.now = clock;
+    }
+    expect(shown.join("")).toContain("3 of 3 files");
+  });
+
+  it("is not shown in a pipe", () => {
+    expect(processTerminal().progress).toBeUndefined(); // this test's standard error is one
+  });
+});
