@@ -13,7 +13,7 @@ export { type CompiledKernel, Jit, type JitOptions, type JitState } from "./cuda
 export { CudaKernel, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
 export type { KernelRequest } from "./cuda/kernel-request.ts";
 export { kernelSource } from "./cuda/kernel-source.ts";
-export { CudaKernels } from "./cuda/kernels.ts";
+export { CudaKernels, type LoadableKernel } from "./cuda/kernels.ts";
 export { CudaLaunch } from "./cuda/launch.ts";
 export type { LaunchConfig } from "./cuda/launch-config.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import torch
 
 from driver import Graph, Kernel, make_stream
-from launch import launch_case, multiprocessors, rms_norm_launch
-from measure import PROBES, RMS_NORM_MACROS
+from launch import launch_case, multiprocessors, row_norm_launch
+from measure import PROBES
 from nvrtc import compile_kernel
-from qk_norm import BF16, F16, F32, Config, Side, Spec, arguments, macros
+from qk_norm import BF16, F16, F32, Config, Side, Spec, arguments, macros, row_macros
 from reference import Case, reference, ulps
 
 CONFIGS = [Config.parse(n) for n in ("l16r1b256t1", "l16r2b256t2", "l8r4b128t3", "l16r2b256t3p4", "l16r2b128t3p8f")]
@@ -105,13 +105,12 @@ def offsets_beyond_32_bits() -> str:
 
 
 def plain_norm_matches() -> str:
-    """rms_norm.cu, rows of a head and of a whole token, every format and rounding."""
+    """row_norm.cu, rows of a head and of a whole token, every format and rounding."""
     stream = make_stream()
     lengths = (8, 80, 128, 1024, 4096, 16384)
     for length, dtype, hf, offset in itertools.product(lengths, (F32, BF16, F16), (False, True), (0, 1)):
         spec = Spec(length, dtype, weight_dtype=dtype, hf=hf, offset=offset)
-        wanted = {name: value for name, value in macros(spec, Config()).items() if name in RMS_NORM_MACROS}
-        kernel = Kernel(compile_kernel("rms_norm", wanted).cubin, "rms_norm")
+        kernel = Kernel(compile_kernel("row_norm", row_macros(spec)).cubin, "row_norm")
         case = Case(spec, (3, 2), 5)
         expected = case.expected()
         torch.cuda.synchronize()
@@ -119,7 +118,7 @@ def plain_norm_matches() -> str:
             x, weight = case.rows(case.memory, side), case.weights[side]
             described = Side(x.data_ptr(), x.shape[1], x.stride(0), x.stride(1), weight.data_ptr(), eps=eps)
             size = x.element_size()
-            rms_norm_launch(kernel, described, length // 8, size, size, 5, stream)()
+            row_norm_launch(kernel, described, length // 8, size, size, 5, stream)()
         torch.cuda.synchronize()
         if wrong := case.judge(expected):
             return f"{length} {spec}: {wrong}"

@@ -5,7 +5,7 @@ import collections
 
 from check import Job, configs, head_dims, layouts, specs
 from nvrtc import Compiled, compile_many
-from qk_norm import BF16, BYTES, F16, F32, macros
+from qk_norm import BF16, BYTES, F16, F32, L2, LAYER, RMS, macros
 
 Named = tuple[str, dict[str, int]]
 
@@ -27,15 +27,17 @@ def others() -> list[Named]:
     plain = [
         {
             "QK_DTYPE": dtype, "QK_WEIGHT": weight, "QK_WEIGHT_DTYPE": weight_dtype, "QK_OFFSET": offset, "QK_HF": hf,
+            "QK_BIAS": bias, "QK_KIND": kind, "QK_IN_PLACE": 1, "QK_TAIL": tail,
             "QK_ALIGN": 16, "QK_WEIGHT_ALIGN": 16,
         }
+        for kind, bias, tail in ((RMS, 0, 0), (LAYER, 1, 0), (L2, 0, 5))
         for dtype in (F32, BF16, F16)
         for weight in (0, 1)
         for weight_dtype in {dtype, F32}
         for offset in (0, 1)
         for hf in (0, 1)
     ]
-    return [("seed_design", m) for m in seeds] + [("rms_norm", m) for m in plain]
+    return [("seed_design", m) for m in seeds] + [("row_norm", m) for m in plain]
 
 
 def complaint(job: Named, kernel: Compiled) -> str:

@@ -83,14 +83,14 @@ def seed_launch(kernel: Kernel, sides: tuple[Side, Side], tokens: int, stream: c
     return kernel.prepare(blocks, 128, args, stream)
 
 
-def rms_norm_launch(
+def row_norm_launch(
     kernel: Kernel, side: Side, chunks: int, element_bytes: int, weight_bytes: int, tokens: int,
     stream: ctypes.c_void_p,
 ) -> Launch:
-    """One launch of rms_norm.cu: a block per row, a thread per chunk of 8 elements up to 1024, in place."""
+    """One launch of row_norm.cu: a block per row, a thread per chunk of 8 elements up to 1024, in place."""
     strides = (side.token_stride * element_bytes, side.head_stride * element_bytes)
     packed = struct.pack(
-        "<3Q5qff2I", side.x, side.x, side.weight, *strides, *strides, side.weight_head_stride * weight_bytes,
+        "<4Q5qff2I", side.x, side.x, side.weight, 0, *strides, *strides, side.weight_head_stride * weight_bytes,
         side.eps, 1 / (8 * chunks), chunks, side.heads,
     )
     args = (ctypes.c_char * len(packed)).from_buffer_copy(packed)
@@ -99,7 +99,7 @@ def rms_norm_launch(
 
 def two_norms_launch(kernel: Kernel, sides: tuple[Side, Side], chunks: int, tokens: int, stream: object) -> Launch:
     """q, then k, as a model without the fused kernel does on one stream."""
-    both = [rms_norm_launch(kernel, side, chunks, 2, 2, tokens, stream) for side in sides]
+    both = [row_norm_launch(kernel, side, chunks, 2, 2, tokens, stream) for side in sides]
 
     def run() -> None:
         for launch in both:

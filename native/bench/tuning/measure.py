@@ -12,16 +12,13 @@ import os
 from collections.abc import Callable
 
 from nvrtc import compile_kernel, compile_many
-from qk_norm import BF16, F16, Config, Spec, leaves, macros
+from qk_norm import BF16, F16, Config, Spec, leaves, macros, row_macros
 from variants import broad, final, focused, from_table, latest, odd, scaled
 
 WARM_LAUNCHES, COLD_LAUNCHES = 100, 64
 COLD_SPACING = 4 << 20
 TOKENS = tuple(1 << n for n in range(14))
 BASELINES = {"seed": 0, "mid2026": 1}
-RMS_NORM_MACROS = {
-    f"QK_{name}" for name in ("DTYPE", "WEIGHT", "WEIGHT_DTYPE", "OFFSET", "HF", "ALIGN", "WEIGHT_ALIGN")
-}
 PROBES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probes.cu")
 
 
@@ -70,8 +67,7 @@ class Bench:
             for name, early in BASELINES.items():
                 m = {"QK_HEAD_DIM": spec.head_dim, "QK_DTYPE": spec.dtype, "QK_WEIGHT_EARLY": early}
                 self.baselines[name] = Kernel(compile_kernel("seed_design", m).cubin, "seed_design")
-        m = {name: value for name, value in macros(spec, Config()).items() if name in RMS_NORM_MACROS}
-        self.baselines["twoNorms"] = Kernel(compile_kernel("rms_norm", m).cubin, "rms_norm")
+        self.baselines["twoNorms"] = Kernel(compile_kernel("row_norm", row_macros(spec)).cubin, "row_norm")
         probes = compile_kernel(PROBES, {}).cubin
         self.probe = {n: Kernel(probes, f"probe_{n}") for n in ("empty", "wait", "touch", "hold")}
         self.timer = Timer(self.probe["hold"], self.stream)

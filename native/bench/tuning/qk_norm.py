@@ -89,6 +89,13 @@ def macros(spec: Spec, config: Config) -> dict[str, int]:
     }
 
 
+def row_macros(spec: Spec) -> dict[str, int]:
+    """The -D macros of row_norm.cu for rows of whole chunks."""
+    all_macros = list(macros(spec, Config()).items())
+    first, last = (next(i for i, m in enumerate(all_macros) if m[0] == name) for name in ("QK_DTYPE", "QK_WEIGHT_ALIGN"))
+    return dict(all_macros[first : last + 1]) | {"QK_TAIL": 0}
+
+
 @dataclass(frozen=True)
 class Side:
     """q or k: addresses, and strides in elements."""

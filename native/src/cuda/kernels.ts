@@ -1,13 +1,18 @@
-import { nativeError } from "../loader.ts";
+import { nativeError, requireBinding } from "../loader.ts";
 import type { CudaDevice } from "./device.ts";
 import type { Jit } from "./jit.ts";
-import type { CudaKernel, KernelOptions } from "./kernel.ts";
-import type { KernelRequest } from "./kernel-request.ts";
+import { CudaKernel, type KernelOptions } from "./kernel.ts";
+import { type KernelRequest, keyOf } from "./kernel-request.ts";
+
+/** A kernel to be compiled, and how it is launched. */
+export interface LoadableKernel extends KernelRequest, KernelOptions {}
 
 /** The kernels of one device: compiled and loaded when they are first asked for, then kept. */
 export class CudaKernels {
   readonly device: CudaDevice;
   readonly jit: Jit;
+  readonly #byRequest = new WeakMap<LoadableKernel, CudaKernel>();
+  readonly #loaded = new Map<string, CudaKernel>();
 
   constructor(device: CudaDevice, jit: Jit) {
     this.device = device;
@@ -15,16 +20,34 @@ export class CudaKernels {
   }
 
   /**
-   * The kernel, at once. Compiles and loads it on first use, which a capture does not allow.
+   * The kernel, at once; the same request object again costs a lookup. Compiles and loads it on first use, which a
+   * capture does not allow.
    * Throws `ERR_QKNORM_SCOPE` (it is not loaded, and this thread captures a graph), and what `Jit.compile` and
    * `CudaKernel` throw.
    */
-  get(request: KernelRequest, options: KernelOptions): CudaKernel {
-    throw nativeError("ERR_NATIVE", `not written yet: ${request.name}, ${options.argumentBytes}`);
+  get(wanted: LoadableKernel): CudaKernel {
+    const known = this.#byRequest.get(wanted);
+    if (known !== undefined) return known;
+    const key = keyOf(wanted, "any");
+    const kernel = this.#loaded.get(key) ?? this.#load(wanted);
+    this.#loaded.set(key, kernel);
+    this.#byRequest.set(wanted, kernel);
+    return kernel;
   }
 
-  /** Compiles off the main thread, then loads. Rejects with the first failure once all are done. */
-  async warmUp(requests: readonly KernelRequest[]): Promise<void> {
-    await this.jit.warmUp(requests);
+  /** Compiles off the main thread, then loads. Rejects with the first failure; what was compiled by then stays ready. */
+  async warmUp(wanted: readonly LoadableKernel[]): Promise<void> {
+    await this.jit.warmUp(wanted);
+    for (const kernel of wanted) this.get(kernel);
+  }
+
+  #load(wanted: LoadableKernel): CudaKernel {
+    if (requireBinding().cudaIsCapturing(null)) {
+      throw nativeError(
+        "ERR_QKNORM_SCOPE",
+        `kernel ${wanted.name} is not loaded yet, and cannot be while a graph is captured; await warmUp(), or run it once, before the capture`,
+      );
+    }
+    return new CudaKernel(this.device.ordinal, this.jit.compile(wanted).cubin, wanted.name, wanted);
   }
 }

@@ -1,4 +1,5 @@
-import type { NativeDtype } from "../binding.ts";
+import { dtypeNumbers, kindNumbers, type NativeDtype, roundingNumbers } from "../binding.ts";
+import { nativeError } from "../loader.ts";
 
 /** Bytes that addresses and strides are multiples of: the widest access a kernel may use. */
 export type Alignment = 16 | 8 | 4 | 2;
@@ -51,4 +52,42 @@ export function alignmentOf(...bytes: readonly number[]): Alignment {
     if (bytes.every((n) => n % alignment === 0)) return alignment;
   }
   return 2;
+}
+
+/** The macros that both norm kernels take, equal for forms that compute the same. Throws as `CudaQkNorm` does. */
+export function formMacros(form: CudaNormForm): Record<string, number> {
+  const { dtype, weight, bias, inPlace } = form;
+  const affine = weight ?? bias;
+  if (weight !== null && bias !== null && weight !== bias) {
+    throw nativeError("ERR_QKNORM_DTYPE", `weights of ${weight} and biases of ${bias} have no kernel`);
+  }
+  return {
+    QK_DTYPE: numberIn(dtypeNumbers, dtype, "dtype"),
+    QK_WEIGHT: weight === null ? 0 : 1,
+    QK_BIAS: bias === null ? 0 : 1,
+    QK_WEIGHT_DTYPE: numberIn(dtypeNumbers, affine ?? dtype, "the weights' dtype"),
+    QK_KIND: numberIn(kindNumbers, form.kind, "kind"),
+    QK_OFFSET: weight === null ? 0 : numberIn({ 0: 0, 1: 1 }, form.weightOffset, "weightOffset"),
+    QK_HF: numberIn(roundingNumbers, form.rounding, "rounding"),
+    QK_IN_PLACE: inPlace ? 1 : 0,
+    QK_ALIGN: alignmentFor(dtype, form.alignment, "alignment"),
+    QK_WEIGHT_ALIGN: affine === null ? 16 : alignmentFor(affine, form.weightAlignment, "weightAlignment"),
+  };
+}
+
+/** Bytes of an element. */
+export function bytesOf(dtype: NativeDtype): number {
+  return dtype === "f32" ? 4 : 2;
+}
+
+function numberIn(numbers: Readonly<Record<PropertyKey, number>>, name: PropertyKey, what: string): number {
+  const found = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
+  if (found !== undefined) return found;
+  const code = what.endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
+  throw nativeError(code, `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`);
+}
+
+function alignmentFor(dtype: NativeDtype, alignment: Alignment, what: string): Alignment {
+  if ([16, 8, 4, 2].includes(alignment) && alignment >= bytesOf(dtype)) return alignment;
+  throw nativeError("ERR_QKNORM_ARGUMENT", `${what} of ${dtype} cannot be ${String(alignment)}`);
 }

@@ -1,10 +1,16 @@
 import { nativeError } from "../loader.ts";
-import type { KernelRequest } from "./kernel-request.ts";
-import type { CudaKernels } from "./kernels.ts";
-import type { LaunchConfig } from "./launch-config.ts";
-import type { CudaMemory } from "./memory.ts";
-import type { CudaNormForm, CudaNormSide } from "./norm-form.ts";
-import type { CudaStream } from "./stream.ts";
+import { kernelSource } from "./kernel-source.ts";
+import type { CudaKernels, LoadableKernel } from "./kernels.ts";
+import {
+  type ConfigRange,
+  configRanges,
+  divider,
+  type LaunchConfig,
+  launchShape,
+  rangeOf,
+} from "./launch-config.ts";
+import { bytesOf, type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
+import { type NormGeometry, NormLaunch } from "./norm-launch.ts";
 
 export interface CudaQkNormOptions {
   readonly form: CudaNormForm;
@@ -26,46 +32,112 @@ export type QkNormOperand =
   | "kWeight"
   | "kBias";
 
+const qNames = { input: "qInput", output: "qOutput", weight: "qWeight", bias: "qBias" } as const;
+const kNames = { input: "kInput", output: "kOutput", weight: "kWeight", bias: "kBias" } as const;
+
+// The kernel's `Args`: two sides, whose last field is their number of heads, then these.
+const sideBytes = 80;
+const headsAt = 76;
+const place = { tokens: 160, heads: 164, slices: 168, trips: 172, multiplier: 176, shift: 180 } as const;
+const argumentBytes = 184;
+const absent: CudaNormSide = { heads: 0, eps: 0, tokenStride: 0, headStride: 0 };
+
 /**
  * QK norm on a device: one launch of qk_norm.cu, specialised and packed once and run many times. Head dims are
- * multiples of 8 from 8 to 1024.
+ * multiples of 8 from 8 to 1024. Head strides may be larger than a head, token strides larger than a token.
  *
  *     const launch = new CudaQkNorm(kernels, { form, q, k });
  *     launch.bind("qWeight", weights).bind("kWeight", weights, kWeightOffset);
  *     launch.tokens(T).bind("qInput", qkv, 0).bind("kInput", qkv, kOffset).run(stream);
  *
  * `run` is one call of the addon. Nothing on the way allocates. A number of tokens for which the launch table picks
- * another configuration takes another kernel, which is looked up, and compiled on first use.
+ * another configuration takes another kernel, which is looked up, and compiled on first use. A row's bits depend on
+ * that row alone: not on the tokens, the heads or the configuration.
  */
-export class CudaQkNorm {
+export class CudaQkNorm extends NormLaunch<QkNormOperand> {
+  readonly #ranges: readonly ConfigRange[];
+  readonly #wanted: readonly LoadableKernel[];
+  readonly #headDim: number;
+  readonly #heads: number;
+  readonly #multiprocessors: number;
+
   /**
-   * Throws `ERR_QKNORM_ARGUMENT`, `ERR_QKNORM_SHAPE` (head dim), `ERR_QKNORM_DTYPE`, `ERR_QKNORM_LAYOUT` (a stride that
-   * is not of the form's alignment).
+   * Throws `ERR_QKNORM_SHAPE` (head dim), `ERR_QKNORM_DTYPE`, `ERR_QKNORM_LAYOUT` (a stride that is not of the form's
+   * alignment), `ERR_QKNORM_ARGUMENT` (any other value of the wrong type or range).
    */
   constructor(kernels: CudaKernels, options: CudaQkNormOptions) {
-    throw nativeError("ERR_NATIVE", `not written yet: ${kernels.device.name}, ${options.form.headDim}`);
-  }
-
-  /** All kernels that a form may run with, whatever the heads and the tokens, for `CudaKernels.warmUp`. */
-  static requests(form: CudaNormForm, arch: string): KernelRequest[] {
-    throw nativeError("ERR_NATIVE", `not written yet: ${arch}, ${form.headDim}`);
-  }
-
-  /** The number of tokens from here on, 0 at first: nothing is launched then. Throws `ERR_QKNORM_ARGUMENT`. */
-  tokens(_tokens: number): this {
-    return this;
-  }
-
-  /** Where an operand starts, in bytes. Throws `ERR_QKNORM_LAYOUT` for an offset that is not of the form's alignment. */
-  bind(_operand: QkNormOperand, _memory: CudaMemory, _offset = 0): this {
-    return this;
+    const { form, q, k = absent, config } = options;
+    const ranges = rangesOf(form, config);
+    super(kernels, form, argumentBytes, [
+      { side: q, at: 0, names: qNames },
+      { side: k, at: sideBytes, names: kNames },
+    ]);
+    const { arch, multiprocessors } = kernels.device;
+    this.#ranges = ranges;
+    this.#wanted = ranges.map((range) => kernelOf(form, range.config, arch));
+    this.#headDim = form.headDim;
+    this.#heads = q.heads + k.heads;
+    this.#multiprocessors = multiprocessors;
+    this.packed.setUint32(headsAt, q.heads, true);
+    this.packed.setUint32(sideBytes + headsAt, k.heads, true);
+    const [multiplier, shift] = divider(Math.max(1, this.#heads));
+    this.packed.setUint32(place.heads, this.#heads, true);
+    this.packed.setUint32(place.multiplier, multiplier, true);
+    this.packed.setUint32(place.shift, shift, true);
   }
 
   /**
-   * Queues the launch. Throws before that: `ERR_QKNORM_LAYOUT` (an operand that does not lie inside of its memory),
-   * `ERR_QKNORM_OVERLAP` (what is written shares bytes with q, k, a weight or a bias), `ERR_QKNORM_DEVICE`,
-   * `ERR_QKNORM_ARGUMENT` (memory or a stream that was freed, an operand that is not bound), `ERR_QKNORM_SCOPE` (the
-   * kernel is not loaded and the thread captures a graph: `warmUp` or run before), `ERR_NVRTC`, `ERR_CUDA`.
+   * All kernels that a form may run with, whatever the heads and the tokens, for `CudaKernels.warmUp`.
+   * Throws as the constructor does.
    */
-  run(_stream: CudaStream): void {}
+  static requests(form: CudaNormForm, arch: string): LoadableKernel[] {
+    const configs = rangesOf(form).map(({ config }) => config);
+    const names = configs.map((config) => JSON.stringify(config));
+    return configs
+      .filter((_, i) => names.indexOf(names[i] as string) === i)
+      .map((config) => kernelOf(form, config, arch));
+  }
+
+  protected override geometryOf(tokens: number, packed: DataView): NormGeometry {
+    const range = rangeOf(this.#ranges, this.#headDim, this.#heads, tokens);
+    const { config } = this.#ranges[range] as ConfigRange;
+    const { blocks, slices, trips } = launchShape(config, this.#heads, tokens, this.#multiprocessors);
+    packed.setUint32(place.tokens, tokens, true);
+    packed.setUint32(place.slices, slices, true);
+    packed.setUint32(place.trips, trips, true);
+    return { kernel: this.#wanted[range] as LoadableKernel, blocks, threads: config.block };
+  }
+}
+
+function rangesOf(form: CudaNormForm, config?: LaunchConfig): ConfigRange[] {
+  const { headDim, dtype } = form;
+  if (!Number.isInteger(headDim) || headDim < 8 || headDim > 1024 || headDim % 8 !== 0) {
+    throw nativeError(
+      "ERR_QKNORM_SHAPE",
+      `head dim must be a multiple of 8 from 8 to 1024, got ${String(headDim)}`,
+    );
+  }
+  if (config !== undefined) return [{ chunksBelow: Number.POSITIVE_INFINITY, config }];
+  return configRanges(headDim, bytesOf(dtype));
+}
+
+function kernelOf(form: CudaNormForm, config: LaunchConfig, arch: string): LoadableKernel {
+  return {
+    name: "qk_norm",
+    source: kernelSource("qk_norm"),
+    macros: {
+      QK_HEAD_DIM: form.headDim,
+      ...formMacros(form),
+      QK_LANES: config.lanes,
+      QK_ROWS: config.rows,
+      QK_BLOCK: config.block,
+      QK_TRIGGER: config.trigger,
+      QK_LOOP: config.loop,
+      QK_PREFETCH: config.prefetch,
+      QK_RADIX: config.radix,
+    },
+    arch,
+    argumentBytes,
+    waits: true,
+  };
 }

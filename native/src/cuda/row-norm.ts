@@ -1,9 +1,8 @@
 import { nativeError } from "../loader.ts";
-import type { KernelRequest } from "./kernel-request.ts";
-import type { CudaKernels } from "./kernels.ts";
-import type { CudaMemory } from "./memory.ts";
-import type { CudaNormForm, CudaNormSide } from "./norm-form.ts";
-import type { CudaStream } from "./stream.ts";
+import { kernelSource } from "./kernel-source.ts";
+import type { CudaKernels, LoadableKernel } from "./kernels.ts";
+import { type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
+import { type NormGeometry, NormLaunch } from "./norm-launch.ts";
 
 export interface CudaRowNormOptions {
   /** `headDim` is the length of a row: any number from 1 up. */
@@ -13,32 +12,63 @@ export interface CudaRowNormOptions {
 
 export type RowNormOperand = "input" | "output" | "weight" | "bias";
 
+const names = { input: "input", output: "output", weight: "weight", bias: "bias" } as const;
+const argumentBytes = 88;
+const mostThreads = 1024;
+const chunk = 8;
+
 /**
  * The norm of one tensor, the plain way: one block per row, of any length (row_norm.cu). It is what a norm module runs,
  * and so the fallback of QK norm, and the baseline it is measured against. Used like `CudaQkNorm`; a row's bits depend
  * on that row alone. They may differ in the last place from those of `CudaQkNorm`, whose sums are added in another order.
  */
-export class CudaRowNorm {
-  /** Throws as `CudaQkNorm` does; row lengths are not bounded. */
+export class CudaRowNorm extends NormLaunch<RowNormOperand> {
+  readonly #wanted: LoadableKernel;
+  readonly #heads: number;
+  readonly #threads: number;
+
+  /** Throws as `CudaQkNorm` does. */
   constructor(kernels: CudaKernels, options: CudaRowNormOptions) {
-    throw nativeError("ERR_NATIVE", `not written yet: ${kernels.device.name}, ${options.form.headDim}`);
+    const { form, x } = options;
+    const wanted = kernelOf(form, kernels.device.arch);
+    super(kernels, form, argumentBytes, [{ side: x, at: 0, names }]);
+    const chunks = Math.ceil(form.headDim / chunk);
+    this.#wanted = wanted;
+    this.#heads = x.heads;
+    this.#threads = Math.min(mostThreads, Math.ceil(chunks / 32) * 32);
+    this.packed.setFloat32(76, 1 / form.headDim, true);
+    this.packed.setUint32(80, chunks, true);
+    this.packed.setUint32(84, x.heads, true);
   }
 
-  /** The kernel of a form, for `CudaKernels.warmUp`. */
-  static requests(form: CudaNormForm, arch: string): KernelRequest[] {
-    throw nativeError("ERR_NATIVE", `not written yet: ${arch}, ${form.headDim}`);
+  /** The kernel of a form, for `CudaKernels.warmUp`. Throws as the constructor does. */
+  static requests(form: CudaNormForm, arch: string): LoadableKernel[] {
+    return [kernelOf(form, arch)];
   }
 
-  /** The number of tokens from here on, 0 at first: nothing is launched then. Throws `ERR_QKNORM_ARGUMENT`. */
-  tokens(_tokens: number): this {
-    return this;
+  protected override geometryOf(tokens: number): NormGeometry {
+    const blocks = tokens * this.#heads;
+    if (blocks >= 2 ** 31) {
+      throw nativeError(
+        "ERR_QKNORM_SHAPE",
+        `${tokens} tokens of ${this.#heads} heads are too many for one launch`,
+      );
+    }
+    return { kernel: this.#wanted, blocks, threads: this.#threads };
   }
+}
 
-  /** Where an operand starts, in bytes. Throws as `CudaQkNorm.bind` does. */
-  bind(_operand: RowNormOperand, _memory: CudaMemory, _offset = 0): this {
-    return this;
+function kernelOf(form: CudaNormForm, arch: string): LoadableKernel {
+  const { headDim } = form;
+  if (!Number.isInteger(headDim) || headDim < 1 || headDim >= 2 ** 31) {
+    throw nativeError("ERR_QKNORM_SHAPE", `a row has from 1 to 2^31 - 1 elements, got ${String(headDim)}`);
   }
-
-  /** Queues the launch. Throws as `CudaQkNorm.run` does. */
-  run(_stream: CudaStream): void {}
+  return {
+    name: "row_norm",
+    source: kernelSource("row_norm"),
+    macros: { ...formMacros(form), QK_TAIL: headDim % chunk },
+    arch,
+    argumentBytes,
+    waits: true,
+  };
 }

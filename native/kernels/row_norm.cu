@@ -1,0 +1,165 @@
+// The norm of one tensor, the plain way: one block per row, whatever the row's length. It serves the two-norm fallback,
+// and norms over all heads of a token (axis "row"), whose rows are too long for registers.
+//   rms:    n = x / sqrt(mean(x^2) + eps)
+//   layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
+//   l2:     n = x / sqrt(sum(x^2) + eps)
+//   y = n * (offset + weight) + bias
+// Rms is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016).
+//
+// The sum is added per thread, then by warp, then over warps: its order depends on the row's length and on the block,
+// which the host derives from the length alone, so a row has the same bits in any batch.
+//
+// QK_DTYPE           0 f32, 1 bf16, 2 f16: x and y
+// QK_WEIGHT          0: no weight, a factor of 1; 1: weights
+// QK_BIAS            0 or 1
+// QK_WEIGHT_DTYPE    of weight and bias, numbered like QK_DTYPE
+// QK_KIND            0 rms, 1 layer, 2 l2
+// QK_OFFSET          0, or 1: the factor is 1 + weight
+// QK_HF              0: one rounding at the end; 1: n is rounded, then the product, then the sum with the bias
+// QK_IN_PLACE        1: y is x, the y fields of the arguments are not read
+// QK_TAIL            elements of the last chunk, 1 to 7; 0: it is whole
+// QK_ALIGN           bytes that the addresses and strides of x and y are multiples of: 16, 8, 4 or 2 (f32: 4 or more)
+// QK_WEIGHT_ALIGN    the same for weight and bias
+
+constexpr int LAYER = 1, L2 = 2;
+
+// [tokens, heads, length] with strides in bytes. Block token * heads + head normalises one row.
+struct Args {
+  const char* x;
+  char* y;
+  const char* weight;
+  const char* bias;         // laid out like weight
+  i64 x_token_stride, x_head_stride;
+  i64 y_token_stride, y_head_stride;
+  i64 weight_head_stride;   // 0 for one weight row
+  float eps;
+  float inverse_length;     // 1 / length
+  u32 chunks, heads;        // ceil(length / 8)
+};
+
+// The elements of chunk c of a row.
+DEVICE int filled(u32 c, u32 chunks) { return QK_TAIL && c == chunks - 1 ? QK_TAIL : CHUNK; }
+
+// A chunk of which `count` elements exist; zeros stand for the others.
+template <int DTYPE, int ALIGN>
+DEVICE Chunk<DTYPE> load(const char* p, int count) {
+  if (count == CHUNK) return load_chunk<DTYPE, ALIGN>(p);
+  Chunk<DTYPE> c;
+  for (u32& word : c.word) word = 0;
+#pragma unroll
+  for (int i = 0; i < CHUNK; ++i) {
+    if (i >= count) continue;
+    if constexpr (DTYPE == F32) {
+      c.word[i] = *reinterpret_cast<const u32*>(p + 4 * i);
+    } else {
+      c.word[i / 2] |= static_cast<u32>(*reinterpret_cast<const u16*>(p + 2 * i)) << i % 2 * 16;
+    }
+  }
+  return c;
+}
+
+template <int DTYPE, int ALIGN>
+DEVICE void store(char* p, const Chunk<DTYPE>& c, int count) {
+  if (count == CHUNK) {
+    store_chunk<DTYPE, ALIGN>(p, c);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < CHUNK; ++i) {
+    if (i >= count) continue;
+    if constexpr (DTYPE == F32) {
+      *reinterpret_cast<u32*>(p + 4 * i) = c.word[i];
+    } else {
+      *reinterpret_cast<u16*>(p + 2 * i) = static_cast<u16>(c.word[i / 2] >> i % 2 * 16);
+    }
+  }
+}
+
+// The sum over the block, the same in every thread. At most 32 warps.
+DEVICE float block_sum(float sum) {
+  __shared__ float of_warp[32];
+  const u32 lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  for (int half = 16; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, half);
+  if (warps == 1) return sum;
+  if (lane == 0) of_warp[threadIdx.x / 32] = sum;
+  __syncthreads();
+  sum = lane < warps ? of_warp[lane] : 0;
+  for (int half = 16; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, half);
+  return sum;
+}
+
+// The sum over a row of x - mean, or of its square.
+template <bool SQUARED>
+DEVICE float row_sum(const char* x, u32 chunks, float mean) {
+  float sum = 0;
+  for (u32 c = threadIdx.x; c < chunks; c += blockDim.x) {
+    const int count = filled(c, chunks);
+    const auto chunk = load<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * CHUNK * bytes_of(QK_DTYPE), count);
+#pragma unroll
+    for (int pair = 0; pair < CHUNK / 2; ++pair) {
+      float a, b;
+      get_pair(chunk, pair, a, b);
+      if constexpr (QK_KIND == LAYER && SQUARED) {
+        a = 2 * pair < count ? __fsub_rn(a, mean) : 0;
+        b = 2 * pair + 1 < count ? __fsub_rn(b, mean) : 0;
+      }
+      sum = SQUARED ? __fmaf_rn(b, b, __fmaf_rn(a, a, sum)) : __fadd_rn(__fadd_rn(sum, a), b);
+    }
+  }
+  return block_sum(sum);
+}
+
+DEVICE float times_gain(float value, float weight) {
+  return QK_OFFSET ? __fmaf_rn(value, weight, value) : __fmul_rn(value, weight);
+}
+
+extern "C" __global__ void __launch_bounds__(1024) row_norm(const __grid_constant__ Args args) {
+  constexpr int X_BYTES = CHUNK * bytes_of(QK_DTYPE), WEIGHT_BYTES = CHUNK * bytes_of(QK_WEIGHT_DTYPE);
+  const i64 token = blockIdx.x / args.heads;
+  const u32 head = blockIdx.x % args.heads;
+  const i64 at = token * args.x_token_stride + head * args.x_head_stride;
+  const char* x = args.x + at;
+  char* y = QK_IN_PLACE ? const_cast<char*>(args.x) + at
+                        : args.y + token * args.y_token_stride + head * args.y_head_stride;
+  const char* weight = args.weight + head * args.weight_head_stride;
+  const char* bias = args.bias + head * args.weight_head_stride;
+  allow_successor();
+  wait_for_predecessor();
+
+  float mean = 0;
+  if constexpr (QK_KIND == LAYER) {
+    mean = __fmul_rn(row_sum<false>(x, args.chunks, 0), args.inverse_length);
+    __syncthreads();  // block_sum's memory is used again
+  }
+  const float sum = row_sum<true>(x, args.chunks, mean);
+  const float scale = inverse_root<QK_DTYPE>(__fmaf_rn(sum, QK_KIND == L2 ? 1.0f : args.inverse_length, args.eps));
+
+  // The last reading comes from the caches: a row of the longest kind is 64 KiB.
+  for (u32 c = threadIdx.x; c < args.chunks; c += blockDim.x) {
+    const int count = filled(c, args.chunks);
+    auto chunk = load<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * X_BYTES, count);
+    const i64 of_chunk = static_cast<i64>(c) * WEIGHT_BYTES;
+    Chunk<QK_WEIGHT_DTYPE> gain, shift;
+    if constexpr (QK_WEIGHT) gain = load<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(weight + of_chunk, count);
+    if constexpr (QK_BIAS) shift = load<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(bias + of_chunk, count);
+#pragma unroll
+    for (int pair = 0; pair < CHUNK / 2; ++pair) {
+      float a, b, first, second;
+      get_pair(chunk, pair, a, b);
+      if constexpr (QK_KIND == LAYER) a = __fsub_rn(a, mean), b = __fsub_rn(b, mean);
+      a = __fmul_rn(a, scale), b = __fmul_rn(b, scale);
+      if constexpr (QK_HF) round_pair<QK_DTYPE>(a, b);
+      if constexpr (QK_WEIGHT) {
+        get_pair(gain, pair, first, second);
+        a = times_gain(a, first), b = times_gain(b, second);
+      }
+      if constexpr (QK_BIAS) {
+        if constexpr (QK_HF) round_pair<QK_DTYPE>(a, b);
+        get_pair(shift, pair, first, second);
+        a = __fadd_rn(a, first), b = __fadd_rn(b, second);
+      }
+      set_pair(chunk, pair, a, b);
+    }
+    store<QK_DTYPE, QK_ALIGN>(y + static_cast<i64>(c) * X_BYTES, chunk, count);
+  }
+}
