@@ -10,7 +10,8 @@ import { checkNumbers } from "./check.ts";
 import { Contenders } from "./contenders.ts";
 import { measureFloors } from "./floors.ts";
 import { measureJit } from "./jit-times.ts";
-import { type Results, writeResults } from "./results.ts";
+import { ProcessState } from "./process-state.ts";
+import { type ResultRow, type Results, writeResults } from "./results.ts";
 import { filterOf, type GridRow, grid, kinds, largest, nameOf, oddHeadDims, type RowKind } from "./rows.ts";
 import { summarize } from "./summary.ts";
 import { Timer } from "./timer.ts";
@@ -55,6 +56,9 @@ const timer = new Timer(stream, jit);
 buffers.fill("bf16");
 buffers.keepSize("bf16");
 
+const seedUs = () => time(seedOneToken, seedOneToken, ["seedDesign"]).seedDesign as number;
+const state = new ProcessState(stream, jit, seedUs);
+
 const results: Results = {
   device: device.name,
   date: new Date().toISOString().slice(0, 10),
@@ -62,6 +66,7 @@ const results: Results = {
   ...measureFloors(timer, stream, buffers, jit),
   states: [],
   rows: [],
+  quietRows: [],
   oddRows: [],
 };
 const file = resolve(values.out, `${slug(device.name)}.json`);
@@ -70,25 +75,20 @@ say(
 );
 
 const checked = new Set<string>();
-for (const kind of kinds.filter((one) => wanted(one))) {
-  if (late()) {
-    say(`out of time: ${nameOf(kind)} is left out`);
-    continue;
-  }
-  await attempt(nameOf(kind), async () => {
-    await prepare(kind);
-    note(kind);
-    for (const row of grid.filter((one) => wanted(kind, one)))
-      results.rows.push({ ...kind, ...row, us: time(kind, row) });
+const chosen = kinds.filter((kind) => wanted(kind));
+for (const kind of chosen.filter(isOfGoals)) await measure(kind, results.quietRows, "quiet");
+await attempt("loading the process", () => {
+  results.states.push(state.load());
+});
+for (const kind of chosen) {
+  await measure(kind, results.rows, "loaded");
+  if (nameOf(kind) !== nameOf(seedOneToken)) continue;
+  await attempt("torch", () => {
+    if (!values["no-torch"]) results.torch = measureTorch(results.rows, values.out);
   });
-  if (nameOf(kind) === nameOf(seedOneToken)) {
-    await attempt("torch", () => {
-      if (!values["no-torch"]) results.torch = measureTorch(results.rows, values.out);
-    });
-    await attempt("JIT", () => {
-      results.jitMs = measureJit(device.arch);
-    });
-  }
+  await attempt("JIT", () => {
+    results.jitMs = measureJit(device.arch);
+  });
 }
 for (const headDim of oddHeadDims) {
   const kind: RowKind = { headDim, dtype: "bf16", layout: "contiguous", cache: "warm" };
@@ -99,6 +99,25 @@ for (const headDim of oddHeadDims) {
   });
 }
 process.stdout.write(`\n${summarize(results)}`);
+
+/** What the goals are about, which is measured in both states. */
+function isOfGoals({ headDim, dtype, layout }: RowKind): boolean {
+  return headDim === 128 && dtype === "bf16" && layout === "contiguous";
+}
+
+async function measure(kind: RowKind, into: ResultRow[], named: string): Promise<void> {
+  const what = `${nameOf(kind)} (${named})`;
+  if (late()) {
+    say(`out of time: ${what} is left out`);
+    return;
+  }
+  await attempt(what, async () => {
+    await prepare(kind);
+    results.states.push(state.note(what));
+    for (const row of grid.filter((one) => wanted(kind, one)))
+      into.push({ ...kind, ...row, us: time(kind, row) });
+  });
+}
 
 /** Numbers first: nothing is timed that is not right. */
 async function prepare(kind: RowKind): Promise<void> {
@@ -130,17 +149,12 @@ function time(
   );
 }
 
-/** The state of the process: launches that trigger late cost more in some than in others. */
-function note(kind: RowKind): void {
-  const { seedDesign = Number.NaN } = time(seedOneToken, seedOneToken, ["seedDesign"]);
-  results.states.push({ kind: nameOf(kind), seedOneTokenUs: seedDesign });
-}
-
 async function attempt(what: string, run: () => void | Promise<void>): Promise<void> {
   const start = Date.now();
   try {
     await run();
-    say(`${what} done in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+    const { state: now, seedOneTokenUs } = results.states.at(-1) ?? {};
+    say(`${what} done in ${((Date.now() - start) / 1000).toFixed(1)} s; ${now}, seed ${seedOneTokenUs} us`);
   } catch (error) {
     process.exitCode = 1;
     say(`${what} FAILED: ${(error as Error).stack}`);

@@ -12,10 +12,12 @@ export interface Results extends Floors {
   readonly date: string;
   /** The code that was measured. */
   readonly commit: string;
-  /** In which state the process was at the start of each kind: see NOTES.md. */
-  readonly states: { readonly kind: string; readonly seedOneTokenUs: number }[];
-  /** The seed's grid. */
+  /** In which of its two states (NOTES.md) the process was at the start of each kind. */
+  readonly states: StateNote[];
+  /** The seed's grid, in the loaded state if the process could be brought there. */
   readonly rows: ResultRow[];
+  /** The seed's own format once more, before, in the quiet state of a fresh process. */
+  readonly quietRows: ResultRow[];
   /** Other head dims, at the grid's largest row. */
   readonly oddRows: ResultRow[];
   /** Between a projection and RoPE: microseconds that the norms add to a layer's share. */
@@ -24,6 +26,13 @@ export interface Results extends Floors {
   jitMs?: { readonly cold: number; readonly disk: number; readonly memory: number };
   /** The version that torchCompile and torchRmsNorm were measured with, or why they were not. */
   torch?: string;
+}
+
+export interface StateNote {
+  readonly kind: string;
+  readonly state: "quiet" | "loaded";
+  /** The seed's design, 8/1 heads x 1 token, warm: what the states are told by. */
+  readonly seedOneTokenUs: number;
 }
 
 export interface InSituRow extends GridRow {

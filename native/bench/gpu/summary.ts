@@ -2,6 +2,7 @@ import type { ResultRow, Results } from "./results.ts";
 import { grid, kinds, nameOf, oddHeadDims, rowBytes } from "./rows.ts";
 
 const baselines = ["seedDesign", "mid2026Design", "twoNorms", "torchCompile", "torchRmsNorm", "deviceCopy"];
+const width = 42;
 
 /** The printed table: each kind's geometric means and worst row against each baseline, and the goals. */
 export function summarize(results: Results): string {
@@ -10,21 +11,34 @@ export function summarize(results: Results): string {
     `copy of 4 GiB ${results.copyTBs} TB/s; empty launch ${results.emptyUs} us (${results.emptyAloneUs} without PDL)`,
     "",
     "times the fused kernel's: geometric mean (worst row)",
-    ["kind".padEnd(34), ...baselines.map((name) => name.padStart(16))].join(""),
+    ["kind, state of the process".padEnd(width), ...baselines.map((name) => name.padStart(16))].join(""),
   ];
-  for (const kind of kinds) {
-    const rows = results.rows.filter((row) => nameOf(row) === nameOf(kind));
-    if (rows.length === 0) continue;
-    const cells = baselines.map((name) => {
-      const ratios = ratiosTo(rows, name);
-      const text =
-        ratios.length === 0 ? "-" : `${mean(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)})`;
-      return text.padStart(16);
-    });
-    lines.push([nameOf(kind).padEnd(34), ...cells].join(""));
+  for (const [state, rows] of [
+    ["quiet", results.quietRows],
+    ["loaded", results.rows],
+  ] as const) {
+    for (const kind of kinds) {
+      const own = rows.filter((row) => nameOf(row) === nameOf(kind));
+      if (own.length > 0) lines.push(ratioLine(`${nameOf(kind)}, ${state}`, own));
+    }
   }
   lines.push("", ...largestRows(results), "", ...goals(results));
+  if (results.quietRows.length > 0) {
+    lines.push(
+      "",
+      "the same in the quiet state:",
+      ...goals({ ...results, rows: results.quietRows, oddRows: [] }),
+    );
+  }
   return `${lines.join("\n")}\n`;
+}
+
+function ratioLine(what: string, rows: readonly ResultRow[]): string {
+  const cells = baselines.map((name) => {
+    const ratios = ratiosTo(rows, name);
+    return ratios.length === 0 ? "-" : `${mean(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)})`;
+  });
+  return [what.padEnd(width), ...cells.map((cell) => cell.padStart(16))].join("");
 }
 
 /** How many times as long as the fused kernel a contender takes, for each row that has both. */
@@ -118,6 +132,7 @@ function goals(results: Results): string[] {
     if (row !== undefined)
       judge(`D ${headDim}, share of a copy`, row.us.deviceCopy! / row.us.fused!, 0.85, true);
   }
+  if (results.rows === results.quietRows) return lines;
   judge("one applyQkNorm call, us on the host", results.hostUs?.applyQkNorm, 2, false);
   judge("JIT cold, ms", results.jitMs?.cold, 300, false, 1);
   judge("JIT from disk, ms", results.jitMs?.disk, 5, false);
