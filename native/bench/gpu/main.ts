@@ -9,6 +9,7 @@ import { Buffers, coldSets } from "./buffers.ts";
 import { checkNumbers } from "./check.ts";
 import { Contenders } from "./contenders.ts";
 import { measureFloors } from "./floors.ts";
+import { measureHost } from "./host-times.ts";
 import { measureJit } from "./jit-times.ts";
 import { ProcessState } from "./process-state.ts";
 import { type ResultRow, type Results, writeResults } from "./results.ts";
@@ -88,6 +89,9 @@ for (const kind of chosen) {
   });
   await attempt("JIT", () => {
     results.jitMs = measureJit(device.arch);
+  });
+  await attempt("one call from TypeScript", () => {
+    results.hostUs = measureHost();
   });
 }
 for (const headDim of oddHeadDims) {

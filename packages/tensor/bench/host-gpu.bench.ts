@@ -1,0 +1,73 @@
+// What one eager applyQkNorm call costs the host on a GPU, from the call to the kernel that is launched: microseconds
+// as JSON, for the GPU benchmark to take over.
+import { applyQkNorm, type NormSpec } from "@qknorm/core";
+import { CudaEvent, type CudaStream } from "@qknorm/native";
+import { cudaStream, normalize, Tensor, tidy } from "../src/index.ts";
+
+// Qwen3-8B's decode step: bf16, one token, 32 query and 8 KV heads of 128.
+const headDim = 128;
+const widths = [32, 8, 8].map((heads) => heads * headDim);
+const device = "cuda:0";
+const calls = 200;
+
+process.stdout.write(`${JSON.stringify(tidy(measure))}\n`);
+
+function measure(): Record<string, number> {
+  const total = widths.reduce((sum, width) => sum + width, 0);
+  const qkv = Tensor.from(
+    Array.from({ length: total }, (_, i) => Math.sin(i)),
+    [1, total],
+    "bf16",
+  ).to(device);
+  const norm = qkNorm();
+  const [q, k] = qkv.split(1, widths) as [Tensor, Tensor];
+  const stream = cudaStream(0);
+  const event = new CudaEvent(0);
+  const found = {
+    applyQkNorm: perCall(() => applyQkNorm(q, k, norm, norm, headDim), stream),
+    withSplit: perCall(() => {
+      const [a, b] = qkv.split(1, widths) as [Tensor, Tensor];
+      applyQkNorm(a, b, norm, norm, headDim);
+    }, stream),
+    eventRecord: perCall(() => event.record(stream), stream),
+    twoNorms: perCall(() => applyQkNorm(q, k, norm, norm, headDim, { path: "fallback" }), stream, 40),
+  };
+  return { ...found, bytesPerCall: heapPerCall(() => applyQkNorm(q, k, norm, norm, headDim)) };
+}
+
+function qkNorm(): { spec: NormSpec<Tensor>; forward: (x: Tensor) => Tensor } {
+  const weight = Tensor.from(new Float64Array(headDim).fill(1), [headDim], "bf16").to(device);
+  const spec: NormSpec<Tensor> = {
+    kind: "rms",
+    axis: "head",
+    weight,
+    eps: 1e-6,
+    weightOffset: 0,
+    rounding: "hf",
+  };
+  return { spec, forward: (x) => normalize(x, spec) };
+}
+
+/** Median over batches, of microseconds per call; the device is waited for between batches, outside of the time. */
+function perCall(call: () => void, stream: CudaStream, batches = 200): number {
+  for (let i = 0; i < 2000; i++) call();
+  const times: number[] = [];
+  for (let batch = 0; batch < batches; batch++) {
+    stream.synchronize();
+    const start = process.hrtime.bigint();
+    for (let i = 0; i < calls; i++) call();
+    times.push(Number(process.hrtime.bigint() - start) / 1000 / calls);
+  }
+  stream.synchronize();
+  return Number((times.sort((a, b) => a - b)[times.length >> 1] as number).toFixed(3));
+}
+
+/** Bytes that a call leaves on the JS heap; the smallest of several looks, since a collection may fall into one. */
+function heapPerCall(call: () => void): number {
+  const looks = Array.from({ length: 20 }, () => {
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 1000; i++) call();
+    return (process.memoryUsage().heapUsed - before) / 1000;
+  });
+  return Math.min(...looks.filter((bytes) => bytes >= 0));
+}
