@@ -23,8 +23,13 @@ import { root, setUp } from "./setup.mjs";
 
 const addon = "native/build/Release/qknorm.node";
 /** What is started by itself: programs, tests, and the threads of tests. */
-const programs =
-  /^native\/(gpu\/runner\/(doctor|run-tests|run-file|sanitize|sanitize-sample)|bench\/gpu\/main)\.ts$/;
+const programs = new Set([
+  ...["doctor", "run-tests", "run-file", "sanitize", "sanitize-sample"].map(
+    (name) => `native/gpu/runner/${name}.ts`,
+  ),
+  "native/bench/gpu/main.ts",
+  "packages/tensor/bench/host-gpu.bench.ts",
+]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
 const assets = /^native\/(kernels\/.*|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;
@@ -41,7 +46,7 @@ export async function bundle(out) {
   rmSync(out, { recursive: true, force: true });
   const files = ["native", "packages"].flatMap(filesIn);
   await bundleSources(
-    files.filter((file) => programs.test(file) || started.test(file)),
+    files.filter((file) => programs.has(file) || started.test(file)),
     out,
   );
   for (const file of [...files.filter((name) => assets.test(name)), addon]) {

@@ -1,7 +1,7 @@
 // The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { drawPlot } from "./plot.mjs";
+import { drawCpuPlot } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
 const readme = join(root, "README.md");
@@ -18,7 +18,7 @@ export function numbersAreCurrent() {
 }
 
 export function writeNumbers() {
-  drawPlot(results("native/bench/results/cpu.json"));
+  drawCpuPlot(results("native/bench/results/cpu.json"));
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
