@@ -51,7 +51,9 @@ function scales(series) {
 
 function axes(series, { low, high, x, y }, across) {
   const ticks = [...ticksFrom(low)].filter((tick) => tick >= low && tick <= high);
-  const columns = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
+  const columns = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort(
+    (a, b) => a - b,
+  );
   const bottom = frame.height - frame.bottom;
   return [
     ...ticks.flatMap((tick) => [

@@ -28,7 +28,8 @@ export function drawGpuPlots({ device, copyTBs, rows }) {
     .sort((a, b) => a.tokens - b.tokens);
   const shape = "bf16, heads of 128, q and k contiguous";
   const warm = ofSeed.filter((row) => row.cache === "warm" && row.gqa === 4 && row.kvHeads === 8);
-  const us = (name) => warm.filter((row) => row.us[name] !== undefined).map((row) => [row.tokens, row.us[name]]);
+  const us = (name) =>
+    warm.filter((row) => row.us[name] !== undefined).map((row) => [row.tokens, row.us[name]]);
   save("docs/qk-norm-h200.svg", {
     title: `QK norm, 32/8 ${shape}, in the L2: microseconds a launch (${device})`,
     across: "tokens",

@@ -24,12 +24,12 @@ const { values } = parseArgs({
     out: { type: "string", default: "." },
     only: { type: "string", default: "" },
     seconds: { type: "string", default: "480" },
-    "no-torch": { type: "boolean" },
+    "torch-seconds": { type: "string", default: "100" },
   },
 });
 if (values.help) {
   process.stdout.write(
-    `bench [--out FOLDER] [--only headDim=128,dtype=bf16,layout=packed,cache=warm,tokens=1|8192] [--seconds N] [--no-torch]\n`,
+    `bench [--out FOLDER] [--only headDim=128,dtype=bf16,layout=packed,cache=warm,tokens=1|8192] [--seconds N] [--torch-seconds N]\n`,
   );
   process.exit(0);
 }
@@ -85,7 +85,7 @@ for (const kind of chosen) {
   await measure(kind, results.rows, "loaded");
   if (nameOf(kind) !== nameOf(seedOneToken)) continue;
   await attempt("torch", () => {
-    if (!values["no-torch"]) results.torch = measureTorch(results.rows, values.out);
+    results.torch = measureTorch(results.rows, Number(values["torch-seconds"]), values.out);
   });
   await attempt("JIT", () => {
     results.jitMs = measureJit(device.arch);

@@ -4,13 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ResultRow } from "./results.ts";
 
-const seconds = 110;
-
 /**
  * Adds `torchCompile` and `torchRmsNorm` to the rows, where this machine's python3 has PyTorch. Returns its version,
- * or why there is none.
+ * or why there is none. What does not fit into `seconds` is left out.
  */
-export function measureTorch(rows: ResultRow[], logFolder: string): string {
+export function measureTorch(rows: ResultRow[], seconds: number, logFolder: string): string {
   const script = fileURLToPath(new URL("./torch_rows.py", import.meta.url));
   const input = JSON.stringify(rows.map(({ gqa, kvHeads, tokens }) => ({ gqa, kvHeads, tokens })));
   const { stdout, stderr, status, error } = spawnSync("python3", [script, String(seconds)], {

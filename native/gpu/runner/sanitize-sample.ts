@@ -58,7 +58,7 @@ function replayed(): string {
   const one = new NormCase({}, small);
   using source = uploaded(stream, one.before);
   using x = uploaded(stream, one.before);
-  const norm = one.launch(stream, x, x);
+  using norm = one.launch(stream, x, x);
   using graph = CudaGraph.capture(stream, () => {
     x.copyFrom(source, stream);
     norm.run();
@@ -66,7 +66,6 @@ function replayed(): string {
   for (let i = 0; i < 3; i++) graph.replay(stream);
   const after = one.before.slice();
   x.download(after, stream);
-  norm.free();
   return judge(one, after);
 }
 

@@ -147,7 +147,7 @@ export class NormCase {
     }));
   }
 
-  /** A launch over `input`, into `output` unless in place, with weights of its own that `free` frees. */
+  /** A launch over `input`, into `output` unless in place, with weights of its own. */
   launch(stream: CudaStream, input: CudaMemory, output: CudaMemory, how: LaunchChoice = {}): PreparedNorm {
     const { config, tokens = this.shape.tokens } = how;
     const [q, k] = this.sides();
@@ -168,7 +168,7 @@ export class NormCase {
     }
     return {
       run: () => norm.run(stream),
-      free: () => {
+      [Symbol.dispose]: () => {
         for (const memory of owned) memory.free();
       },
     };
@@ -176,15 +176,13 @@ export class NormCase {
 
   /** Runs it once; the whole output buffer. */
   run(stream: CudaStream, config?: LaunchConfig): Bits {
-    const input = uploaded(stream, this.before);
-    const output = this.form.inPlace ? input : uploaded(stream, this.before);
-    const norm = this.launch(stream, input, output, config === undefined ? {} : { config });
+    using input = uploaded(stream, this.before);
+    using apart = uploaded(stream, this.before);
+    const output = this.form.inPlace ? input : apart;
+    using norm = this.launch(stream, input, output, config === undefined ? {} : { config });
     norm.run();
     const after = this.before.slice();
     output.download(after, stream);
-    norm.free();
-    input.free();
-    output.free();
     return after;
   }
 
@@ -206,9 +204,8 @@ export interface LaunchChoice {
   readonly tokens?: number;
 }
 
-export interface PreparedNorm {
+export interface PreparedNorm extends Disposable {
   run(): void;
-  free(): void;
 }
 
 export function uploaded(stream: CudaStream, bits: Bits): CudaMemory {

@@ -60,7 +60,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     using memory = new CudaMemory(stream, source.bytes);
     memory.fill(0x40, stream);
     const producer = programs.lateProducer();
-    const norm = one.launch(stream, memory, memory, { config });
+    using norm = one.launch(stream, memory, memory, { config });
     norm.run(); // loads its kernel
     const queue = () => {
       for (let i = 0; i < 20; i++) {
@@ -75,7 +75,6 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
       memory.download(after, stream);
       expect(judge(one, after)).toBe("");
     }
-    norm.free();
   });
 
   it.each(configs)("are the eager ones in ten thousand replays: $name", ({ config }) => {
@@ -87,7 +86,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     using counts = new CudaMemory(stream, 8);
     counts.fill(0, stream);
     const words = x.bytes / 4;
-    const norm = one.launch(stream, x, x, { config });
+    using norm = one.launch(stream, x, x, { config });
     const compare = programs.countDifferences();
     using graph = CudaGraph.capture(stream, () => {
       x.copyFrom(pristine, stream);
@@ -100,7 +99,6 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     const got = new Uint32Array(2);
     counts.download(got, stream);
     expect([...got]).toEqual([0, 10_000]);
-    norm.free();
   });
 
   it("are the eager ones after ten thousand launches in place, each on the result of the last", () => {
@@ -108,10 +106,11 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     const one = new NormCase({}, { tokens: 40, heads: [8, 2] });
     using eager = uploaded(stream, one.before);
     using replayed = uploaded(stream, one.before);
-    const [first, second] = [eager, replayed].map((memory) => one.launch(stream, memory, memory));
-    for (let i = 0; i < 10_000; i++) first?.run();
+    using first = one.launch(stream, eager, eager);
+    using second = one.launch(stream, replayed, replayed);
+    for (let i = 0; i < 10_000; i++) first.run();
     using graph = CudaGraph.capture(stream, () => {
-      for (let i = 0; i < 100; i++) second?.run();
+      for (let i = 0; i < 100; i++) second.run();
     });
     for (let i = 0; i < 100; i++) graph.replay(stream);
     const [a, b] = [eager, replayed].map((memory) => {
@@ -120,7 +119,5 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
       return bits;
     });
     expect(b).toEqual(a);
-    first?.free();
-    second?.free();
   });
 });

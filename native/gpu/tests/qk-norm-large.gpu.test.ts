@@ -31,7 +31,7 @@ describe.skipIf(missing !== "")(`large tensors on a GPU${missing}`, () => {
       .launch([body, words, repeated], 132 * 16, 256)
       .run(stream);
 
-    const many = few.launch(stream, memory, memory, { tokens });
+    using many = few.launch(stream, memory, memory, { tokens });
     many.run();
     const after = few.before.slice();
     memory.download(after.subarray(0, 64 + period * tokenLength), stream);
@@ -45,7 +45,6 @@ describe.skipIf(missing !== "")(`large tensors on a GPU${missing}`, () => {
     const got = new Uint32Array(2);
     counts.download(got, stream);
     expect([...got]).toEqual([0, 1]);
-    many.free();
   });
 
   it("and small ones on every device of the process", () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type CudaMemory, CudaRowNorm, CudaStream } from "../../src/index.ts";
+import { CudaRowNorm, CudaStream } from "../../src/index.ts";
 import { expectNothingLive, missing } from "./gpu.ts";
 import { judge } from "./judge.ts";
 import { type FormChoice, kernelsOf, NormCase, uploaded } from "./norm-case.ts";
@@ -25,6 +25,22 @@ describe.skipIf(missing !== "")(`the plain norm on a GPU${missing}`, () => {
       }
     }
   });
+
+  it.each(["layer", "l2"] as const)(
+    "is the formula of %s too, with and without weights and biases",
+    (kind) => {
+      for (const dtype of dtypes) {
+        for (const affine of [
+          { weight: null },
+          { weight: dtype, bias: dtype },
+          { weight: null, bias: dtype },
+        ]) {
+          const choice: FormChoice = { headDim: 512, kind, dtype, ...affine };
+          expect([choice, wrongWith(choice)]).toEqual([choice, ""]);
+        }
+      }
+    },
+  );
 });
 
 /** q and k by a launch each: empty, or what is wrong. */
@@ -34,21 +50,17 @@ function wrongWith(choice: FormChoice): string {
   using input = uploaded(stream, one.before);
   using apart = uploaded(stream, one.before);
   const output = one.form.inPlace ? input : apart;
-  const owned: CudaMemory[] = [];
   for (const side of one.sides()) {
     const norm = new CudaRowNorm(kernelsOf(), { form: one.form, x: side.view }).tokens(5);
     norm.bind("input", input, side.start);
     if (!one.form.inPlace) norm.bind("output", output, side.start);
-    for (const [name, bits] of [["weight", side.weights] as const, ["bias", side.biases] as const]) {
-      if (bits === null) continue;
-      const memory = uploaded(stream, bits);
-      owned.push(memory);
-      norm.bind(name, memory);
-    }
+    using weight = uploaded(stream, side.weights ?? new Uint16Array(0));
+    using bias = uploaded(stream, side.biases ?? new Uint16Array(0));
+    if (side.weights) norm.bind("weight", weight);
+    if (side.biases) norm.bind("bias", bias);
     norm.run(stream);
   }
   const after = one.before.slice();
   output.download(after, stream);
-  for (const memory of owned) memory.free();
   return judge(one, after);
 }
