@@ -5,6 +5,7 @@ import { explain } from "./explain.ts";
 import { describeFailure } from "./failure.ts";
 import { fileFilter } from "./file-filter.ts";
 import { jsonReport } from "./formats/json.ts";
+import { printable } from "./formats/paint-patch.ts";
 import { formatReport } from "./formats/report.ts";
 import { dirtyFiles } from "./git.ts";
 import { help } from "./help.ts";
@@ -54,7 +55,7 @@ export async function runCommand(
     return await execute(options, profiles, terminal);
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof SourcePathError)) throw error;
-    return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${error.message}\n` };
+    return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${printable(error.message)}\n` };
   }
 }
 
@@ -153,7 +154,7 @@ function complaints({ skipped, errors }: RunResult): string {
     ...skipped.map(({ path, reason }) => `${path}: skipped: ${reason}`),
     ...errors.map(({ path, message }) => `${path}: ${message}`),
   ];
-  return lines.map((line) => `qknorm-codemod: ${line}\n`).join("");
+  return lines.map((line) => `qknorm-codemod: ${printable(line)}\n`).join("");
 }
 
 function exitCodeOf(

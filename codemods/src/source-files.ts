@@ -74,6 +74,8 @@ interface MutableListing {
 
 /** Nobody writes files of this size by hand, and a parser needs hundreds of times as much memory. */
 const largestFile = 4_000_000;
+/** A bundler's work, or data. */
+const longestLine = 100_000;
 
 /** The text of a file without its byte order mark. */
 export interface SourceContent {
@@ -98,9 +100,19 @@ export function sourceContent(bytes: Buffer): SourceContent | { readonly skipped
   const byteOrderMark = raw.startsWith("\uFEFF");
   const text = byteOrderMark ? raw.slice(1) : raw;
   if (text.includes("\0")) return { skipped: "binary" };
+  if (hasEndlessLine(text)) return { skipped: `a line of more than ${longestLine / 1000},000 characters` };
   const marker = /@generated\b|\bdo not (?:edit|modify)\b/i.exec(text.slice(0, 1000));
   const generatedBy = marker === null ? undefined : text.slice(0, marker.index).split(/\r\n|\n|\r/).length;
   return { text, byteOrderMark, generatedBy };
+}
+
+function hasEndlessLine(text: string): boolean {
+  for (let start = 0; text.length - start > longestLine; ) {
+    const next = text.slice(start, start + longestLine + 1).search(/[\r\n]/);
+    if (next === -1) return true;
+    start += next + 1;
+  }
+  return false;
 }
 
 async function filesAt(path: string, filter: SourceFilter, { files, errors }: MutableListing): Promise<void> {

@@ -14,10 +14,10 @@ function paintLine(line: string, paint: Paint): string {
   return line.startsWith("@@") ? paint.cyan(line) : paint.dim(line);
 }
 
-/** Sources may hold anything; a terminal must not obey it. */
+/** For one line of output: names and sources may hold anything, and a terminal must not obey it. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that are looked for
-  return text.replace(/[\u0000-\u0008\u000B-\u001F\u007F-\u009F]/g, (character) => {
+  return text.replace(/[\u0000-\u0008\u000A-\u001F\u007F-\u009F]/g, (character) => {
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
   });
 }
