@@ -1,0 +1,209 @@
+// What applyQkNorm promises on every device. Only vitest's test, describe, expect and hooks are used, so that the same
+// file runs where there is a GPU and nothing else.
+import { applyQkNorm, planQkNorm, setQkNormLogger } from "@qknorm/core";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Device, Tensor, tidy } from "../src/index.ts";
+import { Distance } from "./distance.ts";
+import {
+  type Call,
+  calls,
+  filled,
+  norm,
+  type Packing,
+  packings,
+  reference,
+  rms,
+  type Spec,
+  specOn,
+  wholeMemory,
+} from "./qk-norm-cases.ts";
+import { addresses } from "./view-model.ts";
+
+/** f32: how far from the exact result, relative to the largest value of the row. */
+const bound = { relative: 2e-6 };
+
+/** Declares the tests for the tensors of a device, which this provider has to take. */
+export function qkNormSuite(device: Device, provider: string): void {
+  let logger: ReturnType<typeof setQkNormLogger> = null;
+  beforeAll(() => {
+    logger = setQkNormLogger(null);
+  });
+  afterAll(() => {
+    setQkNormLogger(logger);
+  });
+
+  const there = (x: Tensor): Tensor => x.to(device);
+  const largestError = (x: Tensor, exact: Float64Array): number =>
+    x.toNumbers().reduce((worst, value, i) => Math.max(worst, Math.abs(value - exact[i]!)), 0);
+
+  test.each(Object.keys(packings))("%s: q and k become the reference, all other memory stays", (name) => {
+    const distance = new Distance();
+    fc.assert(
+      fc.property(calls(name), (call) =>
+        tidy(() => becomesReference(call, packings[name]!(call, device), distance)),
+      ),
+      { numRuns: 60 },
+    );
+    distance.check();
+  });
+
+  function becomesReference(call: Call, { q, k }: Packing, distance: Distance): void {
+    const { hq, hkv, d, allowInplace } = call;
+    const [qSpec, kSpec] = [specOn(device, call.qSpec), specOn(device, call.kSpec)];
+    const memories = [...new Set([q.storage, k.storage])].map((storage) =>
+      wholeMemory(storage === q.storage ? q : k),
+    );
+    const before = memories.map((memory) => memory.clone().data);
+    const exact = [reference(q, hq, d, qSpec), reference(k, hkv, d, kSpec)] as const;
+    const [qNorm, kNorm] = [norm(qSpec), norm(kSpec)];
+    const options = { allowInplace };
+    expect(planQkNorm({ q, k, qNorm, kNorm, headDim: d, options })).toMatchObject({
+      path: "fused",
+      provider,
+    });
+
+    const [nq, nk] = applyQkNorm(q, k, qNorm, kNorm, d, options);
+    distance.add(nq.reshape([nq.size / d, d]), exact[0], bound);
+    distance.add(nk.reshape([nk.size / d, d]), exact[1], bound);
+    expect([nq === q, nk === k]).toEqual([allowInplace, allowInplace]);
+    expect([nq.shape, nk.shape, nq.device, nk.device]).toEqual([q.shape, k.shape, device, device]);
+
+    for (const [i, storage] of [...new Set([q.storage, k.storage])].entries()) {
+      const after = wholeMemory(storage === q.storage ? q : k).clone().data;
+      const written = allowInplace ? [q, k].filter((x) => x.storage === storage).flatMap(addresses) : [];
+      for (const address of written) after[address] = before[i]![address]!;
+      expect(new Uint8Array(after.buffer)).toEqual(new Uint8Array(before[i]!.buffer));
+    }
+  }
+
+  test("the fallback comes as close to the reference as the fused kernel, whatever the heads' layout", () => {
+    const distance = new Distance();
+    const fallback = fc
+      .constantFrom(...Object.keys(packings))
+      .chain((name) => calls(name).map((call) => ({ name, call })));
+    fc.assert(
+      fc.property(fallback, ({ name, call }) =>
+        tidy(() => {
+          const { q, k } = packings[name]!(call, device);
+          const { hq, hkv, d } = call;
+          const [qSpec, kSpec] = [specOn(device, call.qSpec), specOn(device, call.kSpec)];
+          const exact = [reference(q, hq, d, qSpec), reference(k, hkv, d, kSpec)] as const;
+          const [nq, nk] = applyQkNorm(q, k, norm(qSpec), norm(kSpec), d, { path: "fallback" });
+          expect([nq.shape, nk.shape]).toEqual([q.shape, k.shape]);
+          distance.add(nq.reshape([nq.size / d, d]), exact[0], bound);
+          distance.add(nk.reshape([nk.size / d, d]), exact[1], bound);
+        }),
+      ),
+      { numRuns: 100 },
+    );
+    distance.check();
+  });
+
+  test("a row has the same bits whatever comes beside it: more tokens, other heads, another place", () => {
+    for (const dtype of ["f32", "bf16", "f16"] as const) {
+      for (const d of [64, 80, 128, 256]) {
+        tidy(() => {
+          const spec = specOn(device, { ...rms, weight: filled(1, [d], dtype) });
+          const all = filled(2, [300, 4 * d], dtype, 3);
+          const whole = there(all.slice(1, 0, 2 * d).clone());
+          applyQkNorm(whole, there(all.slice(1, 2 * d, 4 * d).clone()), norm(spec), norm(spec), d);
+          const bits = whole.to("cpu").data;
+          for (const [from, to] of [
+            [0, 1],
+            [1, 4],
+            [17, 80],
+            [299, 300],
+          ] as const) {
+            const qkv = there(all.slice(0, from, to).clone());
+            const [q, k] = qkv.split(1, [2 * d, 2 * d]) as [Tensor, Tensor];
+            const [part] = applyQkNorm(q, k, norm(spec), norm(spec), d);
+            expect(part.clone().to("cpu").data).toEqual(bits.subarray(from * 2 * d, to * 2 * d));
+          }
+        });
+      }
+    }
+  });
+
+  test("q and k without a token or without a head are returned as they are", () => {
+    tidy(() => {
+      const zeros = (shape: readonly number[]): Tensor => Tensor.zeros(shape, "f32", device);
+      const spec = specOn(device, { ...rms, weight: filled(1, [8], "f32") });
+      for (const [q, k] of [
+        [zeros([0, 16]), zeros([0, 8])],
+        [zeros([2, 0, 3, 8]), zeros([2, 0, 1, 8])],
+        [zeros([5, 0]), zeros([5, 0])],
+      ] as const) {
+        const results = applyQkNorm(q, k, norm(spec), norm(spec), 8);
+        expect([results[0] === q, results[1] === k]).toEqual([true, true]);
+      }
+      const [q, k] = [there(filled(2, [3, 16], "f32")), zeros([3, 0])];
+      const exact = reference(q, 2, 8, rms);
+      const [nq, nk] = applyQkNorm(q, k, norm(rms), norm(rms), 8);
+      expect(nk.shape).toEqual([3, 0]);
+      expect(largestError(nq, exact)).toBeLessThan(1e-5);
+    });
+  });
+
+  test.each<[string, number, string, () => Packing]>([
+    [
+      "a head dim of 12",
+      12,
+      "head-dim",
+      () => ({ q: there(filled(1, [3, 24], "f32")), k: there(filled(2, [3, 12], "f32")) }),
+    ],
+    [
+      "a last axis with gaps",
+      8,
+      "layout",
+      () => ({
+        q: there(filled(1, [16, 3], "f32")).transpose(0, 1),
+        k: there(filled(2, [3, 8], "f32")),
+      }),
+    ],
+    [
+      "a batch and tokens that have no common stride",
+      8,
+      "layout",
+      () => ({
+        q: there(filled(1, [2, 5, 16], "f32")).slice(1, 0, 3),
+        k: there(filled(2, [2, 3, 8], "f32")),
+      }),
+    ],
+  ])("%s is refused by name, and the two norms give the right answer", (_, d, code, make) => {
+    tidy(() => {
+      const { q, k } = make();
+      const spec = specOn(device, { ...rms, weight: filled(3, [d], "f32") });
+      const plan = planQkNorm({ q, k, qNorm: norm(spec), kNorm: norm(spec), headDim: d });
+      expect(plan).toMatchObject({ path: "fallback", reasons: [{ code, provider }] });
+      const [nq, nk] = applyQkNorm(q, k, norm(spec), norm(spec), d);
+      for (const [x, y] of [
+        [q, nq],
+        [k, nk],
+      ] as const) {
+        expect(largestError(y, reference(x, (x.shape.at(-1) as number) / d, d, spec))).toBeLessThan(1e-5);
+      }
+    });
+  });
+
+  test("a norm across all heads of a token goes to the two norms and gives the right answer", () => {
+    tidy(() => {
+      const row: Spec = specOn(device, { ...rms, axis: "row", weight: filled(3, [32], "f32") });
+      const [q, k] = [there(filled(1, [3, 32], "f32")), there(filled(2, [3, 32], "f32"))];
+      const [nq] = applyQkNorm(q, k, norm(row), norm(row), 16);
+      expect(largestError(nq, reference(q, 2, 16, row))).toBeLessThan(1e-5);
+    });
+  });
+
+  test("overlapping q and k may be read: out of place they are normalised and stay", () => {
+    tidy(() => {
+      const x = there(filled(9, [64], "f32"));
+      const before = x.toNumbers();
+      const [q, k] = [x.slice(0, 0, 32).view([4, 8]), x.slice(0, 24, 56).view([4, 8])];
+      const [nq, nk] = applyQkNorm(q, k, norm(rms), norm(rms), 8, { allowInplace: false });
+      expect(x.toNumbers()).toEqual(before);
+      expect(largestError(nq, reference(q, 1, 8, rms))).toBeLessThan(1e-5);
+      expect(largestError(nk, reference(k, 1, 8, rms))).toBeLessThan(1e-5);
+    });
+  });
+}
