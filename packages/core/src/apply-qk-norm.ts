@@ -1,7 +1,8 @@
 import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
 import { logFallback } from "./fallback-log.ts";
-import { decide, type QkNormOptions } from "./plan.ts";
+import { decide } from "./plan.ts";
 import { runAgain, runFirst } from "./prepared-calls.ts";
+import type { QkNormOptions } from "./request.ts";
 import { assertStream } from "./stream.ts";
 import type { NormLike, TensorLike } from "./tensor-like.ts";
 

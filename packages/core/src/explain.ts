@@ -1,6 +1,7 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
-import { planQkNorm, type QkNormPlan, type QkNormRequest } from "./plan.ts";
+import { planQkNorm, type QkNormPlan } from "./plan.ts";
+import type { QkNormRequest } from "./request.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
 /**

@@ -18,9 +18,7 @@ export {
   type FallbackReason,
   type FusedPlan,
   planQkNorm,
-  type QkNormOptions,
   type QkNormPlan,
-  type QkNormRequest,
 } from "./plan.ts";
 export {
   type FusedQkNormCall,
@@ -32,6 +30,7 @@ export {
   registerFusedQkNorm,
 } from "./provider.ts";
 export { type ReferenceRows, referenceNorm } from "./reference.ts";
+export type { QkNormOptions, QkNormRequest } from "./request.ts";
 export {
   capture,
   currentStream,
@@ -41,3 +40,4 @@ export {
   withStream,
 } from "./stream.ts";
 export type { NormFunction, NormLike, NormModule, TensorLike } from "./tensor-like.ts";
+export { warmUpQkNorm } from "./warm-up.ts";

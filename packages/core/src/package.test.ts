@@ -59,6 +59,7 @@ test("core exports this and nothing else", () => {
     "sameNormSpec",
     "setDefaultStream",
     "setQkNormLogger",
+    "warmUpQkNorm",
     "withStream",
   ]);
 });

@@ -3,8 +3,9 @@ import { countingNorm, fakeProvider, rms } from "../test/fake-provider.ts";
 import { FakeStream } from "../test/fake-stream.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
 import type { NormSpec } from "./norm-spec.ts";
-import { planQkNorm, type QkNormPlan, type QkNormRequest } from "./plan.ts";
+import { planQkNorm, type QkNormPlan } from "./plan.ts";
 import { type FusedQkNormProvider, type RefusalCode, registerFusedQkNorm } from "./provider.ts";
+import type { QkNormRequest } from "./request.ts";
 import { capture, withStream } from "./stream.ts";
 
 const cleanup: (() => void)[] = [];

@@ -60,6 +60,8 @@ export interface FusedQkNormProvider<T = unknown> {
    * asks it alone while norms, options and providers stay the same. `null` where the call is too odd for that.
    */
   prepare?(call: FusedQkNormCall<T>): PreparedQkNorm<T> | null;
+  /** Makes ready, off the main thread, what `refusals` and `run` would otherwise make at once; for any tokens. */
+  warmUp?(call: FusedQkNormCall<T>): Promise<void>;
 }
 
 const providers = new Map<string, FusedQkNormProvider>();

@@ -6,6 +6,7 @@ import { typescriptKernels } from "./typescript/kernels.ts";
 
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backend.ts";
 export type { TensorLayout } from "./checked-view.ts";
+export { DeviceGraph } from "./cuda/graph.ts";
 export { type CudaStorage, liveBytes } from "./cuda/storage.ts";
 export { cudaStream } from "./cuda/streams.ts";
 export type { CudaDeviceName, Device } from "./device.ts";

@@ -1,5 +1,5 @@
 import type { FusedQkNormCall, NormSpec } from "@qknorm/core";
-import { CudaQkNorm, type QkNormOperand } from "@qknorm/native";
+import { type CudaNormForm, CudaQkNorm, type QkNormOperand } from "@qknorm/native";
 import { bytesOf, type FloatDtype } from "../dtype.ts";
 import { typedError } from "../native-errors.ts";
 import { SideFit } from "../qk-norm-fit.ts";
@@ -24,6 +24,7 @@ export class CudaQkNormLaunch {
   readonly #ordinal: number;
   readonly #width: number;
   readonly #inPlace: boolean;
+  readonly #forms: readonly CudaNormForm[];
   readonly #q: CudaQkNorm;
   /** The same as `#q` where both share a launch. */
   readonly #k: CudaQkNorm;
@@ -43,6 +44,7 @@ export class CudaQkNormLaunch {
     const kNorm = normOf(call, k, layout.kvHeads, call.kSpec, kAffine);
     const [qForm, kForm] = [formOf(qNorm), formOf(kNorm)];
     const form = sharedForm(qForm, kForm);
+    this.#forms = form === null ? [qForm, kForm] : [form];
     const kernels = cudaKernels(this.#ordinal);
     try {
       if (form !== null) {
@@ -63,6 +65,12 @@ export class CudaQkNormLaunch {
   /** Whether tensors of these strides start where the kernel's accesses may. */
   takes(q: Tensor, k: Tensor): boolean {
     return this.#phase(q) === this.#qPhase && this.#phase(k) === this.#kPhase;
+  }
+
+  /** Compiles off the main thread, then loads, what any number of tokens needs. Rejects as `CudaKernels.warmUp` does. */
+  async warmUp(): Promise<void> {
+    const kernels = cudaKernels(this.#ordinal);
+    await kernels.warmUp(this.#forms.flatMap((form) => CudaQkNorm.requests(form, kernels.device.arch)));
   }
 
   /** Compiles and loads what the tokens need. Throws what `CudaQkNorm.tokens` does. */

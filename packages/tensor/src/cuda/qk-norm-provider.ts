@@ -50,6 +50,12 @@ export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
     return fit && new PreparedCudaQkNorm(fit, this.#launchOf(call));
   }
 
+  async warmUp(call: Call): Promise<void> {
+    const q = affineOf(call, "q");
+    const k = affineOf(call, "k");
+    if (!("code" in q) && !("code" in k)) await new CudaQkNormLaunch(call, q, k).warmUp();
+  }
+
   #launchOf(call: Call): CudaQkNormLaunch {
     if (this.#latest?.call === call) return this.#latest.launch;
     return new CudaQkNormLaunch(call, affineOf(call, "q") as Affine, affineOf(call, "k") as Affine);

@@ -1,0 +1,103 @@
+import { describe } from "./describe.ts";
+import { QkNormError } from "./errors.ts";
+import { type HeadLayout, resolveHeadLayout } from "./head-layout.ts";
+import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
+import type { FusedQkNormCall } from "./provider.ts";
+import { assertStream, type StreamLike } from "./stream.ts";
+import { type NormLike, normForward, shapeOf } from "./tensor-like.ts";
+
+/** Options of `applyQkNorm`. */
+export interface QkNormOptions {
+  /** A second stream of the same device; the fallback puts K there, only while a graph is captured. */
+  readonly altStream?: StreamLike | null | undefined;
+  /** Whether q and k may be overwritten. Default true. Always use the returned tensors, in place or not. */
+  readonly allowInplace?: boolean | undefined;
+  /** `fallback` calls the two norms even where they could be fused, to compare. Default `auto`. */
+  readonly path?: "auto" | "fallback" | undefined;
+}
+
+/** What `planQkNorm` decides about: the arguments of `applyQkNorm` as one object. */
+export interface QkNormRequest<T> {
+  readonly q: T;
+  readonly k: T;
+  readonly qNorm: NormLike<T>;
+  readonly kNorm: NormLike<T>;
+  readonly headDim: number;
+  readonly options?: QkNormOptions | undefined;
+}
+
+/** A request whose arguments fit together; everything in it was read once. */
+export interface CheckedRequest<T> {
+  readonly q: T;
+  readonly k: T;
+  readonly layout: HeadLayout;
+  readonly qSpec: NormSpec | undefined;
+  readonly kSpec: NormSpec | undefined;
+  readonly altStream: StreamLike | null;
+  readonly allowInplace: boolean;
+  readonly path: "auto" | "fallback";
+}
+
+/** Throws for requests that are wrong on any path, as `planQkNorm` does. */
+export function checkRequest<T>(request: QkNormRequest<T>): CheckedRequest<T> {
+  if (typeof request !== "object" || request === null) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the request must be an object, got ${describe(request)}`);
+  }
+  const { q, k, qNorm, kNorm, headDim } = request;
+  const options = readOptions(request.options);
+  const layout = resolveHeadLayout(shapeOf(q, "q"), shapeOf(k, "k"), headDim);
+  if (q === k && options.allowInplace) {
+    throw new QkNormError(
+      "ERR_QKNORM_OVERLAP",
+      "q and k are the same tensor, so neither may be written; pass two, or allowInplace: false",
+    );
+  }
+  assertOneDevice(q, k);
+  normForward(qNorm, "q");
+  normForward(kNorm, "k");
+  return { q, k, layout, qSpec: specOf(qNorm, "q"), kSpec: specOf(kNorm, "k"), ...options };
+}
+
+/** The request as providers see it; `null` when a norm has no spec. */
+export function fusedCall<T>(checked: CheckedRequest<T>): FusedQkNormCall<T> | null {
+  const { q, k, qSpec, kSpec, layout, allowInplace } = checked;
+  if (qSpec === undefined || kSpec === undefined) return null;
+  return { q, k, qSpec, kSpec, layout, allowInplace };
+}
+
+function readOptions(options: unknown): {
+  altStream: StreamLike | null;
+  allowInplace: boolean;
+  path: "auto" | "fallback";
+} {
+  if (options === undefined) return { altStream: null, allowInplace: true, path: "auto" };
+  if (typeof options !== "object" || options === null) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `options must be an object, got ${describe(options)}`);
+  }
+  const { altStream = null, allowInplace = true, path = "auto" } = options as QkNormOptions;
+  if (typeof allowInplace !== "boolean") {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `allowInplace must be a boolean, got ${describe(allowInplace)}`,
+    );
+  }
+  if (altStream !== null) assertStream(altStream, "altStream");
+  if (path !== "auto" && path !== "fallback") {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `path must be auto or fallback, got ${describe(path)}`);
+  }
+  return { altStream, allowInplace, path };
+}
+
+// Tensors that name their device, as most libraries' do: the two norms would run, and attention could not.
+function assertOneDevice(q: unknown, k: unknown): void {
+  const [mine, theirs] = [q, k].map((x) => (x as { readonly device?: unknown }).device);
+  if (typeof mine !== "string" || typeof theirs !== "string" || mine === theirs) return;
+  throw new QkNormError("ERR_QKNORM_DEVICE", `q is on ${mine} and k is on ${theirs}; move one of them`);
+}
+
+function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): NormSpec | undefined {
+  const { spec } = norm;
+  if (spec === undefined) return undefined;
+  assertNormSpec(spec, side);
+  return spec;
+}

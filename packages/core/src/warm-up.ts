@@ -1,0 +1,21 @@
+import { planQkNorm, type QkNormPlan } from "./plan.ts";
+import { claimsBoth, fusedQkNormProviders } from "./provider.ts";
+import { checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
+import type { TensorLike } from "./tensor-like.ts";
+
+/**
+ * Gets the kernels of a request ready off the main thread, for this and any other number of tokens, so that neither the
+ * first call nor a capture has to compile. Resolves with the plan, which names what could not be made ready.
+ *
+ * Rejects with what `planQkNorm` throws.
+ */
+export async function warmUpQkNorm<T extends TensorLike<T>>(request: QkNormRequest<T>): Promise<QkNormPlan> {
+  const checked = checkRequest(request);
+  const call = fusedCall(checked);
+  if (call !== null && checked.path === "auto") {
+    const claiming = fusedQkNormProviders().filter((provider) => claimsBoth(provider, call.q, call.k));
+    // What fails here fails again in the plan, which says so.
+    await Promise.allSettled(claiming.map(async (provider) => provider.warmUp?.(call)));
+  }
+  return planQkNorm(request);
+}
