@@ -1,10 +1,11 @@
 // A driver that a machine without a device can run, for tests. Device memory is malloc's, a stream runs at once, a graph
 // is a list of launches.
 #include "cuda-fake.h"
+#include "cuda-fake-norms.h"
 
 // ---- device and memory ----
 
-static struct { char* at; size_t bytes; int live; } blocks[65536];
+static struct { char* at; size_t bytes; int live; } blocks[4096];
 static int block_count;
 
 static int is_live(Address address, size_t bytes) {
@@ -54,15 +55,17 @@ API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
 API int cuMemFreeHost(void* memory) { free(memory); return 0; }
 
 // ---- streams, graphs and kernels ----
-// void scale(float* x, unsigned count, float factor) computes; the norms of native/kernels only note their arguments.
+// void scale(float* x, unsigned count, float factor), and the norms of native/kernels, see cuda-fake-norms.h.
 
 struct Arguments { Address x; unsigned count; float factor; };
 struct Parameters { const char* kernel; size_t count, offsets[3], bytes[3]; };
 static const struct Parameters known[] = {
   {"scale", 3, {0, 8, 12}, {8, 4, 4}}, {"qk_norm", 1, {0}, {184}}, {"row_norm", 1, {0}, {88}},
 };
-struct Function { int arch; const struct Parameters* parameters; };
-struct Graph { int open, launches; struct Arguments launch[1024]; };
+struct Module { int arch; char* text; };
+struct Function { int arch; const char* text; const struct Parameters* parameters; };
+struct Launch { const struct Function* function; unsigned blocks; unsigned char bytes[184]; };
+struct Graph { int open, launches; struct Launch launch[1024]; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; };
 
@@ -78,6 +81,13 @@ struct Config {
 static void scale(const struct Arguments* a) {
   if (a->count && !is_live(a->x, 4ull * a->count)) { note("dead memory"); return; }
   for (unsigned i = 0; i < a->count; ++i) ((float*)a->x)[i] *= a->factor;
+}
+
+static void run(const struct Launch* launch) {
+  const struct Function* function = launch->function;
+  int rows_alone = strcmp(function->parameters->kernel, "row_norm") == 0;
+  if (function->parameters == known) scale((const struct Arguments*)launch->bytes);
+  else if (!run_norm(function->text, launch->bytes, launch->blocks, rows_alone, is_live)) note("dead memory");
 }
 
 API int cuStreamCreate(void** stream, unsigned flags) {
@@ -136,10 +146,17 @@ API int cuEventElapsedTime(float* ms, void* start, void* end) { (void)start; (vo
 API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
   SCRIPTED(cuMemAllocAsync);
   if (captures(stream->capturing)) note("allocation in a graph");
-  if (bytes > 1u << 26 || block_count == sizeof blocks / sizeof *blocks) return 2;
+  // The last blocks that were freed keep their memory for a while, so that touching it is noted rather than fatal.
+  static int next;
+  const int slots = sizeof blocks / sizeof *blocks;
+  for (int tried = 0; blocks[next].live; next = (next + 1) % slots) if (++tried == slots) return 2;
+  if (bytes > 1u << 26) return 2;
   char* at = malloc(bytes);
   memset(at, 0xee, bytes);
-  blocks[block_count].at = at, blocks[block_count].bytes = bytes, blocks[block_count++].live = 1;
+  free(blocks[next].at);
+  blocks[next].at = at, blocks[next].bytes = bytes, blocks[next].live = 1;
+  if (next == block_count) block_count = next + 1;
+  next = (next + 1) % slots;
   *address = (Address)at;
   return 0;
 }
@@ -187,16 +204,16 @@ API int cuModuleLoadDataEx(void** module, const char* image, unsigned count, int
     return 218;
   }
   const char* target = strstr(image, "sm_");
-  int* arch = malloc(sizeof(int));
-  *arch = target ? atoi(target + 3) : 90;
-  *module = arch;
+  struct Module* made = *module = malloc(sizeof(struct Module));
+  made->arch = target ? atoi(target + 3) : 90;
+  made->text = image[0] == 0x7f ? "" : strdup(image);
   return 0;
 }
-API int cuModuleGetFunction(struct Function** function, int* module, const char* name) {
+API int cuModuleGetFunction(struct Function** function, struct Module* module, const char* name) {
   for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
     if (strcmp(name, known[i].kernel) != 0) continue;
     struct Function* found = *function = malloc(sizeof(struct Function));
-    found->arch = *module, found->parameters = &known[i];
+    found->arch = module->arch, found->text = module->text, found->parameters = &known[i];
     return 0;
   }
   return 500;
@@ -226,14 +243,17 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   SCRIPTED(cuLaunchKernelEx);
   char text[512] = "";
-  struct Arguments a = {0, 0, 0};
+  struct Launch launch = {.function = function, .blocks = config->grid[0]};
+  for (size_t i = 0; i < function->parameters->count; ++i) {
+    memcpy(launch.bytes + function->parameters->offsets[i], parameters[i], function->parameters->bytes[i]);
+  }
   if (function->parameters == known) {
-    a = (struct Arguments){*(Address*)parameters[0], *(unsigned*)parameters[1], *(float*)parameters[2]};
-    snprintf(text, sizeof text, "count %u factor %g", a.count, a.factor);
+    const struct Arguments* a = (const struct Arguments*)launch.bytes;
+    snprintf(text, sizeof text, "count %u factor %g", a->count, a->factor);
   } else {
     snprintf(text, sizeof text, "%s ", function->parameters->kernel);
     for (size_t i = 0; i < function->parameters->bytes[0]; ++i) {
-      snprintf(text + strlen(text), 3, "%02x", ((unsigned char*)parameters[0])[i]);
+      snprintf(text + strlen(text), 3, "%02x", launch.bytes[i]);
     }
   }
   int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
@@ -241,8 +261,8 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
        config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2], config->shared,
        early ? "early" : "alone", text, extra ? " extra" : "");
   if (captures(config->stream->capturing) && config->stream->capturing->launches == 1024) return 2;
-  if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = a;
-  else scale(&a);
+  if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = launch;
+  else run(&launch);
   return 0;
 }
 #endif
@@ -263,7 +283,7 @@ API int cuGraphExecUpdate_v2(struct Graph* exec, struct Graph* graph, void* resu
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   (void)stream;
   SCRIPTED(cuGraphLaunch);
-  for (int i = 0; i < exec->launches; ++i) scale(&exec->launch[i]);
+  for (int i = 0; i < exec->launches; ++i) run(&exec->launch[i]);
   return 0;
 }
 API int cuGraphExecDestroy(struct Graph* exec) { free(exec); return 0; }

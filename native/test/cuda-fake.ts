@@ -23,7 +23,7 @@ export const missing = prepare();
 export function build(output: string, ...flags: string[]): string | null {
   const { status, error, stderr } = spawnSync(
     "cc",
-    ["-shared", "-fPIC", "-O1", ...flags, ...sources, "-o", output],
+    ["-shared", "-fPIC", "-O1", ...flags, ...sources, "-lm", "-o", output],
     {
       encoding: "utf8",
     },

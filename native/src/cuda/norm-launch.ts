@@ -66,6 +66,15 @@ export abstract class NormLaunch<Name extends string> {
   }
 
   /**
+   * Gets the kernel for the tokens, which compiles and loads it on first use, so that `run` need not.
+   * Throws what `run` does about kernels and about too many tokens.
+   */
+  load(): this {
+    if (this.#stale && this.#tokens > 0 && this.#rows > 0) this.#prepare();
+    return this;
+  }
+
+  /**
    * Queues the launch. Throws before that: `ERR_QKNORM_LAYOUT` (an operand that does not lie inside of its memory),
    * `ERR_QKNORM_OVERLAP` (what is written shares bytes with q, k, a weight or a bias), `ERR_QKNORM_DEVICE`,
    * `ERR_QKNORM_SHAPE` (too many tokens for one launch), `ERR_QKNORM_ARGUMENT` (memory or a stream that was freed, an

@@ -73,11 +73,11 @@ export class CudaQkNormLaunch {
     await kernels.warmUp(this.#forms.flatMap((form) => CudaQkNorm.requests(form, kernels.device.arch)));
   }
 
-  /** Compiles and loads what the tokens need. Throws what `CudaQkNorm.tokens` does. */
+  /** Compiles and loads what the tokens need. Throws what `CudaQkNorm.load` does. */
   load(tokens: number): void {
     try {
-      this.#q.tokens(tokens);
-      this.#k.tokens(tokens);
+      this.#q.tokens(tokens).load();
+      this.#k.tokens(tokens).load();
     } catch (error) {
       throw typedError(error);
     }

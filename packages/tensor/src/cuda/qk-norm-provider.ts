@@ -28,6 +28,11 @@ export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
   refusals(call: Call): readonly Refusal[] {
     const found = refusals(call);
     if (found.length > 0) return found;
+    if (call.layout.queryHeads === 0 || call.layout.kvHeads === 0) {
+      return [
+        { code: "layout", detail: "one of q and k has no heads, so there is nothing to share a launch" },
+      ];
+    }
     const q = affineOf(call, "q");
     const k = affineOf(call, "k");
     if ("code" in q || "code" in k) return [q, k].filter((side) => "code" in side);

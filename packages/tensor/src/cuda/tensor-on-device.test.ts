@@ -1,9 +1,9 @@
 import { QkNormError } from "@qknorm/core";
 import { setCudaBudget } from "@qknorm/native";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { missing, notes, scripted } from "../../../../native/test/cuda-fake.ts";
+import { describe, expect, test } from "vitest";
 import { failure } from "../../test/errors.ts";
+import { expectCleanDevices, missing, scripted } from "../../test/stand-in.ts";
 import { views } from "../../test/view-model.ts";
 import { add, type Device, linear, liveBytes, normalize, Tensor, tidy } from "../index.ts";
 
@@ -16,19 +16,9 @@ const counting = (shape: readonly number[]): Tensor =>
   );
 const values = (x: Tensor): number[] => [...x.toNumbers()];
 
-beforeEach(() => {
-  scripted();
-  notes();
-});
-
-afterEach(() => {
-  if (missing !== "") return;
-  scripted();
-  expect(liveBytes("cuda:0")).toBe(0);
-  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
-});
-
 describe.skipIf(missing !== "")(`tensors on a device, on a stand-in driver${missing}`, () => {
+  expectCleanDevices();
+
   test("go to the device and back, whatever their strides", () => {
     fc.assert(
       fc.property(views, (x) => {
@@ -161,6 +151,8 @@ describe.skipIf(missing !== "")(`tensors on a device, on a stand-in driver${miss
 });
 
 describe.skipIf(missing !== "")(`memory of a device, on a stand-in driver${missing}`, () => {
+  expectCleanDevices();
+
   test("goes with dispose of any view, twice is allowed, and using it after that is refused", () => {
     const x = counting([4, 2]).to("cuda:0");
     const view = x.slice(0, 1, 2);

@@ -1,0 +1,24 @@
+// The stand-in driver for tests of tensors: it computes the norms, so that what is promised of a device can be tested
+// without one.
+import { join } from "node:path";
+import { afterEach, beforeEach, expect } from "vitest";
+import { folder, missing, notes, scripted } from "../../../native/test/cuda-fake.ts";
+import { liveBytes } from "../src/index.ts";
+
+export { missing, notes, scripted };
+
+// What the stand-in compiles is nothing for anyone's cache.
+process.env.QKNORM_CACHE = join(folder, "cache");
+
+/** For each test of a `describe`: nothing is scripted before it, and afterwards nothing is left or was touched wrongly. */
+export function expectCleanDevices(): void {
+  beforeEach(() => {
+    scripted();
+    notes();
+  });
+  afterEach(() => {
+    scripted();
+    expect([liveBytes("cuda:0"), liveBytes("cuda:1")]).toEqual([0, 0]);
+    expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
+  });
+}
