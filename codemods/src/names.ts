@@ -25,7 +25,8 @@ export function classifyName(identifier: string): NameKind {
   const words = splitWords(identifier);
   if (isLowRank(words)) return "other";
   if (namesSideNorm(words)) return words.some((word) => flagWords.has(word)) ? "flag" : "qk-norm";
-  return words.some((word) => normWords.has(word) || verbWords.has(word)) ? "norm" : "other";
+  const isNorm = words.some((word) => normWords.has(word) || verbWords.has(word) || word === "rms");
+  return isNorm ? "norm" : "other";
 }
 
 /** `_applyQKNorm` -> ["apply", "qk", "norm"]. */

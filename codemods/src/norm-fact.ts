@@ -1,5 +1,3 @@
-import type { Expr } from "./form.ts";
-
 /**
  * What a norm computes. `plain-rms`: x / sqrt(mean(x^2) + eps) * w. `unit-offset`: the same times (1 + w). `weightless`: RMS
  * without a weight. `layer`: subtracts the mean.
@@ -22,8 +20,8 @@ export interface NormFact {
   readonly attributes: readonly string[];
   /** Whether its forward returns a promise. */
   readonly isAsync: boolean;
-  /** The eps it is constructed with, where that is visible. */
-  readonly eps?: Expr;
+  /** The eps it is constructed with or given, as text, where that is visible. */
+  readonly eps?: string;
   /** What the answer rests on: the class's own code, or only its name when the code is out of reach. */
   readonly resolved:
     | { readonly from: "code"; readonly path: string; readonly line: number }

@@ -77,7 +77,7 @@ describe("a copy of the step in Python that is another function, or not safe to 
     ["unknown", "unknown-norm"],
     ["walrus", "aliased-input"],
     ["whole_row", "norm-not-per-head"],
-    ["written_between", "aliased-input"],
+    ["written_between", "ambiguous"],
   ])("is refused with the reason: %s, %s", (name, reason) => {
     const findings = plans.get(`engine/models/${name}.py`)?.findings ?? [];
     expect(findings.map((finding) => finding.reason)).toContain(reason);

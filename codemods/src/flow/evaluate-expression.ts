@@ -37,12 +37,12 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
     }
     case "literal":
       return values.literal(expr.value);
-    case "operation":
-      return values.of({
-        kind: "operation",
-        operator: expr.operator,
-        operands: expr.operands.map(inner),
-      });
+    case "operation": {
+      const operands = expr.operands.map(inner);
+      const { operator } = expr;
+      const weighted = operator === "*" ? evaluation.weigh(operands) : undefined;
+      return weighted ?? values.of({ kind: "operation", operator, operands });
+    }
     case "choice":
       return values.choice(inner(expr.test), inner(expr.then), inner(expr.otherwise));
     case "await":

@@ -1,4 +1,5 @@
 import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Step } from "../form.ts";
+import { namesNorm } from "./tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
 import type { Value, ValueTable } from "./value.ts";
 
@@ -127,6 +128,22 @@ export class Evaluation {
       inlined: this.depth > 0,
       isOptional: call.optional || (call.callee.kind === "attribute" && call.callee.optional),
     });
+    return value;
+  }
+
+  /** A norm that is a function without a weight, times the weight of q's or k's norm: still one norm. */
+  weigh(factors: readonly Value[]): Value | undefined {
+    const norm = factors.find((factor) => factor.kind === "norm");
+    const weight = factors.find(namesNorm);
+    const isBare = norm?.style === "function" && norm.norm === norm.callee;
+    const index = this.events.findLastIndex((event) => event.value === norm);
+    if (factors.length !== 2 || !isBare || weight === undefined || index === -1) return undefined;
+    const value = this.values.of({
+      ...norm,
+      norm: weight,
+      args: [...norm.args, weight],
+    }) as NormEvent["value"];
+    this.events[index] = { ...this.events[index]!, value };
     return value;
   }
 

@@ -2,7 +2,7 @@ import type { CallExpr } from "../form.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import { bind, runBlock } from "./evaluate-steps.ts";
 import type { Closure, Env, Evaluation } from "./evaluation.ts";
-import { type CallParts, isAboutStreams, normCall, viewCall } from "./tensor-calls.ts";
+import { type CallParts, factorsOf, isAboutStreams, normCall, viewCall } from "./tensor-calls.ts";
 import type { Block, NormEvent } from "./trace.ts";
 import { baseOf, type Value } from "./value.ts";
 
@@ -18,9 +18,11 @@ export function evaluateCall(evaluation: Evaluation, expr: CallExpr, env: Env): 
   if (seen !== undefined) return seen;
   const inlined = expr.construct ? undefined : inlineCall(evaluation, expr, parts);
   if (inlined !== undefined) return inlined;
-  const norm = expr.construct ? undefined : normCall(parts, values);
+  const norm = expr.construct ? undefined : normCall(parts);
   if (norm !== undefined)
     return evaluation.norm(expr, values.of({ kind: "norm", ...norm }) as NormEvent["value"]);
+  const weighted = evaluation.weigh(factorsOf(parts));
+  if (weighted !== undefined) return weighted;
   return values.of({ kind: "call", callee, args: args.map(({ value }) => value) });
 }
 

@@ -1,5 +1,5 @@
 import { classifyName, splitWords } from "../names.ts";
-import type { Value, ValueTable } from "./value.ts";
+import type { Value, ValueOf, ValueTable } from "./value.ts";
 
 /** A call with its arguments worked out. */
 export interface CallParts {
@@ -12,6 +12,8 @@ const likes = new Set(["view_as", "viewAs", "reshape_as", "reshapeAs"]);
 const sameTensor = new Set(["contiguous", "asContiguous"]);
 const shapeReads = new Set(["size", "shape"]);
 const shapeCopies = new Set(["list", "tuple", "Array.from"]);
+/** Words for a function that applies the norm it is given: `applyPerHead(qNorm, q)`. */
+const appliers = new Set(["apply", "run", "head", "heads"]);
 const forwards = new Set(["forward", "apply", "call", "__call__", "forward_native", "forward_cuda"]);
 
 /** The value of a call that only looks at a tensor in another way, or undefined. */
@@ -61,32 +63,47 @@ function targetShape(name: string, args: CallParts["args"], values: ValueTable):
 }
 
 /** A norm applied to one tensor: `norm.forward(x)`, `norm(x)`, `rmsNorm(x, weight, eps)`; or undefined. */
-export function normCall(
-  { callee, args }: CallParts,
-  values: ValueTable,
-): { norm: Value; of: Value; extra: readonly Value[]; style: "module" | "function" } | undefined {
+export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind"> | undefined {
+  const { callee, args } = parts;
   const isForward = callee.kind === "attribute" && forwards.has(callee.name);
   const module = isForward ? callee.object : callee;
+  const given = args.map(({ value }) => value);
   if (args.length === 1 && !args[0]!.spread && namesNorm(module)) {
-    return { norm: module, of: args[0]!.value, extra: [], style: "module" };
+    return { style: "module", norm: module, of: given[0]!, callee, args: given };
   }
   // `RMSNorm(self.q_size, eps)` builds a norm: classes are written with a capital, in both languages.
   if (isForward || /^[A-Z]/.test(calleeName(callee) ?? "")) return undefined;
-  const gamma = args.findIndex(({ value }) => namesNorm(value));
+  const [gamma, other] = given.flatMap((value) => normIn(value) ?? []);
   // A function that is given both norms is the shared helper, or another one like it, not a norm.
-  if (args.filter(({ value }) => namesNorm(value)).length > 1) return undefined;
-  const isNamed = nameKind(callee) === "norm" || nameKind(callee) === "qk-norm";
-  if (gamma === -1 && !isNamed) return undefined;
-  const tensor = args.findIndex(({ value }, i) => i !== gamma && isTensor(value));
-  if (tensor === -1) return undefined;
-  const extra = args.filter((_, i) => i !== gamma && i !== tensor).map(({ value }) => value);
-  const norm = gamma === -1 ? callee : args[gamma]!.value;
-  return {
-    norm,
-    of: args[tensor]!.value,
-    extra: [callee, values.literal(tensor), ...extra],
-    style: "function",
-  };
+  if (other !== undefined || given.some(namesOtherNorm)) return undefined;
+  const of = given.find((value) => normIn(value) === undefined && isTensor(value));
+  if (of === undefined) return undefined;
+  if (nameKind(callee) === "norm" || nameKind(callee) === "qk-norm") {
+    return { style: "function", norm: gamma ?? callee, of, callee, args: given };
+  }
+  if (gamma === undefined) return undefined;
+  const isApplied = splitWords(calleeName(callee) ?? "").some((word) => appliers.has(word));
+  return isApplied ? { style: "function", norm: gamma, of, callee, args: given } : undefined;
+}
+
+/** `mul(rmsNorm(q, eps), w.qNorm)`, `rmsNorm(q).mul(w.qNorm)`: the two factors. */
+export function factorsOf({ callee, args }: CallParts): readonly Value[] {
+  if (!/^(?:mul|multiply|times)$/.test(calleeName(callee) ?? "")) return [];
+  const isMethod = callee.kind === "attribute" && callee.object.kind !== "free";
+  return [...(isMethod ? [callee.object] : []), ...args.map(({ value }) => value)];
+}
+
+/** The norm of q or k that a value is, or is the weight of: `self.q_norm`, `self.q_norm.weight`. */
+function normIn(value: Value): Value | undefined {
+  if (namesNorm(value)) return value;
+  if (value.kind !== "attribute" || !/^(?:weight|gamma|scale|data)$/.test(value.name)) return undefined;
+  return normIn(value.object);
+}
+
+/** A norm of something else, or its weight: of a compressed q, of a whole layer. */
+function namesOtherNorm(value: Value): boolean {
+  if (normIn(value) !== undefined || value.kind !== "attribute") return false;
+  return splitWords(value.name).some((word) => /norm$/.test(word)) || namesOtherNorm(value.object);
 }
 
 /** Whether the value is a norm of q or k by its name: an attribute, or a variable from outside. */

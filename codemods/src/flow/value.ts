@@ -17,13 +17,17 @@ export type ValueContent =
   /** The same elements in another shape; `of` is never itself a reshape. */
   | { readonly kind: "reshape"; readonly of: Value; readonly to: Value }
   | { readonly kind: "shape"; readonly of: Value }
-  /** A norm applied to a tensor. `extra` are further arguments of a norm that is a function. */
+  /**
+   * A norm applied to a tensor: `norm.forward(x)`, or the function `rmsNorm(x, weight, eps)`. `norm` is the module; of a
+   * function the weight when its name says whose it is, else the function. `args` are all that the callee is given.
+   */
   | {
       readonly kind: "norm";
+      readonly style: "module" | "function";
       readonly norm: Value;
       readonly of: Value;
-      readonly extra: readonly Value[];
-      readonly style: "module" | "function";
+      readonly callee: Value;
+      readonly args: readonly Value[];
     }
   /** `wrapper(old, of)`: a call that gives back `of` and frees `old`. */
   | { readonly kind: "owned"; readonly wrapper: Value; readonly old: Value; readonly of: Value }

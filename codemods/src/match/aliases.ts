@@ -98,6 +98,11 @@ function blockHolds(block: Block, read: Read): boolean {
   return block.steps.some(({ span }) => within(read.expr.span, span));
 }
 
+/** Whether only the tensor's shape or the like is looked at, or it is freed. */
+export function isHarmlessRead(read: Read): boolean {
+  return useOf(read) === "harmless";
+}
+
 function useOf(read: Read): "harmless" | "slice" | "other" {
   const path = expressionsOf(read.step).map((root) => pathTo(root, (one) => one === read.expr));
   const found = path.find((one) => one !== undefined);

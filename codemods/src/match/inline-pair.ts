@@ -1,11 +1,11 @@
-import type { Block, NormEvent } from "../flow/trace.ts";
-import { pathTo } from "./expressions.ts";
+import type { NormEvent } from "../flow/trace.ts";
+import { sideGiven, sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, RefusedMatch, Traced } from "./match.ts";
 import type { NormRules } from "./norm-rules.ts";
 import { pairUp } from "./pair-up.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf } from "./side.ts";
-import { pairKey, type SideName, sideOfEvent, sideOfName, sideOfValue } from "./side-of.ts";
+import { pairKey, type SideName } from "./side-of.ts";
 
 /** Pairs of norms inside one function. `skip` tells the events that belong to a pair function found before. */
 export function matchInline(
@@ -14,20 +14,33 @@ export function matchInline(
   skip: (event: NormEvent) => boolean,
 ): readonly (InlineMatch | RefusedMatch)[] {
   const events = at.trace.events.filter((event) => sideOfEvent(event) !== undefined && !skip(event));
-  const groups = new Map<string, NormEvent[]>();
-  for (const event of events) {
-    const { block } = homeOf(event, at.trace);
-    const key = `${blockKey(block)}/${pairKey(event.value.norm)}`;
-    const group = groups.get(key) ?? [];
-    groups.set(key, group);
-    if (!group.some(({ value }) => value === event.value)) group.push(event);
-  }
-  return [...groups.values()].flatMap((group) => matchGroup(group, events, at, { ...rules, place: at }));
+  return groupsOf(events, at).flatMap((group) => matchGroup(group, events, at, { ...rules, place: at }));
 }
 
-// A block has no name; its first step's place is as good as one.
-function blockKey(block: Block): string {
-  return `${block.kind}@${block.parent?.step.span.start ?? 0}`;
+/** Norms of one name: those of one block are a pair; what has no partner in its own block may have one in another. */
+function groupsOf(events: readonly NormEvent[], { trace }: Traced): readonly (readonly NormEvent[])[] {
+  const byName = grouped(events, ({ value }) => pairKey(value.norm));
+  return byName.flatMap((named) => {
+    const blocks = grouped(named, (event) => homeOf(event, trace).block).map(eachValueOnce);
+    const isPair = (group: readonly NormEvent[]) =>
+      (["q", "k"] as const).every((side) => group.some((event) => sideOfEvent(event) === side));
+    const lonely = blocks.filter((group) => !isPair(group)).flat();
+    return [...blocks.filter(isPair), ...(lonely.length > 0 ? [lonely] : [])];
+  });
+}
+
+function grouped<K>(events: readonly NormEvent[], keyOf: (event: NormEvent) => K): readonly NormEvent[][] {
+  const groups = new Map<K, NormEvent[]>();
+  for (const event of events) {
+    const key = keyOf(event);
+    groups.set(key, [...(groups.get(key) ?? []), event]);
+  }
+  return [...groups.values()];
+}
+
+/** Both arms of a branch that only chooses a stream apply the same norm. */
+function eachValueOnce(events: readonly NormEvent[]): readonly NormEvent[] {
+  return events.filter(({ value }, i) => events.findIndex((event) => event.value === value) === i);
 }
 
 function matchGroup(
@@ -42,7 +55,7 @@ function matchGroup(
   if (first === undefined) return [];
   // `ln_q(x)` alone is some layer called q: without a partner, what it is given has to speak of q or k too.
   const isAlone = new Set(all.map(sideOfEvent)).size === 1;
-  if (isAlone && group.every((event) => !isGivenSide(event))) return [];
+  if (isAlone && group.every((event) => sideGiven(event) === undefined)) return [];
   try {
     return [pairUp({ qs, ks, all, at, rules })];
   } catch (error) {
@@ -51,13 +64,4 @@ function matchGroup(
     const span = { start: first.step.span.start, end: Math.max(first.step.span.end, last.step.span.end) };
     return [{ kind: "refused", reason: error.reason, message: error.message, at, span }];
   }
-}
-
-/** Whether what the norm is given speaks of q or k, by its origin or by the name it goes under. */
-function isGivenSide({ value, call }: NormEvent): boolean {
-  const isNamed = call.args.some(
-    ({ value: given }) =>
-      pathTo(given, (one) => one.kind === "name" && sideOfName(one.name) !== undefined) !== undefined,
-  );
-  return isNamed || sideOfValue(value.of) !== undefined;
 }

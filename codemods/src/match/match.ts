@@ -1,6 +1,7 @@
-import type { Trace } from "../flow/trace.ts";
+import type { Block, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { Expr, FileForm, FunctionForm, Step } from "../form.ts";
+import type { NormFact } from "../norm-fact.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { Side } from "./side.ts";
 
@@ -17,9 +18,12 @@ export interface InlineMatch {
   readonly at: Traced;
   readonly q: Side;
   readonly k: Side;
+  /** What is known about the two norms. */
+  readonly facts: { readonly q: NormFact; readonly k: NormFact };
   readonly headDim: Value | undefined;
   readonly altStream: Value | undefined;
-  /** Before this step the helper goes. */
+  /** Before this step of `block` the helper goes. */
+  readonly block: Block;
   readonly position: number;
   readonly allowInplace: boolean;
 }
@@ -34,8 +38,6 @@ export interface PairFunction {
   readonly kNorm: Value;
   readonly headDim: Value | undefined;
   readonly altStream: Value | undefined;
-  /** Which side comes back first. */
-  readonly first: "q" | "k";
 }
 
 /** One call of a pair function. */

@@ -1,4 +1,4 @@
-import type { Value } from "../flow/value.ts";
+import type { Value, ValueOf } from "../flow/value.ts";
 import type { NormFact } from "../norm-fact.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
 import type { NormFacts, Place } from "../norms/norm-facts.ts";
@@ -10,11 +10,8 @@ import type { SideName } from "./side-of.ts";
 /** One applied norm, as the rules see it. */
 export interface AppliedNorm {
   readonly side: SideName;
-  /** The norm, what it was given, and further arguments if it is a function. */
-  readonly norm: Value;
-  readonly of: Value;
-  readonly style: "module" | "function";
-  readonly extra: readonly Value[];
+  /** The applied norm as the flow has it. */
+  readonly value: Pick<ValueOf<"norm">, "norm" | "of" | "style" | "callee" | "args">;
   /** The tensor that the helper is to be given. */
   readonly input: Value;
 }
@@ -26,23 +23,30 @@ export interface NormRules {
 }
 
 /** Throws `Refusal` unless the helper computes exactly this norm, head by head. Gives the head dim if the code shows it. */
-export function checkNorm(
-  applied: AppliedNorm,
-  { profile, facts, place }: NormRules,
-): {
-  fact: NormFact;
-  headDim: Value | undefined;
-} {
-  const fact = facts.factOf(applied.norm, place);
-  const who = `the ${applied.side} norm${fact.className === "" ? "" : ` (${fact.className})`}`;
-  if (applied.style === "function") {
-    throw new Refusal(
-      "unknown-norm",
-      `${who} is a function of several arguments, not a module with a forward of one`,
-    );
-  }
+export function checkNorm(applied: AppliedNorm, rules: NormRules): Value | undefined {
+  checkKind(factOf(applied, rules), applied.side, applied.value.style, rules.profile);
+  return checkAxis(applied, rules);
+}
+
+/** What is known about an applied norm. */
+export function factOf({ value }: Pick<AppliedNorm, "value">, { facts, place }: NormRules): NormFact {
+  return value.style === "function"
+    ? facts.functionFact(value.callee, value.args, place)
+    : facts.factOf(value.norm, place);
+}
+
+/** Throws `Refusal` unless the helper computes norms of this kind. */
+export function checkKind(
+  fact: NormFact,
+  side: SideName,
+  style: "module" | "function",
+  profile: Profile,
+): void {
+  const who = nameOf(fact, side);
   if (!profile.norms.includes(fact.kind)) throw kindRefusal(fact, who, profile);
-  const missing = profile.requiredAttributes.filter((name) => !fact.attributes.includes(name));
+  // A function has no attributes; that it is no module is said where it would be called.
+  const required = style === "function" ? [] : profile.requiredAttributes;
+  const missing = required.filter((name) => !fact.attributes.includes(name));
   if (missing.length > 0) {
     throw new Refusal(
       "unknown-norm",
@@ -50,7 +54,10 @@ export function checkNorm(
     );
   }
   if (fact.isAsync) throw new Refusal("unknown-norm", `${who} is asynchronous`);
-  return { fact, headDim: headDimOf(applied, fact, who) };
+}
+
+function nameOf({ className }: NormFact, side: SideName): string {
+  return `the ${side} norm${className === "" ? "" : ` (${className})`}`;
 }
 
 function kindRefusal({ kind, resolved }: NormFact, who: string, { helper }: Profile): Refusal {
@@ -69,8 +76,15 @@ function kindRefusal({ kind, resolved }: NormFact, who: string, { helper }: Prof
   return new Refusal("unknown-norm", `${who} is of kind ${kind}${where}, which ${name} does not compute`);
 }
 
-/** The last axis that the norm sees has to be one head. Evidence: a reshape to `[..., D]`, or the size the norm is built with. */
-function headDimOf({ of, input }: AppliedNorm, fact: NormFact, who: string): Value | undefined {
+/**
+ * The head dim, if the code shows it. Throws `norm-not-per-head` unless the last axis that the norm sees is one head.
+ * Evidence: a reshape to `[..., D]`, or the size the norm is built with.
+ */
+export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undefined {
+  const { input, side } = applied;
+  const { of } = applied.value;
+  const fact = factOf(applied, rules);
+  const who = nameOf(fact, side);
   if (fact.axis === "row") {
     throw new Refusal("norm-not-per-head", `${who} is as wide as all heads together, not one head`);
   }
@@ -80,9 +94,15 @@ function headDimOf({ of, input }: AppliedNorm, fact: NormFact, who: string): Val
       `${who} is applied after a transpose, where heads are not next to the head dim`,
     );
   }
-  const last = lastSize(of) ?? lastSize(input);
+  const last = lastSize(of) ?? lastSize(input) ?? firstPieceSize(input);
   if (last === undefined) {
     if (fact.axis === "head") return undefined;
+    if (isProjected(input)) {
+      throw new Refusal(
+        "norm-not-per-head",
+        `${who} is given what the projection gives, before it is cut into heads`,
+      );
+    }
     throw new Refusal("norm-not-per-head", `nothing shows that ${who} sees one head at a time`);
   }
   if (isRestPerHead(of) || isRestPerHead(input)) return undefined;
@@ -107,6 +127,26 @@ function isRestPerHead(value: Value): boolean {
     heads !== undefined &&
     meaningOfSize(heads) === "head-count"
   );
+}
+
+/** `split(x, [headDim], -1)[0]`: what the first piece has on the last axis, if that is one head. */
+function firstPieceSize(value: Value): Value | undefined {
+  if (value.kind !== "item" || value.index.kind !== "literal" || value.index.value !== 0) return undefined;
+  const call = value.of;
+  if (call.kind !== "call" || call.callee.kind !== "attribute" || call.callee.name !== "split")
+    return undefined;
+  const [sizes, axis] = call.args.slice(-2);
+  const isLast = axis?.kind === "literal" && axis.value === -1;
+  const first = sizes?.kind === "tuple" ? sizes.items[0] : undefined;
+  return isLast && first !== undefined && meaningOfSize(first) === "head-dim" ? first : undefined;
+}
+
+/** `this.qProj.forward(x)` and nothing after it. */
+function isProjected(value: Value): boolean {
+  if (value.kind === "choice") return isProjected(value.then) || isProjected(value.otherwise);
+  if (value.kind !== "call" || value.callee.kind !== "attribute") return false;
+  const { name, object } = value.callee;
+  return /proj/i.test(name) || ("name" in object && /proj/i.test(object.name));
 }
 
 /** The last axis of a reshape, if it is one. */

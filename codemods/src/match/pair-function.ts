@@ -1,4 +1,4 @@
-import { baseOf, type Value } from "../flow/value.ts";
+import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
 import type { PairFunction, Traced } from "./match.ts";
 import { checkNorm, type NormRules } from "./norm-rules.ts";
 import { Refusal } from "./reasons.ts";
@@ -23,14 +23,16 @@ export function pairFunctionOf(at: Traced, rules: Omit<NormRules, "place">): Pai
   const [aSide, bSide] = [a, b].map(({ norm }) => sideOfNorm(norm));
   if (aSide === bSide || aSide === undefined || bSide === undefined || aSide === "v" || bSide === "v")
     return undefined;
-  const [q, k] = aSide === "q" ? [a, b] : [b, a];
+  // The helper gives back q first.
+  if (aSide === "k") return undefined;
+  const [q, k] = [a, b];
   const place = { ...rules, place: at };
   const dims = [q, k].map((half, i) => {
     const side = i === 0 ? ("q" as const) : ("k" as const);
     const name = fn.params[half.param]?.name ?? "";
     if ((sideOfName(name) ?? side) !== side)
       throw new Refusal("ambiguous", `the ${side} norm is given ${name}`);
-    return checkNorm({ ...half, side, style: "module", extra: [] }, place).headDim;
+    return checkNorm({ side, value: half.applied, input: half.input }, place);
   });
   if (dims[0] !== undefined && dims[1] !== undefined && dims[0] !== dims[1]) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");
@@ -48,7 +50,6 @@ export function pairFunctionOf(at: Traced, rules: Omit<NormRules, "place">): Pai
     kNorm: k.norm,
     headDim: dims[0] ?? dims[1],
     altStream: stream,
-    first: aSide as "q" | "k",
   };
 }
 
@@ -56,6 +57,7 @@ interface Half {
   readonly param: number;
   readonly norm: Value;
   readonly of: Value;
+  readonly applied: ValueOf<"norm">;
   readonly input: Value;
   readonly isRestored: boolean;
 }
@@ -70,7 +72,7 @@ function halfOf(value: Value): Half | undefined {
   if (base.kind !== "param" || baseOf(input) !== base || (isRestored && input !== base)) return undefined;
   if (!isRestored && norm.of !== base && !(norm.of.kind === "reshape" && isFlatRows(norm.of.to)))
     return undefined;
-  return { param: base.index, norm: norm.norm, of: norm.of, input, isRestored };
+  return { param: base.index, norm: norm.norm, of: norm.of, applied: norm, input, isRestored };
 }
 
 function sideOfNorm(norm: Value) {

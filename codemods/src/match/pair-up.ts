@@ -1,16 +1,16 @@
 import type { Block, NormEvent } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Expr } from "../form.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import { refuseAliases } from "./aliases.ts";
+import { sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
-import { checkNorm, lastSize, type NormRules } from "./norm-rules.ts";
+import { checkAxis, checkKind, factOf, lastSize, type NormRules } from "./norm-rules.ts";
 import { mayBeShared, ownedParts } from "./ownership.ts";
-import { positionFor } from "./position.ts";
+import { placementFor } from "./placement.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
-import { type SideName, sideOfEvent } from "./side-of.ts";
+import type { SideName } from "./side-of.ts";
 
 /** The norms of one block that may be a pair, and all others of the function. */
 export interface PairCandidates {
@@ -22,76 +22,84 @@ export interface PairCandidates {
 }
 
 /** The one pair that the norms are. Throws `Refusal` when one call of the helper would not compute the same. */
-export function pairUp({ qs, ks, all, at, rules }: PairCandidates): InlineMatch {
+export function pairUp(candidates: PairCandidates): InlineMatch {
+  const { all, at, rules } = candidates;
   const { trace } = at;
-  // What the norms are comes first: it is the reason that a reader can do least about.
-  const applied = (event: NormEvent, side: SideName, input = event.value.of) => ({
-    ...event.value,
-    side,
-    input,
-  });
-  refuseDifferentDims(qs[0], ks[0]);
-  const checked = [...qs, ...ks].map((event) => checkNorm(applied(event, sideOfEvent(event)!), rules));
-  if (all.some((event) => sideOfEvent(event) === "v")) {
-    throw new Refusal("third-norm", "v is normalised here as well, which the helper leaves alone");
-  }
-  const [qEvent, kEvent] = [qs[0], ks[0]];
-  if (qEvent === undefined || kEvent === undefined) {
-    const [present, missing] = qEvent === undefined ? ["k", "q"] : ["q", "k"];
-    if (all.some((event) => sideOfEvent(event) === missing)) {
-      throw new Refusal(
-        "conditional-side",
-        `${present} and ${missing} are not normalised under the same condition`,
-      );
-    }
-    throw new Refusal("one-sided", `only ${present} is normalised here`);
-  }
-  if (qs.length > 1 || ks.length > 1) throw new Refusal("ambiguous", "one side is normalised more than once");
-  refuseDifferentEps(
-    checked.map(({ fact }) => fact.eps),
-    at,
-  );
-  for (const event of [qEvent, kEvent]) {
-    if (isInLoop(event.block) && baseOf(event.value.of).kind === "unknown") {
-      throw new Refusal("ambiguous", "a loop normalises what it has normalised before");
-    }
-  }
+  const [qEvent, kEvent] = eventsOf(candidates);
+  refuseInLoop(qEvent);
+  refuseInLoop(kEvent);
   const [q, k] = withoutNeeded(sideOrAlias(qEvent, "q", at), sideOrAlias(kEvent, "k", at), trace);
   refuseMixedUp(q, k, at);
   if (baseOf(q.input) === baseOf(k.input))
     throw new Refusal("ambiguous", "both norms are given the same tensor");
-  const dims = [q, k].map(
-    (side, i) => checkNorm(applied(side.event, i === 0 ? "q" : "k", side.input), rules).headDim,
-  );
-  const [headDim, kHeadDim] = dims;
+  const headDim = checkAxis({ side: "q", value: qEvent.value, input: q.input }, rules);
+  const kHeadDim = checkAxis({ side: "k", value: kEvent.value, input: k.input }, rules);
   if (headDim !== kHeadDim && headDim !== undefined && kHeadDim !== undefined) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");
   }
-  const position = positionFor(q, k, at);
+  const placement = placementFor(q, k, trace);
   const ownership = [...ownedParts(q, at), ...ownedParts(k, at)];
-  const step = homeOf(q.event, trace).block.steps[position]!;
-  const removed = [...removedBy(q), ...removedBy(k), ...ownership];
-  for (const side of [q, k]) {
-    const name = side === q ? "q" : "k";
-    refuseAliases({
-      input: side.input,
-      side: name,
-      trace,
-      block: homeOf(side.event, trace).block,
-      step,
-      removed,
-    });
+  const step = placement.block.steps[placement.index]!;
+  const removed = [...removedBy(placement.q), ...removedBy(placement.k), ...ownership];
+  for (const [side, { input, event }] of [
+    ["q", q],
+    ["k", k],
+  ] as const) {
+    refuseAliases({ input, side, trace, block: homeOf(event, trace).block, step, removed });
   }
   return {
     kind: "inline",
     at,
-    q,
-    k,
+    q: placement.q,
+    k: placement.k,
+    facts: { q: factOf(qEvent, rules), k: factOf(kEvent, rules) },
     headDim: headDim ?? kHeadDim,
     altStream: k.event.stream ?? q.event.stream ?? streamOf(all, k),
-    position,
+    block: placement.block,
+    position: placement.index,
     allowInplace: ownership.length === 0 && !mayBeShared(q, k, at),
   };
+}
+
+/** The one norm of each side. What the norms are comes first: it is the reason that a reader can do least about. */
+function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEvent, NormEvent] {
+  refuseDifferentDims(qs[0], ks[0]);
+  const facts = [...qs, ...ks].map((event) => {
+    const fact = factOf(event, rules);
+    checkKind(fact, sideOfEvent(event)!, event.value.style, rules.profile);
+    return fact;
+  });
+  if (all.some((event) => sideOfEvent(event) === "v")) {
+    throw new Refusal("third-norm", "v is normalised here as well, which the helper leaves alone");
+  }
+  const [q, k] = [qs[0], ks[0]];
+  if (q === undefined || k === undefined) {
+    const [present, missing] = q === undefined ? ["k", "q"] : ["q", "k"];
+    if (all.some((event) => sideOfEvent(event) === missing)) throw differentConditions();
+    throw new Refusal("one-sided", `only ${present} is normalised here`);
+  }
+  for (const event of [...qs, ...ks]) {
+    const { value } = event;
+    checkAxis({ side: sideOfEvent(event)!, value, input: value.of }, rules);
+  }
+  if (qs.length > 1 || ks.length > 1) {
+    const blocks = new Set([...qs, ...ks].map((event) => homeOf(event, at.trace).block));
+    throw blocks.size > 1
+      ? differentConditions()
+      : new Refusal("ambiguous", "one side is normalised more than once");
+  }
+  refuseDifferentEps(facts.map(({ eps }) => eps));
+  return [q, k];
+}
+
+function differentConditions(): Refusal {
+  return new Refusal("conditional-side", "q and k are not normalised under the same condition");
+}
+
+function refuseInLoop(event: NormEvent): void {
+  if (isInLoop(event.block) && baseOf(event.value.of).kind === "unknown") {
+    throw new Refusal("ambiguous", "a loop normalises what it has normalised before");
+  }
 }
 
 /** A tensor that is still wanted is a weightier reason than its shape. */
@@ -126,10 +134,9 @@ function streamOf(all: readonly NormEvent[], k: Side): Value | undefined {
   return all.find(({ value, stream }) => value === k.event.value && stream !== undefined)?.stream;
 }
 
-function refuseDifferentEps(found: readonly (Expr | undefined)[], { form }: Traced): void {
-  const texts = new Set(found.flatMap((eps) => (eps ? [form.text.slice(eps.span.start, eps.span.end)] : [])));
-  const literals = found.filter((eps) => eps?.kind === "literal");
-  if (literals.length === found.length && texts.size > 1) {
+function refuseDifferentEps(found: readonly (string | undefined)[]): void {
+  const texts = new Set(found.map((eps) => eps ?? "its default"));
+  if (texts.size > 1) {
     throw new Refusal("ambiguous", `the two norms are built with different eps: ${[...texts].join(" and ")}`);
   }
 }

@@ -1,4 +1,3 @@
-import type { NormEvent } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import { splitWords } from "../names.ts";
 
@@ -51,21 +50,6 @@ export function sideOfValue(value: Value): SideName | undefined {
     default:
       return undefined;
   }
-}
-
-/** The side that an applied norm belongs to, by its own name. */
-export function sideOfEvent({ value }: NormEvent): SideName | undefined {
-  return (
-    sideOfValue(value.norm.kind === "attribute" ? { ...value.norm, object: nowhere } : value.norm) ??
-    functionSide(value)
-  );
-}
-
-const nowhere = { id: -1, kind: "self" } as const;
-
-/** A function that norms by itself is of the side of what it is given: `manualRms(q, gamma, eps)`. */
-function functionSide(value: NormEvent["value"]): SideName | undefined {
-  return value.style === "function" ? sideOfValue(value.of) : undefined;
 }
 
 /** The norm's name without its side: the same for the two norms of a pair. */

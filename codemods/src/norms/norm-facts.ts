@@ -6,8 +6,10 @@ import type { NormFact, NormKind } from "../norm-fact.ts";
 import { lineAt } from "../plan/text-edits.ts";
 import type { Declared, Project, Resolved } from "../project.ts";
 import { attributesOf, dottedName, valuesGivenTo } from "./class-members.ts";
+import { epsArgument } from "./eps-argument.ts";
+import { functionFact } from "./function-fact.ts";
 import { axisOfSizes } from "./norm-axis.ts";
-import { kindOfClass, kindOfFunction, kindOfName } from "./norm-kind.ts";
+import { kindOfClass, kindOfName } from "./norm-kind.ts";
 
 const nothing: NormFact = {
   className: "",
@@ -47,25 +49,8 @@ export class NormFacts {
   }
 
   /** The fact about a norm that is a function: `rmsNorm(x, weight, eps)`. */
-  functionFact(callee: Value, place: Place): NormFact {
-    const name = callee.kind === "free" || callee.kind === "attribute" ? callee.name : "";
-    const found = this.#project.resolveFunction(name, place.form);
-    if (found === undefined || !("declaration" in found)) {
-      return {
-        ...nothing,
-        className: name,
-        kind: kindOfName(name) ?? "unknown",
-        resolved: { from: "name", module: "" },
-      };
-    }
-    const { declaration, form } = found;
-    return {
-      ...nothing,
-      className: name,
-      kind: kindOfFunction(declaration, form),
-      isAsync: declaration.isAsync,
-      resolved: { from: "code", path: form.path, line: lineAt(form.text, declaration.span.start) },
-    };
+  functionFact(callee: Value, args: readonly Value[], { form, fn }: Place): NormFact {
+    return functionFact(callee, args, fn, form, this.#project);
   }
 
   /** What the class itself, not a base, puts into an attribute; undefined when it leaves it alone. */
@@ -138,11 +123,17 @@ export class NormFacts {
     const sizes = value.args
       .map(({ value: arg }) => trace?.values.get(arg))
       .filter((size) => size !== undefined);
-    const eps =
-      value.args.find(({ keyword }) => keyword !== undefined && /eps/.test(keyword)) ?? value.args[1];
+    const eps = epsArgument(value.args, this.#builderOf(name, form), form);
     const [size] = sizes;
     const named = size !== undefined && "name" in size ? { sizeName: size.name } : {};
-    return { ...fact, axis: axisOfSizes(sizes), ...named, ...(eps && { eps: eps.value }) };
+    return { ...fact, axis: axisOfSizes(sizes), ...named, ...(eps && { eps }) };
+  }
+
+  /** The constructor or the function that builds the norm. */
+  #builderOf(name: string, form: FileForm): FunctionForm | undefined {
+    const cls = declared(this.#project.resolveClass(name, form))?.declaration;
+    const own = cls?.methods.find((method) => method.kind === "constructor");
+    return own ?? declared(this.#project.resolveFunction(name, form))?.declaration;
   }
 
   #factoryFact(name: string, form: FileForm): NormFact | undefined {
@@ -212,8 +203,11 @@ function declared<T>(found: Resolved<T>): Declared<T> | undefined {
 function joinFacts(facts: readonly NormFact[], typed: NormFact | undefined): NormFact {
   const first = facts[0]!;
   const isShared = (property: "kind" | "axis") => facts.every((fact) => fact[property] === first[property]);
+  const { eps: _, ...shared } = first;
+  const eps = [...new Set(facts.flatMap((fact) => fact.eps ?? []))].sort().join(" or ");
   const agreed: NormFact = {
-    ...first,
+    ...shared,
+    ...(eps !== "" && { eps }),
     kind: isShared("kind") ? first.kind : "unknown",
     axis: isShared("axis") ? first.axis : "unknown",
   };

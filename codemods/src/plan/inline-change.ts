@@ -4,7 +4,7 @@ import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import { within } from "../match/expressions.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { homeOf, removedBy, type Side } from "../match/side.ts";
+import { removedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
@@ -16,7 +16,7 @@ import { indentAt, lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
 export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {
   const { form, fn, trace } = match.at;
-  const { block } = homeOf(match.q.event, trace);
+  const { block } = match;
   const anchor = block.steps[match.position]!;
   const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
   const going = [match.q, match.k].flatMap((side) => [...removedBy(side), side.step.span]);

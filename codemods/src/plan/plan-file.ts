@@ -7,6 +7,7 @@ import { Refusal } from "../match/reasons.ts";
 import { refuseOtherNormsBelow } from "../norms/derived-norms.ts";
 import type { Change, Finding } from "./change.ts";
 import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
+import { refuseFunctionNorm } from "./function-norm.ts";
 import { inlineChange } from "./inline-change.ts";
 import { pairChange } from "./pair-change.ts";
 import { applyEdits, lineAt } from "./text-edits.ts";
@@ -58,6 +59,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   for (const match of inline) {
     const span = { start: match.q.step.span.start, end: match.k.step.span.end };
     attempt(match.at, span, () => {
+      refuseFunctionNorm(match);
       const norms = [match.q, match.k].map(({ event }) => event.value.norm);
       refuseOtherNormsBelow({ ...context, ...match.at, norms });
       return inlineChange(match, frontEnd, context.profile);

@@ -1,0 +1,85 @@
+import type { NormEvent } from "../flow/trace.ts";
+import type { Value } from "../flow/value.ts";
+import type { Expr } from "../form.ts";
+import { splitWords } from "../names.ts";
+import { type SideName, sideOfName } from "./side-of.ts";
+
+/** The side that an applied norm belongs to: by its own name; a function without one by the tensor that it is given. */
+export function sideOfEvent(event: NormEvent): SideName | undefined {
+  const { norm, style } = event.value;
+  const named = "name" in norm ? sideOfName(norm.name) : undefined;
+  return named ?? (style === "function" ? sideGiven(event) : undefined);
+}
+
+/** The side that the tensor speaks of which the norm is given, by its name or by where it came from. */
+export function sideGiven({ value, call, site, inlined }: NormEvent): SideName | undefined {
+  const outer = inlined && site.kind === "call" ? site.args : undefined;
+  // Of a helper's arguments any variable may be the tensor; of the norm's own it is known which one is.
+  const tensors = outer?.filter((arg) => arg.value.kind === "name") ?? [
+    call.args[value.args.indexOf(value.of)],
+  ];
+  const sides = new Set(tensors.flatMap((arg) => (arg && sideOfName(tensorName(arg.value))) ?? []));
+  return sides.size === 1 ? [...sides][0] : sideOfTensor(value.of);
+}
+
+const views =
+  /^(?:ref|T|astype|to|type|type_as|float|half|contiguous|clone|reshape|view|unflatten|flatten|transpose\w*|permute|swapaxes|slice|narrow|squeeze|unsqueeze)$/;
+
+/** The variable or attribute that a tensor is read from, also through another view of it; empty for anything else. */
+function tensorName(expr: Expr): string {
+  switch (expr.kind) {
+    case "name":
+      return expr.name;
+    case "attribute":
+      return views.test(expr.name) ? tensorName(expr.object) : expr.name;
+    case "index":
+      return tensorName(expr.object);
+    case "call": {
+      if (expr.callee.kind !== "attribute" || !views.test(expr.callee.name)) return "";
+      const { object } = expr.callee;
+      // `ops.reshape(q, shape)`: of a module the first argument is what is looked at.
+      const [first] = expr.args;
+      return sideOfName(tensorName(object)) === undefined && first
+        ? tensorName(first.value)
+        : tensorName(object);
+    }
+    default:
+      return "";
+  }
+}
+
+function sideOfTensor(value: Value): SideName | undefined {
+  switch (value.kind) {
+    case "param":
+    case "free":
+    case "attribute":
+      return sideOfName(value.name);
+    case "reshape":
+    case "norm":
+    case "owned":
+    case "await":
+    case "item":
+      return sideOfTensor(value.of);
+    case "call":
+      return sideOfCall(value.callee, value.args);
+    default:
+      return undefined;
+  }
+}
+
+/** `this.qProj.forward(x)`, `linear(qProj, x)`, `q.astype(f32)`. */
+function sideOfCall(callee: Value, args: readonly Value[]): SideName | undefined {
+  if (callee.kind === "attribute" && views.test(callee.name)) {
+    const [first] = args;
+    return sideOfTensor(callee.object) ?? (first && sideOfTensor(first));
+  }
+  const projections = [callee, ...(callee.kind === "attribute" ? [callee.object] : []), ...args];
+  const sides = new Set(projections.flatMap((one) => ("name" in one && sideOfProjection(one.name)) || []));
+  return sides.size === 1 ? [...sides][0] : undefined;
+}
+
+function sideOfProjection(name: string): SideName | undefined {
+  const words = splitWords(name);
+  const isWeight = words.some((word) => /^(?:proj|projection|linear|weight|w|to|[wx][qkv])$/.test(word));
+  return isWeight ? sideOfName(name) : undefined;
+}

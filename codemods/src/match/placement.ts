@@ -1,0 +1,105 @@
+import type { Block, Trace } from "../flow/trace.ts";
+import { baseOf, type Value } from "../flow/value.ts";
+import type { Span, Step } from "../form.ts";
+import { isHarmlessRead, layersOf } from "./aliases.ts";
+import { within } from "./expressions.ts";
+import { Refusal } from "./reasons.ts";
+import { homeOf, removedBy, type Side } from "./side.ts";
+import { twinsOf } from "./twin-branches.ts";
+
+/** Where the helper goes: before step `index` of `block`. The sides are as seen from there. */
+export interface Placement {
+  readonly block: Block;
+  readonly index: number;
+  readonly q: Side;
+  readonly k: Side;
+}
+
+/** Where both inputs are ready and neither result is needed yet: at the first of the two steps, else at the second. */
+export function placementFor(q: Side, k: Side, trace: Trace): Placement {
+  const blockQ = homeOf(q.event, trace).block;
+  const blockK = homeOf(k.event, trace).block;
+  if (blockQ === blockK) {
+    const [early, late] = q.index <= k.index ? [q, k] : [k, q];
+    return { block: blockQ, index: inOneBlock(early, late, blockQ, trace).index, q, k };
+  }
+  const twins = twinsOf(q, k, trace);
+  if (twins === undefined)
+    throw new Refusal("conditional-side", "q and k are not normalised under the same condition");
+  // Seen from the block around them, each `if` is one step; the one that the helper goes into stays as it is.
+  const { early, late, block } = twins;
+  const home = inOneBlock(early.whole, late.whole, block, trace);
+  const [inner, outer] = home === early.whole ? [early.inner, late.whole] : [late.inner, early.whole];
+  const sides = inner.event === q.event ? { q: inner, k: outer } : { q: outer, k: inner };
+  return { block: homeOf(inner.event, trace).block, index: inner.index, ...sides };
+}
+
+/** The side at whose step the helper can stand for both. */
+function inOneBlock(early: Side, late: Side, block: Block, trace: Trace): Side {
+  refuseChangedOnTheWay(early, block, trace);
+  refuseChangedOnTheWay(late, block, trace);
+  if (early.index === late.index) return early;
+  const between = block.steps
+    .slice(early.index + 1, late.index)
+    .filter((step) => !late.temporaries.includes(step));
+  const isUntouched = (side: Side) => !between.some((step) => mayChange(step, side.input, trace));
+  if (isReadyAt(late, early.index, block, trace) && isUntouched(late)) return early;
+  const isFree = early.targets.length > 0 && !isUsedIn(between, early, trace);
+  if (isFree && isUntouched(early)) return late;
+  throw new Refusal("ambiguous", "q is needed before k is there, so no one place serves both");
+}
+
+/** Whether every variable that the side's code reads has the same value before the step at `index`. */
+function isReadyAt(side: Side, index: number, block: Block, trace: Trace): boolean {
+  const before = block.before[index];
+  if (before === undefined) return false;
+  const spans = removedBy(side);
+  const reads = trace.reads.filter(({ expr }) => spans.some((span) => within(expr.span, span)));
+  return reads.every(({ expr, definition }) => {
+    const isMadeHere =
+      definition.step !== undefined && isIn(definition.step.span, [...spans, side.step.span]);
+    return isMadeHere || before.get(expr.name) === definition || definition.block.parent?.step === side.step;
+  });
+}
+
+function isUsedIn(steps: readonly Step[], { targets, result }: Side, trace: Trace): boolean {
+  const names = targets.map(({ name }) => name);
+  const isRead = trace.reads.some(
+    ({ expr, definition }) =>
+      (definition.value === result || names.includes(definition.name)) &&
+      steps.some(({ span }) => within(expr.span, span)),
+  );
+  return isRead || steps.some((step) => assignsOneOf(step, names, trace));
+}
+
+function assignsOneOf(step: Step, names: readonly string[], trace: Trace): boolean {
+  return trace.steps.get(step)?.assigned.some(({ name }) => names.includes(name)) ?? false;
+}
+
+/** A statement among those that lead up to the norm, and stays, must not write into the tensor. */
+function refuseChangedOnTheWay(side: Side, block: Block, trace: Trace): void {
+  const first = Math.min(...side.temporaries.map((step) => block.steps.indexOf(step)).filter((i) => i >= 0));
+  const steps = block.steps.slice(Math.min(first, side.index), side.index);
+  const staying = steps.filter((step) => !side.temporaries.includes(step));
+  if (staying.some((step) => mayChange(step, side.input, trace)))
+    throw new Refusal("ambiguous", "something may write into the tensor on its way to the norm");
+}
+
+/** Whether a statement that does more than to compute variables is given the tensor, or a view of it. */
+function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
+  const base = baseOf(tensor);
+  const isEffect = [...trace.steps].some(([one, { hasEffect }]) => hasEffect && within(one.span, step.span));
+  return (
+    isEffect &&
+    trace.reads.some(
+      (read) =>
+        within(read.expr.span, step.span) &&
+        layersOf(read.definition.value).some((layer) => layer === tensor || layer === base) &&
+        !isHarmlessRead(read),
+    )
+  );
+}
+
+function isIn(inner: Span, spans: readonly Span[]): boolean {
+  return spans.some((span) => within(inner, span));
+}

@@ -1,0 +1,103 @@
+import type { Value } from "../flow/value.ts";
+import type { Expr, FileForm, FunctionForm } from "../form.ts";
+import type { NormFact, NormKind } from "../norm-fact.ts";
+import { lineAt } from "../plan/text-edits.ts";
+import type { Project } from "../project.ts";
+import { isEps, isSmall } from "./eps-argument.ts";
+import { kindOfFunction, kindOfName } from "./norm-kind.ts";
+
+/** What is known about a norm that is a function, from its code or its name and from what it is given. */
+export function functionFact(
+  callee: Value,
+  args: readonly Value[],
+  fn: FunctionForm,
+  form: FileForm,
+  project: Project,
+): NormFact {
+  const name = nameOf(callee) ?? "";
+  const found = functionBehind(callee, fn, form, project);
+  const params = found?.declaration.params.map((param) => param.name) ?? [];
+  const weight =
+    args.find((arg, i) => isWeight(params[i]) || ("name" in arg && isWeight(arg.name))) ?? args[1];
+  const eps = args.find((arg, i) => isEps(params[i] ?? "") || saysEps(arg));
+  const kind = found === undefined ? kindOfName(name) : kindOfFunction(found.declaration, found.form);
+  return {
+    className: name,
+    kind: withoutWeight(kind ?? "unknown", weight),
+    axis: "unknown",
+    attributes: [],
+    isAsync: found?.declaration.isAsync ?? false,
+    ...(eps && { eps: textOf(eps) }),
+    resolved:
+      found === undefined
+        ? { from: "name", module: "" }
+        : {
+            from: "code",
+            path: found.form.path,
+            line: lineAt(found.form.text, found.declaration.span.start),
+          },
+  };
+}
+
+/** The declaration of `rmsNorm`, `ops.rmsNorm`, `this.rms`, or of a constant that wraps one: `jit(function rms() {})`. */
+function functionBehind(
+  callee: Value,
+  fn: FunctionForm,
+  form: FileForm,
+  project: Project,
+): { declaration: FunctionForm; form: FileForm } | undefined {
+  if (callee.kind === "attribute" && callee.object.kind === "self") {
+    const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
+    const declaration = owner?.methods.find(({ name }) => name === callee.name);
+    return declaration && { declaration, form };
+  }
+  const name = nameOf(callee);
+  const found = name === undefined ? undefined : project.resolveFunction(name, form);
+  if (found !== undefined && "declaration" in found) return found;
+  const wrapped = name === undefined ? undefined : wrappedFunction(name, form);
+  return wrapped && { declaration: wrapped, form };
+}
+
+function wrappedFunction(name: string, { module }: FileForm): FunctionForm | undefined {
+  for (const step of module.body) {
+    if (step.kind !== "assign" || step.target.kind !== "name" || step.target.name !== name) continue;
+    const inner = step.value.kind === "call" ? step.value.args.map(({ value }) => value) : [];
+    const closure = inner.find((one): one is Extract<Expr, { kind: "closure" }> => one.kind === "closure");
+    return (
+      closure && {
+        ...module,
+        name,
+        kind: "function",
+        params: closure.params,
+        body: closure.body,
+        span: step.span,
+      }
+    );
+  }
+  return undefined;
+}
+
+function withoutWeight(kind: NormKind, weight: Value | undefined): NormKind {
+  const isGiven = weight !== undefined && !(weight.kind === "literal" && (weight.value ?? null) === null);
+  return kind === "plain-rms" && !isGiven ? "weightless" : kind;
+}
+
+function isWeight(name: string | undefined): boolean {
+  return name !== undefined && /^(?:weight|w|gamma|scale|g)$/.test(name);
+}
+
+function saysEps(value: Value): boolean {
+  return value.kind === "literal" ? isSmall(value.value) : "name" in value && isEps(value.name);
+}
+
+function textOf(value: Value): string {
+  return value.kind === "literal" ? String(value.value) : (nameOf(value) ?? `#${value.id}`);
+}
+
+function nameOf(value: Value): string | undefined {
+  if (value.kind === "free" || value.kind === "param") return value.name;
+  if (value.kind !== "attribute") return undefined;
+  if (value.object.kind === "self") return value.name;
+  const object = nameOf(value.object);
+  return object === undefined ? value.name : `${object}.${value.name}`;
+}
