@@ -49,7 +49,7 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
       return values.of({ kind: "await", of: inner(expr.value) });
     case "closure":
       visitClosure(evaluation, expr, env);
-      return evaluation.closure({ params: expr.params, body: expr.body, env });
+      return evaluation.closure({ params: expr.params, body: expr.body, fn: evaluation.at.fn, env });
     case "opaque":
       expr.parts.forEach(inner);
       return evaluation.unknown();

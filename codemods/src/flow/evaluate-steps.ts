@@ -60,7 +60,12 @@ function runFrom(evaluation: Evaluation, block: Block, from: number, start: Env)
         env = repeat(evaluation, step, env);
         break;
       case "function":
-        evaluation.define(step.declared.name, evaluation.closure({ ...step.declared, env }), env, step);
+        evaluation.define(
+          step.declared.name,
+          evaluation.closure({ ...step.declared, fn: step.declared, env }),
+          env,
+          step,
+        );
         break;
       default:
         step satisfies never;

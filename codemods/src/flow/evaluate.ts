@@ -10,7 +10,7 @@ export type { FindFunction } from "./evaluation.ts";
 export function traceFunction(fn: FunctionForm, find: FindFunction, values = new ValueTable()): Trace {
   const evaluation = new Evaluation(find, values);
   const body = evaluation.newBlock(fn.body, "body");
-  evaluation.at = { block: body, step: fn.body[0]!, site: undefined, stream: undefined };
+  evaluation.at = { block: body, step: fn.body[0]!, site: undefined, stream: undefined, fn };
   const env: Env = new Map();
   const params = fn.params.map(({ name }, index) => values.of({ kind: "param", name, index }));
   fn.params.forEach((param, i) => {

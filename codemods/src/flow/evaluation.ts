@@ -10,6 +10,7 @@ export type FindFunction = (callee: Value) => FunctionForm | undefined;
 export type Env = Map<string, Definition>;
 
 export interface Closure {
+  readonly fn: FunctionForm;
   readonly params: readonly Param[];
   readonly body: readonly Step[];
   readonly env: Env;
@@ -22,6 +23,8 @@ interface Place {
   /** The call of the traced function that leads into the inlined code; undefined outside of any. */
   site: Expr | undefined;
   stream: Value | undefined;
+  /** The function whose code it is in. */
+  fn: FunctionForm;
 }
 
 /** The state of one evaluation: where it stands, and what was written down. Inlined code leaves nothing but its norms. */
@@ -116,13 +119,14 @@ export class Evaluation {
   }
 
   norm(call: CallExpr, value: NormEvent["value"]): Value {
-    const { step, block, site, stream } = this.at;
+    const { step, block, site, stream, fn } = this.at;
     this.events.push({
       value,
       call,
       step,
       block,
       stream,
+      home: fn,
       site: site ?? call,
       order: this.#order,
       inlined: this.depth > 0,

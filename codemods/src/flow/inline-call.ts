@@ -40,6 +40,7 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
   const before = events.length;
   evaluation.depth += 1;
   at.site ??= expr;
+  at.fn = found.fn;
   if (onStream) at.stream = callee.object;
   const bound = bindArguments(evaluation, found, onStream ? [] : args);
   const block: Block = { ...evaluation.newBlock(found.body, "body"), parent: undefined };
@@ -63,7 +64,7 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
 
 function declaredBy(evaluation: Evaluation, callee: Value): Closure | undefined {
   const fn = evaluation.find(callee);
-  return fn && !fn.isAsync ? { params: fn.params, body: fn.body, env: new Map() } : undefined;
+  return fn && !fn.isAsync ? { params: fn.params, body: fn.body, fn, env: new Map() } : undefined;
 }
 
 function bindArguments(evaluation: Evaluation, { params, env }: Closure, given: CallParts["args"]): Env {

@@ -1,4 +1,4 @@
-import type { CallExpr, Expr, NameExpr, Step } from "../form.ts";
+import type { CallExpr, Expr, FunctionForm, NameExpr, Step } from "../form.ts";
 import type { Value, ValueOf } from "./value.ts";
 
 /** One assignment of a variable: what its readers see. */
@@ -44,6 +44,8 @@ export interface NormEvent {
   readonly block: Block;
   readonly order: number;
   readonly inlined: boolean;
+  /** The function whose code holds the norm's call. */
+  readonly home: FunctionForm;
   readonly isOptional: boolean;
   readonly stream: Value | undefined;
 }

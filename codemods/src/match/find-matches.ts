@@ -37,14 +37,13 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
       refused.push({ kind: "refused", reason: error.reason, message: error.message, at, span: at.fn.span });
     }
   }
-  const settled = [...pairs.map(({ at }) => at.fn), ...refused.map(({ at }) => at.fn)];
-  const others = traced.filter(({ fn }) => !settled.includes(fn) && !isHelper(fn, context.profile));
+  const settled = [...pairs, ...refused].map(({ at }) => at);
+  const others = traced.filter((at) => !settled.includes(at) && !isHelper(at.fn, context.profile));
+  // A function that has both norms of its own is told of where it stands, not where it is called.
+  const homes = others.filter((at) => matchInline(at, context, ({ home }) => home !== at.fn).length > 0);
+  const told = new Set([...settled, ...homes].flatMap(({ fn }) => [fn, ...nestedIn(fn.body)]));
   const inline = others.flatMap((at) =>
-    matchInline(
-      at,
-      context,
-      ({ inlined, call }) => inlined && settled.some((fn) => within(call.span, fn.span)),
-    ),
+    matchInline(at, context, ({ home }) => home !== at.fn && told.has(home)),
   );
   return {
     pairs: pairs.map((pair) => ({ pair, calls: callsOf(pair, traced) })),

@@ -8,6 +8,8 @@ import { type SideName, sideOfName } from "./side-of.ts";
 export function sideOfEvent(event: NormEvent): SideName | undefined {
   const { norm, style } = event.value;
   const named = "name" in norm ? sideOfName(norm.name) : undefined;
+  if (named !== undefined && norm === event.value.callee && style === "function")
+    return sideGiven(event) && named;
   return named ?? (style === "function" ? sideGiven(event) : undefined);
 }
 
@@ -19,6 +21,11 @@ export function sideGiven({ value, call, site, inlined }: NormEvent): SideName |
     call.args[value.args.indexOf(value.of)],
   ];
   const sides = new Set(tensors.flatMap((arg) => (arg && sideOfName(tensorName(arg.value))) ?? []));
+  // What is given q and k is a norm of neither alone: `applyQkNorm(q, k)`.
+  const given = new Set(
+    (outer ?? call.args).flatMap(({ value: arg }) => (arg.kind === "name" && sideOfName(arg.name)) || []),
+  );
+  if (value.style === "function" && given.has("q") && given.has("k")) return undefined;
   return sides.size === 1 ? [...sides][0] : sideOfTensor(value.of);
 }
 

@@ -5,7 +5,7 @@ import type { NormRules } from "./norm-rules.ts";
 import { pairUp } from "./pair-up.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf } from "./side.ts";
-import { pairKey, type SideName } from "./side-of.ts";
+import { isPartner, pairKey, type SideName, sideOfName } from "./side-of.ts";
 
 /** Pairs of norms inside one function. `skip` tells the events that belong to a pair function found before. */
 export function matchInline(
@@ -53,9 +53,8 @@ function matchGroup(
   const [qs, ks] = [ofSide("q"), ofSide("k")];
   const first = qs[0] ?? ks[0];
   if (first === undefined) return [];
-  // `ln_q(x)` alone is some layer called q: without a partner, what it is given has to speak of q or k too.
   const isAlone = new Set(all.map(sideOfEvent)).size === 1;
-  if (isAlone && group.every((event) => sideGiven(event) === undefined)) return [];
+  if (isAlone && !group.some((event) => mayHavePartner(event, at))) return [];
   try {
     return [pairUp({ qs, ks, all, at, rules })];
   } catch (error) {
@@ -64,4 +63,16 @@ function matchGroup(
     const span = { start: first.step.span.start, end: Math.max(first.step.span.end, last.step.span.end) };
     return [{ kind: "refused", reason: error.reason, message: error.message, at, span }];
   }
+}
+
+/**
+ * `ln_q(x)` alone is some layer called q. A norm without a partner in the function is one of a pair only if what it is
+ * given speaks of q or k too, and it is called a norm of q, or the file knows the other one.
+ */
+function mayHavePartner(event: NormEvent, { form }: Traced): boolean {
+  const { norm, style } = event.value;
+  if (!("name" in norm) || sideOfName(norm.name) === undefined || sideGiven(event) === undefined)
+    return false;
+  if (style === "module" && /norm/i.test(norm.name)) return true;
+  return [...form.mentions.keys()].some((name) => isPartner(name, norm.name));
 }

@@ -59,6 +59,17 @@ export function pairKey(norm: Value): string {
   return String(norm.id);
 }
 
+/** Whether two names differ only in the side that they speak of: `q_norm` and `k_norm`. */
+export function isPartner(a: string, b: string): boolean {
+  const sides = [sideOfName(a), sideOfName(b)];
+  return (
+    sides[0] !== undefined &&
+    sides[1] !== undefined &&
+    sides[0] !== sides[1] &&
+    withoutSide(a) === withoutSide(b)
+  );
+}
+
 function withoutSide(name: string): string {
   return splitWords(name)
     .filter((word) => words[word] === undefined)
