@@ -13,6 +13,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -34,8 +35,13 @@ const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
 const assets = /^native\/(kernels\/.*|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;
 
-/** Writes the folder and returns its size in bytes. */
-export async function bundle(out) {
+const mostBytes = 60e6;
+
+/**
+ * Writes the folder; returns its size in bytes, and the system that it needs. With `node: "link"` it points to this
+ * machine's Node instead of holding one. Throws where there is no addon, and if it grew past 60 MB.
+ */
+export async function bundle(out, { node: kind = "packed" } = {}) {
   const missing = setUp();
   if (missing !== null) throw new Error(`the folder needs the addon: ${missing}`);
   if (process.platform !== "linux" || process.arch !== "x64") {
@@ -57,8 +63,12 @@ export async function bundle(out) {
   writeFileSync(join(out, "commit"), commit());
   cpSync(join(root, "native/gpu/run"), join(out, "run"));
   chmodSync(join(out, "run"), 0o755);
-  const node = packNode(out);
-  return { bytes: sizeOf(out), floor: systemFloor(node, join(out, addon)) };
+  if (kind === "link") symlinkSync(process.execPath, join(out, "node"));
+  const node = kind === "link" ? process.execPath : packNode(out);
+  const bytes = sizeOf(out);
+  if (bytes > mostBytes)
+    throw new Error(`the folder has ${(bytes / 1e6).toFixed(1)} MB, and may have ${mostBytes / 1e6}`);
+  return { bytes, floor: systemFloor(node, join(out, addon)) };
 }
 
 async function bundleSources(entries, out) {

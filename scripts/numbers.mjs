@@ -1,7 +1,8 @@
 // The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { drawCpuPlot } from "./plot.mjs";
+import { gpuSections } from "./gpu-numbers.mjs";
+import { drawCpuPlot, drawGpuPlots } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
 const readme = join(root, "README.md");
@@ -9,7 +10,7 @@ const markers = /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/;
 
 /** The part of the README between its markers, as it should read. */
 export function renderNumbers() {
-  return `${[kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
+  return `${[...gpuSections(gpuResults()), kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
 }
 
 /** Whether the README says what the results say. */
@@ -19,6 +20,8 @@ export function numbersAreCurrent() {
 
 export function writeNumbers() {
   drawCpuPlot(results("native/bench/results/cpu.json"));
+  const gpu = gpuResults();
+  if (gpu !== null) drawGpuPlots(gpu);
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -114,6 +117,12 @@ function accuracy() {
 function section(title, head, lines) {
   const row = (cells) => `| ${cells.join(" | ")} |`;
   return `\n${title}\n\n${[row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n")}`.trimStart();
+}
+
+/** Measured on a machine that has a GPU, and taken over from there; null before that. */
+function gpuResults() {
+  const path = "native/bench/results/h200.json";
+  return existsSync(join(root, path)) ? results(path) : null;
 }
 
 function results(path) {

@@ -36,7 +36,7 @@ export function drawGpuPlots({ device, copyTBs, rows }) {
     series: [
       { style: "other", label: "two norms", points: us("twoNorms"), above: true, at: 0.3 },
       { style: "other", label: "torch.compile", points: us("torchCompile"), above: true, at: 0.12 },
-      { style: "copy", label: "the seed's design", points: us("seedDesign"), above: true, at: 0.62 },
+      { style: "copy", label: "first fused design", points: us("seedDesign"), above: true, at: 0.62 },
       { style: "kernel", label: "fused kernel", points: us("fused"), at: 0.5 },
     ].filter(({ points }) => points.length > 0),
   });
@@ -48,7 +48,7 @@ export function drawGpuPlots({ device, copyTBs, rows }) {
     across: "tokens",
     series: [
       { style: "other", label: "copying as many bytes", points: share("deviceCopy"), at: 0.75, above: true },
-      { style: "copy", label: "the seed's design", points: share("seedDesign"), at: 0.45 },
+      { style: "copy", label: "first fused design", points: share("seedDesign"), at: 0.45 },
       { style: "kernel", label: "fused kernel", points: share("fused"), at: 0.4, above: true },
     ],
   });

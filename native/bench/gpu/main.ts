@@ -10,6 +10,7 @@ import { checkNumbers } from "./check.ts";
 import { Contenders } from "./contenders.ts";
 import { measureFloors } from "./floors.ts";
 import { measureHost } from "./host-times.ts";
+import { measureInSitu } from "./in-situ.ts";
 import { measureJit } from "./jit-times.ts";
 import { ProcessState } from "./process-state.ts";
 import { type ResultRow, type Results, writeResults } from "./results.ts";
@@ -86,6 +87,9 @@ for (const kind of chosen) {
   if (nameOf(kind) !== nameOf(seedOneToken)) continue;
   await attempt("torch", () => {
     results.torch = measureTorch(results.rows, Number(values["torch-seconds"]), values.out);
+  });
+  await attempt("in situ", () => {
+    results.inSitu = measureInSitu(Number(values["torch-seconds"]), values.out);
   });
   await attempt("JIT", () => {
     results.jitMs = measureJit(device.arch);

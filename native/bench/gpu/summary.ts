@@ -22,7 +22,7 @@ export function summarize(results: Results): string {
       if (own.length > 0) lines.push(ratioLine(`${nameOf(kind)}, ${state}`, own));
     }
   }
-  lines.push("", ...largestRows(results), "", ...goals(results));
+  lines.push("", ...largestRows(results), ...inSituLines(results), "", ...goals(results));
   if (results.quietRows.length > 0) {
     lines.push(
       "",
@@ -61,6 +61,14 @@ function largestRows({ rows, oddRows, copyTBs }: Results): string[] {
       `64/8 x 8192, ${nameOf(row)}: ${row.us.fused!.toFixed(1)} us, ${TBs.toFixed(2)} TB/s, ` +
       `${percent(TBs / copy)} of a copy of as many bytes, ${percent(TBs / copyTBs)} of the 4 GiB copy`
     );
+  });
+}
+
+/** What the norms add to a layer, in microseconds. */
+function inSituLines({ inSitu = [] }: Results): string[] {
+  return inSitu.map(({ gqa, kvHeads, tokens, us: { none = 0, ...us } }) => {
+    const added = Object.entries(us).map(([name, with_]) => `${name} ${(with_ - none).toFixed(2)}`);
+    return `in situ, ${gqa * kvHeads}/${kvHeads} x ${tokens}: projection and RoPE ${none.toFixed(2)} us; added by ${added.join(", ")}`;
   });
 }
 

@@ -1,0 +1,61 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundle } from "./gpu-bundle.mjs";
+import { setUp } from "./setup.mjs";
+
+const missing = process.platform !== "linux" || process.arch !== "x64" ? "not x86-64 Linux" : setUp();
+const place = mkdtempSync(join(tmpdir(), "qknorm-folder-"));
+const folder = join(place, "a folder");
+
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+/** Runs the folder from elsewhere, with nothing in the environment but `env`. */
+function run(args, env = {}) {
+  const { status, stdout, stderr } = spawnSync(join(folder, "run"), args, {
+    cwd: place,
+    env,
+    encoding: "utf8",
+  });
+  return { status, out: `${stdout}${stderr}` };
+}
+
+describe.skipIf(missing !== null)(
+  `the portable folder${missing === null ? "" : ` (skipped: ${missing})`}`,
+  () => {
+    beforeAll(async () => {
+      await bundle(folder, { node: "link" });
+    }, 60_000);
+
+    it("says what it runs, with an empty environment and from any place", () => {
+      expect(run([])).toMatchObject({ status: 2, out: expect.stringContaining("./run doctor [--json]") });
+      symlinkSync(folder, join(place, "link"));
+      const { status } = spawnSync(join(place, "link", "run"), ["doctor"], {
+        cwd: "/",
+        env: { PATH: "/nowhere" },
+      });
+      expect(status).toBe(0);
+    });
+
+    it("finds its own addon and says why there is no GPU", () => {
+      const { addon, driver } = JSON.parse(run(["doctor", "--json"], { QKNORM_LIBCUDA: "/nowhere" }).out);
+      expect(addon.path).toBe(join(folder, "native/build/Release/qknorm.node"));
+      expect(driver.tried[0].path).toBe("/nowhere");
+    });
+
+    it("skips every test without a GPU, says so, fails, and leaves a log", () => {
+      const { status, out } = run(["test"], { QKNORM_LIBCUDA: "/nowhere" });
+      expect(out).toMatch(/^NO GPU: no usable CUDA driver; every test that needs one is skipped/);
+      expect(out).toMatch(/\n0 passed, 0 failed, \d+ skipped\n$/);
+      expect(status).toBe(1);
+      expect(readFileSync(join(place, "gpu-test.log"), "utf8")).toBe(out);
+    });
+
+    it("has no benchmark without a GPU", () => {
+      const { status, out } = run(["bench"], { QKNORM_LIBCUDA: "/nowhere" });
+      expect([status, out]).toEqual([1, "NO GPU: no usable CUDA driver; there is nothing to measure\n"]);
+    });
+  },
+);
