@@ -1,6 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { loadProfiles } from "./config.ts";
+import { runWithEmittedHelper, withoutIdleHelper } from "./emit/emit-helper.ts";
 import { explain } from "./explain.ts";
 import { describeFailure } from "./failure.ts";
 import { fileFilter } from "./file-filter.ts";
@@ -73,9 +74,14 @@ async function execute(
   terminal: Terminal,
 ): Promise<CommandResult> {
   const runOptions = { ...options, filter: fileFilter(options), profiles };
-  const found = await runWithProgress(runOptions, terminal);
-  const chosen = options.interactive ? await askForEach(found, replanning(runOptions), terminal) : found;
-  const planned = options.mark ? markFiles(chosen) : chosen;
+  const { emitHelper } = options;
+  const { found, settled } = await withProgress(runOptions, terminal, async (request) =>
+    emitHelper === undefined
+      ? { found: await run(request), settled: request }
+      : await runWithEmittedHelper(request, emitHelper),
+  );
+  const chosen = options.interactive ? await askForEach(found, replanning(settled), terminal) : found;
+  const planned = withoutIdleHelper(options.mark ? markFiles(chosen) : chosen);
   // Before the sources, so that a place which cannot be written to stops everything.
   if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));
   const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };
@@ -101,11 +107,15 @@ async function executeGiven(
   };
 }
 
-async function runWithProgress(options: RunOptions, { progress }: Terminal): Promise<RunResult> {
-  if (progress === undefined) return run(options);
+async function withProgress<R>(
+  options: RunOptions,
+  { progress }: Terminal,
+  work: (options: RunOptions) => Promise<R>,
+): Promise<R> {
+  if (progress === undefined) return work(options);
   const line = new ProgressLine(progress);
   try {
-    return await run({ ...options, onProgress: (done) => line.update(done) });
+    return await work({ ...options, onProgress: (done) => line.update(done) });
   } finally {
     line.end();
   }
@@ -116,7 +126,7 @@ function replanning(options: RunOptions): Replan {
   const key = ({ line, symbol, message }: Finding) => `${line}\n${symbol}\n${message}`;
   return async (file, wanted) => {
     const all = file.findings.filter(({ kind }) => kind === "replaced");
-    if (all.length === wanted.length) return file;
+    if (all.length === wanted.length || file.helper !== undefined) return file;
     const keys = new Set(wanted.map(key));
     const chooses = (_: string, finding: Finding) => keys.has(key(finding));
     const { files } = await run({ ...options, paths: [file.path], chooses });

@@ -1,3 +1,4 @@
+import type { HelperForm } from "./emit/helper-form.ts";
 import type { FileForm, Span } from "./form.ts";
 import type { Language } from "./source-files.ts";
 
@@ -39,6 +40,12 @@ export interface LanguageFrontEnd {
   /** A comment line without its indentation: `// TODO`, `# TODO`. */
   writeComment(words: string): string;
 
+  /** The module under which the file `target` is imported by another file, written as that file writes its imports. */
+  importPath(target: string, from: FileForm, exists: (path: string) => boolean): string;
+
+  /** The helper of `--emit-helper` as a declaration, without imports. */
+  writeHelper(helper: HelperText): string;
+
   /** A norm given as a function of one argument: `(x) => body`, `lambda x: body`. */
   writeFunction(param: string, body: string): string;
 }
@@ -51,11 +58,33 @@ export interface SourceInput {
 }
 
 export interface ImportRequest {
-  readonly add: readonly { readonly module: string; readonly name: string }[];
+  readonly add: readonly AddedImport[];
   /** Local names that may have become unused. */
   readonly drop: readonly string[];
   /** What the other edits take out of the file. */
   readonly removed: readonly Span[];
+}
+
+/** A name to bring in; without a kind a named value. */
+export interface AddedImport {
+  readonly module: string;
+  /** What the module exports. With kind `module` the whole of it, under the local name. */
+  readonly name: string;
+  readonly local?: string;
+  readonly kind?: "type" | "module" | "default";
+}
+
+/** What a helper is to look like, and the layout of the file that it goes to. */
+export interface HelperText {
+  readonly name: string;
+  readonly form: HelperForm;
+  readonly style: Pick<CodeLayout, "unit" | "lineEnd" | "width"> & { readonly semicolon: boolean };
+  /** Plain JavaScript has no types; a CommonJS module exports by assignment. */
+  readonly dialect: "typescript" | "module" | "commonjs" | "python";
+  /** Statements that the body begins with: imports that would be a circle at the top of the file (Python). */
+  readonly opening: readonly string[];
+  /** The name, or one like it that the file does not use yet. */
+  readonly fresh: (name: string) => string;
 }
 
 /** Arguments as source text, ready to be placed. */
@@ -65,7 +94,8 @@ export interface HelperCall {
   readonly k: string;
   readonly qNorm: string;
   readonly kNorm: string;
-  readonly headDim: string;
+  /** Left out for a helper that does not reshape. */
+  readonly headDim?: string;
   readonly altStream?: string;
   /** Written only when the helper must not overwrite q and k. */
   readonly allowInplace?: false;

@@ -22,6 +22,7 @@ export interface CommandOptions {
   readonly profile: string | undefined;
   readonly config: string | undefined;
   readonly patch: string | undefined;
+  readonly emitHelper: string | undefined;
   readonly explain: string | undefined;
   readonly since: string | undefined;
   /** Name of the source on standard input, under `--stdin`. */
@@ -51,6 +52,7 @@ export const flags = {
   help: { ...flag, short: "h" },
   "stdin-filename": text,
   patch: text,
+  "emit-helper": text,
   explain: text,
   since: text,
   profile: text,
@@ -69,10 +71,14 @@ const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] =
   ["check", ["write", "interactive"], "a check writes nothing"],
   ["diff", ["write"], "a patch is printed instead of writing; `--patch FILE` does both"],
   ["interactive", outputs, "questions are asked on standard output"],
-  ["explain", ["write", "check", "strict", "mark", "patch", "since"], "it only looks at one file"],
+  [
+    "explain",
+    ["write", "check", "strict", "mark", "patch", "since", "emit-helper"],
+    "it only looks at one file",
+  ],
   [
     "stdin",
-    ["write", "patch", "since", "include", "exclude"],
+    ["write", "patch", "since", "include", "exclude", "emit-helper"],
     "the result of one source goes to standard output",
   ],
 ];
@@ -97,6 +103,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     profile: values.profile,
     config: values.config,
     patch: values.patch,
+    emitHelper: values["emit-helper"],
     explain: values.explain,
     since: values.since,
     stdinFilename: values["stdin-filename"],

@@ -11,18 +11,26 @@ export function patchOf(files: readonly FileResult[]): string {
 
 /** The patch that takes one file back to the bytes it had. */
 export function reversePatchOf(file: FileResult, folder: string): string {
-  if (file.after === undefined) return "";
-  return filePatch({ ...file, before: file.after, after: file.before }, nameIn(folder, file));
+  const { before, after, byteOrderMark, helper } = file;
+  if (after === undefined) return "";
+  const name = nameIn(folder, file);
+  const mark = byteOrderMark ? "\uFEFF" : "";
+  return unified([`a/${name}`, mark + after], [helper === "new" ? nowhere : `b/${name}`, mark + before]);
 }
 
 /** The change of one file under a name of the caller's choice; empty when it stays as it is. */
-export function filePatch({ before, after, byteOrderMark }: FileResult, name: string): string {
+export function filePatch({ before, after, byteOrderMark, helper }: FileResult, name: string): string {
   if (after === undefined) return "";
   const mark = byteOrderMark ? "\uFEFF" : "";
-  return createTwoFilesPatch(`a/${name}`, `b/${name}`, mark + before, mark + after, undefined, undefined, {
-    context: 3,
-    headerOptions: FILE_HEADERS_ONLY,
-  });
+  return unified([helper === "new" ? nowhere : `a/${name}`, mark + before], [`b/${name}`, mark + after]);
+}
+
+/** What git calls the other side of a file that is created or deleted. */
+const nowhere = "/dev/null";
+
+function unified([from, before]: readonly [string, string], [to, after]: readonly [string, string]): string {
+  const style = { context: 3, headerOptions: FILE_HEADERS_ONLY };
+  return createTwoFilesPatch(from, to, before, after, undefined, undefined, style);
 }
 
 /** The current folder when it holds all files, else the git repository that does, else the folder that they share. */

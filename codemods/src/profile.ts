@@ -1,3 +1,4 @@
+import type { HelperForm } from "./emit/helper-form.ts";
 import type { NormKind } from "./norm-fact.ts";
 import type { Language } from "./source-files.ts";
 
@@ -5,10 +6,7 @@ import type { Language } from "./source-files.ts";
 export interface Profile {
   readonly name: string;
   readonly languages: readonly Language[];
-  readonly helper: {
-    readonly name: string;
-    readonly module: string;
-  };
+  readonly helper: Helper;
   /** Kinds of norm that the helper computes as they are. */
   readonly norms: readonly NormKind[];
   /** Whether a norm may be a plain function (`(x) => ...`) instead of a module. */
@@ -21,6 +19,18 @@ export interface Profile {
   readonly inPlace: boolean;
   /** Whether the helper must exist in the scanned repository (unless `--assume-helper`). */
   readonly helperInRepository: boolean;
+}
+
+export interface Helper {
+  readonly name: string;
+  /** What files import it from. */
+  readonly module: string;
+  /** The file that it is to be written to: then each file imports it by its own path to that file. */
+  readonly path?: string;
+  /** What the helper in `path` looks like; undefined while the copies are still being looked at. */
+  readonly form?: HelperForm;
+  /** Files that `path` loads, where a file must not load one that is loading it (Python). Absolute. */
+  readonly loads?: readonly string[];
 }
 
 /** `applyQkNorm` of `@qknorm/core`: any per-head norm module, since its fallback calls the module. */

@@ -55,6 +55,18 @@ export class Project {
     return this.add(path, language, readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
   }
 
+  /** Files that a module, as a file imports it, may stand for; likeliest first. */
+  importTargets(module: string, { language, path }: FileForm): readonly string[] {
+    return this.#frontEnds.get(language)?.importTargets(module, path, (target) => this.#exists(target)) ?? [];
+  }
+
+  /** The module under which a file is to import another one. */
+  importPath(target: string, from: FileForm): string {
+    const frontEnd = this.#frontEnds.get(from.language);
+    if (frontEnd === undefined) throw new Error(`no front end for ${from.language}`);
+    return frontEnd.importPath(target, from, (path) => this.#exists(path));
+  }
+
   resolveClass(name: string, form: FileForm): Resolved<ClassForm> {
     return this.#resolve(name, form, ({ classes }) => classes, 0);
   }
@@ -96,8 +108,7 @@ export class Project {
     listOf: (form: FileForm) => readonly T[],
     depth: number,
   ): Resolved<T> {
-    const frontEnd = this.#frontEnds.get(from.language);
-    for (const path of frontEnd?.importTargets(module, from.path, (target) => this.#exists(target)) ?? []) {
+    for (const path of this.importTargets(module, from)) {
       const target = this.form(path);
       const found = target && target !== from ? this.#resolve(name, target, listOf, depth + 1) : undefined;
       if (found !== undefined) return found;

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { type Candidate, findCandidates } from "./candidates.ts";
+import type { CopyForm } from "./emit/helper-form.ts";
 import { describeFailure } from "./failure.ts";
 import { frontEnds } from "./front-ends.ts";
 import { gitRoot } from "./git.ts";
@@ -54,6 +55,10 @@ export interface FileResult {
   readonly after: string | undefined;
   /** Whether the file on disk begins with a byte order mark. */
   readonly byteOrderMark: boolean;
+  /** How its copies spell the step, while a helper is still to be made from them. */
+  readonly copies?: readonly CopyForm[];
+  /** Set on the file that holds the emitted helper: it has to be there before any other file is written. */
+  readonly helper?: "new" | "extended";
 }
 
 export interface RunResult {
@@ -104,8 +109,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
       if (form === undefined) continue;
       const chooses = options.chooses && ((finding: Finding) => options.chooses!(path, finding));
       const context = { project, facts, profile, filesMentioning, ...(chooses && { chooses }) };
-      const { findings, after } = planFile(form, context);
-      if (findings.length > 0) files.push({ path, language, findings, before, after, byteOrderMark });
+      const { findings, after, copies } = planFile(form, context);
+      if (findings.length === 0) continue;
+      files.push({ path, language, findings, before, after, byteOrderMark, ...(copies && { copies }) });
     } catch (error) {
       errors.push({ path, message: describeFailure(error) });
     } finally {

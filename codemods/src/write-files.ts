@@ -1,4 +1,4 @@
-import { chmod, chown, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, link, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { describeFailure } from "./failure.ts";
 import { patchFolder } from "./patch.ts";
@@ -35,6 +35,8 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
         await undo.add(file);
       } catch (error) {
         errors.push({ path: file.path, message: describeFailure(error) });
+        // Without the helper nothing may call it.
+        if (file.helper !== undefined) break;
       }
     }
   } finally {
@@ -48,7 +50,9 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
  * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode,
  * its owner and its byte order mark. Throws when the file is not what was read any more.
  */
-async function writeFileResult({ path, before, after, byteOrderMark }: FileResult): Promise<void> {
+async function writeFileResult(file: FileResult): Promise<void> {
+  const { path, before, after, byteOrderMark } = file;
+  if (file.helper === "new") return await create(path, after!);
   const target = await realpath(path); // through a link, which stays one
   const mark = byteOrderMark ? "\uFEFF" : "";
   if ((await readFile(target, "utf8")) !== mark + before)
@@ -64,5 +68,18 @@ async function writeFileResult({ path, before, after, byteOrderMark }: FileResul
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** The same for a file that is not there yet, nor its folder. Throws when it is there by now. */
+async function create(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    await writeFile(temporary, text, { flag: "wx", flush: true });
+    // Unlike a rename, a link does not replace what somebody else wrote there meanwhile.
+    await link(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attention, planScript } from "./script-cases.ts";
+import { attention, plainRms, planScript } from "./script-cases.ts";
 
 const call = "applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim)";
 const rows = (side: string) =>
@@ -207,6 +207,27 @@ describe("what is another function, or not safe, keeps every byte and says why",
     expect(planScript(attention({ forward }))).toMatchObject({
       after: undefined,
       findings: [{ reason: "ambiguous" }],
+    });
+  });
+
+  it("helper-mismatch, when a second stream would be lost", () => {
+    const forward = `    if (this.altStream) {
+      this.altStream.follow(main);
+      const a = ${rows("q")};
+      const b = this.altStream.run(() => ${rows("k")});
+      main.follow(this.altStream);
+      q = a;
+      k = b;
+    } else {
+      q = ${rows("q")};
+      k = ${rows("k")};
+    }`;
+    expect(planScript(attention({ forward })).after).toContain("altStream: this.altStream");
+    expect(
+      planScript(attention({ forward }), { profile: { ...plainRms, takesAltStream: false } }),
+    ).toMatchObject({
+      after: undefined,
+      findings: [{ reason: "helper-mismatch" }],
     });
   });
 

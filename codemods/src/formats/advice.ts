@@ -69,6 +69,10 @@ export const adviceFor: Readonly<Record<ReasonCode, Advice>> = {
     title: "Something calls the function that could not be rewritten",
     byHand: "Rewrite the callers first.",
   },
+  "helper-mismatch": {
+    title: "The helper would do something else than this copy",
+    byHand: "Spell the step like the other copies and run again, or keep it.",
+  },
   "comment-inside": {
     title: "A comment stood inside the replaced code",
     byHand: "It is kept above the call; see whether it still says something true.",

@@ -14,6 +14,7 @@ export interface ReportStyle {
 export function formatReport(result: WrittenResult, style: ReportStyle): string {
   const paint = paintFor(style);
   const sections = [
+    helperSection(result, style, paint),
     replacedSection(result, style, paint),
     keptSection(result, paint),
     troubleSection(result, paint),
@@ -23,6 +24,14 @@ export function formatReport(result: WrittenResult, style: ReportStyle): string 
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n")}\n`;
+}
+
+function helperSection({ files }: WrittenResult, { written }: ReportStyle, paint: Paint): readonly string[] {
+  const file = files.find(({ helper, after }) => helper !== undefined && after !== undefined);
+  if (file === undefined) return [];
+  const did = written ? "Wrote the helper to" : "Would write the helper to";
+  const patch = written ? [] : ["", ...indented(paintPatch(file, paint), 6)];
+  return [paint.bold(`${did} ${printable(file.path)}`), ...patch];
 }
 
 function replacedSection(
@@ -37,7 +46,8 @@ function replacedSection(
       const note = finding.reason === undefined ? "" : ` ${paint.yellow(`[${finding.reason}]`)}`;
       return `  ${place(file, finding, paint)}\n    ${printable(finding.message)}${note}`;
     });
-    const patch = written || file.after === undefined ? [] : ["", ...indented(paintPatch(file, paint), 6)];
+    const isShown = !written && file.after !== undefined && file.helper === undefined;
+    const patch = !isShown ? [] : ["", ...indented(paintPatch(file, paint), 6)];
     return [...lines, ...patch].join("\n");
   });
   return [paint.bold(written ? "Replaced" : "Can be replaced"), "", blocks.join(written ? "\n" : "\n\n")];

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
 import { type Value, ValueTable } from "../flow/value.ts";
 import type { FileForm, FunctionForm, Step } from "../form.ts";
@@ -29,16 +30,17 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   const pairs: PairFunction[] = [];
   const refused: RefusedMatch[] = [];
   for (const at of traced) {
+    if (isHelper(at, context.profile)) continue;
     try {
       const pair = pairFunctionOf(at, context);
-      if (pair !== undefined && !isHelper(at.fn, context.profile)) pairs.push(pair);
+      if (pair !== undefined) pairs.push(pair);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       refused.push({ kind: "refused", reason: error.reason, message: error.message, at, span: at.fn.span });
     }
   }
   const settled = [...pairs, ...refused].map(({ at }) => at);
-  const others = traced.filter((at) => !settled.includes(at) && !isHelper(at.fn, context.profile));
+  const others = traced.filter((at) => !settled.includes(at) && !isHelper(at, context.profile));
   // A function that has both norms of its own is told of where it stands, not where it is called.
   const homes = others.filter((at) => matchInline(at, context, ({ home }) => home !== at.fn).length > 0);
   const told = new Set([...settled, ...homes].flatMap(({ fn }) => [fn, ...nestedIn(fn.body)]));
@@ -54,8 +56,9 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
 }
 
 /** The shared function itself is what copies are replaced by. */
-function isHelper({ kind, name }: FunctionForm, { helper }: Profile): boolean {
-  return kind === "function" && name === helper.name;
+function isHelper({ fn, form }: Traced, { helper }: Profile): boolean {
+  const isHome = helper.path === undefined || resolve(helper.path) === resolve(form.path);
+  return fn.kind === "function" && fn.name === helper.name && isHome;
 }
 
 function traceAll(form: FileForm, context: MatchContext): readonly Traced[] {

@@ -15,6 +15,7 @@ export const reasonCodes = [
   "ownership",
   "overridden-method",
   "other-callers",
+  "helper-mismatch",
   "comment-inside",
   "ambiguous",
 ] as const;

@@ -1,3 +1,4 @@
+import type { CopyForm } from "../emit/helper-form.ts";
 import type { Span } from "../form.ts";
 import type { TextEdit } from "../front-end.ts";
 import type { ReasonCode } from "../match/reasons.ts";
@@ -8,6 +9,8 @@ export interface Change {
   /** Text that goes away, for the question which imports became unused. */
   readonly removed: readonly Span[];
   readonly finding: Finding;
+  /** How the copy spells the step; known while a helper is still to be made from all copies. */
+  readonly copy?: CopyForm;
 }
 
 export interface Finding {

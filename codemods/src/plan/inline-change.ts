@@ -8,6 +8,7 @@ import { removedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
+import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { layoutAt, styleOf } from "./layout.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
@@ -16,6 +17,7 @@ import { indentAt, lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
 export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {
   const { form, fn, trace } = match.at;
+  refuseLostStream(match.altStream, profile);
   const { block } = match;
   const anchor = block.steps[match.position]!;
   const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
@@ -27,9 +29,9 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
       k: inputText(match.k, scope, going),
       qNorm: normText(match.q, scope, going),
       kNorm: normText(match.k, scope, going),
-      headDim: headDimText(match, scope),
-      ...(match.altStream && profile.takesAltStream && { altStream: renderValue(match.altStream, scope) }),
-      ...(match.allowInplace ? {} : { allowInplace: false as const }),
+      ...(needsHeadDim(profile) && { headDim: headDimText(match, scope) }),
+      ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
+      ...(match.allowInplace || !profile.inPlace ? {} : { allowInplace: false as const }),
       layout: layoutAt(form, offset, before),
     });
   const edits = editsFor(match, anchor, call, frontEnd);

@@ -7,6 +7,7 @@ import { Refusal } from "../match/reasons.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
+import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { layoutAt } from "./layout.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { isBlankLineAt, lineAt, lineStart, nextLine, wholeLines } from "./text-edits.ts";
@@ -18,6 +19,7 @@ export function pairChange(
   frontEnd: LanguageFrontEnd,
   profile: Profile,
 ): Change {
+  refuseLostStream(pair.altStream, profile);
   const { form, fn } = pair.at;
   const edits = calls.map((call) => callEdit(pair, call, frontEnd, profile));
   const deletion = functionSpan(fn, form.text);
@@ -65,10 +67,12 @@ function callEdit(
       k: argument(pair.kParam),
       qNorm: write(pair.qNorm),
       kNorm: write(pair.kNorm),
-      headDim:
-        pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
-      ...(pair.altStream && profile.takesAltStream && { altStream: write(pair.altStream) }),
-      ...(allowInplace ? {} : { allowInplace: false as const }),
+      ...(needsHeadDim(profile) && {
+        headDim:
+          pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
+      }),
+      ...(pair.altStream && { altStream: write(pair.altStream) }),
+      ...(allowInplace || !profile.inPlace ? {} : { allowInplace: false as const }),
       layout: layoutAt(form, call.span.start, ""),
     }),
   };

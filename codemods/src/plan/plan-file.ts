@@ -1,3 +1,5 @@
+import { inlineCopyForm, pairCopyForm } from "../emit/copy-form.ts";
+import type { CopyForm } from "../emit/helper-form.ts";
 import type { FileForm } from "../form.ts";
 import type { TextEdit } from "../front-end.ts";
 import { findMatches, type MatchContext } from "../match/find-matches.ts";
@@ -8,6 +10,7 @@ import { refuseOtherNormsBelow } from "../norms/derived-norms.ts";
 import type { Change, Finding } from "./change.ts";
 import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
 import { refuseFunctionNorm } from "./function-norm.ts";
+import { helperImport, refuseTakenName, withHelper } from "./helper-use.ts";
 import { inlineChange } from "./inline-change.ts";
 import { pairChange } from "./pair-change.ts";
 import { applyEdits, lineAt } from "./text-edits.ts";
@@ -16,6 +19,8 @@ import { applyEdits, lineAt } from "./text-edits.ts";
 export interface FilePlan {
   readonly findings: readonly Finding[];
   readonly after: string | undefined;
+  /** How each copy spells the step, while the helper is still to be made; see `Helper.form`. */
+  readonly copies?: readonly CopyForm[];
 }
 
 export interface PlanContext extends MatchContext {
@@ -51,9 +56,19 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
         const inside =
           error instanceof Refusal && error.reason === "other-callers" ? insideOf(pair, context) : undefined;
         if (inside === undefined) throw error;
-        return inlineChange(inside, frontEnd, context.profile);
+        refuseTakenName(pair.at, context);
+        return withHelper(
+          () => inlineCopyForm(inside, context),
+          { ...context, at: inside.at },
+          () => inlineChange(inside, frontEnd, context.profile),
+        );
       }
-      return pairChange(pair, calls, frontEnd, context.profile);
+      if (pair.at.fn.name !== context.profile.helper.name) refuseTakenName(pair.at, context);
+      return withHelper(
+        () => pairCopyForm(pair, context),
+        { ...context, at: pair.at },
+        () => pairChange(pair, calls, frontEnd, context.profile),
+      );
     });
   }
   for (const match of inline) {
@@ -62,11 +77,18 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       refuseFunctionNorm(match);
       const norms = [match.q, match.k].map(({ event }) => event.value.norm);
       refuseOtherNormsBelow({ ...context, ...match.at, norms });
-      return inlineChange(match, frontEnd, context.profile);
+      refuseTakenName(match.at, context);
+      return withHelper(
+        () => inlineCopyForm(match, context),
+        { ...context, at: match.at },
+        () => inlineChange(match, frontEnd, context.profile),
+      );
     });
   }
   const chosen = changes.filter(({ finding }) => context.chooses?.(finding) ?? true);
   const all = [...findings, ...chosen.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
+  const copies = chosen.flatMap(({ copy }) => copy ?? []);
+  if (copies.length > 0) return { findings: all, after: undefined, copies };
   return { findings: all, after: chosen.length === 0 ? undefined : rewrite(form, chosen, context) };
 }
 
@@ -75,13 +97,13 @@ function insideOf({ at }: PairFunction, context: MatchContext): InlineMatch | un
   return found?.kind === "inline" && more.length === 0 ? found : undefined;
 }
 
-function rewrite(form: FileForm, changes: readonly Change[], { project, profile }: PlanContext): string {
-  const frontEnd = project.frontEnd(form.language)!;
+function rewrite(form: FileForm, changes: readonly Change[], context: PlanContext): string {
+  const frontEnd = context.project.frontEnd(form.language)!;
   const removed = changes.flatMap((change) => change.removed);
   const edits: TextEdit[] = changes.flatMap((change) => change.edits);
   edits.push(
     ...frontEnd.editImports(form, {
-      add: [{ module: profile.helper.module, name: profile.helper.name }],
+      add: helperImport(form, context),
       drop: [...form.mentions].flatMap(([name, spans]) =>
         spans.some((span) => isIn(span, removed)) ? [name] : [],
       ),

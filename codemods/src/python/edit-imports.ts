@@ -1,5 +1,5 @@
 import type { FileForm, ImportedName, ImportForm, Span } from "../form.ts";
-import type { ImportRequest, TextEdit } from "../front-end.ts";
+import type { AddedImport, ImportRequest, TextEdit } from "../front-end.ts";
 import { editNames } from "./import-names.ts";
 import { insertStatement } from "./import-place.ts";
 import { type ImportStatement, importStatements } from "./import-statements.ts";
@@ -9,7 +9,14 @@ import { lineEnd, lineStart } from "./lines.ts";
 export function editPythonImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
   const statements = importStatements(form);
   const width = widthOf(form.text, statements);
-  const wanted = request.add.filter(({ module, name }) => !isImported(statements, module, name));
+  const missing = request.add.filter((one) => !isImported(statements, one));
+  const modules = missing.filter(({ kind }) => kind === "module");
+  const wanted = missing
+    .filter(({ kind }) => kind !== "module")
+    .map(({ module, name, local = name }) => ({
+      module,
+      name: local === name ? name : `${name} as ${local}`,
+    }));
   const homes = wanted.map((item) => ({ ...item, home: statements.find((one) => takes(one, item.module)) }));
   const edited = statements.flatMap((statement) => {
     const add = homes.filter(({ home }) => home === statement).map(({ name }) => name);
@@ -21,12 +28,25 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
     const names = homeless.filter((item) => item.module === module).map(({ name }) => name);
     return insertStatement(form, statements, module, `from ${module} import ${names.join(", ")}`);
   });
-  return [...edited, ...inserted].sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+  const whole = modules.map(({ module, local = module }) =>
+    insertStatement(form, statements, module, `import ${module}${local === module ? "" : ` as ${local}`}`),
+  );
+  return [...edited, ...inserted, ...whole].sort(
+    (a, b) => a.span.start - b.span.start || a.span.end - b.span.end,
+  );
 }
 
-/** Under its own name: code that is written in calls it so, whatever alias the file has besides. */
-function isImported(statements: readonly ImportStatement[], module: string, name: string): boolean {
-  const isIt = (one: ImportedName) => one.imported === name && one.local === name;
+/** Under the wanted name: code that is written in calls it so, whatever alias the file has besides. */
+function isImported(
+  statements: readonly ImportStatement[],
+  { module, name, local = name, kind }: AddedImport,
+): boolean {
+  if (kind === "module") {
+    return statements.some(
+      (one) => one.kind === "import" && one.names.some((known) => known.local === local),
+    );
+  }
+  const isIt = (one: ImportedName) => one.imported === name && one.local === local;
   return statements.some((statement) => takes(statement, module) && statement.names.some(isIt));
 }
 

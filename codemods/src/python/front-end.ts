@@ -1,16 +1,20 @@
 import type { LanguageFrontEnd } from "../front-end.ts";
 import { editPythonImports } from "./edit-imports.ts";
+import { pythonImportPath } from "./import-path.ts";
 import { pythonImportTargets } from "./import-targets.ts";
 import { lowerPython } from "./lower.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
+import { writeHelper } from "./write-helper.ts";
 
 export const pythonFrontEnd: LanguageFrontEnd = {
   languages: ["python"],
   lower: lowerPython,
   importTargets: pythonImportTargets,
+  importPath: pythonImportPath,
   editImports: editPythonImports,
   writeCall,
   writeAssignment,
   writeComment,
   writeFunction,
+  writeHelper,
 };

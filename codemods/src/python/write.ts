@@ -11,7 +11,7 @@ export function writeCall(call: HelperCall): string {
     `k=${call.k}`,
     `q_norm=${call.qNorm}`,
     `k_norm=${call.kNorm}`,
-    `head_dim=${call.headDim}`,
+    ...(call.headDim === undefined ? [] : [`head_dim=${call.headDim}`]),
     ...(call.altStream === undefined ? [] : [`alt_stream=${call.altStream}`]),
     ...(call.allowInplace === undefined ? [] : ["allow_inplace=False"]),
   ];

@@ -1,35 +1,47 @@
 import type { FileForm, ImportedName, ImportForm, Span } from "../form.ts";
-import type { ImportRequest, TextEdit } from "../front-end.ts";
+import type { AddedImport, ImportRequest, TextEdit } from "../front-end.ts";
 import { styleOf } from "../plan/layout.ts";
 import { lineEndAt, nextLine } from "../plan/text-edits.ts";
 
 /** See `LanguageFrontEnd.editImports`. */
 export function editScriptImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
   const dropped = new Set(request.drop.filter((name) => isUnused(name, form, request.removed)));
-  const added = request.add.filter((one) => !isImported(form, one.module, one.name));
+  const added = request.add.filter((one) => !isImported(form, one));
+  const homes = added.map((one) => form.imports.find((statement) => canTake(statement, one)));
   const edits = form.imports.flatMap((statement) => {
-    const names = added.filter(({ module }) => canTake(statement, module)).map(({ name }) => name);
+    const names = added.filter((_, i) => homes[i] === statement).map((one) => specifier(one, statement));
     return rewritten(statement, names, dropped, form);
   });
-  const fresh = added.filter(({ module }) => !form.imports.some((statement) => canTake(statement, module)));
-  return [...edits, ...fresh.map(({ module, name }) => newStatement(form, module, name))];
+  const homeless = added.filter((_, i) => homes[i] === undefined);
+  return [...edits, ...homeless.map((one) => newStatement(form, one))];
 }
 
-function isImported(form: FileForm, module: string, name: string): boolean {
+function isImported(form: FileForm, { module, name, local = name, kind }: AddedImport): boolean {
   return form.imports.some(
     (one) =>
       one.module === module &&
-      !one.typeOnly &&
+      (!one.typeOnly || kind === "type") &&
       !one.reexport &&
-      one.names.some(({ local }) => local === name),
+      one.names.some((known) => known.local === local),
   );
 }
 
-/** A value can be added to `import { a } from "m"`, not to `import type`, `import * as` or `require`. */
-function canTake({ module, names, typeOnly, reexport, topLevel }: ImportForm, wanted: string): boolean {
+/** A value can be added to `import { a } from "m"`, not to `import type`, `import * as` or `require`; a type to either. */
+function canTake(statement: ImportForm, { module, kind }: AddedImport): boolean {
+  const { names, typeOnly, reexport, topLevel } = statement;
   const isNamed =
     names.length > 0 && names.every(({ imported }) => imported !== "*" && imported !== "default");
-  return module === wanted && isNamed && !typeOnly && !reexport && topLevel;
+  const takes = kind === undefined ? !typeOnly : kind === "type";
+  return statement.module === module && isNamed && takes && !reexport && topLevel;
+}
+
+/** The name as it stands between the braces. */
+function specifier(
+  { name, local = name, kind }: AddedImport,
+  { typeOnly }: { readonly typeOnly: boolean },
+): string {
+  const renamed = local === name ? name : `${name} as ${local}`;
+  return kind === "type" && !typeOnly ? `type ${renamed}` : renamed;
 }
 
 function isUnused(name: string, form: FileForm, removed: readonly Span[]): boolean {
@@ -87,7 +99,7 @@ function rewritten(
 function placeOf(name: string, kept: readonly ImportedName[], list: readonly string[]): number {
   const names = kept.map(({ imported }) => imported);
   const isSorted = names.every((one, i) => i === 0 || compare(names[i - 1]!, one) <= 0);
-  const before = names.findIndex((one) => compare(one, name) > 0);
+  const before = names.findIndex((one) => compare(one, name.replace(/^type /, "")) > 0);
   return isSorted && before !== -1 ? before : list.length;
 }
 
@@ -99,24 +111,46 @@ function braces(list: readonly string[], written: string, form: FileForm): strin
 }
 
 /** Packages first, then relative files, as most files have it; sorted among its kind where they are. */
-function newStatement(form: FileForm, module: string, name: string): TextEdit {
+function newStatement(form: FileForm, added: AddedImport): TextEdit {
+  const { module } = added;
   const { lineEnd, semicolon } = styleOf(form);
   const statements = form.imports.filter(
     ({ topLevel, reexport, span }) => topLevel && !reexport && isImport(form, span),
   );
-  const quote = statements.some(({ span }) => /'[^']*';?$/.test(form.text.slice(span.start, span.end)))
-    ? "'"
-    : '"';
-  const isRequire = statements.length === 0 && form.imports.some(({ span }) => !isImport(form, span));
+  const isSingle = ({ span }: ImportForm) => /'[^']*'\)?;?$/.test(form.text.slice(span.start, span.end));
+  const quote = form.imports.some(isSingle) ? "'" : '"';
+  const isRequire = statements.length === 0 && isCommonJs(form);
+  const end = semicolon || (statements.length === 0 && form.imports.length === 0) ? ";" : "";
+  const bound = binding(added, isRequire);
   const line = isRequire
-    ? `const { ${name} } = require(${quote}${module}${quote})${semicolon ? ";" : ""}`
-    : `import { ${name} } from ${quote}${module}${quote}${semicolon || statements.length === 0 ? ";" : ""}`;
+    ? `const ${bound} = require(${quote}${module}${quote})${end}`
+    : `import ${bound} from ${quote}${module}${quote}${end}`;
   const next = statements.find((one) => compareModules(one.module, module) > 0);
   if (next !== undefined) return insertion(next.span.start, `${line}${lineEnd}`);
   const last = (isRequire ? form.imports : statements).at(-1);
   if (last !== undefined) return insertion(lineEndAt(form.text, last.span.end), `${lineEnd}${line}`);
   const start = codeStart(form);
   return insertion(start, `${line}${lineEnd}${lineEnd}`);
+}
+
+/** What stands left of `from` or `=`. */
+function binding(added: AddedImport, isRequire: boolean): string {
+  const { name, local = name, kind } = added;
+  if (kind === "default") return local;
+  if (kind === "module") return isRequire ? local : `* as ${local}`;
+  if (isRequire) return `{ ${local === name ? name : `${name}: ${local}`} }`;
+  return `${kind === "type" ? "type " : ""}{ ${specifier(added, { typeOnly: true })} }`;
+}
+
+/** A file that requires or exports by assignment, or that says so by its extension. */
+export function isCommonJs(form: FileForm): boolean {
+  if (form.language === "typescript") return false;
+  if (form.imports.length > 0) return form.imports.every(({ span }) => !isModuleSyntax(form, span));
+  return form.path.endsWith(".cjs") || /^(?:module\.)?exports\b/m.test(form.text);
+}
+
+function isModuleSyntax({ text }: FileForm, { start }: Span): boolean {
+  return text.startsWith("import", start) || text.startsWith("export", start);
 }
 
 function isImport({ text }: FileForm, span: Span): boolean {

@@ -1,16 +1,20 @@
 import type { LanguageFrontEnd } from "../front-end.ts";
 import { editScriptImports } from "./edit-imports.ts";
+import { scriptImportPath } from "./import-path.ts";
 import { scriptImportTargets } from "./import-targets.ts";
 import { lowerScript } from "./lower.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
+import { writeHelper } from "./write-helper.ts";
 
 export const scriptFrontEnd: LanguageFrontEnd = {
   languages: ["typescript", "javascript"],
   lower: lowerScript,
   importTargets: scriptImportTargets,
+  importPath: scriptImportPath,
   editImports: editScriptImports,
   writeCall,
   writeAssignment,
   writeComment,
   writeFunction,
+  writeHelper,
 };

@@ -6,13 +6,20 @@ export function writeCall({ layout, callee, ...call }: HelperCall): string {
     ...(call.altStream === undefined ? [] : [`altStream: ${call.altStream}`]),
     ...(call.allowInplace === undefined ? [] : ["allowInplace: false"]),
   ];
-  const args = [call.q, call.k, call.qNorm, call.kNorm, call.headDim];
+  const args = [
+    call.q,
+    call.k,
+    call.qNorm,
+    call.kNorm,
+    ...(call.headDim === undefined ? [] : [call.headDim]),
+  ];
+  const plain = args.join(", ");
   if (options.length > 0) args.push(`{ ${options.join(", ")} }`);
   const line = `${callee}(${args.join(", ")})`;
   if (layout.column + line.length + 1 <= layout.width && !/[\r\n]/.test(line)) return line;
   const indent = `${layout.lineEnd}${layout.indent}`;
   // Options that come last are opened up in place, if the rest fits on the first line.
-  const head = `${callee}(${args.slice(0, 5).join(", ")}, {`;
+  const head = `${callee}(${plain}, {`;
   if (options.length > 0 && layout.column + head.length <= layout.width && !/[\r\n]/.test(head)) {
     return `${head}${options.map((one) => `${indent}${layout.unit}${one},`).join("")}${indent}})`;
   }
