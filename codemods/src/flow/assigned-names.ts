@@ -19,7 +19,8 @@ export function namesAssignedIn(steps: readonly Step[]): readonly string[] {
   });
 }
 
-function namesOf(target: Target): readonly string[] {
+/** The variables that a target assigns. */
+export function namesOf(target: Target): readonly string[] {
   if (target.kind === "name") return [target.name];
   if (target.kind === "tuple") return target.items.flatMap((item) => (item ? namesOf(item) : []));
   if (target.kind === "record") return target.fields.flatMap(({ target: inner }) => namesOf(inner));

@@ -1,5 +1,5 @@
 import type { AssignStep, BranchStep, Step, Target } from "../form.ts";
-import { namesAssignedIn } from "./assigned-names.ts";
+import { namesAssignedIn, namesOf } from "./assigned-names.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
 import { isAboutStreams } from "./tensor-calls.ts";
@@ -15,12 +15,26 @@ export interface Outcome {
 
 export function runBlock(evaluation: Evaluation, block: Block, env: Env): Outcome {
   const { at } = evaluation;
-  const outer = { block: at.block, step: at.step };
+  const place = { block: at.block, step: at.step };
   at.block = block;
+  const outer = block.kind === "body" ? undefined : new Map(env);
   const outcome = runFrom(evaluation, block, 0, env);
+  if (outer !== undefined) endScope(block, outer, outcome.env);
   block.terminates = !outcome.falls;
-  Object.assign(at, outer);
+  Object.assign(at, place);
   return outcome;
+}
+
+/** Variables that the block declares for itself are gone after it; those of the same name outside are as they were. */
+function endScope({ steps }: Block, outer: Env, env: Env): void {
+  for (const step of steps) {
+    if (step.kind !== "assign" || step.declares === undefined || step.declares === "var") continue;
+    for (const name of namesOf(step.target)) {
+      const before = outer.get(name);
+      if (before === undefined) env.delete(name);
+      else env.set(name, before);
+    }
+  }
 }
 
 function runFrom(evaluation: Evaluation, block: Block, from: number, start: Env): Outcome {
@@ -78,8 +92,9 @@ function runScope(evaluation: Evaluation, step: Extract<Step, { kind: "scope" }>
   const { at } = evaluation;
   const context = evaluate(evaluation, step.context, env);
   const outer = at.stream;
-  if (!isAboutStreams(context)) evaluation.effect(step);
-  else at.stream = context.kind === "call" ? (context.args[0] ?? context) : context;
+  const isPlain = context.kind === "literal"; // a bare block
+  if (!isAboutStreams(context) && !isPlain) evaluation.effect(step);
+  else if (!isPlain) at.stream = context.kind === "call" ? (context.args[0] ?? context) : context;
   const inner = runBlock(evaluation, evaluation.newBlock(step.body, "scope", step), env);
   at.stream = outer;
   return inner;

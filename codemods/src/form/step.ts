@@ -65,7 +65,8 @@ export interface BranchStep extends StepBase {
 
 /**
  * A block that runs under something. In Python every `with`: `context` is what stands after it, one step per item, nested.
- * `try` is a scope whose context is opaque, its handlers `opaque` steps after it. A bare JavaScript block is spliced in.
+ * `try` is a scope whose context is opaque, its handlers `opaque` steps after it. A bare JavaScript block
+ * that declares variables is a scope whose context is the literal undefined; any other is spliced in.
  */
 export interface StreamStep extends StepBase {
   readonly kind: "scope";

@@ -1,4 +1,4 @@
-import type { Block, NormEvent } from "../flow/trace.ts";
+import type { Block, NormEvent, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import { refuseAliases } from "./aliases.ts";
@@ -28,6 +28,7 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   const [qEvent, kEvent] = eventsOf(candidates);
   refuseInLoop(qEvent);
   refuseInLoop(kEvent);
+  refuseChangedNorms([qEvent, kEvent], trace);
   const [q, k] = withoutNeeded(sideOrAlias(qEvent, "q", at), sideOrAlias(kEvent, "k", at), trace);
   refuseMixedUp(q, k, at);
   if (baseOf(q.input) === baseOf(k.input))
@@ -94,6 +95,18 @@ function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEve
 
 function differentConditions(): Refusal {
   return new Refusal("conditional-side", "q and k are not normalised under the same condition");
+}
+
+/** `this.kNorm = other`, `this.kNorm.weight = w`: which norm runs depends on where the call stands. */
+function refuseChangedNorms(events: readonly NormEvent[], trace: Trace): void {
+  for (const { target } of [...trace.steps.keys()].filter((step) => step.kind === "assign")) {
+    if (target.kind !== "attribute") continue;
+    const object = trace.values.get(target.object);
+    const isChanged = events.some(
+      ({ value: { norm } }) => object === norm || ("name" in norm && norm.name === target.name),
+    );
+    if (isChanged) throw new Refusal("ambiguous", "a norm is changed in the function that applies it");
+  }
 }
 
 function refuseInLoop(event: NormEvent): void {

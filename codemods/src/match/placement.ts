@@ -76,12 +76,21 @@ function assignsOneOf(step: Step, names: readonly string[], trace: Trace): boole
   return trace.steps.get(step)?.assigned.some(({ name }) => names.includes(name)) ?? false;
 }
 
-/** A statement among those that lead up to the norm, and stays, must not write into the tensor. */
+/** A statement that stays must not write into the tensor, or into a copy of it, on its way to the norm. */
 function refuseChangedOnTheWay(side: Side, block: Block, trace: Trace): void {
   const first = Math.min(...side.temporaries.map((step) => block.steps.indexOf(step)).filter((i) => i >= 0));
   const steps = block.steps.slice(Math.min(first, side.index), side.index);
   const staying = steps.filter((step) => !side.temporaries.includes(step));
-  if (staying.some((step) => mayChange(step, side.input, trace)))
+  const spans = removedBy(side);
+  const copies = trace.reads
+    .filter(({ expr }) => isIn(expr.span, spans))
+    .filter(({ definition: { value } }) => value !== side.input && layersOf(value).includes(side.input));
+  const isCopyChanged = copies.some(({ definition }) =>
+    definition.reads.some(
+      (read) => !isIn(read.expr.span, spans) && hasEffect(read.step, trace) && !isHarmlessRead(read),
+    ),
+  );
+  if (isCopyChanged || staying.some((step) => mayChange(step, side.input, trace)))
     throw new Refusal("ambiguous", "something may write into the tensor on its way to the norm");
 }
 
@@ -98,6 +107,10 @@ function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
         !isHarmlessRead(read),
     )
   );
+}
+
+function hasEffect(step: Step, trace: Trace): boolean {
+  return [...trace.steps].some(([one, traced]) => traced.hasEffect && within(one.span, step.span));
 }
 
 function isIn(inner: Span, spans: readonly Span[]): boolean {

@@ -105,8 +105,18 @@ export class NormFacts {
       const values = valuesGivenTo(name, method.body);
       if (values.length === 0) return [];
       const trace = traceFunction(method, () => undefined);
-      return values.flatMap((value) => this.#constructed(value, form, trace) ?? []);
+      return values.flatMap((value) => this.#given(value, method, form, trace));
     });
+  }
+
+  /** What an attribute is set to: nothing known, where it is no construction and no parameter with a type. */
+  #given(value: Expr, method: FunctionForm, form: FileForm, trace: Trace): readonly NormFact[] {
+    if (value.kind === "literal") return [];
+    const built = this.#constructed(value, form, trace);
+    if (built !== undefined) return [built];
+    const known = trace.values.get(value);
+    const type = known?.kind === "param" ? method.params[known.index]?.type : undefined;
+    return [type === undefined ? nothing : this.#typeFact(type, form)];
   }
 
   /** `new C(size, eps)`, `C(size, eps=eps)`, either arm of a choice. */

@@ -52,7 +52,7 @@ function lowerStatement(node: ts.Statement): readonly Step[] {
       },
     ];
   }
-  if (ts.isBlock(node)) return lowerStatements(node.statements);
+  if (ts.isBlock(node)) return lowerBlock(node);
   if (ts.isThrowStatement(node)) return [{ kind: "leave", value: lowerExpression(node.expression), span }];
   if (ts.isBreakOrContinueStatement(node)) return [{ kind: "leave", span }];
   if (ts.isIterationStatement(node, false)) return [lowerLoop(node)];
@@ -63,6 +63,19 @@ function lowerStatement(node: ts.Statement): readonly Step[] {
   if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) || ts.isEmptyStatement(node))
     return [];
   return [opaqueStep(node)];
+}
+
+/** A bare block is nothing but its statements, unless it has variables of its own. */
+function lowerBlock(node: ts.Block): readonly Step[] {
+  const body = lowerStatements(node.statements);
+  const isPlain = ts.isIfStatement(node.parent) || ts.isIterationStatement(node.parent, false);
+  if (isPlain || !body.some((step) => "declares" in step || step.kind === "function")) return body;
+  const context: Expr = {
+    kind: "literal",
+    value: undefined,
+    span: { start: node.getStart(), end: node.getStart() },
+  };
+  return [{ kind: "scope", context, body, span: spanOf(node) }];
 }
 
 function lowerExpressionStatement(node: ts.ExpressionStatement): readonly Step[] {
@@ -86,11 +99,13 @@ function lowerExpressionStatement(node: ts.ExpressionStatement): readonly Step[]
 function lowerDeclarations(list: ts.VariableDeclarationList, whole: ts.Node): readonly Step[] {
   const declares = declarationKind(list);
   return list.declarations.flatMap((one): Step[] => {
-    if (one.initializer === undefined) return [];
+    const end = { start: one.getEnd(), end: one.getEnd() };
     const step: AssignStep = {
       kind: "assign",
       target: bindingTarget(one.name),
-      value: lowerExpression(one.initializer),
+      value: one.initializer
+        ? lowerExpression(one.initializer)
+        : { kind: "literal", value: undefined, span: end },
       declares,
       span: list.declarations.length === 1 ? spanOf(whole) : spanOf(one),
     };
