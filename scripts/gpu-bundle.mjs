@@ -33,7 +33,7 @@ const programs = new Set([
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
-const assets = /^native\/(kernels\/.*|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;
+const assets = /^native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;
 
 const mostBytes = 60e6;
 

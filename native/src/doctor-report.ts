@@ -42,13 +42,16 @@ function cpuLines({ cpu }: Diagnosis): string[] {
 
 function deviceLines({ devices, driver }: Diagnosis): string[] {
   if (devices.length === 0) return "reason" in driver ? [] : [row("devices", "none")];
-  return devices.map((device) => {
+  return devices.flatMap((device) => {
     const name = `cuda:${device.ordinal}`;
     if ("reason" in device) return row(name, device.reason);
     const { multiprocessors, arch, bytes, freeBytes, memoryPools } = device;
     const memory = `${mebibytes(freeBytes)} of ${mebibytes(bytes)} free`;
     const pools = memoryPools ? "" : ", no stream-ordered memory";
-    return row(name, `${device.name}, ${arch}, ${multiprocessors} multiprocessors, ${memory}${pools}`);
+    return [
+      row(name, `${device.name}, ${arch}, ${multiprocessors} multiprocessors, ${memory}${pools}`),
+      row("", `rung ${device.rung.name}: ${device.rung.because}`),
+    ];
   });
 }
 
@@ -57,10 +60,9 @@ function jitLines({ jit }: Diagnosis): string[] {
   const { folder, fault, stored, seeds } = jit;
   const count = `${stored.entries} kernels, ${Math.ceil(stored.bytes / 1024)} KiB`;
   const kept = fault === null ? `${folder}: ${count}` : `in memory only; ${folder ?? "the folder"}: ${fault}`;
-  const shipped = seeds.filter(({ entries }) => entries > 0);
   return [
     row("cubins", kept),
-    ...shipped.map(({ folder: seed, entries }) => row("shipped", `${seed}: ${entries} kernels`)),
+    ...seeds.map(({ folder: seed, entries }) => row("seed", `${seed}: ${entries} kernels`)),
   ];
 }
 

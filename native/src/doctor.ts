@@ -1,6 +1,7 @@
 import { type CudaDevice, type CudaUsage, cudaDevice, cudaUsage } from "./cuda/device.ts";
 import { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
-import { Jit, type JitState } from "./cuda/jit.ts";
+import { Jit } from "./cuda/jit.ts";
+import type { JitState, Rung } from "./cuda/jit-state.ts";
 import type { TriedPath } from "./cuda/library-paths.ts";
 import { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 import { type BlasInfo, blasInfo, threadCount } from "./linear.ts";
@@ -20,6 +21,11 @@ export interface CpuFindings {
   readonly openBlas: BlasInfo;
 }
 
+export interface DeviceFindings extends CudaDevice, CudaUsage {
+  /** What its kernels come from. */
+  readonly rung: Rung;
+}
+
 export interface Provider {
   readonly name: "cuda" | "cpu" | "typescript";
   /** Its libraries and its hardware are here and answer. */
@@ -35,7 +41,7 @@ export interface Diagnosis {
   readonly addon: { readonly path: string } | Absence;
   readonly cpu: CpuFindings | Absence;
   readonly driver: CudaDriver | Absence;
-  readonly devices: readonly ((CudaDevice & CudaUsage) | (Absence & { readonly ordinal: number }))[];
+  readonly devices: readonly (DeviceFindings | (Absence & { readonly ordinal: number }))[];
   readonly nvrtc: NvrtcLibrary | Absence;
   readonly jit: JitState | Absence;
   /** Fastest first. */
@@ -49,9 +55,13 @@ export interface Diagnosis {
 export function examine(): Diagnosis {
   const loaded = loadBinding();
   const driver = attempt(openCuda);
+  const jit = attempt(() => new Jit());
   const count = "path" in driver ? driver.devices : 0;
   const devices = Array.from({ length: count }, (_, ordinal) => {
-    const found = attempt(() => ({ ...cudaDevice(ordinal), ...cudaUsage(ordinal) }));
+    const found = attempt(() => {
+      const device = cudaDevice(ordinal);
+      return { ...device, ...cudaUsage(ordinal), rung: rungOf(jit, device.arch) };
+    });
     return "reason" in found ? { ordinal, ...found } : found;
   });
   const findings = {
@@ -67,7 +77,7 @@ export function examine(): Diagnosis {
     driver,
     devices,
     nvrtc: attempt(openNvrtc),
-    jit: attempt(() => new Jit().state()),
+    jit: jit instanceof Jit ? attempt(() => jit.state()) : jit,
   };
   return { ...findings, providers: providersOf(findings) };
 }
@@ -87,23 +97,24 @@ function providersOf(findings: Omit<Diagnosis, "providers">): Provider[] {
 }
 
 function cudaReadiness(findings: Omit<Diagnosis, "providers">): Pick<Provider, "ready" | "because"> {
-  const { driver, devices, nvrtc, jit } = findings;
+  const { driver, devices } = findings;
   if ("reason" in driver) return { ready: false, because: headOf(driver.reason) };
   if (devices.length === 0) return { ready: false, because: "the driver shows no device" };
-  const usable = devices.filter((device) => "arch" in device && device.memoryPools);
+  const usable = devices.filter((device) => "arch" in device).filter((device) => device.memoryPools);
   const [first] = devices;
   if (usable.length === 0) {
     const why =
       first !== undefined && "reason" in first ? first.reason : "no device has stream-ordered memory";
     return { ready: false, because: why };
   }
-  const on = usable.map(({ ordinal }) => `cuda:${ordinal}`).join(", ");
-  if (!("reason" in nvrtc))
-    return { ready: true, because: `${on}, kernels compiled by NVRTC ${nvrtc.version}` };
-  const shipped = "seeds" in jit ? jit.seeds.reduce((sum, { entries }) => sum + entries, 0) : 0;
-  if (shipped > 0)
-    return { ready: true, because: `${on}, no NVRTC: only the ${shipped} kernels that were shipped` };
-  return { ready: false, because: headOf(nvrtc.reason) };
+  const standing = usable.filter((device) => device.rung.name !== "none");
+  const [best = usable[0]] = standing;
+  const on = standing.map(({ ordinal }) => `cuda:${ordinal}, `).join("");
+  return { ready: standing.length > 0, because: `${on}${best?.rung.because}` };
+}
+
+function rungOf(jit: Jit | Absence, arch: string): Rung {
+  return jit instanceof Jit ? jit.rung(arch) : { name: "none", because: jit.reason };
 }
 
 /** Without the list of paths, which is said elsewhere. */

@@ -9,7 +9,8 @@ export {
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
 export { CudaGraph } from "./cuda/graph.ts";
-export { type CompiledKernel, Jit, type JitOptions, type JitState } from "./cuda/jit.ts";
+export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
+export type { JitState, Rung } from "./cuda/jit-state.ts";
 export { CudaKernel, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
 export type { KernelRequest } from "./cuda/kernel-request.ts";
 export { kernelSource } from "./cuda/kernel-source.ts";

@@ -29,7 +29,7 @@ API int cuDeviceGet(int* device, int index) { SCRIPTED(cuDeviceGet); *device = i
 API int cuDeviceGetName(char* name, int length, int device) { snprintf(name, length, "Fake %d", device); return 0; }
 API int cuDeviceGetAttribute(int* value, int attribute, int device) {
   (void)device;
-  *value = attribute == 75 ? 9 : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 97 ? 232448
+  *value = attribute == 75 ? setting("capability", 9) : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 97 ? 232448
            : attribute == 115 ? setting("pools", 1) : 60 << 20;
   return 0;
 }

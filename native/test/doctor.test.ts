@@ -131,20 +131,25 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
       ready: false,
       because: expect.stringContaining("cuDevicePrimaryCtxRetain failed: CUDA_ERROR_OUT_OF_MEMORY"),
     });
-    expect(because({ nvrtc: 13 })).toMatchObject({
+    expect(because({ nvrtc: 13, capability: 8 })).toMatchObject({
       ready: false,
-      because: "no usable NVRTC, which compiles the kernels",
+      because: "no usable NVRTC, which compiles the kernels, and nothing is shipped for sm_80",
     });
   });
 
-  it("stands on shipped kernels where there is no NVRTC", () => {
-    writeFileSync(join(folder, "one.cubin"), "");
-    const { providers } = diagnose({ ...fake, QKNORM_LIBNVRTC: "/nowhere", QKNORM_CUBINS: folder });
-    expect(providers[0]).toMatchObject({
+  it("stands on kernels made before where there is no NVRTC, and says so of each device", () => {
+    writeFileSync(join(folder, "one-12.4.cubin"), "");
+    const env = { ...fake, QKNORM_LIBNVRTC: "/nowhere", QKNORM_CUBINS: folder };
+    const { devices, providers } = diagnose(env);
+    const because = "no usable NVRTC, which compiles the kernels: only kernels made before, ";
+    expect(devices).toMatchObject([{ rung: { name: "cubins" } }, { rung: { name: "cubins" } }]);
+    expect(providers[0]).toEqual({
+      name: "cuda",
       ready: true,
-      because: "cuda:0, cuda:1, no NVRTC: only the 1 kernels that were shipped",
+      because: expect.stringMatching(`^cuda:0, cuda:1, ${because}\\d+ shipped for sm_90, 1 in seeds$`),
     });
-    rmSync(join(folder, "one.cubin"));
+    expect(qknorm(["doctor"], env).stdout).toMatch(/cuda:0 +Fake 0.*\n +rung cubins: no usable NVRTC/);
+    rmSync(join(folder, "one-12.4.cubin"));
   });
 
   it("says that cubins stay in memory, and why", () => {

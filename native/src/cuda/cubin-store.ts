@@ -2,25 +2,40 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-// An entry: 8 bytes that name the format, the SHA-256 of the key and the cubin, the cubin.
+// An entry: 8 bytes that name the format, the SHA-256 of its name and the cubin, the cubin.
 const magic = Buffer.from("QKCUBIN1");
 const headBytes = magic.length + 32;
+const suffix = ".cubin";
+
+/** A cubin in a folder, by the key of its kernel and the version of the NVRTC that made it: `<key>-<version>.cubin`. */
+export interface CubinName {
+  readonly key: string;
+  readonly compiler: string;
+}
 
 /** What reading found: the cubin, nothing, or something that is no entry. */
 export type StoredCubin = Uint8Array | "absent" | "corrupted";
 
+/** The compilers that have left a cubin of a kernel in a folder, newest first. Never throws. */
+export function compilersIn(folder: string, key: string): string[] {
+  return namesIn(folder)
+    .filter((name) => name.startsWith(`${key}-`))
+    .map((name) => name.slice(key.length + 1, -suffix.length))
+    .sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+}
+
 /** Reads one entry. Never throws: what cannot be read is not there. */
-export function readCubin(folder: string, key: string): StoredCubin {
+export function readCubin(folder: string, name: CubinName): StoredCubin {
   let entry: Buffer;
   try {
-    entry = readFileSync(pathOf(folder, key));
+    entry = readFileSync(pathOf(folder, name));
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? "absent" : "corrupted";
   }
   const cubin = entry.subarray(headBytes);
   const intact =
     entry.subarray(0, magic.length).equals(magic) &&
-    entry.subarray(magic.length, headBytes).equals(checksum(key, cubin));
+    entry.subarray(magic.length, headBytes).equals(checksum(name, cubin));
   // A copy of its own: the addon hands it to the driver long after this buffer may have been reused.
   return intact ? new Uint8Array(cubin) : "corrupted";
 }
@@ -29,14 +44,15 @@ export function readCubin(folder: string, key: string): StoredCubin {
  * Writes one entry so that a reader sees all of it or nothing, whatever happens meanwhile. Throws what the file system
  * does, and leaves nothing behind then.
  */
-export function writeCubin(folder: string, key: string, cubin: Uint8Array): void {
-  const temporary = join(folder, `${key}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`);
+export function writeCubin(folder: string, name: CubinName, cubin: Uint8Array): void {
+  const path = pathOf(folder, name);
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
-    writeFileSync(temporary, Buffer.concat([magic, checksum(key, cubin), cubin]), {
+    writeFileSync(temporary, Buffer.concat([magic, checksum(name, cubin), cubin]), {
       mode: 0o600,
       flag: "wx",
     });
-    renameSync(temporary, pathOf(folder, key));
+    renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
@@ -81,17 +97,18 @@ export function measureFolder(folder: string): FolderUse {
 
 function namesIn(folder: string): string[] {
   try {
-    return readdirSync(folder).filter((name) => name.endsWith(".cubin"));
+    return readdirSync(folder).filter((name) => name.endsWith(suffix));
   } catch {
     return [];
   }
 }
 
-function pathOf(folder: string, key: string): string {
-  return join(folder, `${key}.cubin`);
+/** Where an entry lies, or would. */
+export function pathOf(folder: string, { key, compiler }: CubinName): string {
+  return join(folder, `${key}-${compiler}${suffix}`);
 }
 
-// The key is in it: an entry under another's name is no entry.
-function checksum(key: string, cubin: Uint8Array): Buffer {
-  return createHash("sha256").update(key).update(cubin).digest();
+// The name is in it: an entry under another's name is no entry.
+function checksum({ key, compiler }: CubinName, cubin: Uint8Array): Buffer {
+  return createHash("sha256").update(`${key}-${compiler}`).update(cubin).digest();
 }

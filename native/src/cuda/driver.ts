@@ -52,6 +52,15 @@ export function openCuda(): CudaDriver {
   }
 }
 
+/** The newest CUDA that the driver runs cubins of; 0 without a driver, for whose lack others throw. */
+export function driverMajor(): number {
+  try {
+    return Number.parseInt(openCuda().version, 10);
+  } catch {
+    return 0;
+  }
+}
+
 /** Opens the first candidate that `open` takes; it answers with `null`, or why it refuses. */
 export function tryEach(
   candidates: readonly LibraryCandidate[],

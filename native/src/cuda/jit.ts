@@ -1,44 +1,43 @@
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { nativeError, requireBinding } from "../loader.ts";
-import { type FolderUse, faultOfFolder, measureFolder, readCubin, writeCubin } from "./cubin-store.ts";
+import { requireBinding } from "../loader.ts";
+import { canRun, chosenCompiler } from "./compiler-choice.ts";
+import { cacheFolder, seedFolders, shippedFolder } from "./cubin-places.ts";
+import { compilersIn, faultOfFolder, measureFolder, pathOf, readCubin, writeCubin } from "./cubin-store.ts";
+import type { JitState, Rung } from "./jit-state.ts";
 import { type KernelRequest, keyOf, optionsOf } from "./kernel-request.ts";
 import { openNvrtc } from "./nvrtc.ts";
+import { ShippedCubins } from "./shipped-cubins.ts";
 
 export interface JitOptions {
   /** Where cubins are kept; `null` keeps them in memory only. `QKNORM_CACHE`, or `~/.cache/qknorm`, by default. */
   readonly folder?: string | null;
   /** Folders that are only read, before anything is compiled, whichever NVRTC filled them (`Jit.seed`). */
   readonly seeds?: readonly string[];
+  /** A folder of packs, for where there is no NVRTC: the package's own by default, none for `null`. */
+  readonly shipped?: string | null;
   /** Gets a warning for each corrupted entry, and one if the folder cannot be used. */
   readonly log?: (message: string) => void;
 }
 
 export interface CompiledKernel {
   readonly cubin: Uint8Array;
-  readonly origin: "seed" | "disk" | "compiled";
-}
-
-export interface JitState {
-  readonly folder: string | null;
-  /** Why the folder is not used; `null` if it is. */
-  readonly fault: string | null;
-  readonly stored: FolderUse;
-  readonly seeds: readonly ({ readonly folder: string } & FolderUse)[];
-  readonly failures: readonly { readonly name: string; readonly message: string }[];
+  readonly origin: "seed" | "disk" | "compiled" | "shipped";
+  /** The version of the NVRTC that made it: `"13.0"`. */
+  readonly compiler: string;
 }
 
 // Each compilation takes one of libuv's four threads, which files and names are looked up with as well.
 const mostAtOnce = 2;
 
 /**
- * Kernels compiled when they are first asked for: found in memory, in a seed, on disk, or compiled by NVRTC.
- * A kernel that fails once fails the same way at every later call, at no cost.
+ * Kernels compiled when they are first asked for: found in memory, in a seed, on disk, compiled by NVRTC, or, where
+ * there is none, taken from what the package ships. A kernel that fails once fails the same way at every later call, at
+ * no cost.
+ * Whose cubins are taken from the disk is told in compiler-choice.ts.
  */
 export class Jit {
   readonly #folder: string | null;
   readonly #seeds: readonly string[];
+  readonly #shipped: ShippedCubins;
   readonly #log: (message: string) => void;
   #fault: string | null | undefined;
   readonly #byRequest = new WeakMap<KernelRequest, CompiledKernel>();
@@ -48,15 +47,16 @@ export class Jit {
   readonly #waiting: (() => void)[] = [];
 
   constructor(options: JitOptions = {}) {
-    this.#folder = options.folder === undefined ? defaultFolder() : options.folder;
-    this.#seeds = options.seeds ?? defaultSeeds();
+    this.#folder = options.folder === undefined ? cacheFolder() : options.folder;
+    this.#seeds = options.seeds ?? seedFolders();
+    this.#shipped = new ShippedCubins(options.shipped === undefined ? shippedFolder() : options.shipped);
     this.#log = options.log ?? (() => {});
   }
 
   /**
-   * The cubin, at once; the same request object again costs a lookup. Without a seed it takes NVRTC.
-   * Throws `ERR_NVRTC` (none found, or the kernel refused, with the compiler's log), `ERR_QKNORM_ARGUMENT`,
-   * `ERR_NATIVE`.
+   * The cubin, at once; the same request object again costs a lookup.
+   * Throws `ERR_NVRTC` (none found and none shipped, or the kernel refused, with the compiler's log),
+   * `ERR_QKNORM_ARGUMENT`, `ERR_NATIVE`.
    */
   compile(request: KernelRequest): CompiledKernel {
     const known = this.#byRequest.get(request);
@@ -82,7 +82,27 @@ export class Jit {
 
   /** Writes the cubins into a folder that may then serve as a seed anywhere. Throws as `compile`, and what the file system does. */
   seed(folder: string, requests: readonly KernelRequest[]): void {
-    for (const request of requests) writeCubin(folder, keyOf(request, "any"), this.compile(request).cubin);
+    for (const request of requests) {
+      const { cubin, compiler } = this.compile(request);
+      writeCubin(folder, { key: keyOf(request), compiler }, cubin);
+    }
+  }
+
+  /** Which rung kernels of an architecture stand on. Opens NVRTC. Never throws. */
+  rung(arch: string): Rung {
+    let missing: string;
+    try {
+      return { name: "jit", because: `kernels compiled by NVRTC ${openNvrtc().version}` };
+    } catch (error) {
+      missing = (error as Error).message.split("; tried ")[0] as string;
+    }
+    const shipped = this.#shipped.of(arch);
+    const seeded = this.#seeds.reduce((sum, seed) => sum + measureFolder(seed).entries, 0);
+    if (shipped.entries + seeded > 0) {
+      const counts = `${shipped.entries} shipped for ${arch}${seeded > 0 ? `, ${seeded} in seeds` : ""}`;
+      return { name: "cubins", because: `${missing}: only kernels made before, ${counts}` };
+    }
+    return { name: "none", because: `${missing}, and ${shipped.fault}` };
   }
 
   /** What a person wants to know of it. Makes the folder if there is none. */
@@ -99,7 +119,7 @@ export class Jit {
   async #warm(request: KernelRequest): Promise<CompiledKernel> {
     const found = this.#find(request);
     if (found !== undefined) return found;
-    const key = keyOf(request, "any");
+    const key = keyOf(request);
     let running = this.#running.get(key);
     if (running === undefined) {
       running = this.#compileAside(request).finally(() => this.#running.delete(key));
@@ -126,59 +146,79 @@ export class Jit {
 
   /** From memory, a seed or the disk; throws what an earlier attempt did. */
   #find(request: KernelRequest): CompiledKernel | undefined {
-    const any = keyOf(request, "any");
-    const failed = this.#failed.get(any);
+    const key = keyOf(request);
+    const failed = this.#failed.get(key);
     if (failed !== undefined) throw failed.error;
-    const known = this.#done.get(any) ?? this.#stored(request, any);
-    if (known !== undefined) this.#done.set(any, known);
+    const known = this.#done.get(key) ?? this.#stored(key);
+    if (known !== undefined) this.#done.set(key, known);
     return known;
   }
 
-  #stored(request: KernelRequest, any: string): CompiledKernel | undefined {
+  #stored(key: string): CompiledKernel | undefined {
     for (const seed of this.#seeds) {
-      const cubin = this.#read(seed, any);
-      if (cubin !== undefined) return { cubin, origin: "seed" };
+      const found = this.#read(seed, key, compilersIn(seed, key));
+      if (found !== undefined) return { ...found, origin: "seed" };
     }
     if (this.#folder === null || this.#folderFault(this.#folder) !== null) return undefined;
-    const compiler = this.#compiler();
-    const cubin = compiler === undefined ? undefined : this.#read(this.#folder, keyOf(request, compiler));
-    return cubin && { cubin, origin: "disk" };
+    const chosen = chosenCompiler();
+    const found = this.#read(
+      this.#folder,
+      key,
+      chosen === undefined ? compilersIn(this.#folder, key) : [chosen],
+    );
+    return found && { ...found, origin: "disk" };
   }
 
-  /** Compiles, remembers what came of it, and stores it. */
+  /** The first entry of these compilers that the driver can run. */
+  #read(
+    folder: string,
+    key: string,
+    compilers: readonly string[],
+  ): Pick<CompiledKernel, "cubin" | "compiler"> | undefined {
+    for (const compiler of compilers.filter(canRun)) {
+      const cubin = readCubin(folder, { key, compiler });
+      if (cubin === "corrupted")
+        this.#log(`${pathOf(folder, { key, compiler })} is corrupted; the kernel is compiled again`);
+      if (typeof cubin !== "string") return { cubin, compiler };
+    }
+    return undefined;
+  }
+
+  /** Compiles, or takes what is shipped where nothing can; remembers what came of it, and stores it. */
   #attempt(request: KernelRequest, compile: () => Uint8Array): CompiledKernel {
-    const any = keyOf(request, "any");
+    const key = keyOf(request);
     try {
-      const { version } = openNvrtc();
-      const compiled = { cubin: compile(), origin: "compiled" } as const;
-      this.#done.set(any, compiled);
-      this.#write(keyOf(request, version), compiled.cubin);
+      const compiled = this.#shippedInstead(request.arch, key) ?? this.#compileWith(compile, key);
+      this.#done.set(key, compiled);
       return compiled;
     } catch (error) {
-      this.#failed.set(any, { name: request.name, error: error as Error });
+      this.#failed.set(key, { name: request.name, error: error as Error });
       throw error;
     }
   }
 
-  #compiler(): string | undefined {
+  #shippedInstead(arch: string, key: string): CompiledKernel | undefined {
     try {
-      return openNvrtc().version;
-    } catch {
-      return undefined; // the attempt to compile says why
+      openNvrtc();
+      return undefined;
+    } catch (error) {
+      const shipped = this.#shipped.get(arch, key);
+      if (shipped === undefined) throw error;
+      return { ...shipped, origin: "shipped" };
     }
   }
 
-  #read(folder: string, key: string): Uint8Array | undefined {
-    const cubin = readCubin(folder, key);
-    if (cubin === "corrupted")
-      this.#log(`${join(folder, key)}.cubin is corrupted; the kernel is compiled again`);
-    return typeof cubin === "string" ? undefined : cubin;
+  #compileWith(compile: () => Uint8Array, key: string): CompiledKernel {
+    const { version: compiler } = openNvrtc();
+    const compiled = { cubin: compile(), origin: "compiled", compiler } as const;
+    this.#write(key, compiled);
+    return compiled;
   }
 
-  #write(key: string, cubin: Uint8Array): void {
+  #write(key: string, { cubin, compiler }: CompiledKernel): void {
     if (this.#folder === null || this.#folderFault(this.#folder) !== null) return;
     try {
-      writeCubin(this.#folder, key, cubin);
+      writeCubin(this.#folder, { key, compiler }, cubin);
     } catch (error) {
       this.#fault = (error as Error).message;
       this.#warnOfFolder();
@@ -196,20 +236,4 @@ export class Jit {
   #warnOfFolder(): void {
     this.#log(`compiled kernels are kept in memory only: ${this.#folder} cannot be used: ${this.#fault}`);
   }
-}
-
-/** `QKNORM_CACHE`, of which `off` is none; else where the system keeps such things. Throws `ERR_QKNORM_ARGUMENT`. */
-function defaultFolder(): string | null {
-  const { QKNORM_CACHE: chosen, XDG_CACHE_HOME: caches } = process.env;
-  if (chosen === "off") return null;
-  if (chosen && !chosen.startsWith("/")) {
-    throw nativeError("ERR_QKNORM_ARGUMENT", `QKNORM_CACHE must be an absolute path or off, got ${chosen}`);
-  }
-  return chosen || join(caches?.startsWith("/") ? caches : join(homedir(), ".cache"), "qknorm");
-}
-
-/** `QKNORM_CUBINS`, folders with colons between them, and what the package ships. */
-function defaultSeeds(): string[] {
-  const chosen = (process.env.QKNORM_CUBINS ?? "").split(":").filter((folder) => folder !== "");
-  return [...chosen, fileURLToPath(new URL("../../cubins", import.meta.url))];
 }

@@ -34,8 +34,8 @@ export function optionsOf(request: KernelRequest): string[] {
   return [`--gpu-architecture=${arch}`, "--std=c++17", ...defines];
 }
 
-/** The name of a cubin: a hash of all that it depends on, and of the compiler's version unless any will do. */
-export function keyOf(request: KernelRequest, compiler: string): string {
-  const parts = JSON.stringify([compiler, optionsOf(request), request.source]);
+/** The name of a kernel: a hash of all that its code depends on, but for the compiler's version. */
+export function keyOf(request: KernelRequest): string {
+  const parts = JSON.stringify([optionsOf(request), request.source]);
   return createHash("sha256").update(parts).digest("hex").slice(0, 40);
 }

@@ -28,7 +28,7 @@ export class CudaKernels {
   get(wanted: LoadableKernel): CudaKernel {
     const known = this.#byRequest.get(wanted);
     if (known !== undefined) return known;
-    const key = keyOf(wanted, "any");
+    const key = keyOf(wanted);
     const kernel = this.#loaded.get(key) ?? this.#load(wanted);
     this.#loaded.set(key, kernel);
     this.#byRequest.set(wanted, kernel);

@@ -1,5 +1,5 @@
 import { requireBinding } from "../loader.ts";
-import { type CudaDriver, type CudaFailure, cudaError, list, openCuda, tryEach } from "./driver.ts";
+import { type CudaFailure, cudaError, driverMajor, list, tryEach } from "./driver.ts";
 import { nvrtcCandidates, type TriedPath } from "./library-paths.ts";
 
 export interface NvrtcLibrary {
@@ -25,21 +25,10 @@ export function openNvrtc(): NvrtcLibrary {
   return outcome;
 
   function open(): NvrtcLibrary | CudaFailure {
-    const newest = driverMajor();
+    const newest = driverMajor(); // 0: any may compile, for other machines
     const { opened, tried } = tryEach(nvrtcCandidates(), (path) => binding.nvrtcOpen(path, newest));
     const library = binding.nvrtcLibrary();
     if (opened && library !== null) return { ...library, tried };
     return cudaError("ERR_NVRTC", `no usable NVRTC, which compiles the kernels; tried ${list(tried)}`, tried);
   }
-}
-
-/** The newest CUDA that the driver runs cubins of; 0 without a driver: then any may compile, for other machines. */
-function driverMajor(): number {
-  let driver: CudaDriver;
-  try {
-    driver = openCuda();
-  } catch {
-    return 0; // its own callers get to hear why
-  }
-  return Number.parseInt(driver.version, 10);
 }
