@@ -5,18 +5,20 @@ import { runWithEmittedHelper, withoutIdleHelper } from "./emit/emit-helper.ts";
 import { explain } from "./explain.ts";
 import { describeFailure } from "./failure.ts";
 import { fileFilter } from "./file-filter.ts";
+import { githubAnnotations } from "./formats/github.ts";
 import { jsonReport } from "./formats/json.ts";
 import { printable } from "./formats/paint-patch.ts";
 import { formatReport } from "./formats/report.ts";
+import { sarifLog } from "./formats/sarif.ts";
 import { dirtyFiles } from "./git.ts";
 import { help } from "./help.ts";
-import { askForEach, type Replan } from "./interactive.ts";
+import { askForEach } from "./interactive.ts";
 import { markFiles } from "./mark.ts";
 import { type CommandOptions, parseOptions } from "./options.ts";
 import { patchOf } from "./patch.ts";
-import type { Finding } from "./plan/change.ts";
 import type { Profile } from "./profile.ts";
 import { ProgressLine } from "./progress.ts";
+import { eachAlone, type Replan, replanning } from "./replan.ts";
 import { type RunOptions, type RunResult, run } from "./run.ts";
 import { SourcePathError } from "./source-files.ts";
 import { runGiven } from "./stdin.ts";
@@ -80,12 +82,13 @@ async function execute(
       ? { found: await run(request), settled: request }
       : await runWithEmittedHelper(request, emitHelper),
   );
-  const chosen = options.interactive ? await askForEach(found, replanning(settled), terminal) : found;
+  const replan = replanning(settled);
+  const chosen = options.interactive ? await askForEach(found, replan, terminal) : found;
   const planned = withoutIdleHelper(options.mark ? markFiles(chosen) : chosen);
   // Before the sources, so that a place which cannot be written to stops everything.
   if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));
   const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };
-  return { ...print(result, options, terminal), exitCode: exitCodeOf(result, options) };
+  return { ...(await print(result, options, replan, terminal)), exitCode: exitCodeOf(result, options) };
 }
 
 async function executeGiven(
@@ -121,19 +124,6 @@ async function withProgress<R>(
   }
 }
 
-/** Plans one file again, for a choice among its replacements. */
-function replanning(options: RunOptions): Replan {
-  const key = ({ line, symbol, message }: Finding) => `${line}\n${symbol}\n${message}`;
-  return async (file, wanted) => {
-    const all = file.findings.filter(({ kind }) => kind === "replaced");
-    if (all.length === wanted.length || file.helper !== undefined) return file;
-    const keys = new Set(wanted.map(key));
-    const chooses = (_: string, finding: Finding) => keys.has(key(finding));
-    const { files } = await run({ ...options, paths: [file.path], chooses });
-    return files.find(({ path }) => path === file.path) ?? { ...file, after: undefined };
-  };
-}
-
 async function writeOutput(flag: string, path: string, content: string): Promise<void> {
   try {
     await writeFile(path, content);
@@ -142,20 +132,36 @@ async function writeOutput(flag: string, path: string, content: string): Promise
   }
 }
 
-function print(
+type Printed = Pick<CommandResult, "stdout" | "stderr">;
+
+async function print(
   result: WrittenResult,
   { output, write }: CommandOptions,
+  replan: Replan,
   { color }: Terminal,
-): Pick<CommandResult, "stdout" | "stderr"> {
+): Promise<Printed> {
   const stderr = complaints(result);
   switch (output) {
     case "json":
-      return { stdout: `${JSON.stringify(jsonReport(result), null, 2)}\n`, stderr };
+      return { stdout: printedJson(jsonReport(result)), stderr };
+    case "sarif": {
+      const log = sarifLog(result, {
+        version: await packageVersion(),
+        alone: await eachAlone(result, replan),
+      });
+      return { stdout: printedJson(log), stderr };
+    }
+    case "github":
+      return { stdout: githubAnnotations(result), stderr };
     case "diff":
       return { stdout: patchOf(result.files), stderr };
     default:
       return { stdout: formatReport(result, { color, written: write }), stderr: "" };
   }
+}
+
+function printedJson(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 /** What went beside the report, for formats that have no place for it. */

@@ -14,6 +14,8 @@ what to do (a dry run with a report and a diff if none is given)
 what to print (one of them)
   --diff                a patch that \`git apply\` takes
   --json                one JSON object (schema/report.schema.json)
+  --sarif               SARIF 2.1.0 with fixes, for code scanning
+  --github              annotations for GitHub Actions
 
 what to leave in a file
   --patch FILE          the patch of --diff

@@ -1,12 +1,10 @@
 import { createInterface } from "node:readline";
 import { paintPatch, printable } from "./formats/paint-patch.ts";
 import type { Finding } from "./plan/change.ts";
+import type { Replan } from "./replan.ts";
 import type { FileResult, RunResult } from "./run.ts";
 import { paintFor, type Terminal } from "./terminal.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** Plans a file again with these replacements only. */
-export type Replan = (file: FileResult, wanted: readonly Finding[]) => Promise<FileResult>;
 
 type Answer = "y" | "n" | "a" | "q";
 

@@ -3,6 +3,7 @@ import type { LanguageFrontEnd } from "./front-end.ts";
 import { frontEndFor } from "./front-ends.ts";
 import type { Finding } from "./plan/change.ts";
 import type { FileResult, RunResult } from "./run.ts";
+import { splitLines } from "./text-lines.ts";
 
 const tag = "TODO(qk-norm): ";
 
@@ -55,7 +56,7 @@ function withMark(
   // A line of another file, `(norms.ts:26)`, would be another one tomorrow.
   const words = message.replace(/ \([^()]+:\d+\)/g, "").replace(/\s+/g, " ");
   const comment = writeComment(`${tag}${reason}: ${words}`);
-  const lineEnd = /\r\n|\n|\r/.exec(line) ?? /\r\n|\n|\r/.exec(lines[0]!) ?? ["\n"];
+  const lineEnd = /\r\n|\n|\r/.exec(line) ?? /\r\n|\n|\r/.exec(lines[0] ?? "") ?? ["\n"];
   const added = `${/^[ \t]*/.exec(line)![0]}${comment}${lineEnd[0]}`;
   const marked = without(lines, known).toSpliced(known ?? at, 0, added);
   // In the middle of a template or of a continued line it would not be a comment.
@@ -90,9 +91,4 @@ function places(
     if (!removed) to += count;
   }
   return (index) => (index === undefined ? undefined : place.get(index));
-}
-
-/** Lines with their ends. */
-function splitLines(text: string): readonly string[] {
-  return text.split(/(?<=\r\n|\n|\r(?!\n))/);
 }

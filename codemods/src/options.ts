@@ -3,7 +3,7 @@ import { extensions } from "./source-files.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What standard output is for. */
-export type Output = "report" | "json" | "diff" | "explain" | "source";
+export type Output = "report" | "json" | "sarif" | "github" | "diff" | "explain" | "source";
 
 /** The command line, parsed; what contradicts itself has been refused. */
 export interface CommandOptions {
@@ -44,6 +44,8 @@ export const flags = {
   mark: flag,
   diff: flag,
   json: flag,
+  sarif: flag,
+  github: flag,
   stdin: flag,
   "no-prefilter": flag,
   "assume-helper": flag,
@@ -64,12 +66,14 @@ export const flags = {
 type Values = ReturnType<typeof parse>["values"];
 type FlagName = keyof typeof flags;
 
-const outputs = ["json", "diff", "explain", "stdin"] as const;
+const outputs = ["json", "sarif", "github", "diff", "explain", "stdin"] as const;
 
 /** Pairs that contradict each other, and why. */
 const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] = [
   ["check", ["write", "interactive"], "a check writes nothing"],
   ["diff", ["write"], "a patch is printed instead of writing; `--patch FILE` does both"],
+  ["sarif", ["write", "interactive"], "its fixes are for the files as they are"],
+  ["sarif", ["emit-helper"], "a fix cannot bring the helper's file with it"],
   ["interactive", outputs, "questions are asked on standard output"],
   [
     "explain",

@@ -1,6 +1,5 @@
-import { dirname, relative, resolve, sep } from "node:path";
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from "diff";
-import { gitRoot } from "./git.ts";
+import { nameIn, patchFolder } from "./folders.ts";
 import type { FileResult } from "./run.ts";
 
 /** A patch of all changes that `git apply` takes in the folder that its names are relative to; see `patchFolder`. */
@@ -31,26 +30,4 @@ const nowhere = "/dev/null";
 function unified([from, before]: readonly [string, string], [to, after]: readonly [string, string]): string {
   const style = { context: 3, headerOptions: FILE_HEADERS_ONLY };
   return createTwoFilesPatch(from, to, before, after, undefined, undefined, style);
-}
-
-/** The current folder when it holds all files, else the git repository that does, else the folder that they share. */
-export function patchFolder(files: readonly Pick<FileResult, "path">[]): string {
-  const folders = files.map(({ path }) => dirname(resolve(path)));
-  const [first] = folders;
-  const holdsAll = (folder: string | undefined): folder is string =>
-    folder !== undefined && folders.every((one) => one === folder || one.startsWith(withEnd(folder)));
-  if (first === undefined || holdsAll(process.cwd())) return process.cwd();
-  const root = gitRoot(first);
-  if (holdsAll(root)) return root;
-  let shared = first;
-  while (!holdsAll(shared)) shared = dirname(shared);
-  return shared;
-}
-
-function withEnd(folder: string): string {
-  return folder.endsWith(sep) ? folder : folder + sep;
-}
-
-function nameIn(folder: string, { path }: FileResult): string {
-  return relative(folder, resolve(path)).split(sep).join("/");
 }

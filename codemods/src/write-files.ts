@@ -1,7 +1,7 @@
 import { chmod, chown, link, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { describeFailure } from "./failure.ts";
-import { patchFolder } from "./patch.ts";
+import { patchFolder } from "./folders.ts";
 import type { FileResult, RunResult } from "./run.ts";
 import { UndoPatch } from "./undo-patch.ts";
 

@@ -19,6 +19,11 @@ describe("flags that contradict each other are refused", () => {
     [["--write", "--diff"], "--diff and --write exclude each other"],
     [["--explain", "a.ts", "--write"], "--explain and --write exclude each other"],
     [["--explain", "a.ts", "--mark"], "--explain and --mark exclude each other"],
+    [
+      ["--sarif", "--write"],
+      "--sarif and --write exclude each other: its fixes are for the files as they are",
+    ],
+    [["--json", "--sarif", "--github"], "--json and --sarif both print to standard output"],
     [["--json", "--diff"], "--json and --diff both print to standard output"],
     [["--json", "--explain", "a.ts"], "--json and --explain both print to standard output"],
     [["--stdin", "--stdin-filename", "a.ts", "--json"], "--json and --stdin both print to standard output"],
