@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { describeFailure } from "./failure.ts";
 import { builtInProfiles, type Profile } from "./profile.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -43,53 +44,96 @@ interface Config {
 }
 
 function readConfig(path: string): Config {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(path, "utf8"));
-  } catch (cause) {
-    throw new UsageError(`${path} cannot be read as JSON: ${String((cause as Error).message)}`, { cause });
-  }
-  const config = objectAt(content, path, "the file");
+  const config = objectAt(parseConfig(path), path, "the file");
   refuseUnknownKeys(config, ["$schema", "profile", "profiles"], path, "");
   if (config.profile !== undefined && typeof config.profile !== "string")
-    throw wrong(path, "profile", "a string");
+    throw wrong(path, "profile", "a string", config.profile);
   const profiles = config.profiles === undefined ? {} : objectAt(config.profiles, path, "profiles");
-  for (const [name, entry] of Object.entries(profiles)) objectAt(entry, path, `profiles.${name}`);
+  for (const [name, entry] of Object.entries(profiles)) {
+    objectAt(entry, path, `profiles.${name}`);
+    if (builtInProfiles.some((one) => one.name === name))
+      throw new UsageError(`${path}: \`profiles.${name}\` is a name that is taken; give yours another one`);
+  }
   return config as Config;
 }
 
+function parseConfig(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+  } catch (cause) {
+    throw new UsageError(`${path} cannot be read: ${describeFailure(cause)}`, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const message = String((cause as Error).message);
+    const offset = Number(/ at position (\d+)/.exec(message)?.[1] ?? text.length);
+    const lines = text.slice(0, offset).split("\n");
+    const place = `${path}:${lines.length}:${lines.at(-1)!.length + 1}`;
+    throw new UsageError(
+      `${place}: this is not JSON: ${message.replace(/ (?:in JSON )?at position.*/, "")}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+interface KeyRule {
+  readonly expected: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+const isName = (value: unknown) => typeof value === "string" && /^[\p{L}_$][\p{L}\d_$]*$/u.test(value);
+const isKind = (value: unknown) => normKinds.includes(value as string);
+const listOf = (holds: (value: unknown) => boolean) => (value: unknown) =>
+  Array.isArray(value) && value.every(holds);
+
+const trueOrFalse: KeyRule = { expected: "true or false", holds: (value) => typeof value === "boolean" };
+
+/** What each key of a profile may be; `schema/config.schema.json` says the same. */
+const profileKeys: Readonly<Record<string, KeyRule>> = {
+  extends: {
+    expected: `one of ${builtInProfiles.map(({ name }) => name).join(", ")}`,
+    holds: (value) => builtInProfiles.some(({ name }) => name === value),
+  },
+  helper: { expected: "an object with `name` and `module`", holds: (value) => typeof value === "object" },
+  norms: { expected: `a list made of ${normKinds.join(", ")}`, holds: listOf(isKind) },
+  requiredAttributes: { expected: "a list of names", holds: listOf(isName) },
+  acceptsFunctions: trueOrFalse,
+  takesAltStream: trueOrFalse,
+  inPlace: trueOrFalse,
+  helperInRepository: trueOrFalse,
+};
+
 function profileOf(name: string, entry: Record<string, unknown>, path: string): Profile {
   const at = `profiles.${name}`;
-  const keys = ["extends", "helper", "norms", "requiredAttributes", "takesAltStream", "helperInRepository"];
-  refuseUnknownKeys(entry, keys, path, `${at}.`);
-  const base = builtInProfiles.find((one) => one.name === entry.extends);
-  if (base === undefined)
-    throw wrong(path, `${at}.extends`, `one of ${builtInProfiles.map((one) => one.name).join(", ")}`);
-  const helper = entry.helper === undefined ? base.helper : objectAt(entry.helper, path, `${at}.helper`);
-  for (const key of ["name", "module"] as const) {
-    if (typeof helper[key] !== "string") throw wrong(path, `${at}.helper.${key}`, "a string");
+  refuseUnknownKeys(entry, Object.keys(profileKeys), path, `${at}.`);
+  for (const [key, { expected, holds }] of Object.entries(profileKeys)) {
+    const isNeeded = key === "extends";
+    if ((isNeeded || entry[key] !== undefined) && !holds(entry[key]))
+      throw wrong(path, `${at}.${key}`, expected, entry[key]);
   }
-  for (const key of ["norms", "requiredAttributes"]) {
-    const list = entry[key];
-    if (list !== undefined && !(Array.isArray(list) && list.every((one) => typeof one === "string"))) {
-      throw wrong(path, `${at}.${key}`, "a list of strings");
-    }
-  }
-  const strange = ((entry.norms ?? []) as string[]).find((kind) => !normKinds.includes(kind));
-  if (strange !== undefined)
-    throw wrong(path, `${at}.norms`, `made of ${normKinds.join(", ")}, not ${strange}`);
-  for (const key of ["takesAltStream", "helperInRepository"]) {
-    if (entry[key] !== undefined && typeof entry[key] !== "boolean")
-      throw wrong(path, `${at}.${key}`, "true or false");
-  }
-  const { extends: _, ...own } = entry;
-  return Object.freeze({ ...base, ...own, name, helper: helper as Profile["helper"] }) as Profile;
+  const base = builtInProfiles.find((one) => one.name === entry.extends)!;
+  const { extends: _, helper: given, ...own } = entry;
+  const helper = given === undefined ? base.helper : helperOf(given, path, `${at}.helper`);
+  return Object.freeze({ ...base, ...own, name, helper }) as Profile;
+}
+
+function helperOf(value: unknown, path: string, at: string): Profile["helper"] {
+  const helper = objectAt(value, path, at);
+  refuseUnknownKeys(helper, ["name", "module"], path, `${at}.`);
+  if (!isName(helper.name)) throw wrong(path, `${at}.name`, "the name of a function", helper.name);
+  if (typeof helper.module !== "string" || helper.module === "")
+    throw wrong(path, `${at}.module`, "what an import names", helper.module);
+  return { name: helper.name as string, module: helper.module };
 }
 
 function objectAt(value: unknown, path: string, key: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
-  throw wrong(path, key, "an object");
+  throw wrong(path, key, "an object", value);
 }
 
 function refuseUnknownKeys(value: object, known: readonly string[], path: string, prefix: string): void {
@@ -98,6 +142,7 @@ function refuseUnknownKeys(value: object, known: readonly string[], path: string
     throw new UsageError(`${path}: there is no key \`${prefix}${strange}\`; known are ${known.join(", ")}`);
 }
 
-function wrong(path: string, key: string, expected: string): UsageError {
-  return new UsageError(`${path}: \`${key}\` must be ${expected}`);
+function wrong(path: string, key: string, expected: string, given?: unknown): UsageError {
+  const instead = given === undefined ? "" : `, not ${JSON.stringify(given)}`;
+  return new UsageError(`${path}: \`${key}\` must be ${expected}${instead}`);
 }

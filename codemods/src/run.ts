@@ -155,7 +155,7 @@ function missingHelper(
     const asked = form && { ...form, functions: [], classes: [], imports: [importOf(module, name)] };
     const found = asked && project.resolveFunction(name, asked);
     if (found !== undefined && "declaration" in found) continue;
-    const message = `the helper ${name} is not in ${module}; write it first, or pass --assume-helper to go on without it`;
+    const message = `the helper ${name} of profile ${profile.name} is not in ${module}, so nothing is changed; pass --assume-helper to call it all the same, or --emit-helper FILE to have one written`;
     return { path, message };
   }
   return undefined;
