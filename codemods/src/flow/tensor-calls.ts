@@ -14,7 +14,20 @@ const shapeReads = new Set(["size", "shape"]);
 const shapeCopies = new Set(["list", "tuple", "Array.from"]);
 /** Words for a function that applies the norm it is given: `applyPerHead(qNorm, q)`. */
 const appliers = new Set(["apply", "run", "head", "heads"]);
-const forwards = new Set(["forward", "apply", "call", "__call__", "forward_native", "forward_cuda"]);
+/** First words of functions that make, load or change a norm instead of applying it. */
+const builders = new Set([
+  "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",
+  "wrap", "replace", "parse", "read", "write", "save", "has", "is", "use", "check", "test", "fuse", "quantize",
+]); // biome-ignore format: a word list
+const forwards = new Set([
+  "forward",
+  "apply",
+  "call",
+  "__call__",
+  "forward_native",
+  "forward_cuda",
+  "forward_inplace",
+]);
 
 /** The value of a call that only looks at a tensor in another way, or undefined. */
 export function viewCall({ callee, args }: CallParts, values: ValueTable): Value | undefined {
@@ -24,8 +37,11 @@ export function viewCall({ callee, args }: CallParts, values: ValueTable): Value
   const [first] = args;
   const takesTensor =
     first !== undefined && isTensor(first.value) && first.value.kind !== "tuple" && !first.spread;
+  // `this.mx.reshape(x, shape)`: a shape behind another argument.
+  const takesBoth = takesTensor && args.length === 2 && isShape(args[1]!.value);
   const isFunction =
-    callee.kind === "free" || (callee.kind === "attribute" && callee.object.kind === "free" && takesTensor);
+    callee.kind === "free" ||
+    (callee.kind === "attribute" && ((callee.object.kind === "free" && takesTensor) || takesBoth));
   const tensor = isFunction ? args[0]?.value : callee.kind === "attribute" ? callee.object : undefined;
   const rest = isFunction ? args.slice(1) : args;
   if (tensor === undefined) return undefined;
@@ -41,6 +57,10 @@ export function viewCall({ callee, args }: CallParts, values: ValueTable): Value
   if (name === "slice" && tensor.kind === "shape" && rest.length === 0) return tensor;
   if (!reshapes.has(name) || rest.length === 0) return undefined;
   return values.reshape(tensor, targetShape(name, rest, values));
+}
+
+function isShape({ kind }: Value): boolean {
+  return kind === "tuple" || kind === "shape";
 }
 
 function targetShape(name: string, args: CallParts["args"], values: ValueTable): Value {
@@ -71,8 +91,7 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
   if (args.length === 1 && !args[0]!.spread && namesNorm(module)) {
     return { style: "module", norm: module, of: given[0]!, callee, args: given };
   }
-  // `RMSNorm(self.q_size, eps)` builds a norm: classes are written with a capital, in both languages.
-  if (isForward || /^[A-Z]/.test(calleeName(callee) ?? "")) return undefined;
+  if (isForward || buildsNorm(callee)) return undefined;
   const [gamma, other] = given.flatMap((value) => normIn(value) ?? []);
   // A function that is given both norms is the shared helper, or another one like it, not a norm.
   if (other !== undefined || given.some(namesOtherNorm)) return undefined;
@@ -91,6 +110,13 @@ export function factorsOf({ callee, args }: CallParts): readonly Value[] {
   if (!/^(?:mul|multiply|times)$/.test(calleeName(callee) ?? "")) return [];
   const isMethod = callee.kind === "attribute" && callee.object.kind !== "free";
   return [...(isMethod ? [callee.object] : []), ...args.map(({ value }) => value)];
+}
+
+/** `RMSNorm(self.q_size, eps)`, `loadNorm(weights)`, `RMSNorm.from_other(norm)`: classes are written with a capital. */
+function buildsNorm(callee: Value): boolean {
+  const name = calleeName(callee) ?? "";
+  const owner = callee.kind === "attribute" ? (calleeName(callee.object) ?? "") : "";
+  return /^[A-Z]/.test(name) || /^[A-Z][a-z]/.test(owner) || builders.has(splitWords(name)[0] ?? "");
 }
 
 /** The norm of q or k that a value is, or is the weight of: `self.q_norm`, `self.q_norm.weight`. */

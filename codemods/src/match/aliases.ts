@@ -22,8 +22,13 @@ function underlying(value: Value): Value | undefined {
   if (value.kind !== "call" || value.callee.kind !== "attribute" || !views.has(value.callee.name))
     return undefined;
   const { object } = value.callee;
-  return object.kind === "free" ? value.args[0] : object;
+  const [first] = value.args;
+  // `ops.transpose(q, axes)`, `this.mx.transpose(q, axes)`: of a module the first argument is what is looked at.
+  const isModule = object.kind === "free" || (first !== undefined && tensors.has(first.kind));
+  return isModule ? first : object;
 }
+
+const tensors = new Set<Value["kind"]>(["call", "reshape", "item", "norm", "owned", "await"]);
 
 export interface AliasQuestion {
   readonly input: Value;

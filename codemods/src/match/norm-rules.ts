@@ -88,7 +88,7 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
   if (fact.axis === "row") {
     throw new Refusal("norm-not-per-head", `${who} is as wide as all heads together, not one head`);
   }
-  if (layersOf(input).some(isTransposed)) {
+  if (hasTransposed(input)) {
     throw new Refusal(
       "norm-not-per-head",
       `${who} is applied after a transpose, where heads are not next to the head dim`,
@@ -127,6 +127,28 @@ function isRestPerHead(value: Value): boolean {
     heads !== undefined &&
     meaningOfSize(heads) === "head-count"
   );
+}
+
+/** Whether the heads were moved away from the head dim, as far back as the projection: also before RoPE or a cast. */
+function hasTransposed(value: Value): boolean {
+  const seen = new Set<Value>();
+  const pending = [value];
+  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
+    if (seen.has(one)) continue;
+    seen.add(one);
+    if (isTransposed(one)) return true;
+    pending.push(...madeFrom(one));
+  }
+  return false;
+}
+
+function madeFrom(value: Value): readonly Value[] {
+  const layers = layersOf(value).slice(1);
+  if (layers.length > 0) return layers;
+  if (value.kind === "operation") return value.operands;
+  if (value.kind === "choice") return [value.then, value.otherwise];
+  if (value.kind !== "call" || isProjected(value)) return [];
+  return [...value.args, ...(value.callee.kind === "attribute" ? [value.callee.object] : [])];
 }
 
 /** `split(x, [headDim], -1)[0]`: what the first piece has on the last axis, if that is one head. */

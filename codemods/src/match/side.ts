@@ -40,6 +40,8 @@ export function homeOf(event: NormEvent, trace: Trace): { block: Block; step: St
 
 /** Throws `Refusal`. */
 export function sideAt(event: NormEvent, trace: Trace): Side {
+  if (event.step.kind === "evaluate" && event.step.value === event.call)
+    throw new Refusal("unknown-norm", "the norm writes into the tensor that it is given");
   const { block } = homeOf(event, trace);
   const { input, result } = endsOf(event, trace);
   const carrier = carrierOf(result, block, trace);

@@ -19,7 +19,7 @@ export function parseErrors(root: SyntaxNode): readonly ParseError[] {
     .filter((node) => !node.is("module"))
     .map((node) => {
       const { index, line } = node.range().start;
-      const what = node.is("ERROR") ? "not valid Python" : `${node.kind()} is missing`;
+      const what = node.is("ERROR") ? "could not be read as Python" : `${node.kind()} is missing`;
       return { offset: index, message: `${what} at line ${line + 1}` };
     });
 }
