@@ -1,7 +1,7 @@
 import { registerFusedQkNorm } from "@qknorm/core";
 import { CudaQkNormProvider } from "./cuda/qk-norm-provider.ts";
 import { loadNativeKernels } from "./native/kernels.ts";
-import { cpuQkNormProvider } from "./qk-norm-provider.ts";
+import { CpuQkNormProvider } from "./qk-norm-provider.ts";
 import { typescriptKernels } from "./typescript/kernels.ts";
 
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backend.ts";
@@ -21,6 +21,6 @@ export { Tensor } from "./tensor.ts";
 export { tidy } from "./tidy.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
-registerFusedQkNorm(cpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));
-registerFusedQkNorm(cpuQkNormProvider("cpu-typescript", () => typescriptKernels));
+registerFusedQkNorm(new CpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));
+registerFusedQkNorm(new CpuQkNormProvider("cpu-typescript", () => typescriptKernels));
 registerFusedQkNorm(new CudaQkNormProvider());

@@ -1,4 +1,5 @@
 import type { NormRounding, NormSpec } from "@qknorm/core";
+import type { QkNormFit } from "./qk-norm-fit.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** One tensor to normalise: `x` and `out` are `[T, H, D]` with the last axis dense; `out` may be `x`. */
@@ -7,6 +8,9 @@ export interface NormSide {
   readonly out: Tensor;
   readonly spec: NormSpec<Tensor>;
 }
+
+/** QK norm of tensors that fit, into outputs that are q and k themselves in place and dense otherwise. */
+export type QkNormRun = (q: Tensor, k: Tensor, qOut: Tensor, kOut: Tensor, tokens: number) => void;
 
 /** Rotation of the first `2 * R` values of each head by tabulated angles. */
 export interface RopeTable {
@@ -38,6 +42,8 @@ export interface Kernels {
   readonly name: string;
   /** Normalises each head of one or two tensors. */
   normalize(sides: readonly NormSide[]): void;
+  /** QK norm for all tensors that fit, ready to run again and again; `null` where that would save nothing. */
+  prepareQkNorm(fit: QkNormFit, qSpec: NormSpec<Tensor>, kSpec: NormSpec<Tensor>): QkNormRun | null;
   /** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`. */
   linear(x: Tensor, w: Tensor, bias: Tensor | null, out: Tensor): void;
   /** Rotates `x [T, H, D]` in place; `positions` i32 `[T]`. */

@@ -17,7 +17,8 @@ export class QkNormFit {
   readonly q: SideFit;
   readonly k: SideFit;
   readonly inPlace: boolean;
-  readonly #dtype: Dtype;
+  readonly dtype: Dtype;
+  readonly headDim: number;
   readonly #device: Device;
   /** `null`: any number. */
   readonly #tokens: number | null;
@@ -38,14 +39,16 @@ export class QkNormFit {
       if (q.storage !== k.storage && written[0] === written[1]) return null;
       if (affine.some(({ storage }) => written.includes(memoryOf(storage)))) return null;
     }
-    return new QkNormFit(call, qFit, kFit, [...new Set(affine)]);
+    const fit = new QkNormFit(call, qFit, kFit, [...new Set(affine)]);
+    return fit.tokens(q, k) === layout.tokens ? fit : null;
   }
 
   private constructor({ q, k, layout, allowInplace }: Call, qFit: SideFit, kFit: SideFit, affine: Tensor[]) {
     this.q = qFit;
     this.k = kFit;
     this.inPlace = allowInplace;
-    this.#dtype = q.dtype;
+    this.dtype = q.dtype;
+    this.headDim = layout.headDim;
     this.#device = q.device;
     this.#apart = q.storage === k.storage ? k.offset - q.offset : null;
     this.#affine = affine;
@@ -56,7 +59,7 @@ export class QkNormFit {
   /** The tokens of q and k; 0 if they do not fit, or if memory of the call is gone. */
   tokens(q: unknown, k: unknown): number {
     if (!Tensor.is(q) || !Tensor.is(k)) return 0;
-    if (q.dtype !== this.#dtype || k.dtype !== this.#dtype) return 0;
+    if (q.dtype !== this.dtype || k.dtype !== this.dtype) return 0;
     if (q.device !== this.#device || k.device !== this.#device) return 0;
     const fixed = this.#tokens;
     const tokens = fixed ?? (q.shape[0] as number);

@@ -3,6 +3,7 @@ import type { Kernels } from "../kernels.ts";
 import { typed } from "../native-errors.ts";
 import { add, attention, convert, gatherRows, linear, rope, siluMul } from "./forward.ts";
 import { normalize } from "./normalize.ts";
+import { prepareQkNorm } from "./qk-norm.ts";
 
 /** The native kernels, or why there are none. */
 export type NativeKernels =
@@ -28,6 +29,7 @@ function open(): NativeKernels {
   const kernels: Kernels = {
     name,
     normalize: typed(normalize),
+    prepareQkNorm,
     linear: typed(linear),
     rope: typed(rope),
     attention: typed(attention),

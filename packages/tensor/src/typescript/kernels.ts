@@ -9,6 +9,7 @@ import { rope } from "./rope.ts";
 export const typescriptKernels: Kernels = {
   name: "TypeScript kernels",
   normalize,
+  prepareQkNorm: () => null,
   linear,
   rope,
   attention,
