@@ -189,6 +189,15 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
     };
     expect(outcome({ kInput: head }, byHead)).toBe("runs");
     expect(outcome({ kInput: head / 2 }, byHead)).toBe("ERR_QKNORM_OVERLAP");
+    // The same in tokens that end with something else; the second time k's last head is behind the token's end.
+    const padded = (side: CudaNormSide) => ({
+      ...side,
+      heads: 3,
+      headStride: 3 * head,
+      tokenStride: 10 * head,
+    });
+    expect(outcome({ kInput: head }, { q: padded(q), k: padded(k) })).toBe("runs");
+    expect(outcome({ kInput: 4 * head }, { q: padded(q), k: padded(k) })).toBe("ERR_QKNORM_OVERLAP");
     // [H, T, D]: the tokens of a head lie together.
     const turned = { tokenStride: head, headStride: 3 * head };
     expect(outcome({ kInput: 8 * 3 * head }, { q: { ...q, ...turned }, k: { ...k, ...turned } })).toBe(

@@ -156,10 +156,13 @@ function overlap(a: Operand, b: Operand): boolean {
   const apart = b.offset - a.offset;
   // Slices of one packed token, q beside k.
   if (a.tokenStride === b.tokenStride && passes(apart, a.tokenStride, a.width, b.width)) return false;
-  // Slices of one packed head: q, k and v of a head side by side.
+  // Slices of one packed head, q, k and v of a head side by side: in tokens of any length, or in an endless row of heads.
   const period = a.headStride;
-  const inStep = period > 0 && a.tokenStride % period === 0 && b.tokenStride % period === 0;
-  return !(inStep && b.headStride === period && passes(apart, period, a.row, b.row));
+  if (period === 0 || b.headStride !== period || !passes(apart, period, a.row, b.row)) return true;
+  const reachOfToken = Math.max(a.width, apart + b.width) - Math.min(0, apart);
+  const inTokens = a.tokenStride === b.tokenStride && reachOfToken <= a.tokenStride;
+  const inHeads = a.tokenStride % period === 0 && b.tokenStride % period === 0;
+  return !inTokens && !inHeads;
 }
 
 /** Whether spans of `a` bytes and, `apart` behind, of `b` bytes, both repeated each `period`, never meet. */

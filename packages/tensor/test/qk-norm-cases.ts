@@ -134,25 +134,38 @@ export const sizes: fc.Arbitrary<Sizes> = fc.record({
   seed: fc.integer({ min: 1, max: 2 ** 31 }),
 });
 
-/** Specs of every kind, with weights on the CPU: see `specOn`. */
-export const specs = (heads: number, d: number): fc.Arbitrary<Spec> =>
+/** What a kernel is compiled for: q and k that share it run in one launch. */
+interface Form {
+  readonly kind: Spec["kind"];
+  readonly weightOffset: 0 | 1;
+  readonly rounding: Spec["rounding"];
+  readonly affine: "none" | "weight" | "bias" | "both";
+  readonly dtype: FloatDtype;
+}
+
+const forms: fc.Arbitrary<Form> = fc.record({
+  kind: fc.constantFrom("rms", "layer", "l2"),
+  weightOffset: fc.constantFrom(0, 1),
+  rounding: fc.constantFrom("once", "hf"),
+  affine: fc.constantFrom("none", "weight", "bias", "both"),
+  dtype: dtypes,
+});
+
+/** Specs of a form, with weights on the CPU: see `specOn`. */
+const specs = ({ affine, dtype, ...form }: Form, heads: number, d: number): fc.Arbitrary<Spec> =>
   fc
     .record({
-      kind: fc.constantFrom("rms" as const, "layer" as const, "l2" as const),
       eps: fc.constantFrom(1e-6, 1e-5, 1e-3),
-      weightOffset: fc.constantFrom(0 as const, 1 as const),
-      rounding: fc.constantFrom("once" as const, "hf" as const),
-      affine: fc.constantFrom("none", "weight", "bias", "both"),
       perHead: fc.boolean(),
-      dtype: dtypes,
       seed: fc.integer({ min: 1, max: 2 ** 31 }),
     })
-    .map(({ affine, perHead, dtype, seed, ...rest }) => {
+    .map(({ eps, perHead, seed }) => {
       const shape = perHead ? [heads, d] : [d];
       return {
-        ...rest,
+        ...form,
+        eps,
         axis: "head",
-        weight: affine === "none" || affine === "bias" ? null : filled(seed, shape, dtype),
+        weight: affine === "weight" || affine === "both" ? filled(seed, shape, dtype) : null,
         bias: affine === "bias" || affine === "both" ? filled(seed + 1, shape, dtype) : null,
       };
     });
@@ -164,13 +177,11 @@ export interface Call extends Sizes {
   readonly allowInplace: boolean;
 }
 
+/** Calls of every spec; in two of three q and k have one form, as in models. */
 export const calls = (packing: string): fc.Arbitrary<Call> =>
-  sizes.chain((drawn) => {
+  fc.tuple(sizes, forms, fc.option(forms, { freq: 3 })).chain(([drawn, qForm, other]) => {
     const s = { ...drawn, hkv: kvHeads(packing, drawn) };
-    return fc.record({
-      ...Object.fromEntries(Object.entries(s).map(([name, value]) => [name, fc.constant(value)])),
-      qSpec: specs(s.hq, s.d),
-      kSpec: specs(s.hkv, s.d),
-      allowInplace: fc.boolean(),
-    }) as fc.Arbitrary<Call>;
+    return fc
+      .tuple(specs(qForm, s.hq, s.d), specs(other ?? qForm, s.hkv, s.d), fc.boolean())
+      .map(([qSpec, kSpec, allowInplace]) => ({ ...s, qSpec, kSpec, allowInplace }));
   });

@@ -1,10 +1,10 @@
 // What applyQkNorm promises on every device. Only vitest's test, describe, expect and hooks are used, so that the same
 // file runs where there is a GPU and nothing else.
-import { applyQkNorm, planQkNorm, setQkNormLogger } from "@qknorm/core";
+import { applyQkNorm, type FloatDtype, planQkNorm, setQkNormLogger } from "@qknorm/core";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Device, Tensor, tidy } from "../src/index.ts";
-import { Distance } from "./distance.ts";
+import { NormBounds, type NormedRows } from "./norm-bounds.ts";
 import {
   type Call,
   calls,
@@ -20,9 +20,6 @@ import {
 } from "./qk-norm-cases.ts";
 import { addresses } from "./view-model.ts";
 
-/** f32: how far from the exact result, relative to the largest value of the row. */
-const bound = { relative: 2e-6 };
-
 /** Declares the tests for the tensors of a device, which this provider has to take. */
 export function qkNormSuite(device: Device, provider: string): void {
   let logger: ReturnType<typeof setQkNormLogger> = null;
@@ -33,29 +30,36 @@ export function qkNormSuite(device: Device, provider: string): void {
     setQkNormLogger(logger);
   });
 
+  const rowsOf = (x: Tensor, heads: number, headDim: number, spec: Spec): NormedRows => ({
+    x: x.toNumbers(),
+    heads,
+    headDim,
+    dtype: x.dtype as FloatDtype,
+    spec,
+  });
   const there = (x: Tensor): Tensor => x.to(device);
   const largestError = (x: Tensor, exact: Float64Array): number =>
     x.toNumbers().reduce((worst, value, i) => Math.max(worst, Math.abs(value - exact[i]!)), 0);
 
   test.each(Object.keys(packings))("%s: q and k become the reference, all other memory stays", (name) => {
-    const distance = new Distance();
+    const bounds = new NormBounds();
     fc.assert(
       fc.property(calls(name), (call) =>
-        tidy(() => becomesReference(call, packings[name]!(call, device), distance)),
+        tidy(() => becomesReference(call, packings[name]!(call, device), bounds)),
       ),
       { numRuns: 60 },
     );
-    distance.check();
+    bounds.check();
   });
 
-  function becomesReference(call: Call, { q, k }: Packing, distance: Distance): void {
+  function becomesReference(call: Call, { q, k }: Packing, bounds: NormBounds): void {
     const { hq, hkv, d, allowInplace } = call;
     const [qSpec, kSpec] = [specOn(device, call.qSpec), specOn(device, call.kSpec)];
     const memories = [...new Set([q.storage, k.storage])].map((storage) =>
       wholeMemory(storage === q.storage ? q : k),
     );
     const before = memories.map((memory) => memory.clone().data);
-    const exact = [reference(q, hq, d, qSpec), reference(k, hkv, d, kSpec)] as const;
+    const rows = [rowsOf(q, hq, d, qSpec), rowsOf(k, hkv, d, kSpec)] as const;
     const [qNorm, kNorm] = [norm(qSpec), norm(kSpec)];
     const options = { allowInplace };
     expect(planQkNorm({ q, k, qNorm, kNorm, headDim: d, options })).toMatchObject({
@@ -64,8 +68,8 @@ export function qkNormSuite(device: Device, provider: string): void {
     });
 
     const [nq, nk] = applyQkNorm(q, k, qNorm, kNorm, d, options);
-    distance.add(nq.reshape([nq.size / d, d]), exact[0], bound);
-    distance.add(nk.reshape([nk.size / d, d]), exact[1], bound);
+    bounds.add(nq, rows[0]);
+    bounds.add(nk, rows[1]);
     expect([nq === q, nk === k]).toEqual([allowInplace, allowInplace]);
     expect([nq.shape, nk.shape, nq.device, nk.device]).toEqual([q.shape, k.shape, device, device]);
 
@@ -78,7 +82,7 @@ export function qkNormSuite(device: Device, provider: string): void {
   }
 
   test("the fallback comes as close to the reference as the fused kernel, whatever the heads' layout", () => {
-    const distance = new Distance();
+    const bounds = new NormBounds();
     const fallback = fc
       .constantFrom(...Object.keys(packings))
       .chain((name) => calls(name).map((call) => ({ name, call })));
@@ -88,16 +92,16 @@ export function qkNormSuite(device: Device, provider: string): void {
           const { q, k } = packings[name]!(call, device);
           const { hq, hkv, d } = call;
           const [qSpec, kSpec] = [specOn(device, call.qSpec), specOn(device, call.kSpec)];
-          const exact = [reference(q, hq, d, qSpec), reference(k, hkv, d, kSpec)] as const;
+          const rows = [rowsOf(q, hq, d, qSpec), rowsOf(k, hkv, d, kSpec)] as const;
           const [nq, nk] = applyQkNorm(q, k, norm(qSpec), norm(kSpec), d, { path: "fallback" });
           expect([nq.shape, nk.shape]).toEqual([q.shape, k.shape]);
-          distance.add(nq.reshape([nq.size / d, d]), exact[0], bound);
-          distance.add(nk.reshape([nk.size / d, d]), exact[1], bound);
+          bounds.add(nq, rows[0]);
+          bounds.add(nk, rows[1]);
         }),
       ),
       { numRuns: 100 },
     );
-    distance.check();
+    bounds.check();
   });
 
   test("a row has the same bits whatever comes beside it: more tokens, other heads, another place", () => {
