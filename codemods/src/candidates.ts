@@ -1,6 +1,6 @@
-import { classifyName } from "./names.ts";
+import { classifyName, type NameKind, normPart } from "./names.ts";
 import type { Language } from "./source-files.ts";
-import { readSourceText } from "./source-text.ts";
+import { blankComments, blankRanges, LineCounter, type Range } from "./source-text.ts";
 
 /**
  * `step`: the line may be part of a QK-norm step.
@@ -22,39 +22,81 @@ export interface Candidate {
 }
 
 /**
+ * Whether a file can hold a QK-norm step at all: its text names some norm, and q or a query. Every finding of the matcher is
+ * in such a file, and nearly every file of a repository is none, so this is the whole cost of most of a run.
+ */
+export function mayHoldStep(text: string): boolean {
+  return namesNorm(text) && speaksOfQueries(text);
+}
+
+/** Whether any name in the text is that of a norm, of q and k or of anything else. */
+export function namesNorm(text: string): boolean {
+  for (const { kind } of normNames(text)) if (kind !== "flag") return true;
+  return false;
+}
+
+/** Whether any name in the text is that of a norm of q or k. */
+export function namesSideNorm(text: string): boolean {
+  for (const { kind } of normNames(text)) if (kind === "qk-norm") return true;
+  return false;
+}
+
+/** The same of the names that stand in the code, for a file that was read without asking its text first. */
+export function mayNameStep(names: Iterable<string>): boolean {
+  return mayHoldStep([...names].join(" "));
+}
+
+/**
  * Lines of one file that may belong to a copy of the QK-norm step: a superset, found by names alone.
  * It errs towards too many; what a line computes is for a later stage to say.
  */
 export function findCandidates(text: string, language: Language): readonly Candidate[] {
-  if (!mayHoldQkNorm(text)) return [];
-  const source = readSourceText(text, language);
-  const code = blankSharedCalls(source.code);
-  const found = new Map<number, Candidate>();
-  for (const match of code.matchAll(/#?[\w$]+/g)) {
-    const name = match[0];
-    const role = roleOf(code, match.index, name);
+  if (!speaksOfQueries(text)) return [];
+  const code = blankSharedCalls(blankComments(text, language));
+  const lines = new LineCounter(text);
+  const found = new Map<number, Omit<Candidate, "names"> & { readonly names: Set<string> }>();
+  for (const { name, start, kind } of normNames(code)) {
+    const role = roleOf(code, start, name, kind);
     if (role === undefined) continue;
-    const { line, column } = source.positionAt(match.index);
+    const { line, column } = lines.positionAt(start);
     const known = found.get(line);
-    found.set(line, {
-      line,
-      column: known?.column ?? column,
-      role: known?.role === "step" ? "step" : role,
-      names: known === undefined ? [name] : [...new Set([...known.names, name])],
-      text: source.lineAt(line).trim(),
-    });
+    const names = known?.names ?? new Set();
+    names.add(name);
+    if (known === undefined) found.set(line, { line, column, role, names, text: lines.line.trim() });
+    else if (role === "step") found.set(line, { ...known, role });
   }
-  return [...found.values()];
+  return [...found.values()].map((one) => ({ ...one, names: [...one.names] }));
 }
 
-// Nearly every file ends here, so this is the whole cost of most of a run. A file that never says q or query has
-// no attention in it, whatever it calls `normalizeKey`.
-function mayHoldQkNorm(text: string): boolean {
-  return /norm|ln/i.test(text) && /(?<![A-Za-z])[xw]?q(?![a-z])|Q(?![a-z])|[qQ]k|[qQ]uer(?:y|ies)/.test(text);
+/** A text that never says q or query has no attention in it, whatever it calls `normalizeKey`. */
+export function speaksOfQueries(text: string): boolean {
+  return /(?<![A-Za-z])[xwXW]?q(?![a-z])|Q(?![a-z])|[qQ]k|[qQ]uer(?:y|ies)/.test(text);
 }
 
-function roleOf(code: string, start: number, name: string): CandidateRole | undefined {
-  const kind = classifyName(name);
+interface NormName {
+  readonly name: string;
+  readonly start: number;
+  readonly kind: Exclude<NameKind, "other">;
+}
+
+/** Every identifier that names a norm. */
+function* normNames(text: string): Generator<NormName> {
+  const part = new RegExp(normPart);
+  for (let found = part.exec(text); found !== null; found = part.exec(text)) {
+    const start = identifierStart(text, found.index);
+    const name = identifierAt(text, start);
+    const kind = classifyName(name);
+    if (kind !== "other") yield { name, start, kind };
+    part.lastIndex = start + name.length;
+  }
+}
+
+function roleOf(
+  code: string,
+  start: number,
+  name: string,
+  kind: NormName["kind"],
+): CandidateRole | undefined {
   const end = start + name.length;
   switch (kind) {
     case "qk-norm":
@@ -63,8 +105,6 @@ function roleOf(code: string, start: number, name: string): CandidateRole | unde
       return "setup";
     case "norm":
       return takesQueryOrKey(code, end) && !isDeclared(code, start) ? "step" : undefined;
-    case "other":
-      return undefined;
     default:
       return kind satisfies never;
   }
@@ -102,17 +142,29 @@ function takesQueryOrKey(code: string, end: number): boolean {
 
 /** Blanks calls of the shared function, which are what a copy is to be replaced by, not a copy. */
 function blankSharedCalls(code: string): string {
-  const shared = /import\s*\{[^}]*\bapplyQkNorm\b[^}]*\}\s*from\s*["']@qknorm\/core["'];?/.exec(code);
+  const shared = /import\s*\{[^}]{0,2000}\bapplyQkNorm\b[^}]{0,2000}\}\s*from\s*["']@qknorm\/core["'];?/.exec(
+    code,
+  );
   if (shared === null) return code;
-  let out = blankRange(code, shared.index, shared.index + shared[0].length);
-  for (const call of code.matchAll(/(?<![\w$.#])applyQkNorm\s*\(/g)) {
-    out = blankRange(out, call.index, closingParen(code, call.index + call[0].length - 1));
-  }
-  return out;
+  const calls = [...code.matchAll(/(?<![\w$.#])applyQkNorm\s*\(/g)].map(({ 0: call, index }) => ({
+    start: index,
+    end: closingParen(code, index + call.length - 1),
+  }));
+  return blankRanges(
+    code,
+    inOrder([{ start: shared.index, end: shared.index + shared[0].length }, ...calls]),
+  );
 }
 
-function blankRange(code: string, start: number, end: number): string {
-  return code.slice(0, start) + code.slice(start, end).replace(/[^\r\n]/g, " ") + code.slice(end);
+/** Without those that begin inside another one. */
+function inOrder(ranges: readonly Range[]): readonly Range[] {
+  const sorted = [...ranges].sort((a, b) => a.start - b.start);
+  let end = 0;
+  return sorted.filter((range) => {
+    const isApart = range.start >= end;
+    if (isApart) end = range.end;
+    return isApart;
+  });
 }
 
 /** Offset of the parenthesis that closes the one at `open`; at most 400 characters on, for unbalanced text. */
@@ -130,4 +182,19 @@ function closingParen(code: string, open: number): number {
 function linePrefix(code: string, offset: number): string {
   const near = code.slice(Math.max(0, offset - 120), offset);
   return near.slice(Math.max(near.lastIndexOf("\n"), near.lastIndexOf("\r")) + 1);
+}
+
+const identifierPart = /[\w$]/;
+
+/** Where the identifier around `offset` starts, a private field with its `#`. */
+function identifierStart(text: string, offset: number): number {
+  let start = offset;
+  while (start > 0 && identifierPart.test(text[start - 1]!)) start -= 1;
+  return text[start - 1] === "#" ? start - 1 : start;
+}
+
+function identifierAt(text: string, start: number): string {
+  const identifier = /#?[\w$]*/y;
+  identifier.lastIndex = start;
+  return identifier.exec(text)![0];
 }

@@ -52,7 +52,7 @@ export async function runCommand(
     if (options.write && !options.allowDirty) refuseDirtyTree(options.paths);
     const firstPath = options.explain ?? options.stdinFilename ?? options.paths[0]!;
     const profiles = loadProfiles(options.profile, options.config, firstPath);
-    if (options.explain !== undefined) return success(explain(options.explain, profiles));
+    if (options.explain !== undefined) return success(await explain(options.explain, profiles));
     if (options.stdinFilename !== undefined)
       return await executeGiven(options.stdinFilename, options, profiles, terminal);
     return await execute(options, profiles, terminal);
@@ -84,7 +84,7 @@ async function execute(
   );
   const replan = replanning(settled);
   const chosen = options.interactive ? await askForEach(found, replan, terminal) : found;
-  const planned = withoutIdleHelper(options.mark ? markFiles(chosen) : chosen);
+  const planned = withoutIdleHelper(options.mark ? await markFiles(chosen) : chosen);
   // Before the sources, so that a place which cannot be written to stops everything.
   if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));
   const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Value } from "./flow/value.ts";
-import { frontEnds } from "./front-ends.ts";
+import { allFrontEnds } from "./front-ends.ts";
 import { findMatches } from "./match/find-matches.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import { planFile } from "./plan/plan-file.ts";
@@ -11,13 +11,13 @@ import { languageOf } from "./source-files.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** `--explain FILE[:LINE]`: every applied norm with its input and its result as values, then what was decided. */
-export function explain(place: string, profiles: readonly Profile[]): string {
+export async function explain(place: string, profiles: readonly Profile[]): Promise<string> {
   const [, path = place, wanted] = /^(.*?)(?::(\d+))?$/.exec(place) ?? [];
   const language = languageOf(path);
   const profile = profiles.find(({ languages }) => language !== undefined && languages.includes(language));
   if (language === undefined || profile === undefined)
     throw new UsageError(`${path} is in no language of the profile`);
-  const project = new Project(frontEnds);
+  const project = new Project(await allFrontEnds());
   const text = read(path);
   const form = project.add(path, language, text)!;
   const context = { project, facts: new NormFacts(project), profile, filesMentioning: () => [] };

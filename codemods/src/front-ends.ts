@@ -1,10 +1,22 @@
 import type { LanguageFrontEnd } from "./front-end.ts";
-import { pythonFrontEnd } from "./python/front-end.ts";
 import type { Language } from "./source-files.ts";
-import { scriptFrontEnd } from "./typescript/front-end.ts";
 
-export const frontEnds: readonly LanguageFrontEnd[] = [scriptFrontEnd, pythonFrontEnd];
+// A front end brings a parser with it, which takes longer to load than a thousand files take to be passed over.
+const loaders: Readonly<Record<Language, () => Promise<LanguageFrontEnd>>> = {
+  typescript: script,
+  javascript: script,
+  python: async () => (await import("./python/front-end.ts")).pythonFrontEnd,
+};
 
-export function frontEndFor(language: Language): LanguageFrontEnd {
-  return frontEnds.find(({ languages }) => languages.includes(language))!;
+async function script(): Promise<LanguageFrontEnd> {
+  return (await import("./typescript/front-end.ts")).scriptFrontEnd;
+}
+
+/** Loads it when it is first asked for. */
+export function frontEndFor(language: Language): Promise<LanguageFrontEnd> {
+  return loaders[language]();
+}
+
+export function allFrontEnds(): Promise<readonly LanguageFrontEnd[]> {
+  return Promise.all([loaders.typescript(), loaders.python()]);
 }

@@ -8,8 +8,9 @@ import { splitLines } from "./text-lines.ts";
 const tag = "TODO(qk-norm): ";
 
 /** Marks every file of a result; see `markFile`. */
-export function markFiles(result: RunResult): RunResult {
-  return { ...result, files: result.files.map((file) => markFile(file, frontEndFor(file.language))) };
+export async function markFiles(result: RunResult): Promise<RunResult> {
+  const marked = result.files.map(async (file) => markFile(file, await frontEndFor(file.language)));
+  return { ...result, files: await Promise.all(marked) };
 }
 
 /**

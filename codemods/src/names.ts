@@ -16,7 +16,10 @@ export type NameKind =
 
 const sideWords = new Set(["q", "k", "qk", "query", "key", "queries", "keys"]);
 const normWords = new Set(["norm", "norms", "layernorm", "layernorms", "rmsnorm", "l2norm", "ln"]);
-const verbWords = new Set(["normalize", "normalise"]);
+/** Too weak to make a norm of q or k of a name that has a side: `normalizeKey`, `rms_q`. */
+const looseWords = new Set(["normalize", "normalise", "rms"]);
+/** Part of every name that is about a norm; a text without it names none. */
+export const normPart = /norm|ln|rms/gi;
 /** Words that may stand between a side and its norm: `q_layer_norm`, `norm_added_q`, `keyHeadNorm`. */
 const fillers = new Set(["layer", "rms", "l2", "head", "heads", "added", "proj"]);
 const flagWords = new Set(["use", "uses", "has", "with", "enable", "enabled", "is", "if"]);
@@ -25,7 +28,7 @@ export function classifyName(identifier: string): NameKind {
   const words = splitWords(identifier);
   if (isLowRank(words)) return "other";
   if (namesSideNorm(words)) return words.some((word) => flagWords.has(word)) ? "flag" : "qk-norm";
-  const isNorm = words.some((word) => normWords.has(word) || verbWords.has(word) || word === "rms");
+  const isNorm = words.some((word) => normWords.has(word) || looseWords.has(word));
   return isNorm ? "norm" : "other";
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname } from "node:path";
+import { namesNorm } from "./candidates.ts";
 import type { ClassForm, FileForm, FunctionForm, Step } from "./form.ts";
 import type { LanguageFrontEnd } from "./front-end.ts";
 import { type Language, languageOf } from "./source-files.ts";
@@ -25,12 +26,18 @@ const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
-  readonly #frontEnds: ReadonlyMap<Language, LanguageFrontEnd>;
+  readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
   readonly #forms = new Map<string, FileForm | undefined>();
   readonly #fileExists = new Map<string, boolean>();
+  readonly #leads = new Map<string, boolean>();
 
   constructor(frontEnds: readonly LanguageFrontEnd[]) {
-    this.#frontEnds = new Map(frontEnds.flatMap((one) => one.languages.map((language) => [language, one])));
+    for (const one of frontEnds) this.use(one);
+  }
+
+  /** Files of its languages can be lowered from now on. */
+  use(frontEnd: LanguageFrontEnd): void {
+    for (const language of frontEnd.languages) this.#frontEnds.set(language, frontEnd);
   }
 
   frontEnd(language: Language): LanguageFrontEnd | undefined {
@@ -71,8 +78,11 @@ export class Project {
     return this.#resolve(name, form, ({ classes }) => classes, 0);
   }
 
-  resolveFunction(name: string, form: FileForm): Resolved<FunctionForm> {
-    return this.#resolve(name, form, ({ functions }) => functions, 0);
+  /** With `near-norms`, files are not opened for a function that is declared there beside no norm. */
+  resolveFunction(name: string, form: FileForm, which: "any" | "near-norms" = "any"): Resolved<FunctionForm> {
+    const leads =
+      which === "any" ? undefined : (path: string, wanted: string) => this.#leadsToNorm(path, wanted);
+    return this.#resolve(name, form, ({ functions }) => functions, 0, leads);
   }
 
   #resolve<T extends { readonly name: string }>(
@@ -80,6 +90,7 @@ export class Project {
     form: FileForm,
     listOf: (form: FileForm) => readonly T[],
     depth: number,
+    leads?: (path: string, name: string) => boolean,
   ): Resolved<T> {
     const declaration = listOf(form).find((one) => one.name === name);
     if (isReassigned(form.module.body, name)) return undefined;
@@ -93,7 +104,7 @@ export class Project {
         if (!isStar && local !== name && local !== head) continue;
         const { module, wanted } = lookUp(statement.module, { imported, local, name, isStar, tail });
         if (wanted === "") continue;
-        const found = this.#follow(module, wanted, form, listOf, depth);
+        const found = this.#follow(module, wanted, form, listOf, depth, leads);
         if (found !== undefined) return found;
         if (!isStar) return { module, name: wanted };
       }
@@ -107,13 +118,31 @@ export class Project {
     from: FileForm,
     listOf: (form: FileForm) => readonly T[],
     depth: number,
+    leads?: (path: string, name: string) => boolean,
   ): Resolved<T> {
     for (const path of this.importTargets(module, from)) {
+      if (leads?.(path, name) === false) continue;
       const target = this.form(path);
-      const found = target && target !== from ? this.#resolve(name, target, listOf, depth + 1) : undefined;
+      const found =
+        target && target !== from ? this.#resolve(name, target, listOf, depth + 1, leads) : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** Whether the file, by its text alone, may hold the function with a norm in reach of it, or take it from another file. */
+  #leadsToNorm(path: string, name: string): boolean {
+    const key = `${path}\0${name}`;
+    let known = this.#leads.get(key);
+    if (known === undefined) {
+      const text = this.#forms.get(path)?.text ?? readFileSync(path, "utf8");
+      const word = name.replace(/\$/g, "\\$&");
+      const isDeclared = new RegExp(`\\b(?:def|function|const|let|var)\\s+${word}(?![\\w$])`).test(text);
+      const isElsewhere = text.includes(name) ? !isDeclared : /\b(?:im|ex)port\s*\*/.test(text);
+      known = isElsewhere || namesNorm(text);
+      this.#leads.set(key, known);
+    }
+    return known;
   }
 
   #exists(path: string): boolean {

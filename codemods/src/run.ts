@@ -1,31 +1,15 @@
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { relative, resolve } from "node:path";
-import { type Candidate, findCandidates } from "./candidates.ts";
-import type { CopyForm } from "./emit/helper-form.ts";
-import { describeFailure } from "./failure.ts";
-import { frontEnds } from "./front-ends.ts";
-import { gitRoot } from "./git.ts";
-import { NormFacts } from "./norms/norm-facts.ts";
+import { type AnalysisOptions, FileAnalysis, type FileOutcome, type FileResult } from "./file-analysis.ts";
 import type { Finding } from "./plan/change.ts";
-import { planFile } from "./plan/plan-file.ts";
-import type { Profile } from "./profile.ts";
-import { Project } from "./project.ts";
-import {
-  extensions,
-  type Language,
-  listSourceFiles,
-  readSourceFile,
-  type SourceFile,
-  type SourceFilter,
-  sourceContent,
-} from "./source-files.ts";
+import { listSourceFiles, type SourceFile, type SourceFilter } from "./source-files.ts";
 
-export interface RunOptions {
+export type { FileResult } from "./file-analysis.ts";
+
+export interface RunOptions extends AnalysisOptions {
+  /** Files and folders; the repository around them is where callers and classes are looked for. */
   readonly paths: readonly string[];
   /** One profile for each language that may be rewritten; files of other languages are left out. */
-  readonly profiles: readonly Profile[];
-  /** Whether files without a candidate are passed over. Default true; the result is the same, only slower without. */
+  readonly profiles: AnalysisOptions["profiles"];
+  /** Whether files that cannot hold a step by their names are passed over. The result is the same, only slower without. */
   readonly prefilter: boolean;
   /** Go on although the helper does not exist in the repository yet. */
   readonly assumeHelper: boolean;
@@ -45,22 +29,6 @@ export interface Progress {
   readonly total: number;
 }
 
-/** What a run found out about one file. */
-export interface FileResult {
-  readonly path: string;
-  readonly language: Language;
-  readonly findings: readonly Finding[];
-  readonly before: string;
-  /** The rewritten text, or undefined when the file stays as it is. Neither has a byte order mark. */
-  readonly after: string | undefined;
-  /** Whether the file on disk begins with a byte order mark. */
-  readonly byteOrderMark: boolean;
-  /** How its copies spell the step, while a helper is still to be made from them. */
-  readonly copies?: readonly CopyForm[];
-  /** Set on the file that holds the emitted helper: it has to be there before any other file is written. */
-  readonly helper?: "new" | "extended";
-}
-
 export interface RunResult {
   readonly files: readonly FileResult[];
   readonly scanned: number;
@@ -72,148 +40,67 @@ export interface RunResult {
   readonly ms: number;
 }
 
-const everything: SourceFilter = { enters: () => true, accepts: () => true };
-
 /** Plans every change under `paths`. Reads only. Throws `SourcePathError` for a bad path. */
 export async function run(options: RunOptions): Promise<RunResult> {
   const started = performance.now();
+  const { given, chooses, onProgress } = options;
   const { files: sources, errors: unread } =
-    options.given === undefined
+    given === undefined
       ? await listSourceFiles(options.paths, options.filter ?? everything)
-      : { files: [options.given], errors: [] };
-  const project = new Project(frontEnds);
-  const facts = new NormFacts(project);
-  const filesMentioning = mentionIndex(options.paths, sources);
-  const files: FileResult[] = [];
-  const skipped: { path: string; reason: string }[] = [];
-  const errors = [...unread];
-  let candidates = 0;
-  for (const [done, { path, language }] of sources.entries()) {
-    try {
-      const source = options.given ? sourceContent(options.given.bytes) : readSourceFile(path);
-      if ("skipped" in source) {
-        skipped.push({ path, reason: source.skipped });
-        continue;
-      }
-      const { text: before, byteOrderMark, generatedBy } = source;
-      const profile = options.profiles.find(({ languages }) => languages.includes(language));
-      const steps = findCandidates(before, language).filter(({ role }) => role === "step");
-      candidates += steps.length;
-      if (profile === undefined || (steps.length === 0 && (options.prefilter || generatedBy))) continue;
-      if (generatedBy !== undefined) {
-        const findings = [generatedFinding(generatedBy, steps)];
-        files.push({ path, language, findings, before, after: undefined, byteOrderMark });
-        continue;
-      }
-      const form = project.add(path, language, before);
-      if (form === undefined) continue;
-      const chooses = options.chooses && ((finding: Finding) => options.chooses!(path, finding));
-      const context = { project, facts, profile, filesMentioning, ...(chooses && { chooses }) };
-      const { findings, after, copies } = planFile(form, context);
-      if (findings.length === 0) continue;
-      files.push({ path, language, findings, before, after, byteOrderMark, ...(copies && { copies }) });
-    } catch (error) {
-      errors.push({ path, message: describeFailure(error) });
-    } finally {
-      options.onProgress?.({ done: done + 1, total: sources.length });
-    }
+      : { files: [given], errors: [] };
+  const outcomes = new Outcomes(sources);
+  const analysis = new FileAnalysis(options, sources);
+  for (const [done, source] of sources.entries()) {
+    const outcome = await analysis.analyse(source, {
+      ...(given !== undefined && { bytes: given.bytes }),
+      ...(chooses !== undefined && { chooses: (finding: Finding) => chooses(source.path, finding) }),
+    });
+    outcomes.add(done, outcome);
+    onProgress?.({ done: done + 1, total: sources.length });
   }
-  const missing = missingHelper(files, options, project);
+  const result = outcomes.result();
   return {
-    files: missing === undefined ? files : files.map((file) => ({ ...file, after: undefined })),
-    scanned: sources.length - skipped.length,
-    candidates,
-    skipped,
-    errors: missing === undefined ? errors : [...errors, missing],
+    ...result,
+    errors: [...unread, ...result.errors],
     ms: Math.round(performance.now() - started),
   };
 }
 
-/** What a program writes is not rewritten: it would come back. */
-function generatedFinding(marker: number, steps: readonly Candidate[]): Finding {
-  return {
-    line: steps[0]!.line,
-    endLine: steps.at(-1)!.line,
-    kind: "refused",
-    reason: "generated-file",
-    symbol: "<module>",
-    message: `line ${marker} says that a program writes this file; change the generator instead`,
-  };
-}
+const everything: SourceFilter = { enters: () => true, accepts: () => true };
 
-/** A helper that lives in the scanned repository has to be there before anything is made to call it. */
-function missingHelper(
-  files: readonly FileResult[],
-  { profiles, assumeHelper }: RunOptions,
-  project: Project,
-): { path: string; message: string } | undefined {
-  for (const { path, language, after } of assumeHelper ? [] : files) {
-    const profile = profiles.find(({ languages }) => languages.includes(language));
-    if (after === undefined || profile === undefined || !profile.helperInRepository) continue;
-    const { module, name } = profile.helper;
-    const form = project.form(path);
-    const asked = form && { ...form, functions: [], classes: [], imports: [importOf(module, name)] };
-    const found = asked && project.resolveFunction(name, asked);
-    if (found !== undefined && "declaration" in found) continue;
-    const message = `the helper ${name} of profile ${profile.name} is not in ${module}, so nothing is changed; pass --assume-helper to call it all the same, or --emit-helper FILE to have one written`;
-    return { path, message };
+/** The outcomes of all files, in the order of the files, whichever comes first. */
+class Outcomes {
+  readonly #sources: readonly SourceFile[];
+  readonly #special = new Map<number, FileOutcome>();
+  #candidates = 0;
+
+  constructor(sources: readonly SourceFile[]) {
+    this.#sources = sources;
   }
-  return undefined;
-}
 
-function importOf(module: string, name: string) {
-  const span = { start: 0, end: 0 };
-  const names = [{ imported: name, local: name, typeOnly: false, span }];
-  return { module, names, span, typeOnly: false, topLevel: true, reexport: false };
-}
-
-/** Which files hold a word, in the whole repository around `paths`: callers may be where nobody asked to look. */
-function mentionIndex(
-  paths: readonly string[],
-  sources: readonly SourceFile[],
-): (word: string) => readonly string[] {
-  const known = new Map<string, readonly string[]>();
-  const near = new Set(sources.map(({ path }) => resolve(path)));
-  return (word) => {
-    let found = known.get(word);
-    if (found === undefined) {
-      const inRepository = paths.flatMap((path) => grep(word, path));
-      const local = sources.filter(({ path }) => holds(path, word)).map(({ path }) => path);
-      const elsewhere = inRepository
-        .filter((path) => !near.has(path))
-        .map((path) => relative(".", path) || path);
-      found = [...local, ...elsewhere];
-      known.set(word, found);
-    }
-    return found;
-  };
-}
-
-/** Absolute paths of source files in the git repository of `path` that hold the word; none outside of a repository. */
-function grep(word: string, path: string): readonly string[] {
-  const root = gitRoot(path);
-  if (root === undefined) return [];
-  const patterns = extensions.map((extension) => `*${extension}`);
-  const args = ["-C", root, "grep", "-lzwF", "--untracked", "-e", word, "--", ...patterns];
-  try {
-    const list = execFileSync("git", args, {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-      maxBuffer: 1 << 28,
-    });
-    return list
-      .split("\0")
-      .filter(Boolean)
-      .map((name) => resolve(root, name));
-  } catch {
-    return []; // git's way to say that no file holds it
+  add(index: number, outcome: FileOutcome): void {
+    this.#candidates += outcome.candidates;
+    // Most files have nothing to tell, and a run over 100,000 of them should not remember that of each.
+    if (outcome.result ?? outcome.skipped ?? outcome.error) this.#special.set(index, outcome);
   }
-}
 
-function holds(path: string, word: string): boolean {
-  try {
-    return readFileSync(path, "utf8").includes(word);
-  } catch {
-    return false;
+  result(): Omit<RunResult, "ms"> {
+    const inOrder = [...this.#special].sort(([a], [b]) => a - b);
+    const of = <T>(pick: (outcome: FileOutcome, path: string) => T | undefined): T[] =>
+      inOrder.flatMap(([index, outcome]) => pick(outcome, this.#sources[index]!.path) ?? []);
+    const files = of(({ result }) => result);
+    const skipped = of(({ skipped: reason }, path) => (reason === undefined ? undefined : { path, reason }));
+    const errors = of(({ error: message }, path) => (message === undefined ? undefined : { path, message }));
+    const [lack] = of(({ lackOfHelper: message }, path) =>
+      message === undefined ? undefined : { path, message },
+    );
+    return {
+      // Half of the calls without what they call would be worse than none.
+      files: lack === undefined ? files : files.map((file) => ({ ...file, after: undefined })),
+      scanned: this.#sources.length - skipped.length,
+      candidates: this.#candidates,
+      skipped,
+      errors: lack === undefined ? errors : [...errors, lack],
+    };
   }
 }

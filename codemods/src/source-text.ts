@@ -1,39 +1,88 @@
 import type { Language } from "./source-files.ts";
 
+/** The text with the comments that begin a line blanked out; every other character keeps its place. */
+export function blankComments(text: string, language: Language): string {
+  return blankRanges(text, language === "python" ? pythonComments(text) : scriptComments(text));
+}
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The text with spaces for everything in the ranges but line ends. The ranges are in order and apart. */
+export function blankRanges(text: string, ranges: Iterable<Range>): string {
+  const pieces: string[] = [];
+  let done = 0;
+  for (const { start, end } of ranges) {
+    pieces.push(text.slice(done, start), text.slice(start, end).replace(/[^\r\n]/g, " "));
+    done = end;
+  }
+  return done === 0 ? text : pieces.join("") + text.slice(done);
+}
+
+// Only comments that begin a line are surely comments: `"http://x"` holds two slashes, and so may a regular expression.
+// A comment mistaken for code costs a false candidate; code mistaken for a comment would lose a true one.
+function* scriptComments(text: string): Iterable<Range> {
+  const opener = /^[ \t]*\/[/*]/gm;
+  for (let found = opener.exec(text); found !== null; found = opener.exec(text)) {
+    const isBlock = text[opener.lastIndex - 1] === "*";
+    // A pattern for the whole comment would look for the end of each unclosed one anew.
+    const close = isBlock ? text.indexOf("*/", opener.lastIndex) : lineEnd(text, opener.lastIndex);
+    if (close === -1) return;
+    const end = isBlock ? close + 2 : close;
+    yield { start: found.index, end };
+    opener.lastIndex = end;
+  }
+}
+
+function* pythonComments(text: string): Iterable<Range> {
+  for (const { 0: comment, index } of text.matchAll(/^[ \t]*#.*/gm)) {
+    yield { start: index, end: index + comment.length };
+  }
+}
+
+function lineEnd(text: string, from: number): number {
+  const end = /[\r\n]|$/g;
+  end.lastIndex = from;
+  return end.exec(text)!.index;
+}
+
 /** Where a piece of text stands: line and column count from 1. */
 export interface Position {
   readonly line: number;
   readonly column: number;
 }
 
-/** The text of one file with its comments blanked out; every other character keeps its place. */
-export interface SourceText {
-  readonly code: string;
-  positionAt(offset: number): Position;
-  /** The line as written, without its line end. */
-  lineAt(line: number): string;
-}
+/** Tells lines and columns of offsets that only grow, so that the text is walked through once. */
+export class LineCounter {
+  readonly #text: string;
+  readonly #ends = /\r\n|\n|\r/g;
+  #line = 1;
+  #start = 0;
+  #next: number;
 
-export function readSourceText(text: string, language: Language): SourceText {
-  const lines = text.split(/\r\n|\n|\r/);
-  const starts = [0];
-  for (const end of text.matchAll(/\r\n|\n|\r/g)) starts.push(end.index + end[0].length);
-  return {
-    code: language === "python" ? blank(text, pythonComment) : blank(text, scriptComment),
-    positionAt(offset) {
-      const after = starts.findIndex((start) => start > offset);
-      const line = after === -1 ? starts.length : after;
-      return { line, column: offset - (starts[line - 1] ?? 0) + 1 };
-    },
-    lineAt: (line) => lines[line - 1] ?? "",
-  };
-}
+  constructor(text: string) {
+    this.#text = text;
+    this.#next = this.#find();
+  }
 
-// Only comments that begin a line are surely comments: `"http://x"` holds two slashes, and so may a regular expression.
-// A comment mistaken for code costs a false candidate; code mistaken for a comment would lose a true one.
-const scriptComment = /^[ \t]*(?:\/\/.*|\/\*[\s\S]*?\*\/)/gm;
-const pythonComment = /^[ \t]*#.*/gm;
+  positionAt(offset: number): Position {
+    while (this.#next <= offset) {
+      this.#start = this.#next;
+      this.#line += 1;
+      this.#next = this.#find();
+    }
+    return { line: this.#line, column: offset - this.#start + 1 };
+  }
 
-function blank(text: string, pattern: RegExp): string {
-  return text.replace(pattern, (comment) => comment.replace(/[^\r\n]/g, " "));
+  /** The line of the last position, without its line end. */
+  get line(): string {
+    return this.#text.slice(this.#start, this.#next).replace(/[\r\n]+$/, "");
+  }
+
+  /** Where the line after the current one starts. */
+  #find(): number {
+    return this.#ends.exec(this.#text) === null ? Number.POSITIVE_INFINITY : this.#ends.lastIndex;
+  }
 }

@@ -31,7 +31,7 @@ export async function runGiven(
     ...planned.errors,
     ...planned.skipped.map(({ path, reason }) => ({ path, message: `not read as code: ${reason}` })),
   ];
-  const result = { ...(mark ? markFiles(planned) : planned), skipped: [], errors };
+  const result = { ...(mark ? await markFiles(planned) : planned), skipped: [], errors };
   return { ...result, source: errors.length > 0 ? "" : sourceOf(result.files[0], bytes) };
 }
 

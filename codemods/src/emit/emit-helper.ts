@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { frontEnds } from "../front-ends.ts";
+import { allFrontEnds } from "../front-ends.ts";
 import { NormFacts } from "../norms/norm-facts.ts";
 import type { Finding } from "../plan/change.ts";
 import type { Profile } from "../profile.ts";
@@ -37,7 +37,7 @@ export async function runWithEmittedHelper(options: RunOptions, path: string): P
     throw new UsageError(`--emit-helper ${path} has to be a source file (${extensions.join(" ")})`);
   const home = contentOf(path);
   const profile = emittingProfile(options.profiles, language, path);
-  const project = new Project(frontEnds);
+  const project = new Project(await allFrontEnds());
   const known = home && knownForm(path, language, home.text, profile, project);
   const surveyed = { ...options, profiles: [profile] };
   const survey = await run(surveyed);

@@ -3,8 +3,11 @@ import { namesNorm } from "./tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
 import type { Value, ValueTable } from "./value.ts";
 
-/** Finds what a call runs: a method of the same class, a function in reach. Undefined for anything else. */
-export type FindFunction = (callee: Value) => FunctionForm | undefined;
+/**
+ * Finds what a call runs: a method of the same class, a function in reach. Undefined for anything else. A call of kind `wrapper` has
+ * two forms of one tensor as its arguments, so that even a function without a norm matters: it may free one of them.
+ */
+export type FindFunction = (callee: Value, kind: "plain" | "wrapper") => FunctionForm | undefined;
 
 /** The variables at one place. */
 export type Env = Map<string, Definition>;
@@ -40,6 +43,8 @@ export class Evaluation {
   readonly #stores: Store[] = [];
   /** How many calls deep the code being evaluated is inlined; 0 is the traced function itself. */
   depth = 0;
+  /** How many calls have been inlined so far. */
+  inlined = 0;
   at!: Place;
   #order = 0;
   #unknowns = 0;

@@ -7,6 +7,8 @@ import type { Block, NormEvent } from "./trace.ts";
 import { baseOf, type Value } from "./value.ts";
 
 const deepest = 4;
+/** Calls inlined into one function; helpers that call each other many times over would take for ever. */
+const mostCalls = 1000;
 
 /** The value of a call: another view of a tensor, what inlined code gives, a norm, or just a call. */
 export function evaluateCall(evaluation: Evaluation, expr: CallExpr, env: Env): Value {
@@ -30,15 +32,17 @@ export function evaluateCall(evaluation: Evaluation, expr: CallExpr, env: Env): 
 function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): Value | undefined {
   const { callee, args } = parts;
   const { at, closures, events } = evaluation;
-  if (evaluation.depth >= deepest || args.some(({ spread }) => spread)) return undefined;
+  if (evaluation.depth >= deepest || evaluation.inlined >= mostCalls) return undefined;
+  if (args.some(({ spread }) => spread)) return undefined;
   // `stream.run(() => f(x))` runs the closure that it is given.
   const onStream = callee.kind === "attribute" && isAboutStreams(callee.object);
   const body = closures.get(onStream && args.length === 1 ? args[0]!.value : callee);
-  const found = body ?? declaredBy(evaluation, callee);
+  const found = body ?? declaredBy(evaluation, parts);
   if (found === undefined) return undefined;
   const saved = { ...at };
   const before = events.length;
   evaluation.depth += 1;
+  evaluation.inlined += 1;
   at.site ??= expr;
   at.fn = found.fn;
   if (onStream) at.stream = callee.object;
@@ -62,8 +66,12 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
   return value;
 }
 
-function declaredBy(evaluation: Evaluation, callee: Value): Closure | undefined {
-  const fn = evaluation.find(callee);
+function declaredBy(evaluation: Evaluation, { callee, args }: CallParts): Closure | undefined {
+  const [old, next] = args.map((arg) => arg.value);
+  const isWrapper =
+    args.length === 2 &&
+    (baseOf(old!) === baseOf(next!) || evaluation.events.some(({ value }) => holds(next!, value)));
+  const fn = evaluation.find(callee, isWrapper ? "wrapper" : "plain");
   return fn && !fn.isAsync ? { params: fn.params, body: fn.body, fn, env: new Map() } : undefined;
 }
 

@@ -19,7 +19,8 @@ const builders = new Set([
   "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",
   "wrap", "replace", "parse", "read", "write", "save", "has", "is", "use", "check", "test", "fuse", "quantize",
 ]); // biome-ignore format: a word list
-const forwards = new Set([
+/** Names under which every module is called. */
+export const forwards: ReadonlySet<string> = new Set([
   "forward",
   "apply",
   "call",

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
-import { type Value, ValueTable } from "../flow/value.ts";
+import { ValueTable } from "../flow/value.ts";
 import type { FileForm, FunctionForm, Step } from "../form.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profile.ts";
@@ -8,6 +8,7 @@ import type { Project } from "../project.ts";
 import { within } from "./expressions.ts";
 import { matchInline } from "./inline-pair.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
+import { functionsNearNorms, nestedIn } from "./near-norms.ts";
 import { pairFunctionOf } from "./pair-function.ts";
 import { Refusal } from "./reasons.ts";
 
@@ -63,33 +64,30 @@ function isHelper({ fn, form }: Traced, { helper }: Profile): boolean {
 
 function traceAll(form: FileForm, context: MatchContext): readonly Traced[] {
   const values = new ValueTable();
-  const functions = [...form.classes.flatMap(({ methods }) => methods), ...form.functions, form.module];
-  const nested = functions.flatMap(({ body }) => nestedIn(body));
-  return [...functions, ...nested].map((fn) => ({
+  const { near, traced } = functionsNearNorms(form);
+  return traced.map((fn) => ({
     form,
     fn,
-    trace: traceFunction(fn, finderFor(fn, form, context), values),
+    trace: traceFunction(fn, finderFor(fn, form, near, context), values),
   }));
 }
 
-function nestedIn(steps: readonly Step[]): readonly FunctionForm[] {
-  return steps.flatMap((step): readonly FunctionForm[] => {
-    if (step.kind === "function") return [step.declared, ...nestedIn(step.declared.body)];
-    if (step.kind === "branch") return [...nestedIn(step.then), ...nestedIn(step.otherwise)];
-    return "body" in step ? nestedIn(step.body) : [];
-  });
-}
-
 /** What may be inlined into `fn`: methods of its own class, and functions that its file declares or imports. */
-function finderFor(fn: FunctionForm, form: FileForm, { project, profile }: MatchContext): FindFunction {
+function finderFor(
+  fn: FunctionForm,
+  form: FileForm,
+  near: ReadonlySet<FunctionForm>,
+  { project, profile }: MatchContext,
+): FindFunction {
   const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
-  return (callee: Value) => {
+  return (callee, call) => {
     if (callee.kind === "attribute" && callee.object.kind === "self") {
-      return owner?.methods.find(({ name, kind }) => name === callee.name && kind === "method");
+      const own = owner?.methods.find(({ name, kind }) => name === callee.name && kind === "method");
+      return own !== undefined && (near.has(own) || call === "wrapper") ? own : undefined;
     }
     // A call of the helper is what a copy becomes; looking inside would find the step again.
     if (callee.kind !== "free" || callee.name === profile.helper.name) return undefined;
-    const found = project.resolveFunction(callee.name, form);
+    const found = project.resolveFunction(callee.name, form, call === "wrapper" ? "any" : "near-norms");
     return found !== undefined && "declaration" in found ? found.declaration : undefined;
   };
 }
