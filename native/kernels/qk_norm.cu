@@ -37,13 +37,13 @@
 // QK_ROWS            tokens in flight per lane group
 // QK_BLOCK           threads per block, a multiple of 32
 // QK_TRIGGER         when the next kernel may start: 0 at exit, 1 at once, 2 when the loads are issued, 3 at the end,
-//                    4 right before the wait
+//                    4 right before the wait, 5 once the head and the slice are known
 // QK_LOOP            0: grid covers all slices; 1: persistent, each group strides over slices; 2: and prefetches
 // QK_PREFETCH        1: ask for the first rows of x before the wait
 // QK_RADIX           lanes that meet in one step of the reduction: 2, or 4 (three shuffles at once, half the steps)
 
 constexpr int RMS = 0, LAYER = 1, L2 = 2;
-constexpr int AT_ONCE = 1, WHEN_LOADED = 2, AT_END = 3, BEFORE_WAIT = 4;
+constexpr int AT_ONCE = 1, WHEN_LOADED = 2, AT_END = 3, BEFORE_WAIT = 4, WHEN_DIVIDED = 5;
 
 DEVICE constexpr int power_of_two_above(int n) { return n <= 1 ? 1 : 2 * power_of_two_above((n + 1) / 2); }
 
@@ -229,8 +229,9 @@ DEVICE void prefetch_rows(const char* first, i64 token_stride, int left, u32 lan
   }
 }
 
-// Makes the compiler compute an address here rather than where it is used, after the wait.
+// Makes the compiler compute a value here rather than where it is used: after the wait, or behind the trigger.
 DEVICE void pin(const char*& address) { asm volatile("" : "+l"(address)); }
+DEVICE void pin(u32& number) { asm volatile("" : "+r"(number)); }
 
 extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_constant__ Args args) {
   if constexpr (QK_TRIGGER == AT_ONCE) allow_successor();
@@ -238,15 +239,13 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_cons
   const u32 lane = threadIdx.x % LANES;
   const u32 group = (blockIdx.x * QK_BLOCK + threadIdx.x) / LANES;
   const u32 slice = static_cast<u32>(static_cast<u64>(group) * args.multiplier >> args.shift);
-  const u32 listed = group - slice * args.heads;
+  u32 listed = group - slice * args.heads;
+  if constexpr (QK_TRIGGER == WHEN_DIVIDED) {
+    pin(listed);
+    allow_successor();
+  }
   const Side& side = listed < args.q.heads ? args.q : args.k;
   const u32 head = listed < args.q.heads ? listed : listed - args.q.heads;
-
-  Affine affine;
-  const i64 at = head * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
-  if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, lane, true);
-  if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, lane, true);
-  const float eps = side.eps;
 
   // Groups past the last slice have no tokens, but stay for the shuffles of their warp.
   const u32 token = slice * ROWS;
@@ -256,6 +255,12 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_cons
   const u32 first = lane * CHUNK * bytes_of(QK_DTYPE);
   const char* x = side.x + token * x_stride + head * side.x_head_stride + first;
   const char* y = QK_IN_PLACE ? x : side.y + token * y_stride + head * side.y_head_stride + first;
+
+  Affine affine;
+  const i64 at = head * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
+  if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, lane, true);
+  if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, lane, true);
+  const float eps = side.eps;
   pin(x);
   if constexpr (!QK_IN_PLACE) pin(y);
 

@@ -2,7 +2,7 @@
 
 The work of a launch is counted in chunks, 8 neighbouring elements of a head: tokens * heads * headDim / 8. Rows of the
 grid with the same work time alike whatever their heads, so the table is a list of ranges of that one number. Each
-range gets the configuration with the least sum of log(time / best time of that row), warm and cold counting alike;
+range gets the configuration with the least sum of log(time / best time of that row), weighted as below;
 the ranges are the cut with the least total, where a further range must save what `--range-cost` says.
 """
 
@@ -18,39 +18,38 @@ from results import BASELINES, Round, load_rounds
 
 TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
 
-COMMON = "l16r1b256t1"
+# What counts how much. A process of this library's users is quiet (native/bench/NOTES.md, "Two states of a process"), and
+# in a model the kernel before this one has just written q and k, so that they are warm.
+ROUND_WEIGHTS = {"latest-quiet": 5, "latest-loaded": 1}
+MODE_WEIGHTS = {"w": 5, "c": 1}
 
 
-def costs(rounds: list[Round], modes: str) -> dict[int, dict[str, float]]:
-    """chunks -> configuration -> mean log(time / best time), over rows, modes and rounds."""
-    # A round's own speed cancels against one configuration that all rounds measured in all rows.
-    relative: dict[tuple, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def costs(rounds: list[Round]) -> dict[int, dict[str, float]]:
+    """chunks -> configuration -> weighted mean of log(time / best time), over rows, modes and rounds."""
+    found: dict[int, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for measured in rounds:
         for (gqa, kv, tokens), mode, times in measured.each():
-            if mode not in modes:
+            if mode not in MODE_WEIGHTS:
                 continue
             chunks = tokens * (gqa + 1) * kv * measured.head_dim // 8
-            for name, time in times.items():
-                if name not in BASELINES:
-                    relative[chunks, gqa, kv, tokens, mode][name].append(math.log(time / times[COMMON]))
-    table: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for (chunks, *_), found in relative.items():
-        every = max(map(len, found.values()))
-        names = {name: values for name, values in found.items() if len(values) == every}
-        means = {name: statistics.mean(values) for name, values in names.items()}
-        best = min(means.values())
-        for name, value in means.items():
-            table[chunks][name].append(value - best)
-    # Only what every round measured, in every row of this size and in every mode.
-    most = {chunks: max(map(len, names.values())) for chunks, names in table.items()}
+            own = {name: time for name, time in times.items() if name not in BASELINES}
+            best = min(own.values())
+            weight = ROUND_WEIGHTS[measured.label] * MODE_WEIGHTS[mode]
+            for name, time in own.items():
+                found[chunks][name].append((weight, math.log(time / best)))
+    # Only what was measured in every row of this size, in every mode and round.
     return {
-        chunks: {name: statistics.mean(v) for name, v in names.items() if len(v) == most[chunks]}
-        for chunks, names in sorted(table.items())
+        chunks: {
+            name: sum(w * cost for w, cost in each) / sum(w for w, _ in each)
+            for name, each in names.items()
+            if len(each) == max(map(len, names.values()))
+        }
+        for chunks, names in sorted(found.items())
     }
 
 
 def smoothed(table: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]:
-    """Half a size's own cost, half that of the sizes within a factor of 2.1.
+    """Three quarters of a size's own cost, a quarter that of the sizes within a factor of 2.1.
 
     Other head dims, layouts and machines shift the borders: a configuration that is best at one size and poor at the
     next is a bad choice for both.
@@ -59,7 +58,7 @@ def smoothed(table: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]:
     for size, names in table.items():
         near = [other for other in table if other != size and 1 / 2.1 < other / size < 2.1]
         result[size] = {
-            name: (cost + statistics.mean(table[n].get(name, cost) for n in near)) / 2 for name, cost in names.items()
+            name: (3 * cost + statistics.mean(table[n].get(name, cost) for n in near)) / 4 for name, cost in names.items()
         }
     return result
 
@@ -113,13 +112,11 @@ def main() -> None:
     """Writes the table and prints what it costs against the best configuration of each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json")
-    parser.add_argument("--rounds", nargs="*", default=["latest-quiet", "latest-loaded"])
-    parser.add_argument("--modes", default="wc", help="modes that count: w(arm), c(old), f(lushed)")
     parser.add_argument("--range-cost", type=float, default=0.02)
     parser.add_argument("--out", default=str(TABLE))
     options = parser.parse_args()
-    rounds = [r for r in load_rounds(options.results) if r.label in options.rounds]
-    table = costs(rounds, options.modes)
+    rounds = [r for r in load_rounds(options.results) if r.label in ROUND_WEIGHTS]
+    table = costs(rounds)
     ranges = cut(smoothed(table), options.range_cost)
     lost = []
     for index, (largest, name, _) in enumerate(ranges):

@@ -58,10 +58,11 @@ def final() -> list[Config]:
 
 
 def latest() -> list[Config]:
-    """Round 4: radix 4, an early fetch of x, and a trigger right before the wait, on what round 3 left standing."""
+    """Round 4: radix 4, an early fetch of x, and two later early triggers, on what round 3 left standing."""
     names = """
         l16r1b128t1s l16r1b192t1s l16r1b256t1s l16r1b128t1se l16r1b192t1se l16r1b256t1se
         l16r1b128t4s l16r1b192t4s l16r1b256t4s l16r1b128t4se l16r1b192t4se l16r1b256t4se
+        l16r1b256t5s l16r1b128t5se l16r1b192t5se l16r1b256t5se
         l16r1b256t1 l16r1b192t1
         l8r1b256t2 l8r1b256t2e l16r1b256t2s l16r1b256t2se l16r2b128t2 l16r2b128t2e l16r2b128t4e l16r2b128t1e
         l8r4b128t3 l8r4b128t3e l16r3b128t2 l16r3b128t2e l16r2b128t3p8f l16r2b128t3p8fe l16r2b192t2e

@@ -6,7 +6,7 @@ export interface LaunchConfig {
   readonly lanes: number;
   readonly rows: number;
   readonly block: number;
-  readonly trigger: 0 | 1 | 2 | 3 | 4;
+  readonly trigger: 0 | 1 | 2 | 3 | 4 | 5;
   readonly loop: 0 | 1 | 2;
   /** Blocks per multiprocessor of a persistent grid (`loop` > 0). */
   readonly waves: number;
