@@ -302,3 +302,21 @@ describe("imports", () => {
     expect(after).toContain("import { disposing, RmsNorm }");
   });
 });
+
+describe("a method that only passes on what the step gives back", () => {
+  it("stays, and calls the helper in the place of the step", () => {
+    const passOn = `
+  private both(q: Tensor, k: Tensor): [Tensor, Tensor] {
+    return this.normalize(q, k);
+  }
+`;
+    const step = method(`    q = ${rows("q")};\n    k = ${rows("k")};\n    return [q, k];`);
+    const { after, findings } = planScript(
+      attention({ forward: "    [q, k] = this.both(q, k);", members: passOn + step }),
+    );
+    expect(findings).toMatchObject([{ kind: "replaced", symbol: "Attention.normalize" }]);
+    expect(after).toContain("return applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim");
+    expect(after).toContain("[q, k] = this.both(q, k);");
+    expect(after).not.toContain("normalize");
+  });
+});

@@ -40,6 +40,7 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
       refused.push({ kind: "refused", reason: error.reason, message: error.message, at, span: at.fn.span });
     }
   }
+  const steps = pairs.filter((pair) => !isForwarder(pair, pairs));
   const settled = [...pairs, ...refused].map(({ at }) => at);
   const others = traced.filter((at) => !settled.includes(at) && !isHelper(at, context.profile));
   // A function that has both norms of its own is told of where it stands, not where it is called.
@@ -49,11 +50,16 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     matchInline(at, context, ({ home }) => home !== at.fn && told.has(home)),
   );
   return {
-    pairs: pairs.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
+    pairs: steps.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
     inline: inline.filter((match) => match.kind === "inline"),
     refused: [...refused, ...inline.filter((match) => match.kind === "refused")],
     traced,
   };
+}
+
+/** It only gives back what another pair function computes, and calls the helper once that one is replaced. */
+function isForwarder({ at }: PairFunction, pairs: readonly PairFunction[]): boolean {
+  return at.trace.events.every(({ home }) => home !== at.fn && pairs.some((other) => other.at.fn === home));
 }
 
 /** The shared function itself is what copies are replaced by. */
