@@ -6,6 +6,7 @@ import { explain } from "./explain.ts";
 import { describeFailure } from "./failure.ts";
 import { fileFilter } from "./file-filter.ts";
 import { githubAnnotations } from "./formats/github.ts";
+import { htmlPage } from "./formats/html.ts";
 import { jsonReport } from "./formats/json.ts";
 import { printable } from "./formats/paint-patch.ts";
 import { formatReport } from "./formats/report.ts";
@@ -87,6 +88,13 @@ async function execute(
   const planned = withoutIdleHelper(options.mark ? await markFiles(chosen) : chosen);
   // Before the sources, so that a place which cannot be written to stops everything.
   if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));
+  if (options.html !== undefined) {
+    const page = htmlPage(planned, {
+      version: await packageVersion(),
+      alone: await eachAlone(chosen, replan),
+    });
+    await writeOutput("--html", options.html, page);
+  }
   const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };
   return { ...(await print(result, options, replan, terminal)), exitCode: exitCodeOf(result, options) };
 }

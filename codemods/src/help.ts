@@ -19,6 +19,7 @@ what to print (one of them)
 
 what to leave in a file
   --patch FILE          the patch of --diff
+  --html FILE           a page with every finding, before and after
 
 what to look at
   --include GLOB        only these files (may be repeated; .gitignore syntax)

@@ -22,6 +22,7 @@ export interface CommandOptions {
   readonly profile: string | undefined;
   readonly config: string | undefined;
   readonly patch: string | undefined;
+  readonly html: string | undefined;
   readonly emitHelper: string | undefined;
   readonly explain: string | undefined;
   readonly since: string | undefined;
@@ -54,6 +55,7 @@ export const flags = {
   help: { ...flag, short: "h" },
   "stdin-filename": text,
   patch: text,
+  html: text,
   "emit-helper": text,
   explain: text,
   since: text,
@@ -77,12 +79,12 @@ const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] =
   ["interactive", outputs, "questions are asked on standard output"],
   [
     "explain",
-    ["write", "check", "strict", "mark", "patch", "since", "emit-helper"],
+    ["write", "check", "strict", "mark", "patch", "html", "since", "emit-helper"],
     "it only looks at one file",
   ],
   [
     "stdin",
-    ["write", "patch", "since", "include", "exclude", "emit-helper"],
+    ["write", "patch", "html", "since", "include", "exclude", "emit-helper"],
     "the result of one source goes to standard output",
   ],
 ];
@@ -107,6 +109,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     profile: values.profile,
     config: values.config,
     patch: values.patch,
+    html: values.html,
     emitHelper: values["emit-helper"],
     explain: values.explain,
     since: values.since,
@@ -151,8 +154,8 @@ function refuseContradictions(values: Values, positionals: readonly string[]): v
 }
 
 /** A slip such as `--patch model.ts` would cost the user the file. */
-function refuseSourceAsTarget({ patch }: Values): void {
-  for (const [name, path] of Object.entries({ patch })) {
+function refuseSourceAsTarget({ patch, html }: Values): void {
+  for (const [name, path] of Object.entries({ patch, html })) {
     const extension = extensions.find((one) => path?.endsWith(one));
     if (extension !== undefined)
       throw new UsageError(`--${name} ${path} would write over a source file; name another file`);

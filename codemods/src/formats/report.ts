@@ -103,6 +103,7 @@ function nextSteps(changed: number, written: boolean, undo: string | undefined):
     `Nothing was written. ${count(changed, "file", "files")} would change; to go on, add`,
     "  --write          apply all of it, leaving a patch that undoes it",
     "  --interactive    decide one by one",
+    "  --html FILE      read it as a page",
   ];
 }
 
