@@ -1,6 +1,13 @@
 // What one eager applyQkNorm call costs the host on a GPU, from the call to the kernel that is launched: microseconds
 // as JSON, for the GPU benchmark to take over.
-import { applyQkNorm, type NormSpec } from "@qknorm/core";
+import {
+  applyQkNorm,
+  explainQkNorm,
+  type NormSpec,
+  planQkNorm,
+  type QkNormRequest,
+  registerFusedQkNorm,
+} from "@qknorm/core";
 import { CudaEvent, type CudaStream } from "@qknorm/native";
 import { cudaStream, normalize, Tensor, tidy } from "../src/index.ts";
 
@@ -21,6 +28,7 @@ function measure(): Record<string, number> {
   ).to(device);
   const norm = qkNorm();
   const [q, k] = qkv.split(1, widths) as [Tensor, Tensor];
+  requireFused({ q, k, qNorm: norm, kNorm: norm, headDim });
   const stream = cudaStream(0);
   const event = new CudaEvent(0);
   const found = {
@@ -33,6 +41,28 @@ function measure(): Record<string, number> {
     twoNorms: perCall(() => applyQkNorm(q, k, norm, norm, headDim, { path: "fallback" }), stream, 40),
   };
   return { ...found, bytesPerCall: heapPerCall(() => applyQkNorm(q, k, norm, norm, headDim)) };
+}
+
+/** Numbers of another path than they are said to be of are worth nothing. */
+function requireFused(request: QkNormRequest<Tensor>): void {
+  if (planQkNorm(request).path !== "fused") throw new Error(explainQkNorm(request));
+  let plans = 0;
+  const remove = registerFusedQkNorm<Tensor>({
+    name: "counts plans",
+    claims: () => {
+      plans += 1;
+      return false;
+    },
+    refusals: () => [],
+    run: ({ q, k }) => [q, k],
+  });
+  try {
+    const { q, k, qNorm, kNorm } = request;
+    for (let i = 0; i < 10; i++) applyQkNorm(q, k, qNorm, kNorm, headDim);
+  } finally {
+    remove();
+  }
+  if (plans !== 1) throw new Error(`10 equal calls were planned ${plans} times`);
 }
 
 function qkNorm(): { spec: NormSpec<Tensor>; forward: (x: Tensor) => Tensor } {

@@ -1,15 +1,61 @@
+import { applyQkNorm, planQkNorm } from "@qknorm/core";
 import { examine } from "@qknorm/native";
-import { afterEach, describe, expect } from "vitest";
-import { liveBytes } from "../src/index.ts";
+import { afterEach, describe, expect, test } from "vitest";
+import { liveBytes, Tensor, tidy } from "../src/index.ts";
+import { captureSuite } from "./capture-suite.ts";
+import { filled, norm, rms, specOn } from "./qk-norm-cases.ts";
 import { qkNormSuite } from "./qk-norm-suite.ts";
+import { repeatedCallsSuite } from "./repeated-calls-suite.ts";
 
+const device = "cuda:0";
 const cuda = examine().providers.find(({ name }) => name === "cuda");
 const missing = cuda?.ready ? "" : ` (skipped: no GPU to test on: ${cuda?.because})`;
 
-describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
+function expectNothingLive(): void {
   afterEach(() => {
-    expect(liveBytes("cuda:0")).toBe(0);
+    expect(liveBytes(device)).toBe(0);
   });
+}
 
-  qkNormSuite("cuda:0", "cuda");
+describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
+  expectNothingLive();
+  qkNormSuite(device, "cuda");
+
+  test("rows past element 2^31 are normalised as any other, and nothing between them is touched", () => {
+    tidy(() => {
+      const [tokens, d] = [530_000, 128];
+      const widths = [32 * d, 8 * d, d];
+      const width = widths.reduce((a, b) => a + b);
+      const qkv = Tensor.zeros([tokens, width], "bf16", device);
+      const [q, k] = qkv.split(1, widths) as [Tensor, Tensor];
+      expect(q.size).toBeGreaterThan(2 ** 31);
+      const some = filled(1, [2, width], "bf16", 2).to(device);
+      const places = [0, 262_143, tokens - 2];
+      for (const at of places) qkv.slice(0, at, at + 2).copyFrom(some);
+      const spec = specOn(device, { ...rms, weight: filled(2, [d], "bf16") });
+      const headDim = d;
+      const plan = planQkNorm({ q, k, qNorm: norm(spec), kNorm: norm(spec), headDim });
+      expect(plan).toMatchObject({ path: "fused", provider: "cuda" });
+      applyQkNorm(q, k, norm(spec), norm(spec), headDim);
+
+      const [a, b] = some.split(1, widths) as [Tensor, Tensor];
+      applyQkNorm(a, b, norm(spec), norm(spec), headDim);
+      const expected = some.to("cpu").data;
+      for (const at of places) {
+        expect(qkv.slice(0, at, at + 2).to("cpu").data).toEqual(expected);
+        const beside = qkv.slice(0, Math.min(at + 2, tokens - 3), Math.min(at + 3, tokens - 2));
+        expect(beside.to("cpu").data.every((bits) => bits === 0)).toBe(true);
+      }
+    });
+  });
+});
+
+describe.skipIf(missing !== "")(`graphs and streams on a GPU${missing}`, () => {
+  expectNothingLive();
+  captureSuite(device, 10_000);
+});
+
+describe.skipIf(missing !== "")(`repeated calls on a GPU${missing}`, () => {
+  expectNothingLive();
+  repeatedCallsSuite(device, (x) => x.dispose());
 });
