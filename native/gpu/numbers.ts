@@ -21,9 +21,10 @@ export function encodeAll(dtype: NativeDtype, length: number, next: (i: number) 
   return bits;
 }
 
-/** How many numbers of a 16-bit format lie from one to the other. */
-export function steps(a: number, b: number): number {
-  return Math.abs(ordered(a) - ordered(b));
+/** How many numbers of a 16-bit format lie from a pattern to a value. */
+export function steps(bits: number, dtype: "bf16" | "f16", value: number): number {
+  const encode = { bf16: encodeBf16, f16: encodeF16 }[dtype];
+  return Math.abs(ordered(bits) - ordered(encode(value)));
 }
 
 /** Normal values (Box and Muller), the same for one seed. */

@@ -53,9 +53,10 @@ export function checkNumbers(
 }
 
 function compare(what: string, got: Bits, expected: Bits, dtype: Dtype): void {
+  const decode = decoder(dtype);
   let differing = 0;
   got.forEach((bits, i) => {
-    const distance = steps(bits, expected[i] as number);
+    const distance = steps(bits, dtype, decode(expected[i] as number));
     if (distance > 1) throw new Error(`${what}: element ${i} is ${distance} ${dtype} steps from the formula`);
     differing += distance;
   });

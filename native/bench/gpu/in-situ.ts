@@ -15,7 +15,7 @@ export function measureInSitu(seconds: number, logFolder: string): InSituRow[] {
     timeout: 1000 * (seconds + 60),
   });
   writeFileSync(join(logFolder, "gpu-in-situ.log"), `${stdout ?? ""}${stderr ?? ""}`);
-  const rows = (stdout ?? "").split("\n").filter((line) => line.startsWith("{"));
+  const rows = (stdout ?? "").split("\n").filter((line) => line.startsWith("{") && line.includes("tokens"));
   if (rows.length === 0) throw new Error(error?.message ?? stderr.trim().split("\n").at(-1) ?? "");
   return rows.map((line) => JSON.parse(line));
 }

@@ -65,10 +65,10 @@ const results: Results = {
   device: device.name,
   date: new Date().toISOString().slice(0, 10),
   commit: readFileSync(`${folder}commit`, "utf8").trim(),
-  ...measureFloors(timer, stream, buffers, jit),
+  ...measureFloors(timer, stream, jit),
   states: [],
   rows: [],
-  quietRows: [],
+  loadedRows: [],
   oddRows: [],
 };
 const file = resolve(values.out, `${slug(device.name)}.json`);
@@ -78,26 +78,21 @@ say(
 
 const checked = new Set<string>();
 const chosen = kinds.filter((kind) => wanted(kind));
-for (const kind of chosen.filter(isOfGoals)) await measure(kind, results.quietRows, "quiet");
-await attempt("loading the process", () => {
-  results.states.push(state.load());
+const first = chosen.filter(({ headDim, dtype }) => headDim === 128 && dtype === "bf16");
+for (const kind of first) await measure(kind, results.rows);
+await attempt("torch", () => {
+  results.torch = measureTorch(results.rows, Number(values["torch-seconds"]), values.out);
 });
-for (const kind of chosen) {
-  await measure(kind, results.rows, "loaded");
-  if (nameOf(kind) !== nameOf(seedOneToken)) continue;
-  await attempt("torch", () => {
-    results.torch = measureTorch(results.rows, Number(values["torch-seconds"]), values.out);
-  });
-  await attempt("in situ", () => {
-    results.inSitu = measureInSitu(Number(values["torch-seconds"]), values.out);
-  });
-  await attempt("JIT", () => {
-    results.jitMs = measureJit(device.arch);
-  });
-  await attempt("one call from TypeScript", () => {
-    results.hostUs = measureHost();
-  });
-}
+await attempt("in situ", () => {
+  results.inSitu = measureInSitu(Number(values["torch-seconds"]), values.out);
+});
+await attempt("JIT", () => {
+  results.jitMs = measureJit(device.arch);
+});
+await attempt("one call from TypeScript", () => {
+  results.hostUs = measureHost();
+});
+for (const kind of chosen.filter((one) => !first.includes(one))) await measure(kind, results.rows);
 for (const headDim of oddHeadDims) {
   const kind: RowKind = { headDim, dtype: "bf16", layout: "contiguous", cache: "warm" };
   if (!wanted(kind, largest) || late()) continue;
@@ -106,24 +101,27 @@ for (const headDim of oddHeadDims) {
     results.oddRows.push({ ...kind, ...largest, us: time(kind, largest) });
   });
 }
+await attempt("loading the process", () => {
+  buffers.fill("bf16");
+  results.states.push(state.load());
+});
+if (results.states.at(-1)?.state === "loaded") {
+  for (const kind of first.filter(({ layout }) => layout === "contiguous"))
+    await measure(kind, results.loadedRows);
+}
 process.stdout.write(`\n${summarize(results)}`);
 
-/** What the goals are about, which is measured in both states. */
-function isOfGoals({ headDim, dtype, layout }: RowKind): boolean {
-  return headDim === 128 && dtype === "bf16" && layout === "contiguous";
-}
-
-async function measure(kind: RowKind, into: ResultRow[], named: string): Promise<void> {
-  const what = `${nameOf(kind)} (${named})`;
+async function measure(kind: RowKind, into: ResultRow[]): Promise<void> {
   if (late()) {
-    say(`out of time: ${what} is left out`);
+    say(`out of time: ${nameOf(kind)} is left out`);
     return;
   }
-  await attempt(what, async () => {
+  await attempt(nameOf(kind), async () => {
     await prepare(kind);
-    results.states.push(state.note(what));
-    for (const row of grid.filter((one) => wanted(kind, one)))
+    results.states.push(state.note(nameOf(kind)));
+    for (const row of grid.filter((one) => wanted(kind, one))) {
       into.push({ ...kind, ...row, us: time(kind, row) });
+    }
   });
 }
 

@@ -1,10 +1,10 @@
 import { Program, programSource } from "../../gpu/program.ts";
-import { CudaMemory, type CudaStream, type Jit } from "../../src/index.ts";
+import { CudaEvent, CudaMemory, CudaStream, type Jit } from "../../src/index.ts";
 import type { StateNote } from "./results.ts";
 
 /**
  * The two states that a process can be in, told by a launch that triggers late (NOTES.md, "Two states of a process"). A
- * process starts quiet; work that is launched outside of graphs, as a model without graphs does it, makes it loaded.
+ * process starts quiet.
  */
 export class ProcessState {
   readonly #stream: CudaStream;
@@ -19,6 +19,7 @@ export class ProcessState {
     this.#measure = measure;
     const probes = programSource(new URL("../tuning/probes.cu", import.meta.url));
     this.#empty = new Program(jit, probes, "probe_empty", []);
+    measure(); // the clocks rise
     this.#quietUs = measure();
   }
 
@@ -27,17 +28,55 @@ export class ProcessState {
     return { kind, state: seedOneTokenUs > 1.1 * this.#quietUs ? "loaded" : "quiet", seedOneTokenUs };
   }
 
-  /** Allocates, launches outside of a graph, waits for the stream, until the state has changed; what it is then. */
-  load(attempts = 20): StateNote {
-    for (let i = 0; i < attempts; i++) {
-      this.#kept.push(new CudaMemory(this.#stream, 64 << 20)); // larger than what the pool may have left
-      this.#empty.launch([], 1, 128).alone().run(this.#stream);
-      this.#stream.synchronize();
-      for (let look = 0; look < 3; look++) {
-        const now = this.note("loading");
-        if (now.state === "loaded") return now;
+  /** Tries what made processes loaded elsewhere, each a few times, until the state has changed; what it is then. */
+  load(): StateNote {
+    for (const [name, provoke] of Object.entries(this.#provocations())) {
+      for (let attempt = 0; attempt < 6; attempt++) {
+        provoke();
+        for (let look = 0; look < 3; look++) {
+          const now = this.note(`after ${name}`);
+          if (now.state === "loaded") return now;
+        }
       }
     }
     return this.note("loading failed");
+  }
+
+  #provocations(): Record<string, () => void> {
+    const stream = this.#stream;
+    const other = new CudaStream(stream.device);
+    const alone = this.#empty.launch([], 1, 128).alone();
+    const allocate = () => {
+      const memory = new CudaMemory(stream, 64 << 20); // larger than what the pool may have left
+      this.#kept.push(memory);
+      return memory;
+    };
+    return {
+      "memory and a launch": () => {
+        allocate();
+        alone.run(stream);
+        stream.synchronize();
+      },
+      "memory filled on another stream": () => {
+        const memory = allocate();
+        other.waitFor(stream);
+        memory.fill(0, other);
+        alone.run(stream);
+        other.synchronize();
+        stream.synchronize();
+      },
+      "a stream that waits for another": () => {
+        alone.run(other);
+        const event = new CudaEvent(stream.device);
+        event.record(other);
+        stream.waitFor(event);
+        alone.run(stream);
+        stream.synchronize();
+      },
+      "many launches alone": () => {
+        for (let i = 0; i < 200; i++) alone.run(stream);
+        stream.synchronize();
+      },
+    };
   }
 }

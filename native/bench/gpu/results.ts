@@ -14,10 +14,10 @@ export interface Results extends Floors {
   readonly commit: string;
   /** In which of its two states (NOTES.md) the process was at the start of each kind. */
   readonly states: StateNote[];
-  /** The seed's grid, in the loaded state if the process could be brought there. */
+  /** The seed's grid. */
   readonly rows: ResultRow[];
-  /** The seed's own format once more, before, in the quiet state of a fresh process. */
-  readonly quietRows: ResultRow[];
+  /** The seed's own format once more in the loaded state, where the process could be brought there. */
+  readonly loadedRows: ResultRow[];
   /** Other head dims, at the grid's largest row. */
   readonly oddRows: ResultRow[];
   /** Between a projection and RoPE: microseconds that the norms add to a layer's share. */

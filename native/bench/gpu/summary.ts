@@ -8,29 +8,37 @@ const width = 42;
 export function summarize(results: Results): string {
   const lines = [
     `${results.device}, ${results.date}, commit ${results.commit}`,
+    stateLine(results),
     `copy of 4 GiB ${results.copyTBs} TB/s; empty launch ${results.emptyUs} us (${results.emptyAloneUs} without PDL)`,
     "",
     "times the fused kernel's: geometric mean (worst row)",
     ["kind, state of the process".padEnd(width), ...baselines.map((name) => name.padStart(16))].join(""),
   ];
   for (const [state, rows] of [
-    ["quiet", results.quietRows],
-    ["loaded", results.rows],
+    ["", results.rows],
+    [", loaded", results.loadedRows],
   ] as const) {
     for (const kind of kinds) {
       const own = rows.filter((row) => nameOf(row) === nameOf(kind));
-      if (own.length > 0) lines.push(ratioLine(`${nameOf(kind)}, ${state}`, own));
+      if (own.length > 0) lines.push(ratioLine(`${nameOf(kind)}${state}`, own));
     }
   }
   lines.push("", ...largestRows(results), ...inSituLines(results), "", ...goals(results));
-  if (results.quietRows.length > 0) {
+  if (results.loadedRows.length > 0) {
     lines.push(
       "",
-      "the same in the quiet state:",
-      ...goals({ ...results, rows: results.quietRows, oddRows: [] }),
+      "the same in the loaded state:",
+      ...goals({ ...results, rows: results.loadedRows, oddRows: [] }),
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+function stateLine({ states }: Results): string {
+  const seen = states.map(
+    ({ kind, state, seedOneTokenUs }) => `${state} (${seedOneTokenUs.toFixed(2)}) ${kind}`,
+  );
+  return `state of the process: ${seen[0]} ... ${seen.at(-1)}`;
 }
 
 function ratioLine(what: string, rows: readonly ResultRow[]): string {
@@ -140,7 +148,7 @@ function goals(results: Results): string[] {
     if (row !== undefined)
       judge(`D ${headDim}, share of a copy`, row.us.deviceCopy! / row.us.fused!, 0.85, true);
   }
-  if (results.rows === results.quietRows) return lines;
+  if (results.rows === results.loadedRows) return lines;
   judge("one applyQkNorm call, us on the host", results.hostUs?.applyQkNorm, 2, false);
   judge("JIT cold, ms", results.jitMs?.cold, 300, false, 1);
   judge("JIT from disk, ms", results.jitMs?.disk, 5, false);

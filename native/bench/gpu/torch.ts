@@ -5,12 +5,13 @@ import { fileURLToPath } from "node:url";
 import type { ResultRow } from "./results.ts";
 
 /**
- * Adds `torchCompile` and `torchRmsNorm` to the rows, where this machine's python3 has PyTorch. Returns its version,
+ * Adds `torchCompile` and `torchRmsNorm` to the rows that are contiguous and warm, where this machine's python3 has PyTorch. Returns its version,
  * or why there is none. What does not fit into `seconds` is left out.
  */
 export function measureTorch(rows: ResultRow[], seconds: number, logFolder: string): string {
   const script = fileURLToPath(new URL("./torch_rows.py", import.meta.url));
-  const input = JSON.stringify(rows.map(({ gqa, kvHeads, tokens }) => ({ gqa, kvHeads, tokens })));
+  const measured = rows.filter(({ layout, cache }) => layout === "contiguous" && cache === "warm");
+  const input = JSON.stringify(measured.map(({ gqa, kvHeads, tokens }) => ({ gqa, kvHeads, tokens })));
   const { stdout, stderr, status, error } = spawnSync("python3", [script, String(seconds)], {
     input,
     encoding: "utf8",
@@ -23,13 +24,13 @@ export function measureTorch(rows: ResultRow[], seconds: number, logFolder: stri
   for (const line of (stdout ?? "").split("\n").filter((text) => text.startsWith("{"))) {
     const { row: index, torch, ...us } = JSON.parse(line);
     version ??= torch;
-    const row = rows[index];
+    const row = measured[index];
     if (row === undefined) continue;
-    rows[index] = { ...row, us: { ...row.us, ...us } };
+    rows[rows.indexOf(row)] = { ...row, us: { ...row.us, ...us } };
     found += 1;
   }
   if (version === undefined) return `not measured: ${error?.message ?? lastLine(stderr)}`;
-  return `${version}, ${found} of ${rows.length} rows${status === 0 ? "" : `, then ${lastLine(stderr)}`}`;
+  return `${version}, ${found} of ${measured.length} rows${status === 0 ? "" : `, then ${lastLine(stderr)}`}`;
 }
 
 function lastLine(text: string): string {

@@ -61,7 +61,9 @@ function report(task: Test | Task | File): void {
     name: nameOf(task),
     state: state === "pass" ? "pass" : state === "fail" ? "fail" : "skip",
     milliseconds: duration,
-    errors: errors.map(({ message, stack, diff }) => [message, diff, stack].filter(Boolean).join("\n")),
+    errors: errors.map(({ message, stack, diff, cause }) =>
+      [message, diff, cause && `because: ${cause.message}`, stack].filter(Boolean).join("\n"),
+    ),
   });
 }
 

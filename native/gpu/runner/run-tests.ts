@@ -1,8 +1,8 @@
-// Runs the test files of the portable folder one after the other, each in its own process and within a time limit: a
-// crash or a hang costs one file, not the run. Ends with "N passed, N failed" and a log of everything.
-import { fork } from "node:child_process";
-import { createWriteStream, readdirSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+// Runs the test files of the portable folder, each in its own process and within a time limit: a crash or a hang costs
+// one file, not the run. Ends with "N passed, N failed" and a log of everything.
+import { type ChildProcess, fork } from "node:child_process";
+import { appendFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { examine } from "../../src/index.ts";
 import { folder } from "../folder.ts";
@@ -14,15 +14,22 @@ const { values, positionals } = parseArgs({
     log: { type: "string", default: "gpu-test.log" },
     /** Seconds for one file. */
     limit: { type: "string", default: "180" },
+    /** Files at a time: most of what they do is to compile kernels on the host. */
+    jobs: { type: "string", default: "4" },
     name: { type: "string" },
   },
 });
+/** It takes all the memory of the device, which the others would miss. */
+const alone = /device\.gpu\.test/;
 const counts = { pass: 0, fail: 0, skip: 0 };
-const log = createWriteStream(resolve(values.log));
+writeFileSync(values.log, "");
 
 const cuda = examine().providers.find(({ name }) => name === "cuda");
 if (cuda?.ready !== true) say(`NO GPU: ${cuda?.because}; every test that needs one is skipped`);
-for (const file of testFiles()) await runFile(file);
+const files = testFiles();
+for (const file of files.filter((path) => alone.test(path))) await runFile(file);
+const waiting = files.filter((path) => !alone.test(path));
+await Promise.all(Array.from({ length: Number(values.jobs) }, runWaiting));
 const skipped = counts.skip > 0 ? `, ${counts.skip} skipped` : "";
 say(`${counts.pass} passed, ${counts.fail} failed${skipped}`);
 process.exitCode = counts.fail === 0 && cuda?.ready === true ? 0 : 1;
@@ -34,16 +41,18 @@ function testFiles(): string[] {
   return all.filter((path) => path.endsWith(".test.mjs") && wanted(path)).sort();
 }
 
+async function runWaiting(): Promise<void> {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) await runFile(file);
+}
+
+/** Says all that a file has to say once it is done: files that run at the same time do not mix their lines. */
 async function runFile(file: string): Promise<void> {
-  say(`\n${relative(folder, join(folder, file))}`);
+  const lines = ["", file];
   let running = "";
-  const args = [join(folder, file), ...(values.name === undefined ? [] : [values.name])];
-  const child = fork(join(folder, "native/gpu/runner/run-file.mjs"), args, {
-    stdio: ["ignore", "pipe", "pipe", "ipc"],
-    env: { ...process.env, NO_COLOR: "1" },
-  });
+  const started = Date.now();
+  const child = start(file);
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (text: string) => say(text.trimEnd()));
+    stream?.setEncoding("utf8").on("data", (text: string) => lines.push(text.trimEnd()));
   }
   child.on("message", (message: TestOutcome | TestStart) => {
     if ("starting" in message) {
@@ -51,29 +60,41 @@ async function runFile(file: string): Promise<void> {
       return;
     }
     running = "";
-    tally(message);
+    lines.push(...told(message));
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), 1000 * Number(values.limit));
   const [status, signal] = await new Promise<[number | null, string | null]>((done) =>
     child.on("close", (...ended) => done(ended)),
   );
   clearTimeout(timer);
-  if (status === 0) return;
-  const how = signal === "SIGKILL" ? `was stopped after ${values.limit} s` : `ended with ${signal ?? status}`;
-  tally({ name: `${file}: ${running}`, state: "fail", milliseconds: 0, errors: [`the process ${how}`] });
+  if (status !== 0) {
+    const how =
+      signal === "SIGKILL" ? `was stopped after ${values.limit} s` : `ended with ${signal ?? status}`;
+    lines.push(...told({ name: running, state: "fail", milliseconds: 0, errors: [`the process ${how}`] }));
+  }
+  lines[1] += ` (${((Date.now() - started) / 1000).toFixed(1)} s)`;
+  say(lines.join("\n"));
 }
 
-function tally({ name, state, milliseconds, errors }: TestOutcome): void {
+function start(file: string): ChildProcess {
+  const args = [join(folder, file), ...(values.name === undefined ? [] : [values.name])];
+  return fork(join(folder, "native/gpu/runner/run-file.mjs"), args, {
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+}
+
+/** Counts an outcome; its lines. */
+function told({ name, state, milliseconds, errors }: TestOutcome): string[] {
   counts[state] += 1;
-  if (state === "skip" && cuda?.ready !== true) return; // the reason is the same for all, and told
+  if (state === "skip" && cuda?.ready !== true) return []; // the reason is the same for all, and told
   const mark = { pass: "  ok  ", fail: "FAILED", skip: " skip " }[state];
-  say(
-    `${mark} ${name.replace(/^.*?\.test\.mjs > /, "")}${milliseconds > 300 ? ` (${Math.round(milliseconds)} ms)` : ""}`,
-  );
-  for (const error of errors) say(error.replace(/^/gm, "         "));
+  const time = milliseconds > 300 ? ` (${Math.round(milliseconds)} ms)` : "";
+  const title = name.replace(/^.*?\.test\.mjs > /, "");
+  return [`${mark} ${title}${time}`, ...errors.map((error) => error.replace(/^/gm, "         "))];
 }
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-  log.write(`${line}\n`);
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+  appendFileSync(values.log, `${text}\n`);
 }

@@ -3,7 +3,8 @@
 import { CudaGraph, CudaRowNorm, CudaStream } from "../../src/index.ts";
 import { judge } from "../tests/judge.ts";
 import { launchConfigs, nameOf } from "../tests/launch-configs.ts";
-import { type FormChoice, kernelsOf, NormCase, type Shape, uploaded } from "../tests/norm-case.ts";
+import { type FormChoice, NormCase, type Shape } from "../tests/norm-case.ts";
+import { kernelsOf, launchOf, runCase, uploaded } from "../tests/norm-run.ts";
 
 const stream = new CudaStream(0);
 const small: Shape = { tokens: 13, heads: [3, 2] };
@@ -31,11 +32,11 @@ const forms: readonly [FormChoice, Shape][] = [
 ];
 for (const [choice, shape] of forms) {
   const one = new NormCase(choice, shape);
-  tell(JSON.stringify(choice), judge(one, one.run(stream)));
+  tell(JSON.stringify(choice), judge(one, runCase(one, stream)));
 }
 for (const config of launchConfigs) {
   const one = new NormCase({}, { tokens: 67, heads: [4, 2] });
-  tell(nameOf(config), judge(one, one.run(stream, config)));
+  tell(nameOf(config), judge(one, runCase(one, stream, config)));
 }
 for (const headDim of [8, 128, 4096]) tell(`row norm of ${headDim}`, rowNorm(headDim));
 tell("a graph", replayed());
@@ -58,7 +59,7 @@ function replayed(): string {
   const one = new NormCase({}, small);
   using source = uploaded(stream, one.before);
   using x = uploaded(stream, one.before);
-  using norm = one.launch(stream, x, x);
+  using norm = launchOf(one, stream, x, x);
   using graph = CudaGraph.capture(stream, () => {
     x.copyFrom(source, stream);
     norm.run();

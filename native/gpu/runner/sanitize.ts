@@ -32,7 +32,17 @@ writeFileSync(values.log, log);
 
 function check(path: string, tool: string): void {
   const start = Date.now();
-  const args = ["--tool", tool, "--error-exitcode", String(foundSomething), process.execPath, sample];
+  // Asking a kernel for its parameters until there are no more is how they are counted: that call fails by design.
+  const quiet = tool === "memcheck" ? ["--report-api-errors", "no"] : [];
+  const args = [
+    "--tool",
+    tool,
+    ...quiet,
+    "--error-exitcode",
+    String(foundSomething),
+    process.execPath,
+    sample,
+  ];
   const { stdout, stderr, status, error } = spawnSync(path, args, {
     encoding: "utf8",
     timeout: 1000 * Number(values.limit),

@@ -1,20 +1,7 @@
-// One norm on the GPU beside the formula in f64: random numbers in packed rows [q | k | v] with free strides, the
-// launch, and every byte of the result judged.
-import { type NormSpec, referenceNorm } from "@qknorm/core";
-import {
-  alignmentOf,
-  CudaKernels,
-  CudaMemory,
-  type CudaNormForm,
-  type CudaNormSide,
-  CudaQkNorm,
-  type CudaStream,
-  cudaDevice,
-  type LaunchConfig,
-  type NativeDtype,
-} from "../../src/index.ts";
+// A case of the norm and the formula's answer in f64: random numbers in packed rows [q | k | v] with free strides.
+import { type NormSpec, referenceNorm, roundTo } from "@qknorm/core";
+import { alignmentOf, type CudaNormForm, type CudaNormSide, type NativeDtype } from "../../src/index.ts";
 import { type Bits, decoder, encodeAll, normal, sizeOf } from "../numbers.ts";
-import { jit } from "./gpu.ts";
 
 /** What differs from: bf16 RMS norm with bf16 weights, one rounding, in place. */
 export type FormChoice = Partial<Omit<CudaNormForm, "alignment" | "weightAlignment">>;
@@ -44,18 +31,6 @@ export const plain: Omit<CudaNormForm, "alignment" | "weightAlignment"> = {
 };
 
 const eps = [1e-6, 1e-5] as const;
-const known = new Map<number, CudaKernels>();
-
-/** The kernels of a device, shared by all tests of a file. */
-export function kernelsOf(device = 0): CudaKernels {
-  let kernels = known.get(device);
-  if (kernels === undefined) {
-    kernels = new CudaKernels(cudaDevice(device), jit);
-    known.set(device, kernels);
-  }
-  return kernels;
-}
-
 /** The numbers of a case on the host, and how they lie. */
 export class NormCase {
   readonly form: CudaNormForm;
@@ -66,6 +41,8 @@ export class NormCase {
   readonly #headStride: number;
   readonly #tokenStride: number;
   readonly #start: number;
+  readonly #known = new Map<number, { mean: number; scale: number }>();
+  #starts: readonly (readonly number[])[] | null = null;
 
   constructor(choice: FormChoice, shape: Shape) {
     const chosen = { ...plain, ...choice };
@@ -80,6 +57,7 @@ export class NormCase {
     this.form = { ...chosen, alignment: alignmentOf(...offsets), weightAlignment: 16 };
     if (dtype === "f32" && this.form.alignment === 2) throw new Error("f32 is never split");
     const random = normal(seed * 7919 + tokens);
+    const randomWeight = normal(seed * 104_729); // the same for any number of tokens
     const shifted = chosen.kind === "layer" ? 0.5 : 0;
     this.before = encodeAll(
       dtype,
@@ -89,8 +67,8 @@ export class NormCase {
     const rows = (count: number) => (perHead ? count : 1) * headDim;
     const scale = chosen.weightOffset === 1 ? 0.3 : 1;
     const { weight, bias } = chosen;
-    this.#weights = heads.map((n) => weight && encodeAll(weight, rows(n), () => scale * random()));
-    this.#biases = heads.map((n) => bias && encodeAll(bias, rows(n), random));
+    this.#weights = heads.map((n) => weight && encodeAll(weight, rows(n), () => scale * randomWeight()));
+    this.#biases = heads.map((n) => bias && encodeAll(bias, rows(n), randomWeight));
   }
 
   /** The whole buffer after the norm, in f64 arithmetic; what no output belongs to is as `background`. */
@@ -117,6 +95,33 @@ export class NormCase {
     return y;
   }
 
+  /**
+   * What an element may be, before the last rounding: with rounding "hf" more than one value where the arithmetic comes
+   * so near to a tie that f32 may break it to the other side.
+   */
+  candidates(element: number): Candidate[] {
+    const { headDim, dtype, rounding, weightOffset, weight: weightDtype, bias: biasDtype } = this.form;
+    const { side, head, start } = this.#rowOf(element);
+    const { mean, scale } = this.#statistics(start, side);
+    const at = (bits: Bits | null | undefined, of: NativeDtype | null): number | null =>
+      bits && of
+        ? decoder(of)(bits[((this.shape.perHead ? head : 0) * headDim + element - start) % bits.length]!)
+        : null;
+    const weight = at(this.#weights[side], weightDtype);
+    const gain = weight === null ? 1 : weightOffset + weight;
+    const bias = at(this.#biases[side], biasDtype);
+    const own = decoder(dtype)(this.before[element] as number);
+    const spread = scale * (Math.abs(own) + Math.abs(mean));
+    const roundings = (value: number, of: number) =>
+      rounding === "hf" ? bothSides(dtype, value, of) : [value];
+    return roundings((own - mean) * scale, spread)
+      .flatMap((n) => (bias === null ? [n * gain] : roundings(n * gain, spread * Math.abs(gain))))
+      .map((product) => ({
+        value: product + (bias ?? 0),
+        terms: spread * Math.abs(gain) + Math.abs(bias ?? 0),
+      }));
+  }
+
   /** 1 for each element of the buffer that belongs to q or k. */
   owned(): Uint8Array {
     const mask = new Uint8Array(this.before.length);
@@ -127,11 +132,11 @@ export class NormCase {
   }
 
   /** Both tensors of the launch, as `CudaQkNorm` and `CudaRowNorm` want them; `start` in bytes. */
-  sides(): { view: CudaNormSide; start: number; weights: Bits | null; biases: Bits | null }[] {
+  sides(): [CaseSide, CaseSide] {
     const { dtype, weight, bias, headDim } = this.form;
     const size = sizeOf(dtype);
     const affine = weight ?? bias;
-    return ([0, 1] as const).map((index) => ({
+    const sideOf = (index: 0 | 1): CaseSide => ({
       view: {
         heads: this.shape.heads[index],
         eps: eps[index],
@@ -144,72 +149,77 @@ export class NormCase {
       start: (this.#start + index * this.shape.heads[0] * this.#headStride) * size,
       weights: this.#weights[index] ?? null,
       biases: this.#biases[index] ?? null,
-    }));
+    });
+    return [sideOf(0), sideOf(1)];
   }
 
-  /** A launch over `input`, into `output` unless in place, with weights of its own. */
-  launch(stream: CudaStream, input: CudaMemory, output: CudaMemory, how: LaunchChoice = {}): PreparedNorm {
-    const { config, tokens = this.shape.tokens } = how;
-    const [q, k] = this.sides();
-    if (q === undefined || k === undefined) throw new Error("a case has two sides");
-    const options = { form: this.form, q: q.view, k: k.view, ...(config === undefined ? {} : { config }) };
-    const norm = new CudaQkNorm(kernelsOf(stream.device), options).tokens(tokens);
-    const owned: CudaMemory[] = [];
-    const own = (bits: Bits): CudaMemory => {
-      const memory = uploaded(stream, bits);
-      owned.push(memory);
-      return memory;
-    };
-    for (const [name, side] of [["q", q] as const, ["k", k] as const]) {
-      norm.bind(`${name}Input`, input, side.start);
-      if (!this.form.inPlace) norm.bind(`${name}Output`, output, side.start);
-      if (side.weights) norm.bind(`${name}Weight`, own(side.weights));
-      if (side.biases) norm.bind(`${name}Bias`, own(side.biases));
+  #statistics(start: number, side: 0 | 1): { mean: number; scale: number } {
+    const known = this.#known.get(start);
+    if (known !== undefined) return known;
+    const { headDim, dtype, kind } = this.form;
+    const x = Array.from(this.before.subarray(start, start + headDim), decoder(dtype));
+    const mean = kind === "layer" ? sum(x) / headDim : 0;
+    const squares = sum(x.map((value) => (value - mean) ** 2));
+    const scale = 1 / Math.sqrt((kind === "l2" ? squares : squares / headDim) + eps[side]);
+    this.#known.set(start, { mean, scale });
+    return { mean, scale };
+  }
+
+  #rowOf(element: number): { side: 0 | 1; head: number; start: number } {
+    for (const side of [0, 1] as const) {
+      const rows = this.#rowStarts(side);
+      const row = lastNotAbove(rows, element);
+      const start = rows[row] ?? Number.NaN;
+      if (element < start + this.form.headDim) return { side, head: row % this.shape.heads[side], start };
     }
-    return {
-      run: () => norm.run(stream),
-      [Symbol.dispose]: () => {
-        for (const memory of owned) memory.free();
-      },
-    };
+    throw new Error(`element ${element} is neither q's nor k's`);
   }
 
-  /** Runs it once; the whole output buffer. */
-  run(stream: CudaStream, config?: LaunchConfig): Bits {
-    using input = uploaded(stream, this.before);
-    using apart = uploaded(stream, this.before);
-    const output = this.form.inPlace ? input : apart;
-    using norm = this.launch(stream, input, output, config === undefined ? {} : { config });
-    norm.run();
-    const after = this.before.slice();
-    output.download(after, stream);
-    return after;
-  }
-
-  #rowStarts(side: 0 | 1): number[] {
-    const { tokens, heads } = this.shape;
-    const first = this.#start + side * heads[0] * this.#headStride;
-    return Array.from(
-      { length: tokens * heads[side] },
-      (_, row) =>
-        first + Math.floor(row / heads[side]) * this.#tokenStride + (row % heads[side]) * this.#headStride,
-    );
+  /** Where each row of a tensor starts, in order. */
+  #rowStarts(side: 0 | 1): readonly number[] {
+    this.#starts ??= ([0, 1] as const).map((which) => {
+      const heads = this.shape.heads[which];
+      const first = this.#start + which * this.shape.heads[0] * this.#headStride;
+      return Array.from(
+        { length: this.shape.tokens * heads },
+        (_, row) => first + Math.floor(row / heads) * this.#tokenStride + (row % heads) * this.#headStride,
+      );
+    });
+    return this.#starts[side] as readonly number[];
   }
 }
 
-export interface LaunchChoice {
-  /** In place of what the launch table picks. */
-  readonly config?: LaunchConfig;
-  /** More tokens than the case has on the host. */
-  readonly tokens?: number;
+export interface CaseSide {
+  readonly view: CudaNormSide;
+  /** In bytes. */
+  readonly start: number;
+  readonly weights: Bits | null;
+  readonly biases: Bits | null;
 }
 
-export interface PreparedNorm extends Disposable {
-  run(): void;
+/** A value in f64, and the size of the terms that it was made of. */
+export interface Candidate {
+  readonly value: number;
+  readonly terms: number;
 }
 
-export function uploaded(stream: CudaStream, bits: Bits): CudaMemory {
-  const memory = new CudaMemory(stream, bits.byteLength);
-  memory.upload(bits, stream);
-  return memory;
+/** Both numbers of a format that a value may round to if it is off by 2^-20 of `size`. */
+function bothSides(dtype: NativeDtype, value: number, size: number): number[] {
+  const error = 2 ** -20 * size;
+  return [...new Set([value - error, value + error].map((near) => roundTo(dtype, near)))];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** The index of the last of ascending numbers that is no more than `limit`; -1 if all are. */
+function lastNotAbove(ascending: readonly number[], limit: number): number {
+  let [below, above] = [-1, ascending.length];
+  while (above - below > 1) {
+    const middle = (below + above) >> 1;
+    if ((ascending[middle] as number) <= limit) below = middle;
+    else above = middle;
+  }
+  return below;
 }

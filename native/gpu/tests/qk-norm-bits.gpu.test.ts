@@ -3,7 +3,8 @@ import { CudaGraph, CudaMemory, CudaStream } from "../../src/index.ts";
 import { expectNothingLive, missing, programs } from "./gpu.ts";
 import { judge } from "./judge.ts";
 import { launchConfigs, nameOf } from "./launch-configs.ts";
-import { NormCase, uploaded } from "./norm-case.ts";
+import { NormCase } from "./norm-case.ts";
+import { launchOf, runCase, uploaded } from "./norm-run.ts";
 
 afterEach(() => {
   if (missing === "") expectNothingLive();
@@ -16,7 +17,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     using stream = new CudaStream(0);
     for (const tokens of [1, 3, 2001]) {
       const one = new NormCase({}, { tokens, heads: [8, 2] });
-      expect([tokens, judge(one, one.run(stream, config))]).toEqual([tokens, ""]);
+      expect([tokens, judge(one, runCase(one, stream, config))]).toEqual([tokens, ""]);
     }
   });
 
@@ -25,7 +26,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     const heads = [8, 2] as const;
     const tokenLength = 12 * 128;
     const whole = new NormCase({}, { tokens: 4096, heads });
-    const full = whole.run(stream);
+    const full = runCase(whole, stream);
     for (const config of [undefined, ...launchConfigs]) {
       for (const [first, last] of [
         [0, 4096],
@@ -38,7 +39,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
         const from = 64 + first * tokenLength;
         const length = (last - first) * tokenLength;
         part.before.set(whole.before.subarray(from, from + length), 64);
-        const after = part.run(stream, config);
+        const after = runCase(part, stream, config);
         const same = Buffer.compare(
           new Uint8Array(after.slice(64, 64 + length).buffer),
           new Uint8Array(full.slice(from, from + length).buffer),
@@ -60,7 +61,7 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     using memory = new CudaMemory(stream, source.bytes);
     memory.fill(0x40, stream);
     const producer = programs.lateProducer();
-    using norm = one.launch(stream, memory, memory, { config });
+    using norm = launchOf(one, stream, memory, memory, { config });
     norm.run(); // loads its kernel
     const queue = () => {
       for (let i = 0; i < 20; i++) {
@@ -81,12 +82,12 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     using stream = new CudaStream(0);
     const one = new NormCase({}, { tokens: 40, heads: [8, 2] });
     using pristine = uploaded(stream, one.before);
-    using eager = uploaded(stream, one.run(stream, config));
+    using eager = uploaded(stream, runCase(one, stream, config));
     using x = new CudaMemory(stream, pristine.bytes);
     using counts = new CudaMemory(stream, 8);
     counts.fill(0, stream);
     const words = x.bytes / 4;
-    using norm = one.launch(stream, x, x, { config });
+    using norm = launchOf(one, stream, x, x, { config });
     const compare = programs.countDifferences();
     using graph = CudaGraph.capture(stream, () => {
       x.copyFrom(pristine, stream);
@@ -106,8 +107,8 @@ describe.skipIf(missing !== "")(`the bits of QK norm on a GPU${missing}`, () => 
     const one = new NormCase({}, { tokens: 40, heads: [8, 2] });
     using eager = uploaded(stream, one.before);
     using replayed = uploaded(stream, one.before);
-    using first = one.launch(stream, eager, eager);
-    using second = one.launch(stream, replayed, replayed);
+    using first = launchOf(one, stream, eager, eager);
+    using second = launchOf(one, stream, replayed, replayed);
     for (let i = 0; i < 10_000; i++) first.run();
     using graph = CudaGraph.capture(stream, () => {
       for (let i = 0; i < 100; i++) second.run();

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { CudaMemory, CudaStream, cudaUsage } from "../../src/index.ts";
 import { devices, expectNothingLive, missing, programs } from "./gpu.ts";
 import { judge } from "./judge.ts";
-import { NormCase, uploaded } from "./norm-case.ts";
+import { NormCase } from "./norm-case.ts";
+import { launchOf, runCase, uploaded } from "./norm-run.ts";
 
 afterEach(() => {
   if (missing === "") expectNothingLive();
@@ -31,7 +32,7 @@ describe.skipIf(missing !== "")(`large tensors on a GPU${missing}`, () => {
       .launch([body, words, repeated], 132 * 16, 256)
       .run(stream);
 
-    using many = few.launch(stream, memory, memory, { tokens });
+    using many = launchOf(few, stream, memory, memory, { tokens });
     many.run();
     const after = few.before.slice();
     memory.download(after.subarray(0, 64 + period * tokenLength), stream);
@@ -52,7 +53,7 @@ describe.skipIf(missing !== "")(`large tensors on a GPU${missing}`, () => {
       using stream = new CudaStream(device);
       const one = new NormCase({}, { tokens: 129, heads: [8, 2], seed: device + 1 });
       using unused = uploaded(stream, one.before);
-      return [unused.device, judge(one, one.run(stream))];
+      return [unused.device, judge(one, runCase(one, stream))];
     });
     expect(results).toEqual(Array.from({ length: devices }, (_, device) => [device, ""]));
   });

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { CudaMemory, CudaQkNorm, CudaStream, type NativeDtype } from "../../src/index.ts";
 import { expectNothingLive, failureOf, missing } from "./gpu.ts";
 import { judge } from "./judge.ts";
-import { type FormChoice, kernelsOf, NormCase, plain, type Shape } from "./norm-case.ts";
+import { type FormChoice, NormCase, plain, type Shape } from "./norm-case.ts";
+import { kernelsOf, runCase } from "./norm-run.ts";
 
 afterEach(() => {
   if (missing === "") expectNothingLive();
@@ -17,7 +18,7 @@ const roundings = ["once", "hf"] as const;
 function wrongWith(choice: FormChoice, shape: Shape): string {
   using stream = new CudaStream(0);
   const one = new NormCase(choice, shape);
-  return judge(one, one.run(stream));
+  return judge(one, runCase(one, stream));
 }
 
 const few: Shape = { tokens: 37, heads: [6, 2] };
@@ -98,7 +99,7 @@ describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
     const one = new NormCase({}, { tokens: 5, heads: [2, 1] });
     one.before[64 + 3] = 0x7f80; // row 0
     one.before[64 + 130] = 0x7fc0; // row 1
-    const after = one.run(stream);
+    const after = runCase(one, stream);
     const row = (n: number) => [...after.subarray(64 + n * 128, 64 + (n + 1) * 128)];
     const isNaN16 = (bits: number) => (bits & 0x7fff) > 0x7f80;
     expect(row(0).some(isNaN16)).toBe(true);
@@ -109,7 +110,7 @@ describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
   it("launches nothing for zero tokens", () => {
     using stream = new CudaStream(0);
     const one = new NormCase({}, { tokens: 0, heads: [4, 2] });
-    expect(one.run(stream)).toEqual(one.before);
+    expect(runCase(one, stream)).toEqual(one.before);
   });
 
   it("refuses what does not lie inside, overlaps, or was freed, before anything is written", () => {
@@ -124,9 +125,10 @@ describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
       .tokens(4)
       .bind("qWeight", weight)
       .bind("kWeight", weight);
-    const failing = (q: number, k: number) =>
-      failureOf(() => norm.bind("qInput", qk, q).bind("kInput", qk, k).run(stream)).code;
-    expect(failing(0, 1024)).toBe("ERR_QKNORM_LAYOUT");
+    using short = new CudaMemory(stream, 3568);
+    const failing = (q: number, k: number, kMemory = qk) =>
+      failureOf(() => norm.bind("qInput", qk, q).bind("kInput", kMemory, k).run(stream)).code;
+    expect(failing(0, 0, short)).toBe("ERR_QKNORM_LAYOUT");
     expect(failing(0, 256)).toBe("ERR_QKNORM_OVERLAP");
     expect(failing(8, 512)).toBe("ERR_QKNORM_LAYOUT");
     const gone = new CudaMemory(stream, 4096);

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { CudaRowNorm, CudaStream } from "../../src/index.ts";
 import { expectNothingLive, missing } from "./gpu.ts";
 import { judge } from "./judge.ts";
-import { type FormChoice, kernelsOf, NormCase, uploaded } from "./norm-case.ts";
+import { type FormChoice, NormCase } from "./norm-case.ts";
+import { kernelsOf, uploaded } from "./norm-run.ts";
 
 afterEach(() => {
   if (missing === "") expectNothingLive();

@@ -38,7 +38,7 @@ function measure(): Record<string, number> {
       applyQkNorm(a, b, norm, norm, headDim);
     }, stream),
     eventRecord: perCall(() => event.record(stream), stream),
-    twoNorms: perCall(() => applyQkNorm(q, k, norm, norm, headDim, { path: "fallback" }), stream, 40),
+    twoNorms: perCall(() => tidy(() => applyQkNorm(q, k, norm, norm, headDim, { path: "fallback" })), stream, 40),
   };
   return { ...found, bytesPerCall: heapPerCall(() => applyQkNorm(q, k, norm, norm, headDim)) };
 }
