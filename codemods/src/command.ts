@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { collapseClasses } from "./collapse/collapse-classes.ts";
 import { loadProfiles } from "./config.ts";
 import { runWithEmittedHelper, withoutIdleHelper } from "./emit/emit-helper.ts";
 import { explain } from "./explain.ts";
@@ -83,8 +84,9 @@ async function execute(
       ? { found: await run(request), settled: request }
       : await runWithEmittedHelper(request, emitHelper),
   );
+  const collapsed = options.collapseClasses ? await collapseClasses(found, settled) : found;
   const replan = replanning(settled);
-  const chosen = options.interactive ? await askForEach(found, replan, terminal) : found;
+  const chosen = options.interactive ? await askForEach(found, replan, terminal) : collapsed;
   const planned = withoutIdleHelper(options.mark ? await markFiles(chosen) : chosen);
   // Before the sources, so that a place which cannot be written to stops everything.
   if (options.patch !== undefined) await writeOutput("--patch", options.patch, patchOf(planned.files));

@@ -41,6 +41,8 @@ export interface FileResult {
   readonly copies?: readonly CopyForm[];
   /** Set on the file that holds the emitted helper: it has to be there before any other file is written. */
   readonly helper?: "new" | "extended";
+  /** Set on a file that others are made to import from; the same holds. */
+  readonly comesFirst?: boolean;
 }
 
 /** All that came of looking at one file; nothing but a count for nearly every one. */

@@ -43,11 +43,26 @@ export interface LanguageFrontEnd {
   /** The module under which the file `target` is imported by another file, written as that file writes its imports. */
   importPath(target: string, from: FileForm, exists: (path: string) => boolean): string;
 
+  /**
+   * The code of a declaration without comments, layout, quotes and the names of local variables: equal for two declarations that are
+   * written alike otherwise. Names from outside of it stay, whatever they stand for.
+   */
+  codeOf(source: SourceInput, span: Span): string;
+
+  /** Every place that says a name, and what it does with it. */
+  usesOf(source: SourceInput, name: string): readonly NameUse[];
+
   /** The helper of `--emit-helper` as a declaration, without imports. */
   writeHelper(helper: HelperText): string;
 
   /** A norm given as a function of one argument: `(x) => body`, `lambda x: body`. */
   writeFunction(param: string, body: string): string;
+}
+
+/** `other` may look at which class it is: `instanceof`, a base class, a key, `Name.attribute`. */
+export interface NameUse {
+  readonly kind: "declaration" | "import" | "export" | "construction" | "type" | "other";
+  readonly span: Span;
 }
 
 export interface SourceInput {

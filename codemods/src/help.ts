@@ -31,6 +31,7 @@ how
   --profile NAME        what the helper can do: qknorm (TypeScript), sglang (Python), or one of the configuration
   --config FILE         configuration; else the nearest qknorm-codemod.json above the first path
   --emit-helper FILE    write the helper to FILE, made from the copies, instead of importing one
+  --collapse-classes    keep one of several copies of a norm class, import it in the other files
   --assume-helper       rewrite although the helper is not in the repository yet
   --allow-dirty         write although git shows changes
   --strict              exit with 3 if copies were refused

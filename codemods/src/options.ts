@@ -24,6 +24,7 @@ export interface CommandOptions {
   readonly patch: string | undefined;
   readonly html: string | undefined;
   readonly emitHelper: string | undefined;
+  readonly collapseClasses: boolean;
   readonly explain: string | undefined;
   readonly since: string | undefined;
   /** Name of the source on standard input, under `--stdin`. */
@@ -51,6 +52,7 @@ export const flags = {
   "no-prefilter": flag,
   "assume-helper": flag,
   "allow-dirty": flag,
+  "collapse-classes": flag,
   version: flag,
   help: { ...flag, short: "h" },
   "stdin-filename": text,
@@ -75,16 +77,17 @@ const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] =
   ["check", ["write", "interactive"], "a check writes nothing"],
   ["diff", ["write"], "a patch is printed instead of writing; `--patch FILE` does both"],
   ["sarif", ["write", "interactive"], "its fixes are for the files as they are"],
-  ["sarif", ["emit-helper"], "a fix cannot bring the helper's file with it"],
+  ["sarif", ["emit-helper", "collapse-classes"], "a fix cannot bring another file with it"],
+  ["interactive", ["collapse-classes"], "one class is the change of several files"],
   ["interactive", outputs, "questions are asked on standard output"],
   [
     "explain",
-    ["write", "check", "strict", "mark", "patch", "html", "since", "emit-helper"],
+    ["write", "check", "strict", "mark", "patch", "html", "since", "emit-helper", "collapse-classes"],
     "it only looks at one file",
   ],
   [
     "stdin",
-    ["write", "patch", "html", "since", "include", "exclude", "emit-helper"],
+    ["write", "patch", "html", "since", "include", "exclude", "emit-helper", "collapse-classes"],
     "the result of one source goes to standard output",
   ],
 ];
@@ -111,6 +114,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     patch: values.patch,
     html: values.html,
     emitHelper: values["emit-helper"],
+    collapseClasses: values["collapse-classes"],
     explain: values.explain,
     since: values.since,
     stdinFilename: values["stdin-filename"],

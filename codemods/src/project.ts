@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { namesNorm } from "./candidates.ts";
-import type { ClassForm, FileForm, FunctionForm, Step } from "./form.ts";
-import type { LanguageFrontEnd } from "./front-end.ts";
+import type { ClassForm, FileForm, FunctionForm, Span, Step } from "./form.ts";
+import type { LanguageFrontEnd, NameUse } from "./front-end.ts";
 import { type Language, languageOf } from "./source-files.ts";
 
 /** A declaration, and the file it stands in. */
@@ -72,6 +72,16 @@ export class Project {
     const frontEnd = this.#frontEnds.get(from.language);
     if (frontEnd === undefined) throw new Error(`no front end for ${from.language}`);
     return frontEnd.importPath(target, from, (path) => this.#exists(path));
+  }
+
+  /** See `LanguageFrontEnd.codeOf`. */
+  codeOf(form: FileForm, span: Span): string {
+    return this.#frontEnds.get(form.language)!.codeOf(form, span);
+  }
+
+  /** See `LanguageFrontEnd.usesOf`. */
+  usesOf(form: FileForm, name: string): readonly NameUse[] {
+    return this.#frontEnds.get(form.language)!.usesOf(form, name);
   }
 
   resolveClass(name: string, form: FileForm): Resolved<ClassForm> {

@@ -35,8 +35,8 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
         await undo.add(file);
       } catch (error) {
         errors.push({ path: file.path, message: describeFailure(error) });
-        // Without the helper nothing may call it.
-        if (file.helper !== undefined) break;
+        // What others import has to be there before them.
+        if (file.helper !== undefined || file.comesFirst) break;
       }
     }
   } finally {

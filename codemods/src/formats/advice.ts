@@ -73,6 +73,10 @@ export const adviceFor: Readonly<Record<ReasonCode, Advice>> = {
     title: "The helper would do something else than this copy",
     byHand: "Spell the step like the other copies and run again, or keep it.",
   },
+  "class-not-shared": {
+    title: "Copies of a class could not become one",
+    byHand: "Make the copies the same and let nobody depend on which of them a norm is, or keep them.",
+  },
   "comment-inside": {
     title: "A comment stood inside the replaced code",
     byHand: "It is kept above the call; see whether it still says something true.",

@@ -16,6 +16,7 @@ export const reasonCodes = [
   "overridden-method",
   "other-callers",
   "helper-mismatch",
+  "class-not-shared",
   "comment-inside",
   "ambiguous",
 ] as const;

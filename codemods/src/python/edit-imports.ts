@@ -31,9 +31,18 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
   const whole = modules.map(({ module, local = module }) =>
     insertStatement(form, statements, module, `import ${module}${local === module ? "" : ` as ${local}`}`),
   );
-  return [...edited, ...inserted, ...whole].sort(
-    (a, b) => a.span.start - b.span.start || a.span.end - b.span.end,
-  );
+  const added = [...inserted, ...whole];
+  const kept = edited.map((edit) => withoutGap(edit, added, form.text));
+  return [...kept, ...added].sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+}
+
+/** A statement that goes while another one comes to its place leaves the blank line behind it. */
+function withoutGap(edit: TextEdit, added: readonly TextEdit[], text: string): TextEdit {
+  const { start, end } = edit.span;
+  const isReplaced = added.some(({ span }) => start <= span.start && span.start <= end);
+  const gap = /(?:\r\n|\n|\r)([ \t]*(?:\r\n|\n|\r))$/.exec(text.slice(start, end))?.[1];
+  if (edit.text !== "" || !isReplaced || gap === undefined) return edit;
+  return { ...edit, span: { start, end: end - gap.length } };
 }
 
 /** Under the wanted name: code that is written in calls it so, whatever alias the file has besides. */

@@ -1,8 +1,10 @@
 import type { LanguageFrontEnd } from "../front-end.ts";
+import { pythonCode } from "./code-of.ts";
 import { editPythonImports } from "./edit-imports.ts";
 import { pythonImportPath } from "./import-path.ts";
 import { pythonImportTargets } from "./import-targets.ts";
 import { lowerPython } from "./lower.ts";
+import { pythonUses } from "./name-uses.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
@@ -17,4 +19,6 @@ export const pythonFrontEnd: LanguageFrontEnd = {
   writeComment,
   writeFunction,
   writeHelper,
+  codeOf: pythonCode,
+  usesOf: pythonUses,
 };

@@ -1,7 +1,7 @@
 import type { FileForm, ImportedName, ImportForm, Span } from "../form.ts";
 import type { AddedImport, ImportRequest, TextEdit } from "../front-end.ts";
 import { styleOf } from "../plan/layout.ts";
-import { lineEndAt, nextLine } from "../plan/text-edits.ts";
+import { isBlankLineAt, lineEndAt, nextLine } from "../plan/text-edits.ts";
 
 /** See `LanguageFrontEnd.editImports`. */
 export function editScriptImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
@@ -66,7 +66,10 @@ function rewritten(
   if (kept.length === 0 && added.length === 0) {
     const end = nextLine(text, statement.span.end);
     const isAlone = text.slice(statement.span.end, lineEndAt(text, statement.span.end)).trim() === "";
-    return [{ span: isAlone ? { start: statement.span.start, end } : statement.span, text: "" }];
+    // A file does not begin with the blank line that stood below its only import.
+    const isWhole = isAlone && statement.span.start === 0 && isBlankLineAt(text, end);
+    const next = isWhole ? nextLine(text, end) : end;
+    return [{ span: isAlone ? { start: statement.span.start, end: next } : statement.span, text: "" }];
   }
   const named = statement.names.filter(({ imported }) => imported !== "default" && imported !== "*");
   const open = text.indexOf("{", statement.span.start);

@@ -1,8 +1,10 @@
 import type { LanguageFrontEnd } from "../front-end.ts";
+import { scriptCode } from "./code-of.ts";
 import { editScriptImports } from "./edit-imports.ts";
 import { scriptImportPath } from "./import-path.ts";
 import { scriptImportTargets } from "./import-targets.ts";
 import { lowerScript } from "./lower.ts";
+import { scriptUses } from "./name-uses.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
@@ -17,4 +19,6 @@ export const scriptFrontEnd: LanguageFrontEnd = {
   writeComment,
   writeFunction,
   writeHelper,
+  codeOf: scriptCode,
+  usesOf: scriptUses,
 };
