@@ -1,6 +1,6 @@
 // npm run --silent codemod -- ARGS: the refactoring tool over any model repo.
-import { setUp } from "./setup.mjs";
+import { setUpPackages } from "./setup.mjs";
 import { runTypeScript } from "./typescript.mjs";
 
-setUp();
+setUpPackages();
 process.exitCode = runTypeScript("codemods/src/cli.ts", process.argv.slice(2));

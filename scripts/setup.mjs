@@ -25,10 +25,15 @@ const addon = join(root, "native", "build", "Release", "qknorm.node");
  * Returns why there is no addon, or null when there is one. Exits the process when dependencies cannot be installed.
  */
 export function setUp() {
+  setUpPackages();
+  return buildAddon();
+}
+
+/** Installs dependencies only, for what runs without the addon. Exits the process when they cannot be installed. */
+export function setUpPackages() {
   requireNode();
   mkdirSync(state, { recursive: true });
   installDependencies();
-  return buildAddon();
 }
 
 function requireNode() {

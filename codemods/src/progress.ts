@@ -20,7 +20,7 @@ export class ProgressLine {
 
   update(progress: Progress): void {
     const time = this.#now();
-    if (time - this.#last < betweenUpdates) return;
+    if (time - this.#last < betweenUpdates || progress.done === progress.total) return;
     this.#last = time;
     this.#isShown = true;
     this.#show(clearLine + describeProgress(progress, time - this.#started));

@@ -14,6 +14,7 @@ export interface ReportStyle {
 export function formatReport(result: WrittenResult, style: ReportStyle): string {
   const paint = paintFor(style);
   const sections = [
+    heading(result, paint),
     helperSection(result, style, paint),
     replacedSection(result, style, paint),
     keptSection(result, paint),
@@ -24,6 +25,14 @@ export function formatReport(result: WrittenResult, style: ReportStyle): string 
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n")}\n`;
+}
+
+function heading({ files, scanned }: WrittenResult, paint: Paint): readonly string[] {
+  const copies = files.flatMap(({ findings }) => findings).length;
+  if (copies === 0) return [];
+  return [
+    `${paint.bold(`QK norm: ${count(copies, "copy", "copies")} of the step in ${count(scanned, "file", "files")}.`)}`,
+  ];
 }
 
 function helperSection({ files }: WrittenResult, { written }: ReportStyle, paint: Paint): readonly string[] {

@@ -32,7 +32,7 @@ export function pairChange(
       endLine: lineAt(form.text, fn.span.end),
       kind: "replaced",
       symbol: fn.symbol,
-      message: `is the QK-norm step and goes; ${listOf(places)} ${calls.length === 1 ? "calls" : "call"} ${profile.helper.name}`,
+      message: `is the QK-norm step as a whole; it goes, and ${listOf(places)} ${calls.length === 1 ? "calls" : "call"} ${profile.helper.name} instead`,
     },
   };
 }
