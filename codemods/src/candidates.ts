@@ -142,6 +142,7 @@ function takesQueryOrKey(code: string, end: number): boolean {
 
 /** Blanks calls of the shared function, which are what a copy is to be replaced by, not a copy. */
 function blankSharedCalls(code: string): string {
+  if (!code.includes("applyQkNorm")) return code;
   const shared = /import\s*\{[^}]{0,2000}\bapplyQkNorm\b[^}]{0,2000}\}\s*from\s*["']@qknorm\/core["'];?/.exec(
     code,
   );

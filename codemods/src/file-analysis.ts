@@ -109,8 +109,9 @@ export class FileAnalysis {
     const form = this.#project.add(path, language, before)!;
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
     const { findings, after, copies } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
-    // The code that a norm is in may stand in another file. A file that names no norm itself is not held to be a copy.
-    if (findings.length === 0 || !mayNameStep(form.mentions.keys())) return {};
+    if (findings.length === 0) return {};
+    // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
+    if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
     const isAsked = after !== undefined && profile.helperInRepository && !this.#options.assumeHelper;
     const lack = isAsked ? lackOfHelper(form, profile, this.#project) : undefined;
     return {

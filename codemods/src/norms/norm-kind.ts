@@ -4,6 +4,15 @@ import type { NormKind } from "../norm-fact.ts";
 
 /** What a norm class computes, read off its own code and that of the functions it calls in the same file. */
 export function kindOfClass(cls: ClassForm, form: FileForm): NormKind {
+  const kind = knownKinds.get(cls) ?? readKind(cls, form);
+  knownKinds.set(cls, kind);
+  return kind;
+}
+
+// One norm serves all attention layers of a repository.
+const knownKinds = new WeakMap<ClassForm, NormKind>();
+
+function readKind(cls: ClassForm, form: FileForm): NormKind {
   const code = codeOf(cls.methods, form, 2);
   const isLayer = cls.bases.some((base) => nameOf(base) === "LayerNorm");
   return kindOfCode(code) ?? (isLayer ? "layer" : (kindOfName(cls.name) ?? "unknown"));

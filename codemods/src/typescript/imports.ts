@@ -1,20 +1,25 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { ImportedName, ImportForm } from "../form.ts";
+import { compiler } from "./compiler.ts";
 import { spanOf } from "./syntax.ts";
 
 /** Imports and re-exports of a file, and top-level `require` calls. */
 export function importsOf(file: ts.SourceFile): readonly ImportForm[] {
   return file.statements.flatMap((node): ImportForm[] => {
-    if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
+    if (compiler.isImportDeclaration(node) && compiler.isStringLiteral(node.moduleSpecifier)) {
       const clause = node.importClause;
-      const typeOnly = clause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
+      const typeOnly = clause?.phaseModifier === compiler.SyntaxKind.TypeKeyword;
       return [formOf(node, node.moduleSpecifier.text, importedNames(clause), { typeOnly, reexport: false })];
     }
-    if (ts.isExportDeclaration(node) && node.moduleSpecifier && ts.isStringLiteral(node.moduleSpecifier)) {
+    if (
+      compiler.isExportDeclaration(node) &&
+      node.moduleSpecifier &&
+      compiler.isStringLiteral(node.moduleSpecifier)
+    ) {
       const names = exportedNames(node.exportClause, node);
       return [formOf(node, node.moduleSpecifier.text, names, { typeOnly: node.isTypeOnly, reexport: true })];
     }
-    return ts.isVariableStatement(node) ? requiresOf(node) : [];
+    return compiler.isVariableStatement(node) ? requiresOf(node) : [];
   });
 }
 
@@ -32,15 +37,15 @@ function importedNames(clause: ts.ImportClause | undefined): readonly ImportedNa
   const names: ImportedName[] = [];
   if (clause.name !== undefined) names.push(named("default", clause.name));
   const bindings = clause.namedBindings;
-  if (bindings !== undefined && ts.isNamespaceImport(bindings)) names.push(named("*", bindings.name));
-  if (bindings !== undefined && ts.isNamedImports(bindings))
+  if (bindings !== undefined && compiler.isNamespaceImport(bindings)) names.push(named("*", bindings.name));
+  if (bindings !== undefined && compiler.isNamedImports(bindings))
     names.push(...bindings.elements.map(specifierOf));
   return names;
 }
 
 function exportedNames(clause: ts.NamedExportBindings | undefined, node: ts.Node): readonly ImportedName[] {
   if (clause === undefined) return [{ imported: "*", local: "*", typeOnly: false, span: spanOf(node) }];
-  if (ts.isNamespaceExport(clause)) {
+  if (compiler.isNamespaceExport(clause)) {
     return [{ imported: "*", local: clause.name.text, typeOnly: false, span: spanOf(clause) }];
   }
   return clause.elements.map(specifierOf);
@@ -59,12 +64,14 @@ function named(imported: string, node: ts.Identifier): ImportedName {
 function requiresOf(node: ts.VariableStatement): ImportForm[] {
   return node.declarationList.declarations.flatMap((one): ImportForm[] => {
     const call = one.initializer;
-    if (call === undefined || !ts.isCallExpression(call) || call.expression.getText() !== "require")
+    if (call === undefined || !compiler.isCallExpression(call) || call.expression.getText() !== "require")
       return [];
     const [module] = call.arguments;
-    if (module === undefined || !ts.isStringLiteral(module)) return [];
-    if (ts.isArrayBindingPattern(one.name)) return [];
-    const names = ts.isIdentifier(one.name) ? [named("*", one.name)] : one.name.elements.map(requiredName);
+    if (module === undefined || !compiler.isStringLiteral(module)) return [];
+    if (compiler.isArrayBindingPattern(one.name)) return [];
+    const names = compiler.isIdentifier(one.name)
+      ? [named("*", one.name)]
+      : one.name.elements.map(requiredName);
     return [formOf(node, module.text, names, { typeOnly: false, reexport: false })];
   });
 }

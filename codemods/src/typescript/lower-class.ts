@@ -1,5 +1,6 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { ClassForm, FieldForm, FunctionForm } from "../form.ts";
+import { compiler } from "./compiler.ts";
 import { lowerExpression } from "./lower-expression.ts";
 import { lowerFunction } from "./lower-function.ts";
 import { hasModifier, spanOf } from "./syntax.ts";
@@ -13,41 +14,45 @@ export function lowerClass(node: ts.ClassLikeDeclaration | ts.InterfaceDeclarati
   for (const member of node.members) {
     if (isFunctionMember(member)) {
       if (member.body !== undefined) methods.push(lowerFunction(member, name));
-      if (ts.isConstructorDeclaration(member)) fields.push(...parameterProperties(member));
-    } else if (ts.isPropertyDeclaration(member)) {
+      if (compiler.isConstructorDeclaration(member)) fields.push(...parameterProperties(member));
+    } else if (compiler.isPropertyDeclaration(member)) {
       const value = member.initializer;
-      if (value !== undefined && (ts.isArrowFunction(value) || ts.isFunctionExpression(value))) {
+      if (value !== undefined && (compiler.isArrowFunction(value) || compiler.isFunctionExpression(value))) {
         methods.push(lowerFunction(value, name, member));
       } else fields.push(fieldOf(member));
-    } else if (ts.isPropertySignature(member)) fields.push(fieldOf(member));
+    } else if (compiler.isPropertySignature(member)) fields.push(fieldOf(member));
   }
   return {
     name,
     span: spanOf(node),
     bases: basesOf(node),
-    exported: hasModifier(node, ts.SyntaxKind.ExportKeyword),
+    exported: hasModifier(node, compiler.SyntaxKind.ExportKeyword),
     methods,
     fields,
-    nested: !ts.isSourceFile(node.parent),
+    nested: !compiler.isSourceFile(node.parent),
   };
 }
 
 function isFunctionMember(
   member: ts.ClassElement | ts.TypeElement,
 ): member is ts.MethodDeclaration | ts.ConstructorDeclaration | ts.AccessorDeclaration {
-  return ts.isMethodDeclaration(member) || ts.isConstructorDeclaration(member) || ts.isAccessor(member);
+  return (
+    compiler.isMethodDeclaration(member) ||
+    compiler.isConstructorDeclaration(member) ||
+    compiler.isAccessor(member)
+  );
 }
 
 function basesOf(node: ts.ClassLikeDeclaration | ts.InterfaceDeclaration): ClassForm["bases"] {
   const clauses = node.heritageClauses ?? [];
-  const extended = clauses.filter(({ token }) => token === ts.SyntaxKind.ExtendsKeyword);
+  const extended = clauses.filter(({ token }) => token === compiler.SyntaxKind.ExtendsKeyword);
   return extended.flatMap(({ types }) => types.map(({ expression }) => lowerExpression(expression)));
 }
 
 function fieldOf(member: ts.PropertyDeclaration | ts.PropertySignature | ts.ParameterDeclaration): FieldForm {
   const type = typeNameOf(member.type);
   const nullable = member.questionToken !== undefined || type?.nullable === true;
-  const initial = ts.isPropertySignature(member) ? undefined : member.initializer;
+  const initial = compiler.isPropertySignature(member) ? undefined : member.initializer;
   return {
     name: member.name.getText(),
     ...(type && { type: { name: type.name, nullable } }),
@@ -58,6 +63,8 @@ function fieldOf(member: ts.PropertyDeclaration | ts.PropertySignature | ts.Para
 
 function parameterProperties(node: ts.ConstructorDeclaration): readonly FieldForm[] {
   return node.parameters
-    .filter((param) => ts.isParameterPropertyDeclaration(param, node) && ts.isIdentifier(param.name))
+    .filter(
+      (param) => compiler.isParameterPropertyDeclaration(param, node) && compiler.isIdentifier(param.name),
+    )
     .map(fieldOf);
 }

@@ -1,5 +1,6 @@
-import { ts } from "ts-morph";
-import type { FunctionForm, Span } from "../form.ts";
+import type { ts } from "ts-morph";
+import type { FunctionForm, Span, Step } from "../form.ts";
+import { compiler } from "./compiler.ts";
 import { lowerBody, lowerParams } from "./lower-steps.ts";
 import { hasModifier, spanOf } from "./syntax.ts";
 import { isPromise, typeNameOf } from "./type-name.ts";
@@ -19,45 +20,50 @@ export function lowerFunction(
   holder?: ts.VariableDeclaration | ts.PropertyDeclaration,
 ): FunctionForm {
   const nameNode = holder?.name ?? node.name;
-  const name = ts.isConstructorDeclaration(node) ? "constructor" : (nameNode?.getText() ?? "default");
+  const name = compiler.isConstructorDeclaration(node) ? "constructor" : (nameNode?.getText() ?? "default");
   const whole =
-    holder !== undefined && ts.isVariableDeclaration(holder) ? holder.parent.parent : (holder ?? node);
+    holder !== undefined && compiler.isVariableDeclaration(holder) ? holder.parent.parent : (holder ?? node);
   const returns = typeNameOf(node.type);
+  let body: readonly Step[] | undefined;
   return {
     name,
     symbol: owner === "" ? name : `${owner}.${name}`,
     kind: kindOf(node, owner),
     params: lowerParams(node.parameters),
-    body: lowerBody(node.body),
+    // Lowered when first asked for: most functions of a model file have nothing to do with attention.
+    get body() {
+      body ??= lowerBody(node.body);
+      return body;
+    },
     span: spanOf(whole),
     bodySpan: node.body === undefined ? spanOf(node) : spanOf(node.body),
     nameSpan: nameNode === undefined ? spanOf(node) : spanOf(nameNode),
     leadingComments: leadingComments(whole),
     decorators: decoratorsOf(whole),
     visibility: visibilityOf(whole, name, owner),
-    isStatic: hasModifier(whole, ts.SyntaxKind.StaticKeyword),
-    isAsync: hasModifier(node, ts.SyntaxKind.AsyncKeyword) || isPromise(node.type),
+    isStatic: hasModifier(whole, compiler.SyntaxKind.StaticKeyword),
+    isAsync: hasModifier(node, compiler.SyntaxKind.AsyncKeyword) || isPromise(node.type),
     ...(owner !== "" && { owner }),
     ...(returns && { returns }),
   };
 }
 
 function kindOf(node: FunctionNode, owner: string): FunctionForm["kind"] {
-  if (ts.isConstructorDeclaration(node)) return "constructor";
-  if (ts.isAccessor(node)) return "accessor";
+  if (compiler.isConstructorDeclaration(node)) return "constructor";
+  if (compiler.isAccessor(node)) return "accessor";
   return owner === "" ? "function" : "method";
 }
 
 function visibilityOf(node: ts.Node, name: string, owner: string): FunctionForm["visibility"] {
-  if (owner === "") return hasModifier(node, ts.SyntaxKind.ExportKeyword) ? "exported" : "private";
-  if (name.startsWith("#") || hasModifier(node, ts.SyntaxKind.PrivateKeyword)) return "private";
-  return hasModifier(node, ts.SyntaxKind.ProtectedKeyword) ? "protected" : "public";
+  if (owner === "") return hasModifier(node, compiler.SyntaxKind.ExportKeyword) ? "exported" : "private";
+  if (name.startsWith("#") || hasModifier(node, compiler.SyntaxKind.PrivateKeyword)) return "private";
+  return hasModifier(node, compiler.SyntaxKind.ProtectedKeyword) ? "protected" : "public";
 }
 
 /** Comments that touch the declaration: no blank line in between. */
 function leadingComments(node: ts.Node): readonly Span[] {
   const text = node.getSourceFile().text;
-  const ranges = ts.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
+  const ranges = compiler.getLeadingCommentRanges(text, node.getFullStart()) ?? [];
   const touching: Span[] = [];
   let below = node.getStart();
   for (const { pos, end } of [...ranges].reverse()) {
@@ -72,8 +78,8 @@ function leadingComments(node: ts.Node): readonly Span[] {
 }
 
 function decoratorsOf(node: ts.Node): readonly string[] {
-  if (!ts.canHaveDecorators(node)) return [];
-  return (ts.getDecorators(node) ?? []).map(({ expression }) =>
-    (ts.isCallExpression(expression) ? expression.expression : expression).getText(),
+  if (!compiler.canHaveDecorators(node)) return [];
+  return (compiler.getDecorators(node) ?? []).map(({ expression }) =>
+    (compiler.isCallExpression(expression) ? expression.expression : expression).getText(),
   );
 }

@@ -1,5 +1,6 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { AssignStep, Expr, OpaqueStep, Param, Step } from "../form.ts";
+import { compiler } from "./compiler.ts";
 import { isAssignment, lowerExpression, partsOf, unwrap } from "./lower-expression.ts";
 import { lowerFunction } from "./lower-function.ts";
 import { spanOf } from "./syntax.ts";
@@ -9,7 +10,7 @@ import { typeNameOf } from "./type-name.ts";
 /** The steps of a body; a lambda's expression is one `return`. */
 export function lowerBody(body: ts.ConciseBody | undefined): readonly Step[] {
   if (body === undefined) return [];
-  if (ts.isBlock(body)) return lowerStatements(body.statements);
+  if (compiler.isBlock(body)) return lowerStatements(body.statements);
   return [{ kind: "return", value: lowerExpression(body), span: spanOf(body) }];
 }
 
@@ -21,10 +22,10 @@ export function lowerParams(params: readonly ts.ParameterDeclaration[]): readonl
   return params.map((param): Param => {
     const type = typeNameOf(param.type);
     return {
-      name: ts.isIdentifier(param.name) ? param.name.text : "",
+      name: compiler.isIdentifier(param.name) ? param.name.text : "",
       rest: param.dotDotDotToken !== undefined,
       span: spanOf(param),
-      ...(ts.isIdentifier(param.name) ? {} : { pattern: bindingTarget(param.name) }),
+      ...(compiler.isIdentifier(param.name) ? {} : { pattern: bindingTarget(param.name) }),
       ...(type && { type }),
       ...(param.initializer && { initial: lowerExpression(param.initializer) }),
     };
@@ -33,12 +34,12 @@ export function lowerParams(params: readonly ts.ParameterDeclaration[]): readonl
 
 function lowerStatement(node: ts.Statement): readonly Step[] {
   const span = spanOf(node);
-  if (ts.isExpressionStatement(node)) return lowerExpressionStatement(node);
-  if (ts.isVariableStatement(node)) return lowerDeclarations(node.declarationList, node);
-  if (ts.isReturnStatement(node)) {
+  if (compiler.isExpressionStatement(node)) return lowerExpressionStatement(node);
+  if (compiler.isVariableStatement(node)) return lowerDeclarations(node.declarationList, node);
+  if (compiler.isReturnStatement(node)) {
     return [{ kind: "return", ...(node.expression && { value: lowerExpression(node.expression) }), span }];
   }
-  if (ts.isIfStatement(node)) {
+  if (compiler.isIfStatement(node)) {
     const then = lowerStatement(node.thenStatement);
     return [
       {
@@ -52,15 +53,20 @@ function lowerStatement(node: ts.Statement): readonly Step[] {
       },
     ];
   }
-  if (ts.isBlock(node)) return lowerBlock(node);
-  if (ts.isThrowStatement(node)) return [{ kind: "leave", value: lowerExpression(node.expression), span }];
-  if (ts.isBreakOrContinueStatement(node)) return [{ kind: "leave", span }];
-  if (ts.isIterationStatement(node, false)) return [lowerLoop(node)];
-  if (ts.isFunctionDeclaration(node) && node.body !== undefined) {
+  if (compiler.isBlock(node)) return lowerBlock(node);
+  if (compiler.isThrowStatement(node))
+    return [{ kind: "leave", value: lowerExpression(node.expression), span }];
+  if (compiler.isBreakOrContinueStatement(node)) return [{ kind: "leave", span }];
+  if (compiler.isIterationStatement(node, false)) return [lowerLoop(node)];
+  if (compiler.isFunctionDeclaration(node) && node.body !== undefined) {
     return [{ kind: "function", declared: lowerFunction(node, ""), span }];
   }
-  if (ts.isTryStatement(node)) return lowerTry(node);
-  if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node) || ts.isEmptyStatement(node))
+  if (compiler.isTryStatement(node)) return lowerTry(node);
+  if (
+    compiler.isInterfaceDeclaration(node) ||
+    compiler.isTypeAliasDeclaration(node) ||
+    compiler.isEmptyStatement(node)
+  )
     return [];
   return [opaqueStep(node)];
 }
@@ -68,7 +74,7 @@ function lowerStatement(node: ts.Statement): readonly Step[] {
 /** A bare block is nothing but its statements, unless it has variables of its own. */
 function lowerBlock(node: ts.Block): readonly Step[] {
   const body = lowerStatements(node.statements);
-  const isPlain = ts.isIfStatement(node.parent) || ts.isIterationStatement(node.parent, false);
+  const isPlain = compiler.isIfStatement(node.parent) || compiler.isIterationStatement(node.parent, false);
   if (isPlain || !body.some((step) => "declares" in step || step.kind === "function")) return body;
   const context: Expr = {
     kind: "literal",
@@ -81,12 +87,12 @@ function lowerBlock(node: ts.Block): readonly Step[] {
 function lowerExpressionStatement(node: ts.ExpressionStatement): readonly Step[] {
   const span = spanOf(node);
   const expression = unwrap(node.expression);
-  if (!ts.isBinaryExpression(expression) || !isAssignment(expression)) {
+  if (!compiler.isBinaryExpression(expression) || !isAssignment(expression)) {
     return [{ kind: "evaluate", value: lowerExpression(node.expression), span }];
   }
   const target = targetOf(expression.left);
   const right = unwrap(expression.right);
-  const isChain = ts.isBinaryExpression(right) && isAssignment(right);
+  const isChain = compiler.isBinaryExpression(right) && isAssignment(right);
   if (target === undefined || isChain) {
     return [{ kind: "opaque", what: "assignment", parts: partsOf(expression), body: [], span }];
   }
@@ -114,9 +120,9 @@ function lowerDeclarations(list: ts.VariableDeclarationList, whole: ts.Node): re
 }
 
 function declarationKind(list: ts.VariableDeclarationList): "const" | "let" | "var" | "using" {
-  const flags = list.flags & ts.NodeFlags.BlockScoped;
-  if (flags === ts.NodeFlags.Const) return "const";
-  if (flags === ts.NodeFlags.Let) return "let";
+  const flags = list.flags & compiler.NodeFlags.BlockScoped;
+  if (flags === compiler.NodeFlags.Const) return "const";
+  if (flags === compiler.NodeFlags.Let) return "let";
   return flags === 0 ? "var" : "using";
 }
 
@@ -124,16 +130,17 @@ function lowerLoop(node: ts.IterationStatement): Step {
   const head: Expr[] = [];
   const before: Step[] = [];
   let target: ReturnType<typeof bindingTarget> | undefined;
-  if (ts.isForStatement(node)) {
-    if (node.initializer && ts.isVariableDeclarationList(node.initializer)) {
+  if (compiler.isForStatement(node)) {
+    if (node.initializer && compiler.isVariableDeclarationList(node.initializer)) {
       before.push(...lowerDeclarations(node.initializer, node.initializer));
     } else if (node.initializer) head.push(lowerExpression(node.initializer));
     for (const part of [node.condition, node.incrementor]) if (part) head.push(lowerExpression(part));
-  } else if (ts.isForOfStatement(node) || ts.isForInStatement(node)) {
+  } else if (compiler.isForOfStatement(node) || compiler.isForInStatement(node)) {
     head.push(lowerExpression(node.expression));
-    const [one] = ts.isVariableDeclarationList(node.initializer) ? node.initializer.declarations : [];
+    const [one] = compiler.isVariableDeclarationList(node.initializer) ? node.initializer.declarations : [];
     target = one === undefined ? targetOf(node.initializer as ts.Expression) : bindingTarget(one.name);
-  } else if (ts.isWhileStatement(node) || ts.isDoStatement(node)) head.push(lowerExpression(node.expression));
+  } else if (compiler.isWhileStatement(node) || compiler.isDoStatement(node))
+    head.push(lowerExpression(node.expression));
   const body = [...before, ...lowerStatement(node.statement)];
   return { kind: "loop", head, ...(target && { target }), body, span: spanOf(node) };
 }
@@ -157,14 +164,16 @@ function lowerTry(node: ts.TryStatement): readonly Step[] {
 
 function opaqueStep(node: ts.Statement): OpaqueStep {
   const span = spanOf(node);
-  if (ts.isSwitchStatement(node)) {
+  if (compiler.isSwitchStatement(node)) {
     const body = node.caseBlock.clauses.flatMap((clause) => lowerStatements(clause.statements));
     return { kind: "opaque", what: "switch", parts: [lowerExpression(node.expression)], body, span };
   }
-  if (ts.isLabeledStatement(node)) {
+  if (compiler.isLabeledStatement(node)) {
     return { kind: "opaque", what: "label", parts: [], body: lowerStatement(node.statement), span };
   }
   const isDeclaration =
-    ts.isClassDeclaration(node) || ts.isEnumDeclaration(node) || ts.isModuleDeclaration(node);
+    compiler.isClassDeclaration(node) ||
+    compiler.isEnumDeclaration(node) ||
+    compiler.isModuleDeclaration(node);
   return { kind: "opaque", what: "statement", parts: isDeclaration ? [] : partsOf(node), body: [], span };
 }

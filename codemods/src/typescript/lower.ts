@@ -1,6 +1,7 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { ClassForm, FileForm, FunctionForm } from "../form.ts";
 import type { SourceInput } from "../front-end.ts";
+import { compiler } from "./compiler.ts";
 import { importsOf } from "./imports.ts";
 import { lowerClass } from "./lower-class.ts";
 import { lowerFunction } from "./lower-function.ts";
@@ -14,15 +15,15 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
   const functions: FunctionForm[] = [];
   const own: ts.Statement[] = [];
   for (const node of file.statements) {
-    const declared = ts.isVariableStatement(node) ? functionsOf(node) : [];
-    if (ts.isFunctionDeclaration(node)) {
+    const declared = compiler.isVariableStatement(node) ? functionsOf(node) : [];
+    if (compiler.isFunctionDeclaration(node)) {
       if (node.body !== undefined) functions.push(lowerFunction(node, ""));
     } else if (declared.length > 0) functions.push(...declared);
-    else if (!ts.isClassDeclaration(node) && !ts.isImportDeclaration(node)) own.push(node);
+    else if (!compiler.isClassDeclaration(node) && !compiler.isImportDeclaration(node)) own.push(node);
   }
   const addClasses = (node: ts.Node): void => {
-    if (ts.isClassLike(node) || ts.isInterfaceDeclaration(node)) classes.push(lowerClass(node));
-    ts.forEachChild(node, addClasses);
+    if (compiler.isClassLike(node) || compiler.isInterfaceDeclaration(node)) classes.push(lowerClass(node));
+    compiler.forEachChild(node, addClasses);
   };
   addClasses(file);
   let tokens: ReturnType<typeof tokensOf> | undefined;
@@ -51,8 +52,11 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
 function functionsOf(node: ts.VariableStatement): readonly FunctionForm[] {
   const [one, ...more] = node.declarationList.declarations;
   const value = one?.initializer;
-  if (one === undefined || value === undefined || more.length > 0 || !ts.isIdentifier(one.name)) return [];
-  return ts.isArrowFunction(value) || ts.isFunctionExpression(value) ? [lowerFunction(value, "", one)] : [];
+  if (one === undefined || value === undefined || more.length > 0 || !compiler.isIdentifier(one.name))
+    return [];
+  return compiler.isArrowFunction(value) || compiler.isFunctionExpression(value)
+    ? [lowerFunction(value, "", one)]
+    : [];
 }
 
 function moduleOf(statements: readonly ts.Statement[], text: string): FunctionForm {

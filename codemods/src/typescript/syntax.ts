@@ -1,15 +1,18 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { ParseError, Span } from "../form.ts";
+import { compiler } from "./compiler.ts";
 
 /** Parses one file, without types. `.jsx` and `.js` may hold JSX, `.ts` may not: `<T>x` is a cast there. */
 export function parseScript(path: string, text: string): ts.SourceFile {
-  return ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, scriptKind(path));
+  const { ScriptTarget, JSDocParsingMode } = compiler;
+  const options = { languageVersion: ScriptTarget.Latest, jsDocParsingMode: JSDocParsingMode.ParseNone };
+  return compiler.createSourceFile(path, text, options, true, scriptKind(path));
 }
 
 function scriptKind(path: string): ts.ScriptKind {
-  if (/\.tsx$/i.test(path)) return ts.ScriptKind.TSX;
-  if (/\.[cm]?ts$/i.test(path)) return ts.ScriptKind.TS;
-  return ts.ScriptKind.JSX;
+  if (/\.tsx$/i.test(path)) return compiler.ScriptKind.TSX;
+  if (/\.[cm]?ts$/i.test(path)) return compiler.ScriptKind.TS;
+  return compiler.ScriptKind.JSX;
 }
 
 export function parseErrors(file: ts.SourceFile): readonly ParseError[] {
@@ -17,7 +20,7 @@ export function parseErrors(file: ts.SourceFile): readonly ParseError[] {
   const { parseDiagnostics = [] } = file as { parseDiagnostics?: readonly ts.DiagnosticWithLocation[] };
   return parseDiagnostics.map(({ start, messageText }) => ({
     offset: start,
-    message: ts.flattenDiagnosticMessageText(messageText, " "),
+    message: compiler.flattenDiagnosticMessageText(messageText, " "),
   }));
 }
 
@@ -26,7 +29,10 @@ export function spanOf(node: ts.Node): Span {
 }
 
 export function hasModifier(node: ts.Node, kind: ts.SyntaxKind): boolean {
-  return ts.canHaveModifiers(node) && (ts.getModifiers(node)?.some((one) => one.kind === kind) ?? false);
+  return (
+    compiler.canHaveModifiers(node) &&
+    (compiler.getModifiers(node)?.some((one) => one.kind === kind) ?? false)
+  );
 }
 
 /** Every identifier token by its text, in order, and every comment. */
@@ -44,13 +50,13 @@ export function tokensOf(file: ts.SourceFile): { mentions: Map<string, Span[]>; 
   };
   const visit = (node: ts.Node): void => {
     let isLeaf = true;
-    ts.forEachChild(node, (child) => {
+    compiler.forEachChild(node, (child) => {
       isLeaf = false;
       visit(child);
     });
     if (!isLeaf || node.getWidth(file) === 0) return;
     const span = spanOf(node);
-    if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node)) {
+    if (compiler.isIdentifier(node) || compiler.isPrivateIdentifier(node)) {
       const known = mentions.get(node.text);
       if (known === undefined) mentions.set(node.text, [span]);
       else known.push(span);
@@ -66,5 +72,5 @@ export function tokensOf(file: ts.SourceFile): { mentions: Map<string, Span[]>; 
 
 /** A leaf of the tree that is no token: `{}` or `[]`, which may hold a comment. */
 function isEmptyBlock(node: ts.Node): boolean {
-  return node.kind > ts.SyntaxKind.LastToken;
+  return node.kind > compiler.SyntaxKind.LastToken;
 }

@@ -1,5 +1,6 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { RecordField, Target } from "../form.ts";
+import { compiler } from "./compiler.ts";
 import { lowerExpression, unwrap } from "./lower-expression.ts";
 import { spanOf } from "./syntax.ts";
 
@@ -7,16 +8,18 @@ import { spanOf } from "./syntax.ts";
 export function targetOf(expression: ts.Expression): Target | undefined {
   const node = unwrap(expression);
   const span = spanOf(expression);
-  if (ts.isIdentifier(node)) return { kind: "name", name: node.text, span };
-  if (ts.isPropertyAccessExpression(node)) {
+  if (compiler.isIdentifier(node)) return { kind: "name", name: node.text, span };
+  if (compiler.isPropertyAccessExpression(node)) {
     return { kind: "attribute", object: lowerExpression(node.expression), name: node.name.text, span };
   }
-  if (ts.isElementAccessExpression(node)) {
+  if (compiler.isElementAccessExpression(node)) {
     const index = lowerExpression(node.argumentExpression);
     return { kind: "index", object: lowerExpression(node.expression), index, span };
   }
-  if (ts.isArrayLiteralExpression(node)) {
-    const items = node.elements.map((item) => (ts.isOmittedExpression(item) ? "hole" : itemTarget(item)));
+  if (compiler.isArrayLiteralExpression(node)) {
+    const items = node.elements.map((item) =>
+      compiler.isOmittedExpression(item) ? "hole" : itemTarget(item),
+    );
     if (items.includes(undefined)) return undefined;
     return { kind: "tuple", items: items.map((item) => (item === "hole" ? undefined : item)), span };
   }
@@ -26,10 +29,10 @@ export function targetOf(expression: ts.Expression): Target | undefined {
 /** A declared name or pattern. */
 export function bindingTarget(name: ts.BindingName): Target {
   const span = spanOf(name);
-  if (ts.isIdentifier(name)) return { kind: "name", name: name.text, span };
-  if (ts.isArrayBindingPattern(name)) {
+  if (compiler.isIdentifier(name)) return { kind: "name", name: name.text, span };
+  if (compiler.isArrayBindingPattern(name)) {
     const items = name.elements.map((item) =>
-      ts.isOmittedExpression(item) ? undefined : elementTarget(item),
+      compiler.isOmittedExpression(item) ? undefined : elementTarget(item),
     );
     return { kind: "tuple", items, span };
   }
@@ -37,7 +40,7 @@ export function bindingTarget(name: ts.BindingName): Target {
 }
 
 function itemTarget(item: ts.Expression): Target | undefined {
-  if (!ts.isSpreadElement(item)) return targetOf(item);
+  if (!compiler.isSpreadElement(item)) return targetOf(item);
   const target = targetOf(item.expression);
   return target && { kind: "rest", target, span: spanOf(item) };
 }
