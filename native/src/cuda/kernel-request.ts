@@ -36,6 +36,21 @@ export function optionsOf(request: KernelRequest): string[] {
 
 /** The name of a kernel: a hash of all that its code depends on, but for the compiler's version. */
 export function keyOf(request: KernelRequest): string {
-  const parts = JSON.stringify([optionsOf(request), request.source]);
-  return createHash("sha256").update(parts).digest("hex").slice(0, 40);
+  return hashOf(JSON.stringify([optionsOf(request), sourceHash(request.source)])).slice(0, 40);
+}
+
+// A handful of sources serve thousands of kernels.
+const sourceHashes = new Map<string, string>();
+
+function sourceHash(source: string): string {
+  let hash = sourceHashes.get(source);
+  if (hash === undefined) {
+    hash = hashOf(source);
+    sourceHashes.set(source, hash);
+  }
+  return hash;
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
