@@ -1,7 +1,6 @@
 #include "addon/args.h"
 
 #include <cmath>
-#include <cstdint>
 #include <exception>
 #include <new>
 
@@ -122,18 +121,10 @@ ArrayView Args::array(std::size_t i, napi_typedarray_type type, const char* name
 
 ArrayView Args::array(std::size_t i, Dtype dtype, const char* name) const { return array(i, array_type(dtype), name); }
 
-std::size_t checked_integer(double value, const char* name, std::size_t lo, std::size_t hi) {
-  // NaN fails the first comparison; above 2^53 a double no longer says which integer was meant.
-  if (!(value >= 0 && value <= 9007199254740991.0) || value != static_cast<double>(static_cast<std::int64_t>(value))) {
-    throw CodedError(kErrArgument, std::string(name) + " must be an integer from " + std::to_string(lo) + " to " +
-                                       std::to_string(hi) + ", got " + show(value));
-  }
-  const auto integer = static_cast<std::size_t>(value);
-  if (integer < lo || integer > hi) {
-    throw CodedError(kErrArgument, std::string(name) + " must be from " + std::to_string(lo) + " to " + std::to_string(hi) +
-                                       ", got " + std::to_string(integer));
-  }
-  return integer;
+void refuse_integer(double value, const char* name, std::size_t lo, std::size_t hi) {
+  const bool integral = value >= 0 && value <= static_cast<double>(kMostInteger) && value == std::trunc(value);
+  throw CodedError(kErrArgument, std::string(name) + (integral ? " must be from " : " must be an integer from ") +
+                                     std::to_string(lo) + " to " + std::to_string(hi) + ", got " + show(value));
 }
 
 void check_range(std::size_t offset, std::size_t length, std::size_t size, const char* name) {

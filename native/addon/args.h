@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -54,9 +55,20 @@ class Args {
   std::array<napi_value, kMax> values_;  // undefined from count_ on
 };
 
-// A double that must be an integer from lo to hi; NaN, fractions and infinities are refused.
-std::size_t checked_integer(double value, const char* name, std::size_t lo = 0,
-                            std::size_t hi = (std::size_t(1) << 53) - 1);
+// Throws for what checked_integer() refuses.
+[[noreturn]] void refuse_integer(double value, const char* name, std::size_t lo, std::size_t hi);
+
+inline constexpr std::size_t kMostInteger = (std::size_t(1) << 53) - 1;  // above, a double no longer says which
+
+// A double that must be an integer from lo to hi; NaN, fractions and infinities are refused. A launch checks dozens.
+inline std::size_t checked_integer(double value, const char* name, std::size_t lo = 0, std::size_t hi = kMostInteger) {
+  if (value >= 0 && value <= static_cast<double>(kMostInteger)) [[likely]] {  // NaN fails the first comparison
+    const auto integer = static_cast<std::int64_t>(value);
+    const auto found = static_cast<std::size_t>(integer);
+    if (static_cast<double>(integer) == value && found >= lo && found <= hi) [[likely]] return found;
+  }
+  refuse_integer(value, name, lo, hi);
+}
 
 // offset + length elements must lie inside an array of `size` elements; no sum here can wrap around.
 void check_range(std::size_t offset, std::size_t length, std::size_t size, const char* name);

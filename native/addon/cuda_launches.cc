@@ -21,9 +21,10 @@ struct Prepared {
   std::shared_ptr<Function> function;
   std::vector<double> block;
   std::vector<AddressField> fields;
+  std::vector<std::shared_ptr<Memory>> memory;  // of the fields, while the launch is started
   std::size_t argument_bytes = 0;
 
-  Prepared(std::size_t bytes, std::size_t addresses) : fields(addresses), argument_bytes(bytes) {
+  Prepared(std::size_t bytes, std::size_t addresses) : fields(addresses), memory(addresses), argument_bytes(bytes) {
     block.resize(head_at() + kHeadNumbers + addresses * kAddressNumbers);
   }
 
@@ -93,25 +94,32 @@ napi_value set_kernel(const Args& args) {
 
 void read_fields(Prepared& prepared) {
   const Handles<Memory>::Lookup memories(Handles<Memory>::table());
+  Handle last = 0;
+  const std::shared_ptr<Memory>* found = nullptr;
   for (std::size_t i = 0; i < prepared.fields.size(); ++i) {
     const double* numbers = prepared.address(i);
     AddressField& field = prepared.fields[i];
     field.at = checked_integer(numbers[0], "an address's place");
-    const Handle memory = checked_integer(numbers[1], "memory");
-    field.memory = memory == 0 ? nullptr : memories.get(memory, "memory");
+    // Neighbours often lie in one block, as q and k of packed QKV do: it is looked up once.
+    if (const Handle memory = checked_integer(numbers[1], "memory"); memory != last) {
+      if (memory != 0) prepared.memory[i] = memories.get(memory, "memory");
+      found = memory == 0 ? nullptr : &prepared.memory[i];
+      last = memory;
+    }
+    field.memory = found;
     field.offset = checked_integer(numbers[2], "offset");
     field.length = checked_integer(numbers[3], "length");
   }
 }
 
 // The memory is let go of, whatever comes of the launch: a prepared launch keeps none alive.
-class FieldsInUse {
+class MemoryInUse {
  public:
-  explicit FieldsInUse(Prepared& prepared) : prepared_(prepared) {}
-  ~FieldsInUse() {
-    for (AddressField& field : prepared_.fields) field.memory.reset();
+  explicit MemoryInUse(Prepared& prepared) : prepared_(prepared) {}
+  ~MemoryInUse() {
+    for (std::shared_ptr<Memory>& memory : prepared_.memory) memory.reset();
   }
-  FieldsInUse(const FieldsInUse&) = delete;
+  MemoryInUse(const MemoryInUse&) = delete;
 
  private:
   Prepared& prepared_;
@@ -131,7 +139,7 @@ void start(Prepared& prepared) {
   }
   call.shared_bytes = checked_integer(head[7], "sharedBytes", 0, std::size_t(1) << 30);
   call.alone = checked_integer(head[8], "alone", 0, 1) == 1;
-  const FieldsInUse in_use(prepared);
+  const MemoryInUse in_use(prepared);
   read_fields(prepared);
   launch(call, prepared.arguments(), prepared.argument_bytes, prepared.fields.data(), prepared.fields.size());
 }

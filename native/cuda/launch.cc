@@ -65,8 +65,9 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
     }
     Address address = 0;
     if (field.memory != nullptr) {
-      address = field.memory->address(field.offset, field.length, "an argument");
-      same_device(field.memory->device(), stream.device(), "an argument and the stream");
+      const Memory& memory = **field.memory;
+      address = memory.address(field.offset, field.length, "an argument");
+      same_device(memory.device(), stream.device(), "an argument and the stream");
     }
     std::memcpy(block.bytes + field.at, &address, sizeof(address));
   }
@@ -86,7 +87,8 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   function.device().enter();
   function.allow_shared(launch.shared_bytes);
   for (std::size_t i = 0; i < count; ++i) {
-    if (fields[i].memory != nullptr) use(fields[i].memory, *launch.stream);
+    const bool known = i > 0 && fields[i].memory == fields[i - 1].memory;
+    if (fields[i].memory != nullptr && !known) use(*fields[i].memory, *launch.stream);
   }
   check(driver().launch(&config, function.raw(), block.parameters.data(), nullptr), "cuLaunchKernelEx",
         [&] { return geometry(launch); });

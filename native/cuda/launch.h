@@ -9,10 +9,11 @@
 
 namespace qknorm::cuda {
 
-// A field of the arguments that gets the address of `length` bytes of memory from `offset`; null memory gives 0.
+// A field of the arguments that gets the address of `length` bytes of memory from `offset`; null memory gives 0. The
+// memory outlives the call.
 struct AddressField {
   std::size_t at;  // byte in the arguments
-  std::shared_ptr<Memory> memory;
+  const std::shared_ptr<Memory>* memory;
   std::size_t offset;
   std::size_t length;
 };
