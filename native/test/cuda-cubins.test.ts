@@ -74,7 +74,7 @@ describe.skipIf(missing !== "")(`what is shipped${missing}`, () => {
       ...{ origin: "shipped", compiler: "12.8" },
       rung: {
         name: "cubins",
-        because: "no usable NVRTC, which compiles the kernels: only kernels made before, 1 shipped for sm_90",
+        because: "1 kernels shipped for sm_90; no NVRTC to compile others",
       },
     });
     expect(compiled({ QKNORM_LIBNVRTC: fakeLibrary }, { shipped: packs })).toMatchObject({

@@ -141,14 +141,15 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
     writeFileSync(join(folder, "one-12.4.cubin"), "");
     const env = { ...fake, QKNORM_LIBNVRTC: "/nowhere", QKNORM_CUBINS: folder };
     const { devices, providers } = diagnose(env);
-    const because = "no usable NVRTC, which compiles the kernels: only kernels made before, ";
     expect(devices).toMatchObject([{ rung: { name: "cubins" } }, { rung: { name: "cubins" } }]);
     expect(providers[0]).toEqual({
       name: "cuda",
       ready: true,
-      because: expect.stringMatching(`^cuda:0, cuda:1, ${because}\\d+ shipped for sm_90, 1 in seeds$`),
+      because: expect.stringMatching(
+        "^cuda:0, cuda:1, \\d+ kernels shipped for sm_90, 1 in seeds; no NVRTC to compile others$",
+      ),
     });
-    expect(qknorm(["doctor"], env).stdout).toMatch(/cuda:0 +Fake 0.*\n +rung cubins: no usable NVRTC/);
+    expect(qknorm(["doctor"], env).stdout).toMatch(/cuda:0 +Fake 0.*\n +rung cubins: \d+ kernels shipped/);
     rmSync(join(folder, "one-12.4.cubin"));
   });
 

@@ -99,8 +99,11 @@ export class Jit {
     const shipped = this.#shipped.of(arch);
     const seeded = this.#seeds.reduce((sum, seed) => sum + measureFolder(seed).entries, 0);
     if (shipped.entries + seeded > 0) {
-      const counts = `${shipped.entries} shipped for ${arch}${seeded > 0 ? `, ${seeded} in seeds` : ""}`;
-      return { name: "cubins", because: `${missing}: only kernels made before, ${counts}` };
+      const made = [
+        `${shipped.entries} kernels shipped for ${arch}`,
+        ...(seeded > 0 ? [`${seeded} in seeds`] : []),
+      ];
+      return { name: "cubins", because: `${made.join(", ")}; no NVRTC to compile others` };
     }
     return { name: "none", because: `${missing}, and ${shipped.fault}` };
   }
