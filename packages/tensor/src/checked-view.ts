@@ -14,10 +14,10 @@ export class CheckedView implements View {
   readonly offset: number;
   readonly size: number;
 
-  /** Freezes the arrays; nobody else may hold them. */
+  /** The arrays are frozen. */
   constructor(shape: readonly number[], strides: readonly number[], offset: number) {
-    this.shape = Object.freeze(shape);
-    this.strides = Object.freeze(strides);
+    this.shape = shape;
+    this.strides = strides;
     this.offset = offset;
     this.size = sizeOf(shape);
   }
@@ -41,5 +41,5 @@ export function checkView(shape: readonly number[], layout: TensorLayout): Check
       `shape ${formatShape(dims)} and strides ${formatShape(steps)} differ in length`,
     );
   }
-  return new CheckedView(dims, steps, start);
+  return new CheckedView(Object.freeze(dims), Object.freeze(steps), start);
 }

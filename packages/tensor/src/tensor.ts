@@ -18,6 +18,7 @@ import {
   isContiguous,
   readDims,
   readShape,
+  replaced,
   reshapeStrides,
   shown,
   sizeOf,
@@ -92,7 +93,7 @@ export class Tensor {
   static empty(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
     assertDtype(dtype);
     const dims = readShape(shape, "shape");
-    const view = new CheckedView(dims, contiguousStrides(dims), 0);
+    const view = new CheckedView(Object.freeze(dims), Object.freeze(contiguousStrides(dims)), 0);
     const ordinal = ordinalOf(device);
     const storage =
       ordinal === null
@@ -180,7 +181,7 @@ export class Tensor {
       );
     }
     const strides = reshapeStrides(this.shape, this.strides, next);
-    return strides && this.#view(next, strides, this.offset);
+    return strides && this.#view(Object.freeze(next), Object.freeze(strides), this.offset);
   }
 
   /** Elements `[start, end)` of an axis; a view. */
@@ -195,9 +196,7 @@ export class Tensor {
         `slice [${shown(start)}, ${shown(end)}) is not within axis ${axis} of ${formatShape(this.shape)}`,
       );
     }
-    const shape = this.shape.with(index, end - start);
-    const offset = this.offset + start * (this.strides[index] as number);
-    return this.#view(shape, this.strides, sizeOf(shape) === 0 ? this.offset : offset);
+    return this.#range(index, start, end - start);
   }
 
   /** Consecutive slices of these sizes along an axis; views. The sizes must add up to the axis. */
@@ -209,18 +208,19 @@ export class Tensor {
         `sizes ${formatShape(parts)} do not add up to axis ${axis} of ${formatShape(this.shape)}`,
       );
     }
+    const index = this.#axis(axis);
     let start = 0;
     return parts.map((size) => {
       start += size;
-      return this.slice(axis, start - size, start);
+      return this.#range(index, start - size, size);
     });
   }
 
   /** Two axes exchanged; a view. */
   transpose(a: number, b: number): Tensor {
     const [i, j] = [this.#axis(a), this.#axis(b)];
-    const swap = (dims: readonly number[]): number[] =>
-      dims.with(i, dims[j] as number).with(j, dims[i] as number);
+    const swap = (dims: readonly number[]): readonly number[] =>
+      replaced(replaced(dims, i, dims[j] as number), j, dims[i] as number);
     return this.#view(swap(this.shape), swap(this.strides), this.offset);
   }
 
@@ -275,6 +275,12 @@ export class Tensor {
   /** All values in row-major order, widened to f64. For tests and for small results: one call per element inside. */
   toNumbers(): Float64Array {
     return Float64Array.from(this.#copyTo("cpu").data as ArrayLike<number>, decoder(this.dtype));
+  }
+
+  #range(axis: number, start: number, count: number): Tensor {
+    const shape = replaced(this.shape, axis, count);
+    const from = sizeOf(shape) === 0 ? 0 : start * (this.strides[axis] as number);
+    return this.#view(shape, this.strides, this.offset + from);
   }
 
   #view(shape: readonly number[], strides: readonly number[], offset: number): Tensor {
