@@ -113,7 +113,6 @@ export class Project {
         const isStar = imported === "*" && local === "*";
         if (!isStar && local !== name && local !== head) continue;
         const { module, wanted } = lookUp(statement.module, { imported, local, name, isStar, tail });
-        if (wanted === "") continue;
         const found = this.#follow(module, wanted, form, listOf, depth, leads);
         if (found !== undefined) return found;
         if (!isStar) return { module, name: wanted };
@@ -133,8 +132,9 @@ export class Project {
     for (const path of this.importTargets(module, from)) {
       if (leads?.(path, name) === false) continue;
       const target = this.form(path);
+      const own = target?.exportedAs.get(name) ?? name;
       const found =
-        target && target !== from ? this.#resolve(name, target, listOf, depth + 1, leads) : undefined;
+        target && target !== from ? this.#resolve(own, target, listOf, depth + 1, leads) : undefined;
       if (found !== undefined) return found;
     }
     return undefined;
@@ -187,7 +187,8 @@ function lookUp(
   { imported, local, name, isStar, tail }: Mention,
 ): { module: string; wanted: string } {
   if (isStar) return { module, wanted: name };
-  if (imported === "*") return { module, wanted: local === name ? "" : tail.join(".") };
+  // `const RmsNorm = require("./norms")` may be the one thing that the module gives.
+  if (imported === "*") return { module, wanted: local === name ? "default" : tail.join(".") };
   if (tail.length === 0 || local === name) return { module, wanted: imported };
   // `from torch import nn`, then `nn.LayerNorm`: the imported name is itself a module.
   return {

@@ -47,6 +47,8 @@ export interface FileForm {
   readonly functions: readonly FunctionForm[];
   /** The file's own statements as a function of kind `module`, imports, classes and functions left out. */
   readonly module: FunctionForm;
+  /** Exported name to the name in the file, where they differ: `export default RmsNorm`, `export { A as B }`. */
+  readonly exportedAs: ReadonlyMap<string, string>;
   readonly comments: readonly Comment[];
   /** Every identifier token by its text, in order; not those inside strings or comments, but each string of `__all__`. */
   readonly mentions: ReadonlyMap<string, readonly Span[]>;

@@ -23,14 +23,15 @@ export function meaningOfSize(value: Value): SizeMeaning {
   }
 }
 
-/** A row over a count of heads is a head; a head times anything is a row. */
+/** A row over a count of heads is a head; a head times anything is a row; `config.headDim ?? x` is a head. */
 function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]): SizeMeaning {
   const [left, right] = operands;
+  if (operator === "||" || operator === "??") return left ?? "unknown";
   if (operator === "/" || operator === "//") {
     if (left === "row" && right === "head-count") return "head-dim";
     return "unknown";
   }
-  return operands.includes("head-dim") ? "row" : "unknown";
+  return operator === "*" && operands.includes("head-dim") ? "row" : "unknown";
 }
 
 function meaningOfName(name: string): SizeMeaning {

@@ -20,6 +20,7 @@ export function lowerPython({ path, language, text }: SourceInput): FileForm {
     language,
     text,
     imports: importsOf(root),
+    exportedAs: new Map(),
     classes: classes.map((node) => lowerClass(decorated(node), file)),
     functions: topLevel(partsOf(root)).flatMap((statement) => functionsIn(statement, top)),
     module: lowerModule(root, text, top),

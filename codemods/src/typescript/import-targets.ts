@@ -1,4 +1,5 @@
 import { dirname, join, posix } from "node:path";
+import { packageTargets } from "./package-targets.ts";
 
 const extensions = [".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"];
 /** What a written extension may stand for in the sources. */
@@ -9,13 +10,13 @@ const sourceOf: Readonly<Record<string, readonly string[]>> = {
   ".cjs": [".cts", ".cjs"],
 };
 
-/** Files that a relative import may name. Packages and path aliases are out of reach here. */
+/** See `LanguageFrontEnd.importTargets`. */
 export function scriptImportTargets(
   module: string,
   fromPath: string,
   exists: (path: string) => boolean,
 ): readonly string[] {
-  if (!module.startsWith(".")) return [];
+  if (!module.startsWith(".")) return packageTargets(module, fromPath).filter(exists);
   const target = join(dirname(fromPath), module).replaceAll("\\", "/");
   const written = posix.extname(target);
   const stem = target.slice(0, target.length - written.length);

@@ -2,6 +2,7 @@ import type { ts } from "ts-morph";
 import type { ClassForm, FileForm, FunctionForm } from "../form.ts";
 import type { SourceInput } from "../front-end.ts";
 import { compiler } from "./compiler.ts";
+import { exportedNames } from "./exported-names.ts";
 import { importsOf } from "./imports.ts";
 import { lowerClass } from "./lower-class.ts";
 import { lowerFunction } from "./lower-function.ts";
@@ -36,6 +37,7 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
     language,
     text,
     imports: importsOf(file),
+    exportedAs: exportedNames(file),
     classes,
     functions,
     module: moduleOf(own, text),
