@@ -20,6 +20,7 @@ describe.skipIf(python === undefined)("run by Python", () => {
       "EarlyReturnAttention",
       "GuardedAttention",
       "HeadsStayAttention",
+      "OneLineAttention",
       "OneLinersAttention",
       "StreamsAttention",
       "TabsAttention",

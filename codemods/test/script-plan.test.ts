@@ -276,6 +276,46 @@ describe("untouched bytes stay", () => {
   });
 });
 
+describe("statements that share a line", () => {
+  const [q, k] = [`q = ${rows("q")};`, `k = ${rows("k")};`];
+  it.each([
+    ["both", `    ${q} ${k}`, `    [q, k] = ${call};\n`],
+    ["k first", `    ${k} ${q}`, `    [q, k] = ${call};\n`],
+    ["another one behind", `    ${q} ${k} this.done();`, `    [q, k] = ${call}; this.done();\n`],
+    ["a block", `    if (this.on) { ${q} ${k} }`, `    if (this.on) { [q, k] = ${call}; }\n`],
+    ["a comment between", `    ${q} /* then */ ${k}`, `    [q, k] = ${call}; /* then */\n`],
+    [
+      "temporaries",
+      `    const s = q.shape; const t = k.shape; q = ${rows("q").replace("q.shape", "s")}; k = ${rows("k").replace("k.shape", "t")};`,
+      `    [q, k] = ${call};\n`,
+    ],
+    [
+      "temporaries of one declaration",
+      `    const s = q.shape,\n      t = k.shape;\n    q = ${rows("q").replace("q.shape", "s")};\n    k = ${rows("k").replace("k.shape", "t")};`,
+      `    [q, k] = ${call};\n`,
+    ],
+  ])("leave nothing of what stood between them: %s", (_, forward, wanted) => {
+    for (const lineEnd of ["\n", "\r\n"]) {
+      const { after } = planScript(attention({ forward }).replaceAll("\n", lineEnd));
+      expect(flat(after)).toContain(flat(wanted)!.trim());
+      expect(after).not.toMatch(/[ \t]\r?$/m);
+    }
+  });
+
+  it.each([
+    ["both results", `    const a = ${rows("q")}, b = ${rows("k")};\n    q = a;\n    k = b;`],
+    [
+      "a temporary and something else",
+      `    const s = q.shape, other = 1;\n    q = ${rows("q").replace("q.shape", "s")};\n    ${k}\n    this.note(other);`,
+    ],
+  ])("are refused where they are one declaration: %s", (_, forward) => {
+    expect(planScript(attention({ forward }))).toMatchObject({
+      after: undefined,
+      findings: [{ reason: "ambiguous" }],
+    });
+  });
+});
+
 describe("imports", () => {
   it("go into an existing import of the module, in sorted place", () => {
     const code = attention({

@@ -10,9 +10,10 @@ import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
 import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { layoutAt, styleOf } from "./layout.ts";
+import { refuseDeclarator, removals, withoutSemicolon } from "./removals.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
-import { indentAt, lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
+import { indentAt, lineStart } from "./text-edits.ts";
 
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
 export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {
@@ -62,16 +63,14 @@ function editsFor(
 ): readonly TextEdit[] {
   const { q, k } = match;
   const { form } = match.at;
-  const temporaries = removals([...new Set([...q.temporaries, ...k.temporaries])], form.text, [
-    anchor,
-    q.step,
-    k.step,
-  ]);
+  const kept = [anchor, q.step, k.step];
+  for (const step of kept) refuseDeclarator(step, form);
+  const leading = new Set([...q.temporaries, ...k.temporaries].filter((step) => !kept.includes(step)));
   const tuple = sharedTuple(q, k);
   if (tuple !== undefined) {
     const isWhole = form.text[tuple.span.start] === "[" || form.text[tuple.span.start] === "(";
     const span = isWhole ? tuple.span : { start: tuple.items[0]!.span.start, end: tuple.items[1]!.span.end };
-    return [...temporaries, { span, text: call(span.start, "") }];
+    return [...removals([...leading], form), { span, text: call(span.start, "") }];
   }
   const pair = assignedPair(match);
   const { semicolon } = styleOf(form);
@@ -79,14 +78,11 @@ function editsFor(
     const before = frontEnd.writeAssignment({ ...pair, value: "", semicolon: false });
     const value = call(anchor.span.start, before);
     const text = frontEnd.writeAssignment({ ...pair, value, semicolon });
-    const others = removals(
-      [q.step, k.step].filter((step) => step !== anchor),
-      form.text,
-      [anchor],
-    );
-    return [...temporaries, ...others, { span: anchor.span, text }];
+    const others = [q.step, k.step].filter((step) => step !== anchor);
+    const span = withoutSemicolon(anchor.span, form);
+    return [...removals([...leading, ...others], form), { span, text }];
   }
-  return [...temporaries, ...hoisted(match, anchor, call, frontEnd, semicolon)];
+  return [...removals([...leading], form), ...hoisted(match, anchor, call, frontEnd, semicolon)];
 }
 
 /** Both results are assigned to variables and nothing else happens there. */
@@ -145,21 +141,6 @@ function freshName(name: string, taken: ReadonlyMap<string, unknown>): string {
   let fresh = name;
   for (let i = 2; taken.has(fresh); i++) fresh = `${name}${i}`;
   return fresh;
-}
-
-/** Deletes whole statements with their lines, and one of two blank lines that would then meet. */
-function removals(steps: readonly Step[], text: string, kept: readonly Step[]): readonly TextEdit[] {
-  return steps
-    .filter((step) => !kept.includes(step) || kept.length === 1)
-    .map((step) => {
-      const comment = /^[ \t]*(?:\/\/|#)/.test(text.slice(step.span.end, lineEndAt(text, step.span.end)));
-      const upTo = comment ? lineEndAt(text, step.span.end) : step.span.end;
-      const span = wholeLines(text, { start: step.span.start, end: upTo });
-      const isAfterBlank = text.slice(0, span.start).match(/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)$/);
-      const isBeforeBlank = /^[ \t]*(?:\r\n|\n|\r)/.exec(text.slice(span.end));
-      const extra = isAfterBlank && isBeforeBlank ? isBeforeBlank[0].length : 0;
-      return { span: { start: span.start, end: span.end + extra }, text: "" };
-    });
 }
 
 function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
@@ -230,6 +211,12 @@ function keepComments(
   const { lineEnd } = styleOf(at.form);
   const indent = indentAt(text, anchor.span.start);
   const lines = comments.map((comment) => `${comment}${lineEnd}${indent}`).join("");
+  const start = lineStart(text, anchor.span.start);
+  // Behind the head of a one-line block a comment would push the statement out of the block.
+  if (text.slice(start, anchor.span.start).trim() !== "") {
+    const above = comments.map((comment) => `${indent}${comment}${lineEnd}`).join("");
+    return [...edits, { span: { start, end: start }, text: above }];
+  }
   const first = edits.find(({ span, text: added }) => span.start === anchor.span.start && added !== "");
   if (first === undefined) {
     return [...edits, { span: { start: anchor.span.start, end: anchor.span.start }, text: lines }];
