@@ -239,6 +239,26 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
     expect([alignmentOf(), alignmentOf(32, 8), alignmentOf(16, 4), alignmentOf(6)]).toEqual([16, 8, 4, 2]);
   });
 
+  it("fails the same way again where a kernel could not be loaded, unless memory was out", () => {
+    const wanted = CudaQkNorm.requests(form, "sm_90")[0]!;
+    const loading = (status: number) => {
+      const kernels = fresh();
+      scripted({ cuModuleLoadDataEx: status });
+      const failure = failureOf(() => kernels.get(wanted));
+      scripted();
+      return { kernels, failure };
+    };
+    const foreign = loading(209);
+    expect(foreign.failure).toMatchObject({
+      ...{ code: "ERR_CUDA", api: "cuModuleLoadDataEx", status: "CUDA_ERROR_NO_BINARY_FOR_GPU" },
+      message: expect.stringContaining("Fake 0 is sm_90"),
+    });
+    expect(failureOf(() => foreign.kernels.get(wanted))).toBe(foreign.failure);
+    const full = loading(2);
+    expect(full.failure.status).toBe("CUDA_ERROR_OUT_OF_MEMORY");
+    expect(full.kernels.get(wanted).info.name).toBe("qk_norm");
+  });
+
   it("says inside a capture that a kernel is not loaded, and is captured once it is", async () => {
     using stream = new CudaStream(0);
     using x = new CudaMemory(stream, token);

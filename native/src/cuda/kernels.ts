@@ -1,5 +1,6 @@
 import { nativeError, requireBinding } from "../loader.ts";
 import type { CudaDevice } from "./device.ts";
+import type { CudaFailure } from "./driver.ts";
 import type { Jit } from "./jit.ts";
 import { CudaKernel, type KernelOptions } from "./kernel.ts";
 import { type KernelRequest, keyOf } from "./kernel-request.ts";
@@ -13,6 +14,7 @@ export class CudaKernels {
   readonly jit: Jit;
   readonly #byRequest = new WeakMap<LoadableKernel, CudaKernel>();
   readonly #loaded = new Map<string, CudaKernel>();
+  readonly #failed = new Map<string, Error>();
 
   constructor(device: CudaDevice, jit: Jit) {
     this.device = device;
@@ -23,14 +25,13 @@ export class CudaKernels {
    * The kernel, at once; the same request object again costs a lookup. Compiles and loads it on first use, which a
    * capture does not allow.
    * Throws `ERR_QKNORM_SCOPE` (it is not loaded, and this thread captures a graph), and what `Jit.compile` and
-   * `CudaKernel` throw.
+   * `CudaKernel` throw: the same at every later call, unless memory was out.
    */
   get(wanted: LoadableKernel): CudaKernel {
     const known = this.#byRequest.get(wanted);
     if (known !== undefined) return known;
     const key = keyOf(wanted);
-    const kernel = this.#loaded.get(key) ?? this.#load(wanted);
-    this.#loaded.set(key, kernel);
+    const kernel = this.#loaded.get(key) ?? this.#load(wanted, key);
     this.#byRequest.set(wanted, kernel);
     return kernel;
   }
@@ -41,13 +42,23 @@ export class CudaKernels {
     for (const kernel of wanted) this.get(kernel);
   }
 
-  #load(wanted: LoadableKernel): CudaKernel {
+  #load(wanted: LoadableKernel, key: string): CudaKernel {
+    const failed = this.#failed.get(key);
+    if (failed !== undefined) throw failed;
     if (requireBinding().cudaIsCapturing(null)) {
       throw nativeError(
         "ERR_QKNORM_SCOPE",
         `kernel ${wanted.name} is not loaded yet, and cannot be while a graph is captured; await warmUp(), or run it once, before the capture`,
       );
     }
-    return new CudaKernel(this.device.ordinal, this.jit.compile(wanted).cubin, wanted.name, wanted);
+    try {
+      const { cubin } = this.jit.compile(wanted);
+      const kernel = new CudaKernel(this.device.ordinal, cubin, wanted.name, wanted);
+      this.#loaded.set(key, kernel);
+      return kernel;
+    } catch (error) {
+      if ((error as CudaFailure).status !== "CUDA_ERROR_OUT_OF_MEMORY") this.#failed.set(key, error as Error);
+      throw error;
+    }
   }
 }
