@@ -3,7 +3,7 @@
 const frame = { width: 760, height: 300, left: 64, right: 24, top: 40, bottom: 44 };
 
 /**
- * The SVG of a chart. A series has `points` ([x, y]), a `style` (kernel, copy, other) and a `label`, which stands below
+ * The SVG of a chart. A series has `points` ([x, y]), a `style` (kernel, copy, other, another) and a `label`, which stands below
  * the line, or `above` it, at the share `at` of its points.
  */
 export function drawChart({ title, across, series }) {
@@ -24,10 +24,11 @@ export function drawChart({ title, across, series }) {
 const style = `<style>
   .text { fill: #4a5568; } .grid { stroke: #d5dae2; } .kernel { stroke: #3573c9; } .copy { stroke: #8a94a6; stroke-dasharray: 5 4; }
   .other { stroke: #b9a26a; stroke-dasharray: 2 3; } .name-other { fill: #8f7a42; }
+  .another { stroke: #7fa98a; stroke-dasharray: 8 3 2 3; } .name-another { fill: #4f7d5c; }
   .line { fill: none; stroke-width: 2; } .name-kernel { fill: #3573c9; font-weight: 600; } .name-copy { fill: #6b7688; }
   @media (prefers-color-scheme: dark) {
     .text { fill: #a9b4c4; } .grid { stroke: #333c49; } .kernel { stroke: #5b9bf0; } .name-kernel { fill: #5b9bf0; }
-    .name-other { fill: #cdb77e; }
+    .name-other { fill: #cdb77e; } .name-another { fill: #94c4a1; }
   }
 </style>`;
 
