@@ -203,6 +203,11 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
     expect(outcome({ kInput: 8 * 3 * head }, { q: { ...q, ...turned }, k: { ...k, ...turned } })).toBe(
       "runs",
     );
+    // [H, 3, T, D]: the tokens of a head's q, then those of its k, then those of its v.
+    const both = { heads: 4, tokenStride: head, headStride: 3 * 3 * head };
+    const headwise = { q: { ...q, ...both }, k: { ...k, ...both } };
+    expect(outcome({ kInput: 3 * head }, headwise)).toBe("runs");
+    expect(outcome({ kInput: 2 * head }, headwise)).toBe("ERR_QKNORM_OVERLAP");
     const squeezed = { q: { ...q, tokenStride: 4 * head } };
     expect(outcome({}, squeezed)).toBe("ERR_QKNORM_OVERLAP");
     expect(outcome({}, { ...squeezed }, 1)).toBe("runs");

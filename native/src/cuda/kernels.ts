@@ -2,6 +2,7 @@ import { nativeError, requireBinding } from "../loader.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaFailure } from "./driver.ts";
 import type { Jit } from "./jit.ts";
+import type { Rung } from "./jit-state.ts";
 import { CudaKernel, type KernelOptions } from "./kernel.ts";
 import { type KernelRequest, keyOf } from "./kernel-request.ts";
 
@@ -34,6 +35,11 @@ export class CudaKernels {
     const kernel = this.#loaded.get(key) ?? this.#load(wanted, key);
     this.#byRequest.set(wanted, kernel);
     return kernel;
+  }
+
+  /** What the kernels of this device come from. Opens NVRTC. */
+  get rung(): Rung {
+    return this.jit.rung(this.device.arch);
   }
 
   /** Compiles off the main thread, then loads. Rejects with the first failure; what was compiled by then stays ready. */

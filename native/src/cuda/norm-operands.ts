@@ -156,13 +156,21 @@ function overlap(a: Operand, b: Operand): boolean {
   const apart = b.offset - a.offset;
   // Slices of one packed token, q beside k.
   if (a.tokenStride === b.tokenStride && passes(apart, a.tokenStride, a.width, b.width)) return false;
-  // Slices of one packed head, q, k and v of a head side by side: in tokens of any length, or in an endless row of heads.
   const period = a.headStride;
-  if (period === 0 || b.headStride !== period || !passes(apart, period, a.row, b.row)) return true;
+  if (period === 0 || b.headStride !== period) return true;
+  // All tokens of a head's q, then all of its k.
+  if (passes(apart, period, ofAllTokens(a), ofAllTokens(b))) return false;
+  // Slices of one packed head, q, k and v of a head side by side: in tokens of any length, or in an endless row of heads.
+  if (!passes(apart, period, a.row, b.row)) return true;
   const reachOfToken = Math.max(a.width, apart + b.width) - Math.min(0, apart);
   const inTokens = a.tokenStride === b.tokenStride && reachOfToken <= a.tokenStride;
   const inHeads = a.tokenStride % period === 0 && b.tokenStride % period === 0;
   return !inTokens && !inHeads;
+}
+
+/** From the first row of a head to behind its last. */
+function ofAllTokens({ row, width, length }: Operand): number {
+  return length - width + row;
 }
 
 /** Whether spans of `a` bytes and, `apart` behind, of `b` bytes, both repeated each `period`, never meet. */
