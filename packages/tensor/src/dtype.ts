@@ -45,8 +45,21 @@ export function assertArray(data: unknown, dtype: Dtype): asserts data is Storag
   }
 }
 
-/** The element that holds a number, rounded once. Throws `ERR_QKNORM_ARGUMENT` for no number, and for i32 unless exact. */
-export function encodeNumber(dtype: Dtype, value: unknown): number {
+/**
+ * The elements that hold these numbers, each rounded once. Throws `ERR_QKNORM_ARGUMENT` for values that are no numbers,
+ * and for numbers that i32 does not hold exactly; `ERR_QKNORM_SHAPE` as `allocate` does.
+ */
+export function encodeNumbers(dtype: Dtype, values: ArrayLike<number>): Storage {
+  const count: unknown = typeof values === "object" ? values?.length : null;
+  if (!Number.isSafeInteger(count) || (count as number) < 0) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `values must be an array of numbers, got ${shown(values)}`);
+  }
+  const data = allocate(dtype, count as number);
+  for (let i = 0; i < data.length; i++) data[i] = encodeNumber(dtype, values[i]);
+  return data;
+}
+
+function encodeNumber(dtype: Dtype, value: unknown): number {
   if (typeof value !== "number" || (dtype === "i32" && (value | 0) !== value)) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `not a number that ${dtype} holds: ${shown(value)}`);
   }

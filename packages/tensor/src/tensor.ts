@@ -1,5 +1,15 @@
 import { formatShape, QkNormError } from "@qknorm/core";
-import { CheckedView, checkView, type TensorLayout } from "./checked-view.ts";
+import {
+  axisOf,
+  CheckedView,
+  checkView,
+  contiguousView,
+  reshapedView,
+  slicedView,
+  splitViews,
+  type TensorLayout,
+  transposedView,
+} from "./checked-view.ts";
 import { CudaStorage } from "./cuda/storage.ts";
 import { type Device, ordinalOf } from "./device.ts";
 import {
@@ -9,20 +19,11 @@ import {
   bytesOf,
   type Dtype,
   decoder,
-  encodeNumber,
+  encodeNumbers,
   type Storage,
 } from "./dtype.ts";
 import { assertMemory } from "./memory.ts";
-import {
-  contiguousStrides,
-  isContiguous,
-  readDims,
-  readShape,
-  replaced,
-  reshapeStrides,
-  shown,
-  sizeOf,
-} from "./strides.ts";
+import { isContiguous, readShape, shown, sizeOf } from "./strides.ts";
 import { copyView } from "./transfer.ts";
 
 /**
@@ -76,7 +77,7 @@ export class Tensor {
 
   /** Whether a value is a tensor that the constructor made: a proxy or a look-alike is none. */
   static is(value: unknown): value is Tensor {
-    return typeof value === "object" && value !== null && #axis in value;
+    return typeof value === "object" && value !== null && #show in value;
   }
 
   /**
@@ -92,14 +93,17 @@ export class Tensor {
   /** A tensor of whatever the memory held; of zeros on the CPU. Throws as `zeros` does. */
   static empty(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
     assertDtype(dtype);
-    const dims = readShape(shape, "shape");
-    const view = new CheckedView(Object.freeze(dims), Object.freeze(contiguousStrides(dims)), 0);
+    const view = contiguousView(shape);
     const ordinal = ordinalOf(device);
     const storage =
       ordinal === null
         ? allocate(dtype, view.size)
-        : new CudaStorage(ordinal, view.size * bytesOf[dtype], `${formatShape(dims)} of ${dtype}`);
-    return new Tensor(storage, dtype, dims, view);
+        : new CudaStorage(
+            ordinal,
+            view.size * bytesOf[dtype],
+            () => `${formatShape(view.shape)} of ${dtype}`,
+          );
+    return new Tensor(storage, dtype, view.shape, view);
   }
 
   /**
@@ -115,19 +119,14 @@ export class Tensor {
     device: Device = "cpu",
   ): Tensor {
     assertDtype(dtype);
-    const count: unknown = typeof values === "object" ? values?.length : null;
-    if (!Number.isSafeInteger(count)) {
+    const data = encodeNumbers(dtype, values);
+    const dims = readShape(shape ?? [data.length], "shape");
+    if (data.length !== sizeOf(dims)) {
       throw new QkNormError(
-        "ERR_QKNORM_ARGUMENT",
-        `values must be an array of numbers, got ${shown(values)}`,
+        "ERR_QKNORM_SHAPE",
+        `${data.length} values do not fill shape ${formatShape(dims)}`,
       );
     }
-    const dims = readShape(shape ?? [count], "shape");
-    if (count !== sizeOf(dims)) {
-      throw new QkNormError("ERR_QKNORM_SHAPE", `${count} values do not fill shape ${formatShape(dims)}`);
-    }
-    const data = allocate(dtype, count);
-    for (let i = 0; i < count; i++) data[i] = encodeNumber(dtype, values[i]);
     return new Tensor(data, dtype, dims).to(device);
   }
 
@@ -151,7 +150,7 @@ export class Tensor {
 
   /** The dimension of an axis; negative axes count from the end. */
   dim(axis: number): number {
-    return this.shape[this.#axis(axis)] as number;
+    return this.shape[axisOf(this, axis)] as number;
   }
 
   /** The same elements under another shape of the same size: a view where strides allow, otherwise a copy. */
@@ -173,55 +172,23 @@ export class Tensor {
 
   /** Like `view`, but gives `null` rather than throw when it would take a copy. */
   tryView(shape: readonly number[]): Tensor | null {
-    const next = readShape(shape, "shape");
-    if (sizeOf(next) !== this.size) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `${formatShape(this.shape)} cannot be reshaped to ${formatShape(next)}: sizes differ`,
-      );
-    }
-    const strides = reshapeStrides(this.shape, this.strides, next);
-    return strides && this.#view(Object.freeze(next), Object.freeze(strides), this.offset);
+    const view = reshapedView(this, shape);
+    return view && this.#show(view);
   }
 
   /** Elements `[start, end)` of an axis; a view. */
   slice(axis: number, start: number, end: number): Tensor {
-    const index = this.#axis(axis);
-    const dim = this.shape[index] as number;
-    if (
-      !(Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= dim)
-    ) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `slice [${shown(start)}, ${shown(end)}) is not within axis ${axis} of ${formatShape(this.shape)}`,
-      );
-    }
-    return this.#range(index, start, end - start);
+    return this.#show(slicedView(this, axis, start, end));
   }
 
   /** Consecutive slices of these sizes along an axis; views. The sizes must add up to the axis. */
   split(axis: number, sizes: readonly number[]): Tensor[] {
-    const parts = readDims(sizes, "sizes");
-    if (parts.reduce((sum, size) => sum + size, 0) !== this.dim(axis)) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `sizes ${formatShape(parts)} do not add up to axis ${axis} of ${formatShape(this.shape)}`,
-      );
-    }
-    const index = this.#axis(axis);
-    let start = 0;
-    return parts.map((size) => {
-      start += size;
-      return this.#range(index, start - size, size);
-    });
+    return splitViews(this, axis, sizes).map((view) => this.#show(view));
   }
 
   /** Two axes exchanged; a view. */
   transpose(a: number, b: number): Tensor {
-    const [i, j] = [this.#axis(a), this.#axis(b)];
-    const swap = (dims: readonly number[]): readonly number[] =>
-      replaced(replaced(dims, i, dims[j] as number), j, dims[i] as number);
-    return this.#view(swap(this.shape), swap(this.strides), this.offset);
+    return this.#show(transposedView(this, a, b));
   }
 
   /** This tensor if it is contiguous, otherwise a contiguous copy. */
@@ -277,14 +244,8 @@ export class Tensor {
     return Float64Array.from(this.#copyTo("cpu").data as ArrayLike<number>, decoder(this.dtype));
   }
 
-  #range(axis: number, start: number, count: number): Tensor {
-    const shape = replaced(this.shape, axis, count);
-    const from = sizeOf(shape) === 0 ? 0 : start * (this.strides[axis] as number);
-    return this.#view(shape, this.strides, this.offset + from);
-  }
-
-  #view(shape: readonly number[], strides: readonly number[], offset: number): Tensor {
-    return new Tensor(this.storage, this.dtype, shape, new CheckedView(shape, strides, offset));
+  #show(view: CheckedView): Tensor {
+    return new Tensor(this.storage, this.dtype, view.shape, view);
   }
 
   #copyTo(device: Device): Tensor {
@@ -295,13 +256,5 @@ export class Tensor {
       copy.dispose();
       throw error;
     }
-  }
-
-  #axis(axis: number): number {
-    const rank = this.shape.length;
-    if (!Number.isSafeInteger(axis) || axis < -rank || axis >= rank) {
-      throw new QkNormError("ERR_QKNORM_SHAPE", `${formatShape(this.shape)} has no axis ${shown(axis)}`);
-    }
-    return axis < 0 ? axis + rank : axis;
   }
 }

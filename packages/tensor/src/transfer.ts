@@ -96,7 +96,7 @@ function copyOnDevice(source: DeviceView, target: DeviceView): void {
 function copyThroughOther(source: DeviceView, target: DeviceView): void {
   const { shape, dtype, size } = source;
   const bytes = size * bytesOf[dtype];
-  const storage = new CudaStorage(source.storage.ordinal, bytes, `a copy of ${formatShape(shape)}`);
+  const storage = new CudaStorage(source.storage.ordinal, bytes, () => `a copy of ${formatShape(shape)}`);
   const before = { storage, dtype, shape, strides: contiguousStrides(shape), offset: 0, size };
   try {
     copyOnDevice(source, before);

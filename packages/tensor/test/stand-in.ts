@@ -19,6 +19,6 @@ export function expectCleanDevices(): void {
   afterEach(() => {
     scripted();
     expect([liveBytes("cuda:0"), liveBytes("cuda:1")]).toEqual([0, 0]);
-    expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
+    expect(notes().filter((note) => /^dead|in a graph|of nothing/.test(note))).toEqual([]);
   });
 }

@@ -10,20 +10,28 @@ export interface Affine {
   readonly headStride: number;
 }
 
-/** The weights of a norm of `heads` heads, or why no kernel takes them as they lie. Their sizes are checked already. */
-export function readAffine(spec: NormSpec<Tensor>, heads: number, headDim: number): Affine | Refusal {
+/**
+ * The weights of a norm of `heads` heads, or why no kernel takes them as they lie. Their sizes are checked already;
+ * `whose` is for messages: "the q norm's".
+ */
+export function readAffine(
+  spec: NormSpec<Tensor>,
+  heads: number,
+  headDim: number,
+  whose: string,
+): Affine | Refusal {
   const { weight } = spec;
   const bias = spec.bias ?? null;
   if (weight !== null && bias !== null && weight.dtype !== bias.dtype) {
-    return { code: "weight-dtype", detail: `the weight is ${weight.dtype} and the bias ${bias.dtype}` };
+    return { code: "weight-dtype", detail: `${whose} weight is ${weight.dtype} and its bias ${bias.dtype}` };
   }
   const strides = [weight, bias].flatMap((values) => (values === null ? [] : [rowStride(values, headDim)]));
   if (strides.includes(null)) {
-    return { code: "layout", detail: "a row of the weight or of the bias has gaps" };
+    return { code: "layout", detail: `${whose} weight or bias has rows with gaps` };
   }
   const [headStride = 0, other = headStride] = strides as number[];
   if (heads > 1 && headStride !== other) {
-    return { code: "weight-shape", detail: "the weight and the bias have rows of different strides" };
+    return { code: "weight-shape", detail: `${whose} weight and bias have rows of different strides` };
   }
   return { weight, bias, headStride: heads > 1 ? headStride : 0 };
 }

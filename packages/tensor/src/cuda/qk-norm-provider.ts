@@ -84,7 +84,12 @@ class PreparedCudaQkNorm implements PreparedQkNorm<Tensor> {
 
 function affineOf({ qSpec, kSpec, layout }: Call, side: "q" | "k"): Affine | Refusal {
   const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
-  return readAffine((side === "q" ? qSpec : kSpec) as NormSpec<Tensor>, heads, layout.headDim);
+  return readAffine(
+    (side === "q" ? qSpec : kSpec) as NormSpec<Tensor>,
+    heads,
+    layout.headDim,
+    `the ${side} norm's`,
+  );
 }
 
 // A kernel that cannot be made is a reason, which the JIT remembers; a call that is wrong is the caller's to hear of.

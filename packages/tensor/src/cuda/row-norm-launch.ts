@@ -37,7 +37,7 @@ class RowNormLaunch {
 
   constructor(x: Tensor, out: Tensor, spec: NormSpec<Tensor>) {
     const [, heads, headDim] = x.shape as [number, number, number];
-    const affine = readAffine(spec, heads, headDim);
+    const affine = readAffine(spec, heads, headDim, "the norm's");
     if ("code" in affine) throw new QkNormError(errors[affine.code] ?? "ERR_QKNORM_LAYOUT", affine.detail);
     const norm = {
       dtype: x.dtype as FloatDtype,

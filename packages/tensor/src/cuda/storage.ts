@@ -16,10 +16,10 @@ export class CudaStorage {
   readonly memory: CudaMemory;
 
   /**
-   * Uninitialised memory, in the order of the device's current stream; `what` is for the message of an error.
+   * Uninitialised memory, in the order of the device's current stream; `what` tells for whom, in the message of an error.
    * Throws `ERR_CUDA` past the budget or out of memory, and as `cudaStream` does.
    */
-  constructor(ordinal: number, bytes: number, what: string) {
+  constructor(ordinal: number, bytes: number, what: () => string) {
     this.device = `cuda:${ordinal}`;
     this.ordinal = ordinal;
     this.bytes = bytes;
@@ -27,7 +27,7 @@ export class CudaStorage {
     try {
       this.memory = new CudaMemory(stream, bytes);
     } catch (error) {
-      throw typedError(error, `cannot allocate ${what} on ${this.device}`);
+      throw typedError(error, `cannot allocate ${what()} on ${this.device}`);
     }
     Object.freeze(this);
     hold(this);
