@@ -42,7 +42,8 @@ export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
       this.#latest = { call, launch };
       return [];
     } catch (error) {
-      return [kernelRefusal(error as QkNormError)];
+      if (!isOfKernel(error)) throw error;
+      return [{ code: "kernel", detail: error.message }];
     }
   }
 
@@ -52,7 +53,7 @@ export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
 
   prepare(call: Call): PreparedQkNorm<Tensor> | null {
     const fit = QkNormFit.of(call);
-    return fit && new PreparedCudaQkNorm(fit, this.#launchOf(call));
+    return fit && new PreparedCudaQkNorm(fit, this.#launchOf(call), call.layout.tokens);
   }
 
   async warmUp(call: Call): Promise<void> {
@@ -70,15 +71,31 @@ export class CudaQkNormProvider implements FusedQkNormProvider<Tensor> {
 class PreparedCudaQkNorm implements PreparedQkNorm<Tensor> {
   readonly #fit: QkNormFit;
   readonly #launch: CudaQkNormLaunch;
+  #loadedFor: number;
 
-  constructor(fit: QkNormFit, launch: CudaQkNormLaunch) {
+  constructor(fit: QkNormFit, launch: CudaQkNormLaunch, loadedFor: number) {
     this.#fit = fit;
     this.#launch = launch;
+    this.#loadedFor = loadedFor;
   }
 
   run(q: Tensor, k: Tensor): [Tensor, Tensor] | null {
     const tokens = this.#fit.tokens(q, k);
-    return tokens === 0 || !this.#launch.takes(q, k) ? null : this.#launch.run(q, k, tokens);
+    if (tokens === 0 || !this.#launch.takes(q, k)) return null;
+    if (tokens !== this.#loadedFor && !this.#load(tokens)) return null;
+    return this.#launch.run(q, k, tokens);
+  }
+
+  // Another number of tokens may take another kernel; one that cannot be made is for the plan to name.
+  #load(tokens: number): boolean {
+    try {
+      this.#launch.load(tokens);
+    } catch (error) {
+      if (!isOfKernel(error)) throw error;
+      return false;
+    }
+    this.#loadedFor = tokens;
+    return true;
   }
 }
 
@@ -92,8 +109,8 @@ function affineOf({ qSpec, kSpec, layout }: Call, side: "q" | "k"): Affine | Ref
   );
 }
 
-// A kernel that cannot be made is a reason, which the JIT remembers; a call that is wrong is the caller's to hear of.
-function kernelRefusal(error: QkNormError): Refusal {
-  if (error.code !== "ERR_NVRTC" && error.code !== "ERR_CUDA" && error.code !== "ERR_NATIVE") throw error;
-  return { code: "kernel", detail: error.message };
+/** Whether a kernel could not be made, which the JIT remembers. Anything else is for the caller to hear of. */
+function isOfKernel(error: unknown): error is QkNormError {
+  const { code } = error as QkNormError;
+  return code === "ERR_NVRTC" || code === "ERR_CUDA" || code === "ERR_NATIVE";
 }

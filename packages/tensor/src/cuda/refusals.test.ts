@@ -146,6 +146,24 @@ describe.skipIf(missing !== "")(`what a device refuses, on a stand-in driver${mi
     });
   });
 
+  test("a repeated call that needs another kernel, which cannot be compiled, takes the fallback", () => {
+    tidy(() => {
+      const qkNorm = norm({ ...rms, eps: 0.25, weightOffset: 1, weight: there([D]) });
+      const call = (tokens: number, path: "auto" | "fallback") => {
+        const [q, k] = there([tokens, 3 * D]).split(1, [2 * D, D]) as [Tensor, Tensor];
+        return applyQkNorm(q, k, qkNorm, qkNorm, D, { path }).map((x) => [...x.toNumbers()]);
+      };
+      const few = call(1, "auto");
+      const many = call(2_000, "fallback");
+      scripted({ nvrtcCompileProgram: 6 });
+      expect(call(1, "auto")).toEqual(few);
+      notes();
+      expect(call(2_000, "auto")).toEqual(many);
+      expect(notes().filter((note) => /^launch/.test(note) && note.includes("row_norm"))).toHaveLength(2);
+      expect(call(1, "auto")).toEqual(few);
+    });
+  });
+
   test("a warm-up that fails is told by the plan it resolves with", async () => {
     const asked = tidy(() => request({ kind: "layer", rounding: "hf" }, 48));
     try {
