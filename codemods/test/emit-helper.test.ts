@@ -261,6 +261,27 @@ export class Attention {
     });
   });
 
+  test.each([
+    ["modules, as modules", true, "{ forward: (x) => rmsNorm(x, this.qNorm.weight, 1e-6) }"],
+    ["nothing but functions, as functions", false, "(x) => rmsNorm(x, this.qNorm.weight, 1e-6),"],
+  ])("but of norms that are functions it is: beside %s", async (_, hasModules, written) => {
+    const ops = 'import { RmsNorm } from "./norms.js";\nimport { rmsNorm } from "./ops.js";';
+    const path = tree({
+      "norms.js": norms,
+      "ops.js":
+        "export function rmsNorm(x, weight, eps) {\n  return x.mul(rsqrt(x.square().mean() + eps)).mul(weight);\n}\n",
+      ...(hasModules && { "a.js": model(rows), "b.js": model(rows) }),
+      "c.js": model(
+        "rmsNorm(q.reshape([-1, this.headDim]), this.qNorm.weight, 1e-6).reshape(q.shape)",
+        undefined,
+        ops,
+      ),
+    });
+    await emit(path, "qk.js", "--write");
+    expect(contentsOf(path)["c.js"]).toContain(written);
+    expect(contentsOf(path)["qk.js"]).toContain(hasModules ? "qNorm.forward(q.reshape" : "qNorm(q.reshape");
+  });
+
   test("nor where tensors are freed by hand, whose rows nobody would free", async () => {
     const freed = model("this.qNorm.forward(q.reshape([2, 3, this.headDim]))").replace(
       "    return",

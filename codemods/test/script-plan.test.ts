@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attention, plainRms, planScript } from "./script-cases.ts";
+import { attention, norms, plainRms, planScript } from "./script-cases.ts";
 
 const call = "applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim)";
 const rows = (side: string) =>
@@ -325,6 +325,17 @@ describe("imports", () => {
     expect(planScript(code).after).toContain(
       'import { QkNormError, planQkNorm, applyQkNorm } from "@qknorm/core";',
     );
+  });
+
+  it("come to the place of one that goes", () => {
+    const code = attention({
+      forward: "    q = zNorm(this.qNorm, q, this.headDim);\n    k = zNorm(this.kNorm, k, this.headDim);",
+      imports: 'import { zNorm } from "./z";',
+    });
+    const others = { "repo/z.ts": norms.replaceAll("applyHeadNorm", "zNorm") };
+    const profile = { ...plainRms, helper: { name: "applyQkNorm", module: "./zz" } };
+    const { after } = planScript(code, { others, profile });
+    expect(after).toContain('RmsNorm } from "./norms";\nimport { applyQkNorm } from "./zz";\nexport class');
   });
 
   it("that nothing needs any more go, and those still needed stay", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attention, planScript } from "./script-cases.ts";
+import { attention, plainRms, planScript } from "./script-cases.ts";
 
 const q = "q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);";
 const k = "k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);";
@@ -101,7 +101,7 @@ describe("a norm that is a function", () => {
 export const gemmaNorm = jit(function gemmaNorm({ weight }: Norm, x: Tensor) {
   return x.mul(rsqrt(x.square().mean())).mul(weight.add(1));
 });`;
-  const plan = (forward: string) =>
+  const plan = (forward: string, profile = plainRms) =>
     planScript(
       attention({
         forward,
@@ -110,11 +110,12 @@ export const gemmaNorm = jit(function gemmaNorm({ weight }: Norm, x: Tensor) {
     let k = this.kProj.forward(x).reshape([-1, this.kvHeads, this.headDim]);
     let v = this.vProj.forward(x);`,
       }),
-      { others: { "repo/ops.ts": ops } },
+      { others: { "repo/ops.ts": ops }, profile },
     );
 
-  it("is told with what it computes and its eps", () => {
-    const { findings } = plan(`    q = rmsNorm(q, this.qNorm, 1e-6);\n    k = rmsNorm(k, this.kNorm, 1e-6);`);
+  it("is told with what it computes and its eps, where the helper takes modules only", () => {
+    const forward = `    q = rmsNorm(q, this.qNorm, 1e-6);\n    k = rmsNorm(k, this.kNorm, 1e-6);`;
+    const { findings } = plan(forward, { ...plainRms, acceptsFunctions: false });
     expect(findings).toMatchObject([
       {
         reason: "unknown-norm",

@@ -10,8 +10,8 @@ import {
 
 /** The one helper that is right for most copies; `misfitOf` tells which ones it is wrong for. */
 export function chooseForm(copies: readonly CopyForm[], language: Language): HelperForm {
-  const call = mostFrequent(copies.map((copy) => copy.call)) ?? "$norm($x)";
-  const fitting = copies.filter((copy) => copy.call === call);
+  const call = mostFrequent(copies.flatMap((copy) => copy.call ?? [])) ?? "$norm($x)";
+  const fitting = copies.filter((copy) => copy.call === undefined || copy.call === call);
   const reshape = fitting.some(({ reshapes }) => reshapes) ? chooseReshape(fitting, language) : undefined;
   const stream = chooseStream(fitting.flatMap((copy) => copy.stream ?? []));
   const tensors = fitting.flatMap((copy) => copy.tensor ?? []);
@@ -58,7 +58,7 @@ const defaultRows: Readonly<Record<Language, string>> = {
 export function misfitOf(copy: CopyForm, helper: HelperForm, language: Language): string | undefined {
   const { reshape: own } = copy;
   const { reshape: shared } = helper;
-  if (copy.call !== helper.call) return otherWords(copy.call, helper.call);
+  if (copy.call !== undefined && copy.call !== helper.call) return otherWords(copy.call, helper.call);
   if (copy.stream !== undefined && helper.stream === undefined)
     return "it uses a second stream, and the helper does not";
   if (copy.stream && helper.stream && streamKey(copy.stream) !== streamKey(helper.stream))

@@ -70,7 +70,7 @@ function copyForm(
 ): CopyForm {
   const source = { ...at, project };
   const [call, other] = sides.map(({ event }) => callOf(event));
-  if (call === undefined || call !== other) {
+  if (call !== other) {
     throw new Refusal("helper-mismatch", "q's norm and k's norm are called in different ways");
   }
   const reshaped = sides.map(
@@ -80,9 +80,11 @@ function copyForm(
   const stream = altStream && streamOf(at, sides, altStream, project);
   const tensor = tensorType(at, sides[0]!.event.value.norm, { project, facts });
   return {
-    call,
+    ...(call !== undefined && { call }),
     reshapes: reshaped.some(({ given, input }) => given !== input),
-    byHead: sides.every(({ event }) => isByHead(event.value.norm, at, facts)),
+    byHead: sides.every(
+      ({ event }) => event.value.style === "function" || isByHead(event.value.norm, at, facts),
+    ),
     frees: [...at.trace.values.values()].some(isFreeing),
     ...(reshape && { reshape }),
     ...(stream && { stream }),
@@ -92,7 +94,9 @@ function copyForm(
 
 const forwards = /^(?:forward|apply|call|__call__|forward_native|forward_cuda)$/;
 
-function callOf({ call }: NormEvent): string {
+/** Undefined for a norm that is a function of several arguments: that becomes whatever the helper calls. */
+function callOf({ call, value }: NormEvent): string | undefined {
+  if (value.style === "function") return undefined;
   const { callee } = call;
   return callee.kind === "attribute" && forwards.test(callee.name) ? `$norm.${callee.name}($x)` : "$norm($x)";
 }

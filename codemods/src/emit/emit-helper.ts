@@ -92,6 +92,7 @@ function emittingProfile(profiles: readonly Profile[], language: Language, path:
     languages: [language],
     helper: { name: base.helper.name, module: "", path },
     norms: ["plain-rms", "unit-offset", "weightless", "layer", "l2", "unknown"],
+    acceptsFunctions: true,
     requiredAttributes: [],
     takesAltStream: true,
     inPlace: false,

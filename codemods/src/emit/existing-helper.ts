@@ -32,7 +32,7 @@ export function existingHelper(form: FileForm, name: string, context: CopyContex
   const isCalledAlike = given.length >= 4 && known.slice(0, given.length).join() === given.join();
   try {
     const copy = isCalledAlike ? helperCopyForm(at, context) : undefined;
-    if (copy === undefined || copy.reshapes !== given.includes(known[4]!)) throw taken;
+    if (copy?.call === undefined || copy.reshapes !== given.includes(known[4]!)) throw taken;
     const { call, reshape, reshapes, stream } = copy;
     return { call, ...(reshapes && reshape && { reshape }), ...(stream && { stream }) };
   } catch (error) {

@@ -8,8 +8,8 @@
 
 /** How the step is spelled by one copy, as far as the copy shows it. */
 export interface CopyForm {
-  /** How a norm is applied: `$norm.forward($x)`, `$norm($x)`. */
-  readonly call: string;
+  /** How a norm is applied: `$norm.forward($x)`, `$norm($x)`; undefined where a function can be made to fit either. */
+  readonly call?: string;
   /** Whether the copy gives its norms another shape than the tensors have, and brings the results back. */
   readonly reshapes: boolean;
   /** Whether the norms are known to treat each head alone, so that their shape around the last axis does not matter. */

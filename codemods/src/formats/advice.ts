@@ -71,7 +71,8 @@ export const adviceFor: Readonly<Record<ReasonCode, Advice>> = {
   },
   "helper-mismatch": {
     title: "The helper would do something else than this copy",
-    byHand: "Spell the step like the other copies and run again, or keep it.",
+    byHand:
+      "Spell the step like the other copies, or have a helper written that fits (--emit-helper), and run again.",
   },
   "class-not-shared": {
     title: "Copies of a class could not become one",

@@ -7,6 +7,7 @@ import { Refusal } from "../match/reasons.ts";
 import { removedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profile.ts";
 import type { Change } from "./change.ts";
+import { functionNormText, namesKept } from "./function-norm.ts";
 import { headDimText } from "./head-dim.ts";
 import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { layoutAt, styleOf } from "./layout.ts";
@@ -23,13 +24,18 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
   const anchor = block.steps[match.position]!;
   const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
   const going = [match.q, match.k].flatMap((side) => [...removedBy(side), side.step.span]);
+  const norm = (side: Side) =>
+    side.event.value.style === "function" &&
+    namesKept(side, scope).every((one) => stillMeans(one, scope, going))
+      ? functionNormText(side, scope, frontEnd, profile)
+      : normText(side, scope, going);
   const call = (offset: number, before: string) =>
     frontEnd.writeCall({
       callee: profile.helper.name,
       q: inputText(match.q, scope, going),
       k: inputText(match.k, scope, going),
-      qNorm: normText(match.q, scope, going),
-      kNorm: normText(match.k, scope, going),
+      qNorm: norm(match.q),
+      kNorm: norm(match.k),
       ...(needsHeadDim(profile) && { headDim: headDimText(match, scope) }),
       ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
       ...(match.allowInplace || !profile.inPlace ? {} : { allowInplace: false as const }),
@@ -187,6 +193,11 @@ function remaining(definition: Definition | undefined, going: readonly Span[]): 
 /** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */
 function normText(side: Side, scope: Scope, going: readonly Span[]): string {
   const { event } = side;
+  if (event.value.style === "function")
+    throw new Refusal(
+      "ambiguous",
+      "what the norm is given besides has another value where the call would stand",
+    );
   if (event.inlined || !scope.trace.values.has(event.call)) return renderValue(event.value.norm, scope);
   const { callee } = event.call;
   const norm =
@@ -238,5 +249,7 @@ function describeInline({ q, k, altStream }: InlineMatch, text: string): string 
     event.value.norm.kind === "attribute"
       ? event.value.norm.name
       : text.slice(event.site.span.start, event.site.span.end);
-  return `${name(q)} and ${name(k)}${altStream ? " on two streams" : ""}`;
+  const isOne = q.event.value.style === "function" && name(q) === name(k);
+  const what = isOne ? `${name(q)} of q and of k` : `${name(q)} and ${name(k)}`;
+  return `${what}${altStream ? " on two streams" : ""}`;
 }

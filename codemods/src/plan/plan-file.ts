@@ -13,6 +13,7 @@ import { refuseFunctionNorm } from "./function-norm.ts";
 import { helperImport, refuseTakenName, withHelper } from "./helper-use.ts";
 import { inlineChange } from "./inline-change.ts";
 import { pairChange } from "./pair-change.ts";
+import { refuseOtherTensors } from "./tensor-needs.ts";
 import { applyEdits, lineAt } from "./text-edits.ts";
 
 /** What is to become of one file. `after` is undefined when it stays as it is. */
@@ -57,6 +58,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
           error instanceof Refusal && error.reason === "other-callers" ? insideOf(pair, context) : undefined;
         if (inside === undefined) throw error;
         refuseTakenName(pair.at, context);
+        refuseOtherTensors(pair.at, pair.qNorm, context);
         return withHelper(
           () => inlineCopyForm(inside, context),
           { ...context, at: inside.at },
@@ -64,6 +66,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
         );
       }
       if (pair.at.fn.name !== context.profile.helper.name) refuseTakenName(pair.at, context);
+      refuseOtherTensors(pair.at, pair.qNorm, context);
       return withHelper(
         () => pairCopyForm(pair, context),
         { ...context, at: pair.at },
@@ -74,10 +77,11 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   for (const match of inline) {
     const span = { start: match.q.step.span.start, end: match.k.step.span.end };
     attempt(match.at, span, () => {
-      refuseFunctionNorm(match);
+      refuseFunctionNorm(match, context.profile);
       const norms = [match.q, match.k].map(({ event }) => event.value.norm);
       refuseOtherNormsBelow({ ...context, ...match.at, norms });
       refuseTakenName(match.at, context);
+      refuseOtherTensors(match.at, match.q.event.value.norm, context);
       return withHelper(
         () => inlineCopyForm(match, context),
         { ...context, at: match.at },
@@ -101,11 +105,12 @@ function rewrite(form: FileForm, changes: readonly Change[], context: PlanContex
   const frontEnd = context.project.frontEnd(form.language)!;
   const removed = changes.flatMap((change) => change.removed);
   const edits: TextEdit[] = changes.flatMap((change) => change.edits);
+  const written = new Set(edits.flatMap(({ text }) => text.match(/[\p{L}\p{N}_$]+/gu) ?? []));
   edits.push(
     ...frontEnd.editImports(form, {
       add: helperImport(form, context),
       drop: [...form.mentions].flatMap(([name, spans]) =>
-        spans.some((span) => isIn(span, removed)) ? [name] : [],
+        spans.some((span) => isIn(span, removed)) && !written.has(name) ? [name] : [],
       ),
       removed,
     }),

@@ -13,7 +13,16 @@ export function editScriptImports(form: FileForm, request: ImportRequest): reado
     return rewritten(statement, names, dropped, form);
   });
   const homeless = added.filter((_, i) => homes[i] === undefined);
-  return [...edits, ...homeless.map((one) => newStatement(form, one))];
+  return [...edits, ...homeless.map((one) => besides(newStatement(form, one), edits))];
+}
+
+/** A statement that would go behind one that is taken out comes to its place. */
+function besides(insertion: TextEdit, edits: readonly TextEdit[]): TextEdit {
+  const { start } = insertion.span;
+  const gone = edits.find(({ span, text }) => text === "" && span.start < start && start < span.end);
+  if (gone === undefined) return insertion;
+  const [, lineEnd = "", line = ""] = /^(\r\n|\n|\r)?([\s\S]*)$/.exec(insertion.text) ?? [];
+  return { span: { start: gone.span.start, end: gone.span.start }, text: line + lineEnd };
 }
 
 function isImported(form: FileForm, { module, name, local = name, kind }: AddedImport): boolean {
