@@ -70,6 +70,35 @@ const nearMisses: readonly (readonly [string, (step: QkStep) => QkStep])[] = [
     "k only sometimes",
     (step) => ({ ...step, k: { ...step.k, lines: ["if self.own_k:", ...indented(step.k.lines)] } }),
   ],
+  ["q twice", (step) => ({ ...step, q: { ...step.q, lines: [...step.q.lines, ...step.q.lines] } })],
+  [
+    "in a loop",
+    ({ q, k, ...rest }) => ({
+      ...rest,
+      q: { ...q, lines: ["for _ in range(2):", ...indented(q.lines)] },
+      k: { ...k, lines: ["for _ in range(2):", ...indented(k.lines)] },
+    }),
+  ],
+  [
+    "a norm replaced on the way",
+    (step) => ({ ...step, k: { ...step.k, lines: [`${step.k.norm} = self.other_norm`, ...step.k.lines] } }),
+  ],
+  [
+    "a weight replaced on the way",
+    (step) => ({
+      ...step,
+      k: { ...step.k, lines: [`${step.k.norm}.weight = self.other_weight`, ...step.k.lines] },
+    }),
+  ],
+  ["q is kept in an attribute", (step) => ({ ...step, before: [`self.last = ${step.q.x}`] })],
+  [
+    "q takes in k, and k q",
+    ({ q, k, ...rest }) => ({
+      ...rest,
+      q: { ...q, lines: [...q.lines, `${k.x} = ${k.x} + ${q.x}`] },
+      k: { ...k, lines: [...k.lines, `${q.x} = ${q.x} + ${k.x}`] },
+    }),
+  ],
   [
     "weights less one",
     (step) => ({

@@ -45,6 +45,15 @@ const spellings: readonly (readonly [string, (x: string, norm: string) => readon
     ],
   ],
   [
+    "temporary shared by both sides",
+    (x, norm) => [
+      `rows = (-1, ${headDim})`,
+      `shared = ${x}.reshape(rows)`,
+      `shared = ${norm}(shared)`,
+      `${x} = shared.view(${x}.shape)`,
+    ],
+  ],
+  [
     "functions",
     (x, norm) => [
       `n_${x} = ${norm}.forward(torch.reshape(${x}, (-1, ${headDim})))`,

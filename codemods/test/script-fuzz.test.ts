@@ -78,9 +78,38 @@ function names(random: Random): { q: SideNames; k: SideNames } {
 }
 
 function spelled(random: Random, lines: readonly string[]): string {
-  const unrelated = pick(random, ["", "    const width = v.shape.at(-1);\n"]);
-  const text = lines.map((line) => `    ${line}\n`).join("");
-  return random() < 0.3 ? `${unrelated}    if (this.useQkNorm) {\n${text}    }` : unrelated + text;
+  const unrelated = pick(random, ["", "    const width = v.shape.at(-1);\n", "    this.log(v.shape);\n"]);
+  const text = indented(lines);
+  return (
+    unrelated + pick(random, [text, text, guarded(lines), `    {\n      const scale = 1;\n${text}    }`])
+  );
+}
+
+function guarded(lines: readonly string[]): string {
+  return `    if (this.useQkNorm) {\n${indented(lines)}    }\n`;
+}
+
+function indented(lines: readonly string[]): string {
+  return lines.map((line) => `    ${line}\n`).join("");
+}
+
+/** The step in one of the places that people put it: the body of `forward`, and further members. */
+function placed(
+  random: Random,
+  q: readonly string[],
+  k: readonly string[],
+): { readonly forward: string; readonly members?: string } {
+  const both = interleave(random, q, k);
+  return pick<() => { readonly forward: string; readonly members?: string }>(random, [
+    () => ({ forward: spelled(random, both) }),
+    () => ({ forward: spelled(random, both) }),
+    () => ({ forward: guarded(q) + guarded(k) }),
+    () => ({ forward: guarded(k) + guarded(q) }),
+    () => ({
+      forward: "    [q, k] = this.normalize(q, k);",
+      members: `  private normalize(q: Tensor, k: Tensor): [Tensor, Tensor] {\n${indented(both)}    return [q, k];\n  }\n`,
+    }),
+  ])();
 }
 
 const seeds = Array.from({ length: cases }, (_, seed) => seed);
@@ -90,8 +119,8 @@ describe("in random spellings", () => {
     const wrong = seeds.filter((seed) => {
       const random = randomFrom(seed);
       const { q, k } = names(random);
-      const lines = interleave(random, sideLines(random, q), sideLines(random, k));
-      const { after, findings } = planScript(attention({ forward: spelled(random, lines) }));
+      const code = attention(placed(random, sideLines(random, q), sideLines(random, k)));
+      const { after, findings } = planScript(code);
       const isOnce = findings.length === 1 && findings[0]?.kind === "replaced";
       const isCall = /\[q, k\] = applyQkNorm\(q, k, this\.qNorm!?, this\.kNorm!?, this\.headDim\);/.test(
         after ?? "",
@@ -128,6 +157,26 @@ describe("in random spellings", () => {
         () => qLines,
         () => [...lines, "const w = this.vNorm.forward(v);"],
         () => [...qLines, "if (this.ownK) {", ...kLines, "}"],
+        () => [...qLines, ...qLines, ...kLines],
+        () => [...qLines, ...sideLines(random, { ...k, norm: "qNorm" })],
+        () => [
+          "const kNorm = this.qNorm;",
+          ...qLines,
+          ...kLines.map((line) => line.replace(/this\.kNorm!?/, "kNorm")),
+        ],
+        () => [...qLines, "k.add_(q);", ...kLines],
+        () => [...qLines, "k = this.mix(k, q);", ...kLines, "q = this.mix(q, k);"],
+        () => [...qLines, "this.kNorm = this.other;", ...kLines],
+        () => ["this.kNorm.forward = other;", ...lines],
+        () => [...qLines, "this.kNorm.weight = w;", ...kLines],
+        () => ["for (let i = 0; i < 2; i++) {", ...lines, "}"],
+        () => ["{", "let q = this.qOther(x);", ...qLines, "this.use(q);", "}", ...kLines],
+        () => ["if (this.a) {", ...qLines, "}", "this.a = this.next();", "if (this.a) {", ...kLines, "}"],
+        () => ["if (this.a) {", ...qLines, "}", "if (this.b) {", ...kLines, "}"],
+        () => ["if (this.a) {", ...qLines, "this.count(q);", "}", "if (this.a) {", ...kLines, "}"],
+        () => ["[q, k] = [k, q];", ...lines],
+        () => ["try {", ...qLines, "} catch {", "this.log();", "}", ...kLines],
+        () => ["const raw = () => q;", "this.later(raw);", "this.held = q;", ...lines],
       ]);
       return planScript(attention({ forward: spelled(random, miss()) })).after !== undefined;
     });

@@ -1,7 +1,7 @@
 import type { Block, NormEvent, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
-import { refuseAliases } from "./aliases.ts";
+import { layersOf, refuseAliases } from "./aliases.ts";
 import { sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
@@ -11,6 +11,7 @@ import { placementFor } from "./placement.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
 import type { SideName } from "./side-of.ts";
+import { refuseMoreInBranch } from "./whole-branch.ts";
 
 /** The norms of one block that may be a pair, and all others of the function. */
 export interface PairCandidates {
@@ -37,6 +38,11 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   const kHeadDim = checkAxis({ side: "k", value: kEvent.value, input: k.input }, rules);
   if (headDim !== kHeadDim && headDim !== undefined && kHeadDim !== undefined) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");
+  }
+  for (const side of [q, k]) {
+    if (layersOf(side.input).some(({ kind }) => kind === "norm"))
+      throw new Refusal("ambiguous", "one side is normalised more than once");
+    refuseMoreInBranch(side, [q.result, k.result], trace);
   }
   const placement = placementFor(q, k, trace);
   const ownership = [...ownedParts(q, at), ...ownedParts(k, at)];
