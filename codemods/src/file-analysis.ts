@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { type Candidate, findCandidates, mayHoldStep, mayNameStep } from "./candidates.ts";
+import { findCandidates, mayHoldStep, mayNameStep } from "./candidates.ts";
 import type { CopyForm } from "./emit/helper-form.ts";
 import { describeFailure } from "./failure.ts";
 import { frontEndFor } from "./front-ends.ts";
@@ -8,6 +8,7 @@ import { mentionIndex } from "./mention-index.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import type { Finding } from "./plan/change.ts";
 import type { FilesMentioning } from "./plan/deletion-proof.ts";
+import { generatedFindings } from "./plan/generated-file.ts";
 import { planFile } from "./plan/plan-file.ts";
 import type { Profile } from "./profile.ts";
 import { Project } from "./project.ts";
@@ -90,7 +91,7 @@ export class FileAnalysis {
       candidates = steps.length;
       const profile = this.#options.profiles.find(({ languages }) => languages.includes(file.language));
       if (profile === undefined) return { candidates };
-      if (source.generatedBy !== undefined) return { candidates, ...generated(file, source, steps) };
+      if (source.generatedBy !== undefined && steps.length === 0) return { candidates };
       return { candidates, ...(await this.#plan(file, source, profile, chooses)) };
     } catch (error) {
       return { candidates, error: describeFailure(error) };
@@ -99,7 +100,7 @@ export class FileAnalysis {
 
   async #plan(
     { path, language }: SourceFile,
-    { text: before, byteOrderMark }: SourceContent,
+    { text: before, byteOrderMark, generatedBy }: SourceContent,
     profile: Profile,
     chooses: FileRequest["chooses"],
   ): Promise<Pick<FileOutcome, "result" | "lackOfHelper">> {
@@ -110,6 +111,12 @@ export class FileAnalysis {
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
     const { findings, after, copies } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
     if (findings.length === 0) return {};
+    if (generatedBy !== undefined) {
+      const told = generatedFindings(findings, generatedBy);
+      return told.length === 0
+        ? {}
+        : { result: { path, language, findings: told, before, after: undefined, byteOrderMark } };
+    }
     // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
     if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
     const isAsked = after !== undefined && profile.helperInRepository && !this.#options.assumeHelper;
@@ -119,22 +126,4 @@ export class FileAnalysis {
       ...(lack !== undefined && { lackOfHelper: lack }),
     };
   }
-}
-
-/** What a program writes is not rewritten: it would come back. */
-function generated(
-  { path, language }: SourceFile,
-  { text: before, byteOrderMark, generatedBy }: SourceContent,
-  steps: readonly Candidate[],
-): Pick<FileOutcome, "result"> {
-  if (steps.length === 0) return {};
-  const finding: Finding = {
-    line: steps[0]!.line,
-    endLine: steps.at(-1)!.line,
-    kind: "refused",
-    reason: "generated-file",
-    symbol: "<module>",
-    message: `line ${generatedBy} says that a program writes this file; change the generator instead`,
-  };
-  return { result: { path, language, findings: [finding], before, after: undefined, byteOrderMark } };
 }

@@ -144,3 +144,17 @@ export const gemmaNorm = jit(function gemmaNorm({ weight }: Norm, x: Tensor) {
     expect(plan(`    ${forward}`).findings).toEqual([]);
   });
 });
+
+describe("a long function", () => {
+  it("whose every layer takes the one before it several times is read in time that grows with its length", () => {
+    const layer = `    x = this.mix(this.stream(x, x), x.add(x), streams(x, x));
+    ${q}
+    ${k}
+    x = this.attend(q, k, x);
+    q = this.qProj.forward(x);
+    k = this.kProj.forward(x);
+`;
+    const { findings } = planScript(attention({ forward: layer.repeat(60) }));
+    expect(findings).toMatchObject([{ reason: "ambiguous" }]);
+  }, 10_000);
+});

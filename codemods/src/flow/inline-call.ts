@@ -101,24 +101,35 @@ function ownershipOf(
   return baseOf(next) === baseOf(old) ? next : values.of({ kind: "owned", wrapper: callee, old, of: next });
 }
 
+/** A walk over each part once: values share parts, so that there are far more ways to a part than parts. */
 function holds(value: Value, part: Value): boolean {
-  if (value === part) return true;
+  const seen = new Set<Value>();
+  const pending: Value[] = [value];
+  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
+    if (one === part) return true;
+    if (!seen.has(one)) pending.push(...partsOf(one));
+    seen.add(one);
+  }
+  return false;
+}
+
+function partsOf(value: Value): readonly Value[] {
   switch (value.kind) {
     case "reshape":
     case "owned":
     case "await":
-      return holds(value.of, part);
+      return [value.of];
     case "tuple":
-      return value.items.some((item) => holds(item, part));
+      return value.items;
     case "choice":
-      return holds(value.then, part) || holds(value.otherwise, part);
+      return [value.then, value.otherwise];
     case "operation":
-      return value.operands.some((operand) => holds(operand, part));
+      return value.operands;
     case "call":
-      return value.args.some((arg) => holds(arg, part)) || holds(value.callee, part);
+      return [...value.args, value.callee];
     case "attribute":
-      return holds(value.object, part);
+      return [value.object];
     default:
-      return false;
+      return [];
   }
 }

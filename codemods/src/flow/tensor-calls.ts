@@ -153,8 +153,19 @@ export function calleeName(value: Value): string | undefined {
   return undefined;
 }
 
+const aboutStreams = new WeakMap<Value, boolean>();
+
 /** `torch.cuda.stream(s)`, `stream.run`, `alt.waitFor(main)`: about streams, not about tensors. */
 export function isAboutStreams(value: Value): boolean {
+  let known = aboutStreams.get(value);
+  if (known === undefined) {
+    known = mentionsStream(value);
+    aboutStreams.set(value, known);
+  }
+  return known;
+}
+
+function mentionsStream(value: Value): boolean {
   switch (value.kind) {
     case "attribute":
       return splitWords(value.name).includes("stream") || isAboutStreams(value.object);

@@ -29,6 +29,14 @@ export function sideOfName(name: string): SideName | undefined {
 
 /** The side a tensor belongs to by where it came from: its projection, its parameter, the attribute it was read from. */
 export function sideOfValue(value: Value): SideName | undefined {
+  if (!sides.has(value)) sides.set(value, originOf(value));
+  return sides.get(value);
+}
+
+// Values share parts, so that without this a long function would be walked through again and again.
+const sides = new WeakMap<Value, SideName | undefined>();
+
+function originOf(value: Value): SideName | undefined {
   switch (value.kind) {
     case "param":
     case "free":
@@ -44,8 +52,8 @@ export function sideOfValue(value: Value): SideName | undefined {
     case "call": {
       const own = sideOfValue(value.callee);
       if (own !== undefined) return own;
-      const sides = new Set(value.args.flatMap((arg) => sideOfValue(arg) ?? []));
-      return sides.size === 1 ? [...sides][0] : undefined;
+      const given = new Set(value.args.flatMap((arg) => sideOfValue(arg) ?? []));
+      return given.size === 1 ? [...given][0] : undefined;
     }
     default:
       return undefined;

@@ -94,7 +94,10 @@ function endsOf(event: NormEvent, trace: Trace): { input: Value; result: Value }
 function holdsRows(value: Value): boolean {
   if (value.kind === "reshape") return isFlatRows(value.to);
   if (value.kind !== "call") return false;
-  return value.args.some(holdsRows) || (value.callee.kind === "attribute" && holdsRows(value.callee.object));
+  return (
+    value.args.some((arg) => arg.kind !== "call" && holdsRows(arg)) ||
+    (value.callee.kind === "attribute" && holdsRows(value.callee.object))
+  );
 }
 
 /** Values of definitions, which a merge of two arms may hold without any expression that does. */
