@@ -1,13 +1,14 @@
-import { readFileSync } from "node:fs";
+import { describeFailure } from "./failure.ts";
 import type { Value } from "./flow/value.ts";
 import { allFrontEnds } from "./front-ends.ts";
 import { findMatches } from "./match/find-matches.ts";
+import { mentionIndex } from "./mention-index.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import { planFile } from "./plan/plan-file.ts";
 import { lineAt } from "./plan/text-edits.ts";
 import type { Profile } from "./profile.ts";
 import { Project } from "./project.ts";
-import { languageOf } from "./source-files.ts";
+import { extensions, languageOf, readSourceFile, type SourceContent } from "./source-files.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** `--explain FILE[:LINE]`: every applied norm with its input and its result as values, then what was decided. */
@@ -15,19 +16,29 @@ export async function explain(place: string, profiles: readonly Profile[]): Prom
   const [, path = place, wanted] = /^(.*?)(?::(\d+))?$/.exec(place) ?? [];
   const language = languageOf(path);
   const profile = profiles.find(({ languages }) => language !== undefined && languages.includes(language));
-  if (language === undefined || profile === undefined)
-    throw new UsageError(`${path} is in no language of the profile`);
+  if (language === undefined) throw new UsageError(`${path} is not a source file (${extensions.join(" ")})`);
+  if (profile === undefined) {
+    const names = profiles.map((one) => `${one.name} (${one.languages.join(", ")})`).join(", ");
+    throw new UsageError(`${path} is in ${language}, which no profile of this run is for: ${names}`);
+  }
   const project = new Project(await allFrontEnds());
-  const text = read(path);
+  const { text, generatedBy } = read(path);
   const form = project.add(path, language, text)!;
-  const context = { project, facts: new NormFacts(project), profile, filesMentioning: () => [] };
+  const context = {
+    project,
+    facts: new NormFacts(project),
+    profile,
+    filesMentioning: mentionIndex([path], [path]),
+  };
   const { traced } = findMatches(form, context);
   const line = wanted === undefined ? undefined : Number(wanted);
   const isNear = (start: number, end: number) =>
     line === undefined || (lineAt(text, start) <= line && line <= lineAt(text, end));
   const lines: string[] = [];
+  const shown = new Set<string>();
   for (const { fn, trace } of traced) {
     if (trace.events.length === 0 || !isNear(fn.span.start, fn.span.end)) continue;
+    shown.add(fn.symbol);
     lines.push(`${fn.symbol} (line ${lineAt(text, fn.span.start)})`);
     for (const { value, site, stream } of trace.events) {
       const on = stream === undefined ? "" : ` on stream ${show(stream)}`;
@@ -38,20 +49,27 @@ export async function explain(place: string, profiles: readonly Profile[]): Prom
   if (lines.length === 0)
     lines.push(`No norm of q or k is applied ${line === undefined ? "here" : `around line ${line}`}.`);
   const { findings } = planFile(form, context);
-  for (const { kind, reason, message, symbol, line: at } of findings) {
+  for (const { kind, reason, message, symbol, line: at, endLine } of findings) {
+    const isAsked = line === undefined || shown.has(symbol) || (at <= line && line <= endLine);
+    if (!isAsked) continue;
     lines.push(
       `${kind === "replaced" ? "match" : `no match [${reason}]`}: line ${at}, ${symbol}: ${message}`,
     );
   }
+  if (generatedBy !== undefined)
+    lines.push(`Nothing is replaced here: line ${generatedBy} says that a program writes this file.`);
   return `${lines.join("\n")}\n`;
 }
 
-function read(path: string): string {
+function read(path: string): SourceContent {
+  let source: ReturnType<typeof readSourceFile>;
   try {
-    return readFileSync(path, "utf8").replace(/^\uFEFF/, "");
+    source = readSourceFile(path);
   } catch (cause) {
-    throw new UsageError(`${path} cannot be read`, { cause });
+    throw new UsageError(`${path} cannot be read: ${describeFailure(cause)}`, { cause });
   }
+  if ("skipped" in source) throw new UsageError(`${path} is not read as code: ${source.skipped}`);
+  return source;
 }
 
 /** A value in words, at most a few levels deep. */
