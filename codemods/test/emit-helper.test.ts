@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { runCommand } from "../src/command.ts";
@@ -413,6 +414,31 @@ describe("the file named by --emit-helper", () => {
     expect(contentsOf(path)).toEqual(applied);
     const [undo] = readdirSync(join(path, ".qknorm-codemod")).filter((name) => name.endsWith(".patch"));
     apply(readFileSync(join(path, ".qknorm-codemod", undo!), "utf8"));
+    expect(contentsOf(path)).toEqual(before);
+  });
+});
+
+describe("asked for each copy", () => {
+  const answering = (path: string, input: string) =>
+    runCommand([path, "--emit-helper", `${path}/qk.js`, "--interactive"], {
+      color: false,
+      ask: () => {},
+      progress: undefined,
+      input: Readable.from([Buffer.from(input)]),
+    });
+
+  test("the helper is written as soon as one calls it", async () => {
+    const path = tree({ "norms.js": norms, "a.js": model(rows), "b.js": model(rows) });
+    await answering(path, "n\ny\n");
+    expect(contentsOf(path)["a.js"]).toBe(model(rows));
+    expect(contentsOf(path)["b.js"]).toContain('import { applyQkNorm } from "./qk.js";');
+    expect(contentsOf(path)["qk.js"]).toContain("export function applyQkNorm(");
+  });
+
+  test("the helper is not written when none does", async () => {
+    const path = tree({ "norms.js": norms, "a.js": model(rows), "b.js": model(rows) });
+    const before = contentsOf(path);
+    await answering(path, "n\nn\n");
     expect(contentsOf(path)).toEqual(before);
   });
 });

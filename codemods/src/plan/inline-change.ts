@@ -1,4 +1,3 @@
-import type { Definition } from "../flow/trace.ts";
 import type { Expr, Span, Step } from "../form.ts";
 import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
 import { within } from "../match/expressions.ts";
@@ -14,6 +13,7 @@ import { layoutAt, styleOf } from "./layout.ts";
 import { refuseDeclarator, removals, withoutSemicolon } from "./removals.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
+import { stillMeans } from "./still-means.ts";
 import { indentAt, lineStart } from "./text-edits.ts";
 
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
@@ -165,29 +165,6 @@ function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
   return expr !== undefined && stillMeans(expr, scope, going)
     ? sourceOf(expr, form)
     : renderValue(side.input, scope);
-}
-
-/** Every name in the expression holds, where the call will stand, what it held where the expression is written. */
-function stillMeans(expr: Expr, scope: Scope, going: readonly Span[]): boolean {
-  return [...scope.trace.values].every(
-    ([inner, value]) =>
-      inner.kind !== "name" ||
-      !within(inner.span, expr.span) ||
-      value.kind === "free" ||
-      remaining(scope.visible.get(inner.name), going)?.value === value,
-  );
-}
-
-/** The definition that is in force once the statements that go away are gone. */
-function remaining(definition: Definition | undefined, going: readonly Span[]): Definition | undefined {
-  let current = definition;
-  while (current?.step !== undefined && going.some((span) => within(current!.step!.span, span))) {
-    const { block, step, name } = current;
-    const before: Definition | undefined = block.before[block.steps.indexOf(step!)]?.get(name);
-    if (before === current) return current;
-    current = before;
-  }
-  return current;
 }
 
 /** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */
