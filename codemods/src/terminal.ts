@@ -12,15 +12,18 @@ export interface Terminal {
   readonly progress: ((text: string) => void) | undefined;
 }
 
-/** The terminal of this process. Colours follow NO_COLOR and FORCE_COLOR. */
-export function processTerminal(): Terminal {
-  const { stdin, stdout, stderr, env } = process;
-  const isWatched = stderr.isTTY && !env.CI && env.TERM !== "dumb";
+/** What of a process its terminal shows in. */
+type Streams = Pick<NodeJS.Process, "stdin" | "stdout" | "stderr" | "env">;
+
+/** The terminal of a process. Colours follow NO_COLOR and FORCE_COLOR; progress is for people only, not for pipes or CI. */
+export function processTerminal({ stdin, stdout, stderr, env }: Streams = process): Terminal {
+  const isSmart = env.TERM !== "dumb";
+  const isForced = Boolean(env.FORCE_COLOR) && env.FORCE_COLOR !== "0";
   return {
-    color: pc.isColorSupported && (stdout.isTTY || Boolean(env.FORCE_COLOR)),
+    color: !env.NO_COLOR && (isForced || (Boolean(stdout.isTTY) && isSmart && env.FORCE_COLOR !== "0")),
     input: stdin,
     ask: (text) => stdout.write(text),
-    progress: isWatched ? (text) => stderr.write(text) : undefined,
+    progress: stderr.isTTY && isSmart && !env.CI ? (text) => stderr.write(text) : undefined,
   };
 }
 

@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { runCommand } from "../src/command.ts";
 import { help } from "../src/help.ts";
 import { reasonCodes } from "../src/match/reasons.ts";
 import { flags } from "../src/options.ts";
@@ -28,5 +30,24 @@ describe("every flag", () => {
 
   it("that the help names exists", () => {
     for (const [, name] of help.matchAll(/--([a-z-]+)/g)) expect(Object.keys(flags)).toContain(name);
+  });
+});
+
+describe("the README", () => {
+  it("shows lines of the report that the command prints", async () => {
+    const [, block] = /npm run --silent codemod -- examples\/model-repo\n([\s\S]*?)\n## /.exec(
+      read("../README.md"),
+    )!;
+    const { stdout } = await runCommand([
+      fileURLToPath(new URL("../../examples/model-repo", import.meta.url)),
+    ]);
+    const printed = stdout.split("\n").map((line) => line.trim());
+    const shown = block!.split("\n").map((line) => line.trim());
+    for (const line of shown.filter((one) => one !== "...")) {
+      expect(
+        printed.some((one) => one === line || one.endsWith(`/${line}`)),
+        line,
+      ).toBe(true);
+    }
   });
 });

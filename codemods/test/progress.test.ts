@@ -51,8 +51,40 @@ describe("progress", () => {
     }
     expect(shown.join("")).toMatch(/2 of 3 files/);
   });
+});
 
-  it("is not shown in a pipe", () => {
-    expect(processTerminal().progress).toBeUndefined(); // this test's standard error is one
+describe("the terminal of a process", () => {
+  const terminal = (isTTY: boolean, env: NodeJS.ProcessEnv) => {
+    const stream = { isTTY, write: () => true };
+    return processTerminal({ stdin: process.stdin, stdout: stream, stderr: stream, env } as never);
+  };
+
+  it.each([
+    ["on a terminal", true, {}, true],
+    ["in a pipe", false, {}, false],
+    ["in CI", true, { CI: "true" }, false],
+    ["on a dumb terminal", true, { TERM: "dumb" }, false],
+  ])("shows progress %s: %s", (_, isTTY, env, shown) => {
+    expect(terminal(isTTY, env).progress !== undefined).toBe(shown);
+  });
+
+  it.each([
+    ["a terminal", true, {}, true],
+    ["a pipe", false, {}, false],
+    ["a terminal with NO_COLOR", true, { NO_COLOR: "1" }, false],
+    ["a terminal with an empty NO_COLOR", true, { NO_COLOR: "" }, true],
+    ["a pipe with FORCE_COLOR", false, { FORCE_COLOR: "1" }, true],
+    ["a terminal with FORCE_COLOR=0", true, { FORCE_COLOR: "0" }, false],
+    ["both at once", true, { NO_COLOR: "1", FORCE_COLOR: "1" }, false],
+    ["a dumb terminal", true, { TERM: "dumb" }, false],
+  ])("paints on %s: %s", (_, isTTY, env, painted) => {
+    expect(terminal(isTTY, env).color).toBe(painted);
+  });
+
+  it("gets a diff in colours", async () => {
+    await models.write("a.js", step);
+    const { stdout } = await models.run([], { color: true });
+    expect(stdout).toContain("\u001B[32m+    [q, k] = applyQkNorm(");
+    expect(stdout).toContain("\u001B[31m-    q = this.qNorm");
   });
 });
