@@ -53,6 +53,16 @@ describe.skipIf(missing !== null)(
       expect(readFileSync(join(place, "gpu-test.log"), "utf8")).toBe(out);
     });
 
+    it("goes through all of it, and names the parts that failed", () => {
+      const { status, out } = run(["all"], { QKNORM_LIBCUDA: "/nowhere" });
+      expect(out.match(/^---- .*|^FAILED:.*/gm)).toEqual([
+        ...["doctor", "test", "sanitize", "bench"].map((part) => `---- ${part}`),
+        "FAILED: test sanitize bench",
+      ]);
+      expect(status).toBe(1);
+      expect(readFileSync(join(place, "gpu-bench.txt"), "utf8")).toMatch(/^NO GPU/);
+    });
+
     it("has no benchmark without a GPU", () => {
       const { status, out } = run(["bench"], { QKNORM_LIBCUDA: "/nowhere" });
       expect([status, out]).toEqual([1, "NO GPU: no usable CUDA driver; there is nothing to measure\n"]);

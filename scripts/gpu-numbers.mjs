@@ -25,7 +25,7 @@ export function gpuSections(results) {
 }
 
 /** One line per kind of data: how many times as long as the fused kernel the others take. */
-function overRows({ device, date, copyTBs, rows, loadedRows }) {
+function overRows({ device, date, copyTBs, rows, loadedRows = [] }) {
   const names = Object.keys(contenders).filter((name) => name !== "deviceCopy");
   const kinds = [
     ...groups(rows),
