@@ -1,4 +1,5 @@
 // The README's part on the GPU, from native/bench/results/h200.json.
+import { gpuPlots } from "./plot.mjs";
 
 const shown = [
   { gqa: 8, kvHeads: 1, tokens: 1 },
@@ -21,7 +22,7 @@ const contenders = {
 /** Sections of Markdown; none without results. */
 export function gpuSections(results) {
   if (results === null) return [];
-  return [overRows(results), perRow(results), plots(), ...inSitu(results), onceMore(results)];
+  return [overRows(results), perRow(results), ...plots(results), ...inSitu(results), onceMore(results)];
 }
 
 /** One line per kind of data: how many times as long as the fused kernel the others take. */
@@ -64,11 +65,8 @@ function perRow({ rows, copyTBs }) {
   );
 }
 
-function plots() {
-  return [
-    "![Microseconds a launch by number of tokens, for the fused kernel and the others](docs/qk-norm-h200.svg)",
-    "![The fused kernel's rate beside that of a copy, by number of tokens](docs/qk-norm-h200-roofline.svg)",
-  ].join("\n\n");
+function plots(results) {
+  return gpuPlots(results).map(({ path, shows }) => `![${shows}](${path})`);
 }
 
 function inSitu({ inSitu: rows = [] }) {
@@ -94,7 +92,7 @@ function onceMore({ oddRows, hostUs, jitMs }) {
     ({ headDim, us }) => `${headDim}: ${((100 * us.deviceCopy) / us.fused).toFixed(0)} %`,
   );
   const parts = [
-    `Other head dims, 64/8 x 8,192, beside a copy of as many bytes: ${dims.join(", ")}.`,
+    dims.length > 0 && `Other head dims, 64/8 x 8,192, beside a copy of as many bytes: ${dims.join(", ")}.`,
     hostUs &&
       `One eager \`applyQkNorm\` call costs the host ${hostUs.applyQkNorm.toFixed(2)} us from TypeScript to the launch.`,
     jitMs &&
@@ -122,7 +120,7 @@ function ratio(rows, name) {
 }
 
 function microseconds(us) {
-  return us === undefined ? "" : us.toPrecision(3);
+  return us === undefined ? "" : us < 100 ? us.toPrecision(3) : us.toFixed(0);
 }
 
 function table(title, head, lines) {

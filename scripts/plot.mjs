@@ -21,8 +21,8 @@ export function drawCpuPlot({ device, isa, threads, rows }) {
   });
 }
 
-/** docs/qk-norm-h200.svg and docs/qk-norm-h200-roofline.svg from native/bench/results/h200.json. */
-export function drawGpuPlots({ device, copyTBs, rows }) {
+/** The plots of native/bench/results/h200.json, each with its path and what it shows; none without rows for it. */
+export function gpuPlots({ device, copyTBs, rows }) {
   const ofSeed = rows
     .filter((row) => row.headDim === 128 && row.dtype === "bf16" && row.layout === "contiguous")
     .sort((a, b) => a.tokens - b.tokens);
@@ -30,28 +30,45 @@ export function drawGpuPlots({ device, copyTBs, rows }) {
   const warm = ofSeed.filter((row) => row.cache === "warm" && row.gqa === 4 && row.kvHeads === 8);
   const us = (name) =>
     warm.filter((row) => row.us[name] !== undefined).map((row) => [row.tokens, row.us[name]]);
-  save("docs/qk-norm-h200.svg", {
-    title: `QK norm, 32/8 ${shape}, in the L2: microseconds a launch (${device})`,
-    across: "tokens",
-    series: [
-      { style: "other", label: "two norms", points: us("twoNorms"), above: true, at: 0.45 },
-      { style: "another", label: "torch.compile", points: us("torchCompile"), above: true, at: 0.15 },
-      { style: "copy", label: "first fused design", points: us("seedDesign"), above: true, at: 0.22 },
-      { style: "kernel", label: "fused kernel", points: us("fused"), at: 0.5 },
-    ].filter(({ points }) => points.length > 0),
-  });
   const cold = ofSeed.filter((row) => row.cache === "cold" && row.gqa === 8 && row.kvHeads === 8);
   const share = (name) =>
     cold.map((row) => [row.tokens, (100 * 2 * bytesOf(row)) / row.us[name] / 1e6 / copyTBs]);
-  save("docs/qk-norm-h200-roofline.svg", {
-    title: `QK norm, 64/8 ${shape}, from memory: % of the rate of a 4 GiB copy (${device})`,
-    across: "tokens",
-    series: [
-      { style: "other", label: "copying as many bytes", points: share("deviceCopy"), at: 0.75, above: true },
-      { style: "copy", label: "first fused design", points: share("seedDesign"), at: 0.72 },
-      { style: "kernel", label: "fused kernel", points: share("fused"), at: 0.15, above: true },
-    ],
-  });
+  const all = [
+    {
+      path: "docs/qk-norm-h200.svg",
+      shows: "Microseconds a launch by number of tokens, for the fused kernel and the others",
+      title: `QK norm, 32/8 ${shape}, in the L2: microseconds a launch (${device})`,
+      series: [
+        { style: "other", label: "two norms", points: us("twoNorms"), above: true, at: 0.45 },
+        { style: "another", label: "torch.compile", points: us("torchCompile"), above: true, at: 0.15 },
+        { style: "copy", label: "first fused design", points: us("seedDesign"), above: true, at: 0.22 },
+        { style: "kernel", label: "fused kernel", points: us("fused"), at: 0.5 },
+      ],
+    },
+    {
+      path: "docs/qk-norm-h200-roofline.svg",
+      shows: "The fused kernel's rate beside that of a copy, by number of tokens",
+      title: `QK norm, 64/8 ${shape}, from memory: % of the rate of a 4 GiB copy (${device})`,
+      series: [
+        {
+          style: "other",
+          label: "copying as many bytes",
+          points: share("deviceCopy"),
+          at: 0.75,
+          above: true,
+        },
+        { style: "copy", label: "first fused design", points: share("seedDesign"), at: 0.72 },
+        { style: "kernel", label: "fused kernel", points: share("fused"), at: 0.15, above: true },
+      ],
+    },
+  ];
+  return all
+    .map((plot) => ({ ...plot, series: plot.series.filter(({ points }) => points.length > 1) }))
+    .filter(({ series }) => series.length > 0);
+}
+
+export function drawGpuPlots(results) {
+  for (const { path, title, series } of gpuPlots(results)) save(path, { title, across: "tokens", series });
 }
 
 function bytesOf({ headDim, gqa, kvHeads, tokens }) {
