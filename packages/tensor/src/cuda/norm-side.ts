@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor.ts";
 import type { Affine } from "./affine.ts";
 
 /** `[T, H, D]` in the memory of a device, the last axis dense. Strides count elements. */
-export interface HeadsInMemory {
+interface HeadsInMemory {
   readonly offset: number;
   readonly tokenStride: number;
   readonly headStride: number;
