@@ -80,7 +80,8 @@ export function qkNorm(call: QkNormCall): void {
     .number(call.tokens, "tokens")
     .number(sides.length, "sides")
     .isa(call.isa);
-  const [q, k] = sides;
+  const q = sides[0];
+  const k = sides[1];
   writeSide(q);
   if (k === undefined) {
     binding.qkNorm(params.array, q.input, q.output, q.weight, q.bias);

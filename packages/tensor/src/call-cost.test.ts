@@ -9,10 +9,13 @@ import { type Device, kernelStatus, Tensor, tidy } from "./index.ts";
 setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
 
-/** Bytes that a call leaves on the JS heap. The smallest of several looks: a collection, or the compiler, may fall into one. */
+/**
+ * Bytes that a call leaves on the JS heap. The smallest of several looks: a collection may fall into one, and on a busy
+ * machine the optimising compiler takes a while to get its turn.
+ */
 function heapPerCall(calls: number, call: () => void): number {
   for (let i = 0; i < 2 * calls; i++) call();
-  const looks = Array.from({ length: 5 }, () => {
+  const looks = Array.from({ length: 10 }, () => {
     collect();
     const before = process.memoryUsage().heapUsed;
     for (let i = 0; i < calls; i++) call();

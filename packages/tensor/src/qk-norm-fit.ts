@@ -75,7 +75,8 @@ export class QkNormFit {
 
   /** What is written is apart from all else, as it was in the call. */
   #liesAsBefore(q: Tensor, k: Tensor): boolean {
-    const [mine, theirs] = [q.storage, k.storage];
+    const mine = q.storage;
+    const theirs = k.storage;
     if (this.#apart !== null) {
       if (mine !== theirs || k.offset - q.offset !== this.#apart) return false;
     } else if (memoryOf(mine) === memoryOf(theirs)) {
@@ -129,7 +130,8 @@ export class SideFit {
 
   /** Whether a tensor has these strides and, from axis `from` on, this shape, and all of its memory. */
   matches(x: Tensor, tokens: number, from: number): boolean {
-    const [shape, strides] = [this.#shape, this.#strides];
+    const shape = this.#shape;
+    const strides = this.#strides;
     const rank = shape.length;
     if (x.shape.length !== rank) return false;
     for (let axis = 0; axis < rank; axis++) {
