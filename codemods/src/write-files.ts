@@ -18,7 +18,7 @@ export interface WrittenResult extends RunResult {
  */
 export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   const changed = planned.files.filter(({ after }) => after !== undefined);
-  if (changed.length === 0) return { ...planned, undo: undefined };
+  if (changed.length === 0) return { ...planned, files: settled(planned.files, new Set()), undo: undefined };
   const errors = [...planned.errors];
   const undo = await UndoPatch.begin(patchFolder(changed));
   const interrupt = new AbortController();
@@ -42,8 +42,16 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   } finally {
     process.off("SIGINT", onInterrupt);
   }
-  const files = planned.files.map((file) => (written.has(file) ? file : { ...file, after: undefined }));
-  return { ...planned, files, errors, undo: await undo.end() };
+  return { ...planned, files: settled(planned.files, written), errors, undo: await undo.end() };
+}
+
+/** What is true of the files by now: where nothing was written, nothing was replaced. */
+function settled(files: readonly FileResult[], written: ReadonlySet<FileResult>): readonly FileResult[] {
+  return files.flatMap((file) => {
+    if (written.has(file)) return [file];
+    const findings = file.findings.filter(({ kind }) => kind === "refused");
+    return findings.length === 0 ? [] : [{ ...file, findings, after: undefined }];
+  });
 }
 
 /**

@@ -42,7 +42,7 @@ describe("writing a file", () => {
     expect(errors.map(({ message }) => message)).toEqual(
       Array(2).fill("it changed while the run went on, and was left alone"),
     );
-    expect(files.map(({ after }) => after === undefined)).toEqual([true, true, false]);
+    expect(files.map(({ path }) => path)).toEqual([join(models.path, "c.js")]);
     expect(await models.read("a.js")).toBe(`${step}// edited\n`);
     expect(await models.read("c.js")).toContain("applyQkNorm(");
     expect(undo).toContain("git");
@@ -70,6 +70,39 @@ describe("writing a file", () => {
     for (const { message } of errors) expect(message).toContain("run again to go on");
     for (const name of ["a.js", "b.js"])
       expect([step, planned.files[0]!.after]).toContain(await models.read(name));
+  });
+});
+
+describe("what was not written", () => {
+  it("is not told as replaced, in words or in JSON", async () => {
+    const python = `class RMSNorm:
+    def __init__(self, dim, eps=1e-6):
+        self.weight = dim
+        self.variance_epsilon = eps
+
+    def forward(self, x):
+        return x * rsqrt(x.pow(2).mean() + self.variance_epsilon) * self.weight
+
+
+class Attention:
+    def __init__(self, head_dim):
+        self.head_dim = head_dim
+        self.q_norm = RMSNorm(head_dim)
+        self.k_norm = RMSNorm(head_dim)
+
+    def forward(self, q, k):
+        q = self.q_norm(q.view(-1, self.head_dim)).view(q.shape)
+        k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)
+        return q, k
+`;
+    await models.write("a.py", python);
+    const { stdout, exitCode } = await models.run(["--write"]);
+    expect(exitCode).toBe(2);
+    expect(stdout).toMatch(
+      /^error .*the helper apply_qk_norm.*\n\nNothing was replaced, 1 file looked at, 1 error\.\n$/,
+    );
+    expect(await models.report("--write")).toMatchObject({ summary: { replaced: 0, errors: 1 }, files: [] });
+    expect(await models.report()).toMatchObject({ summary: { replaced: 1, errors: 1 } });
   });
 });
 

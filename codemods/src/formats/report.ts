@@ -92,8 +92,9 @@ function summary(result: WrittenResult, { written }: ReportStyle, paint: Paint):
   const changed = files.filter(({ after }) => after !== undefined).length;
   const looked = `${count(scanned, "file", "files")} looked at`;
   if (findings.length === 0) {
-    const problems = errors.length === 0 ? "" : ` ${count(errors.length, "error", "errors")}.`;
-    return [`No copy of the QK-norm step found, ${looked}.${problems}`];
+    if (errors.length === 0) return [`No copy of the QK-norm step found, ${looked}.`];
+    const result = written ? "Nothing was replaced" : "No copy of the QK-norm step found";
+    return [`${result}, ${looked}, ${count(errors.length, "error", "errors")}.`];
   }
   const did = written ? "replaced" : "can be replaced";
   const kept = findings.length - replaced;
