@@ -94,6 +94,10 @@ describe("a copy of the step in Python that is another function, or not safe to 
     },
   );
 
+  test("is not looked for in the module of the helper", () => {
+    expect(plans.get("engine/models/common.py")?.findings).toEqual([]);
+  });
+
   // Generated files are skipped before a plan is made.
   test.each(models.map(([path]) => path).filter((path) => !path.endsWith("generated.py")))(
     "keeps every byte: %s",

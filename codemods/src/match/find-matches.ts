@@ -62,10 +62,16 @@ function isForwarder({ at }: PairFunction, pairs: readonly PairFunction[]): bool
   return at.trace.events.every(({ home }) => home !== at.fn && pairs.some((other) => other.at.fn === home));
 }
 
-/** The shared function itself is what copies are replaced by. */
+/** The shared function itself is what copies are replaced by; what its own module has beside it is not a copy either. */
 function isHelper({ fn, form }: Traced, { helper }: Profile): boolean {
   const isHome = helper.path === undefined || resolve(helper.path) === resolve(form.path);
-  return fn.kind === "function" && fn.name === helper.name && isHome;
+  return (fn.kind === "function" && fn.name === helper.name && isHome) || isModuleOf(helper, form);
+}
+
+/** `sglang.srt.models.utils` is `.../sglang/srt/models/utils.py`, if it declares the helper. */
+function isModuleOf({ module, name }: Profile["helper"], { path, functions }: FileForm): boolean {
+  const isNamed = path.replace(/\.py$/, "").endsWith(`/${module.replaceAll(".", "/")}`);
+  return isNamed && functions.some((fn) => fn.name === name);
 }
 
 function traceAll(form: FileForm, context: MatchContext): readonly Traced[] {

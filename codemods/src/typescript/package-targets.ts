@@ -9,6 +9,19 @@ import { workspacePackages } from "./workspace-packages.ts";
  * package.json, or as a package of the same workspace, built or not. What was installed is not looked at.
  */
 export function packageTargets(module: string, fromPath: string): readonly string[] {
+  const key = `${module}\0${dirname(fromPath)}`;
+  let targets = knownTargets.get(key);
+  if (targets === undefined) {
+    targets = findTargets(module, fromPath);
+    knownTargets.set(key, targets);
+  }
+  return targets;
+}
+
+/** By module and the folder that it is imported in. */
+const knownTargets = new Map<string, readonly string[]>();
+
+function findTargets(module: string, fromPath: string): readonly string[] {
   const from = resolve(fromPath);
   const byCompiler = optionsFor(dirname(from)).flatMap(
     (options) =>

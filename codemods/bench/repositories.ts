@@ -1,0 +1,69 @@
+/**
+ * What the tool says of repositories that never heard of it, one line each: nothing is written.
+ *
+ *     npx tsx --conditions=@qknorm/source codemods/bench/repositories.ts PATH...
+ *
+ * A PATH is a checkout. TypeScript and JavaScript are judged by the profile `qknorm`, Python by a profile that takes any norm.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const anyNorm = {
+  profile: "any-norm",
+  profiles: {
+    "any-norm": {
+      extends: "sglang",
+      norms: ["plain-rms", "unit-offset", "weightless", "layer", "l2", "unknown"],
+      requiredAttributes: [],
+      helperInRepository: false,
+    },
+  },
+};
+
+interface Report {
+  readonly summary: { readonly files: number };
+  readonly files: readonly {
+    readonly path: string;
+    readonly findings: readonly { readonly kind: string; readonly reason?: string }[];
+  }[];
+}
+
+const folder = mkdtempSync(join(tmpdir(), "repositories-"));
+try {
+  const config = join(folder, "qknorm-codemod.json");
+  writeFileSync(config, JSON.stringify(anyNorm));
+  process.stdout.write("| repository | commit | files | replaced | refused |\n|---|---|---|---|---|\n");
+  for (const path of process.argv.slice(2)) process.stdout.write(`${rowOf(path, config)}\n`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function rowOf(path: string, config: string): string {
+  const script = reportOf(path, ["--profile", "qknorm"], /\.[cm]?[jt]sx?$/);
+  const python = reportOf(path, ["--config", config], /\.py$/);
+  const counts = new Map<string, number>();
+  for (const { kind, reason } of [...script.findings, ...python.findings]) {
+    const name = kind === "replaced" ? kind : (reason ?? kind);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const refused = [...counts].filter(([name]) => name !== "replaced").sort(([, a], [, b]) => b - a);
+  const list = refused.map(([name, count]) => `${count} ${name}`).join(", ") || "none";
+  return `| ${basename(path)} | ${commitOf(path)} | ${script.files} | ${counts.get("replaced") ?? 0} | ${list} |`;
+}
+
+function reportOf(path: string, options: readonly string[], language: RegExp) {
+  const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+  const args = [...process.execArgv, cli, path, ...options, "--assume-helper", "--json"];
+  const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8", maxBuffer: 1 << 28 });
+  const { summary, files } = JSON.parse(stdout) as Report;
+  const own = files.filter((file) => language.test(file.path));
+  return { files: summary.files, findings: own.flatMap(({ findings }) => findings) };
+}
+
+function commitOf(path: string): string {
+  const { stdout } = spawnSync("git", ["-C", path, "rev-parse", "--short=10", "HEAD"], { encoding: "utf8" });
+  return stdout.trim() || "-";
+}
