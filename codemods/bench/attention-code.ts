@@ -67,6 +67,7 @@ export class RmsNorm {
 export function attentionCode(norms: string, random: Random): string {
   const { step, method } = random.pick(spellings);
   const name = `Model${random.integer(1, 99_999)}Attention`;
+  const weight = method === undefined && step[0]!.endsWith("(q);") ? "rowWeight" : "headWeight";
   return `import { RmsNorm } from "${norms}";
 import type { Tensor } from "./tensor.ts";
 
@@ -77,18 +78,21 @@ export class ${name} {
   readonly qNorm: RmsNorm;
   readonly kNorm: RmsNorm;
 
-  constructor(config: Config) {
+  constructor(readonly config: Config) {
     this.headDim = config.headDim;
     this.useQkNorm = config.useQkNorm;
-    this.qNorm = new RmsNorm(config.${step.length === 2 && step[0]!.endsWith("(q);") ? "rowWeight" : "headWeight"}, config.eps);
-    this.kNorm = new RmsNorm(config.${step.length === 2 && step[0]!.endsWith("(q);") ? "rowWeight" : "headWeight"}, config.eps);
+    this.qNorm = new RmsNorm(config.${weight}, config.eps);
+    this.kNorm = new RmsNorm(config.${weight}, config.eps);
   }
 
   forward(x: Tensor): Tensor {
+    const { heads, kvHeads, headDim } = this.config;
+    const kStart = heads * headDim;
+    const vStart = kStart + kvHeads * headDim;
     const qkv = this.qkvProj.forward(x);
-    let q = qkv.slice(0, this.qWidth);
-    let k = qkv.slice(this.qWidth, this.qWidth + this.kvWidth);
-    const v = qkv.slice(this.qWidth + this.kvWidth, qkv.width);
+    let q = qkv.slice(0, kStart);
+    let k = qkv.slice(kStart, vStart);
+    const v = qkv.slice(vStart, qkv.width);
 ${step.map((line) => `    ${line}`).join("\n")}
     q = this.rope.forward(q);
     k = this.rope.forward(k);

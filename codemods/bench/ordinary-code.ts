@@ -6,7 +6,7 @@ import type { Random } from "./random.ts";
  */
 export function ordinaryCode(lines: number, random: Random): string {
   const out = [...imports(random), ""];
-  while (out.length < lines) out.push(...random.pick(declarations)(random), "");
+  while (out.length < lines) out.push(...random.pick(declarations)(random, out.length), "");
   return out.join("\n");
 }
 
@@ -70,18 +70,19 @@ function imports(random: Random): string[] {
   );
 }
 
+/** Each takes the line it begins at, which makes its name the only one in the file. */
 const declarations = [interfaceOf, functionOf, functionOf, classOf, tableOf];
 
-function interfaceOf(random: Random): string[] {
+function interfaceOf(random: Random, at: number): string[] {
   const members = Array.from({ length: random.integer(3, 9) }, () => [
     `  /** ${sentence(random)} */`,
     `  readonly ${random.pick(fields)}${random.integer(0, 99)}: ${random.pick(types)};`,
   ]);
-  return [`export interface ${typeName(random)} {`, ...members.flat(), "}"];
+  return [`export interface ${typeName(random)}${at} {`, ...members.flat(), "}"];
 }
 
-function functionOf(random: Random): string[] {
-  const name = `${random.pick(verbs)}${typeName(random)}`;
+function functionOf(random: Random, at: number): string[] {
+  const name = `${random.pick(verbs)}${typeName(random)}${at}`;
   const head = [
     `/** ${sentence(random)} */`,
     `export function ${name}(items: readonly Item[], limit = ${random.integer(1, 512)}): number {`,
@@ -89,7 +90,7 @@ function functionOf(random: Random): string[] {
   return [...head, ...statements("  ", random), "}"];
 }
 
-function classOf(random: Random): string[] {
+function classOf(random: Random, at: number): string[] {
   const methods = Array.from({ length: random.integer(2, 5) }, () => [
     "",
     `  /** ${sentence(random)} */`,
@@ -99,7 +100,7 @@ function classOf(random: Random): string[] {
   ]);
   const field = random.pick(fields);
   return [
-    `export class ${typeName(random)} {`,
+    `export class ${typeName(random)}${at} {`,
     `  readonly #${field}: Map<string, Item>;`,
     "",
     "  constructor(entries: Iterable<[string, Item]>) {",
@@ -110,13 +111,13 @@ function classOf(random: Random): string[] {
   ];
 }
 
-function tableOf(random: Random): string[] {
+function tableOf(random: Random, at: number): string[] {
   const rows = Array.from(
     { length: random.integer(4, 16) },
     () =>
       `  { name: "${kebab(typeName(random))}", ${random.pick(fields)}: ${random.integer(0, 4096)}, path: "/v1/${random.pick(verbs)}?query=${random.integer(0, 99)}" },`,
   );
-  return [`export const ${random.pick(verbs)}${random.pick(parts)}Rows = [`, ...rows, "] as const;"];
+  return [`export const ${random.pick(verbs)}${random.pick(parts)}Rows${at} = [`, ...rows, "] as const;"];
 }
 
 /** The body of a function: sums, guards, loops, one of them in three about something that is normalised. */

@@ -143,10 +143,10 @@ function takesQueryOrKey(code: string, end: number): boolean {
 /** Blanks calls of the shared function, which are what a copy is to be replaced by, not a copy. */
 function blankSharedCalls(code: string): string {
   if (!code.includes("applyQkNorm")) return code;
-  const shared = /import\s*\{[^}]{0,2000}\bapplyQkNorm\b[^}]{0,2000}\}\s*from\s*["']@qknorm\/core["'];?/.exec(
-    code,
+  const shared = [...code.matchAll(/import\s*\{([^{}]*)\}\s*from\s*["']@qknorm\/core["'];?/g)].find(
+    ([, names]) => /\bapplyQkNorm\b/.test(names!),
   );
-  if (shared === null) return code;
+  if (shared === undefined) return code;
   const calls = [...code.matchAll(/(?<![\w$.#])applyQkNorm\s*\(/g)].map(({ 0: call, index }) => ({
     start: index,
     end: closingParen(code, index + call.length - 1),

@@ -34,6 +34,7 @@ how
   --collapse-classes    keep one of several copies of a norm class, import it in the other files
   --assume-helper       rewrite although the helper is not in the repository yet
   --allow-dirty         write although git shows changes
+  --concurrency N       look at files in N threads; the result is the same
   --strict              exit with 3 if copies were refused
 
   --version, --help

@@ -24,7 +24,11 @@ export const normPart = /norm|ln|rms/gi;
 const fillers = new Set(["layer", "rms", "l2", "head", "heads", "added", "proj"]);
 const flagWords = new Set(["use", "uses", "has", "with", "enable", "enabled", "is", "if"]);
 
+/** Nobody writes longer names; a program that does shall not make this take long. */
+const longestName = 200;
+
 export function classifyName(identifier: string): NameKind {
+  if (identifier.length > longestName) return "other";
   const words = splitWords(identifier);
   if (isLowRank(words)) return "other";
   if (namesSideNorm(words)) return words.some((word) => flagWords.has(word)) ? "flag" : "qk-norm";

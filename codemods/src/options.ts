@@ -29,6 +29,8 @@ export interface CommandOptions {
   readonly since: string | undefined;
   /** Name of the source on standard input, under `--stdin`. */
   readonly stdinFilename: string | undefined;
+  /** Threads that look at files. */
+  readonly threads: number | undefined;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
 }
@@ -63,9 +65,12 @@ export const flags = {
   since: text,
   profile: text,
   config: text,
+  concurrency: text,
   include: list,
   exclude: list,
 } as const;
+
+const mostThreads = 64;
 
 type Values = ReturnType<typeof parse>["values"];
 type FlagName = keyof typeof flags;
@@ -118,9 +123,17 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     explain: values.explain,
     since: values.since,
     stdinFilename: values["stdin-filename"],
+    threads: threadsOf(values.concurrency),
     include: values.include,
     exclude: values.exclude,
   };
+}
+
+function threadsOf(count: string | undefined): number | undefined {
+  if (count === undefined) return undefined;
+  const threads = Number(count);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= mostThreads) return threads;
+  throw new UsageError(`--concurrency ${count} has to be a whole number from 1 to ${mostThreads}`);
 }
 
 function parse(argv: readonly string[]) {

@@ -1,3 +1,4 @@
+import { analyseInThreads } from "./analysis-threads.ts";
 import { type AnalysisOptions, FileAnalysis, type FileOutcome, type FileResult } from "./file-analysis.ts";
 import type { Finding } from "./plan/change.ts";
 import { listSourceFiles, type SourceFile, type SourceFilter } from "./source-files.ts";
@@ -17,6 +18,8 @@ export interface RunOptions extends AnalysisOptions {
   readonly filter?: SourceFilter;
   /** One source that is given instead of read; `paths` then only say where callers may be. */
   readonly given?: SourceFile & { readonly bytes: Buffer };
+  /** Threads that look at files; the result is the same. Default 1: each thread loads a parser of its own. */
+  readonly threads?: number | undefined;
   /** Whether a copy that can be replaced is to be; all are by default. */
   readonly chooses?: (path: string, finding: Finding) => boolean;
   /** Told after each file. */
@@ -49,14 +52,27 @@ export async function run(options: RunOptions): Promise<RunResult> {
       ? await listSourceFiles(options.paths, options.filter ?? everything)
       : { files: [given], errors: [] };
   const outcomes = new Outcomes(sources);
-  const analysis = new FileAnalysis(options, sources);
-  for (const [done, source] of sources.entries()) {
-    const outcome = await analysis.analyse(source, {
-      ...(given !== undefined && { bytes: given.bytes }),
-      ...(chooses !== undefined && { chooses: (finding: Finding) => chooses(source.path, finding) }),
-    });
-    outcomes.add(done, outcome);
-    onProgress?.({ done: done + 1, total: sources.length });
+  let done = 0;
+  const onOutcome = (index: number, outcome: FileOutcome): void => {
+    outcomes.add(index, outcome);
+    done += 1;
+    onProgress?.({ done, total: sources.length });
+  };
+  const { threads = 1 } = options;
+  // A choice is a function of this thread, and a given source its content; neither is work for many.
+  if (threads > 1 && given === undefined && chooses === undefined) {
+    const { paths, profiles, prefilter, assumeHelper } = options;
+    const plain = { paths, profiles, prefilter, assumeHelper };
+    await analyseInThreads({ options: plain, sources, threads, onOutcome });
+  } else {
+    const analysis = new FileAnalysis(options, sources);
+    for (const [index, source] of sources.entries()) {
+      const request = {
+        ...(given !== undefined && { bytes: given.bytes }),
+        ...(chooses !== undefined && { chooses: (finding: Finding) => chooses(source.path, finding) }),
+      };
+      onOutcome(index, await analysis.analyse(source, request));
+    }
   }
   const result = outcomes.result();
   return {
