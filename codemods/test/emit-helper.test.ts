@@ -122,7 +122,7 @@ describe("what the emitted helper computes", () => {
     try {
       cpSync(join(root, "examples/model-repo"), copy, { recursive: true });
       const { stdout } = await emit(copy, "src/qk-norm.ts", "--write", "--allow-dirty");
-      expect(stdout).toContain("6 copies replaced, 2 kept");
+      expect(stdout).toContain("7 copies replaced, 1 kept");
       const node = (...args: string[]) =>
         execFileSync(process.execPath, args, { cwd: copy, encoding: "utf8" });
       const bin = (name: string) => join(root, "node_modules", name);
@@ -306,6 +306,26 @@ export class Attention {
       "a.js": ["replaced"],
       "b.js": ["helper-mismatch"],
     });
+  });
+});
+
+describe("a tensor that is read again as it was before the norm", () => {
+  const reading = (between: string, after: string) =>
+    model(rows)
+      .replace("    k = this.kNorm", `${between}    k = this.kNorm`)
+      .replace("    return", `${after}    return`)
+      .replace("    q = this.qNorm", "    const raw = q, rawK = k;\n    q = this.qNorm");
+
+  test("keeps no copy, since the emitted helper overwrites nothing", async () => {
+    const path = tree({ "norms.js": norms, "a.js": reading("", "    this.gate(raw, rawK);\n") });
+    expect(await reasonsOf(path, "qk.js")).toMatchObject({ "a.js": ["replaced"] });
+    const { stdout } = await runCommand([path, "--json"]);
+    expect(stdout).toContain("aliased-input");
+  });
+
+  test("keeps the copy when that is before both are normalised: it may be written to", async () => {
+    const path = tree({ "norms.js": norms, "a.js": reading("    this.scale(raw);\n", "") });
+    expect(await reasonsOf(path, "qk.js")).toMatchObject({ "a.js": ["aliased-input"] });
   });
 });
 

@@ -39,6 +39,8 @@ export interface AliasQuestion {
   readonly step: Step;
   /** Text that goes, or that the plan has looked at. */
   readonly removed: readonly { readonly start: number; readonly end: number }[];
+  /** The later of the two norms, when the helper overwrites nothing: whoever reads after it reads what was read before. */
+  readonly last?: Step;
 }
 
 /** Throws `aliased-input` when the tensor as it was is still wanted after the helper has run. */
@@ -46,11 +48,17 @@ export function refuseAliases(question: AliasQuestion): void {
   const { input, side, trace, step, removed } = question;
   const layers = new Set(layersOf(input));
   const order = trace.steps.get(step)?.order ?? 0;
+  const end = question.last?.span.end ?? Number.POSITIVE_INFINITY;
   for (const store of trace.stores) {
     if (layersOf(store.value).includes(input)) throw aliased(side, "is stored before it is normalised");
   }
   for (const read of trace.reads) {
-    if (read.order < order || removed.some((span) => within(read.expr.span, span))) continue;
+    if (
+      read.order < order ||
+      read.expr.span.start >= end ||
+      removed.some((span) => within(read.expr.span, span))
+    )
+      continue;
     if (isExclusive(read, question)) continue;
     const reaching = definitionsAt(read.definition, question.block).map(({ value }) => value);
     const isSame = reaching.some((value) =>

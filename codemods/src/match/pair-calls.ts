@@ -1,4 +1,5 @@
 import { baseOf, type Value } from "../flow/value.ts";
+import type { Profile } from "../profile.ts";
 import { refuseAliases } from "./aliases.ts";
 import { within } from "./expressions.ts";
 import type { PairCall, PairFunction } from "./match.ts";
@@ -9,7 +10,11 @@ import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
  * Throws `Refusal` unless the helper may stand where the function was called: q and k are what the names say, are two
  * tensors, and nobody wants them as they were. Tells whether the helper may overwrite them.
  */
-export function checkPairCall(pair: PairFunction, { at, call, step }: PairCall): { allowInplace: boolean } {
+export function checkPairCall(
+  pair: PairFunction,
+  { at, call, step }: PairCall,
+  { inPlace }: Pick<Profile, "inPlace">,
+): { allowInplace: boolean } {
   const { trace } = at;
   const given = (index: number) => {
     const name = pair.at.fn.params[index]?.name;
@@ -31,7 +36,15 @@ export function checkPairCall(pair: PairFunction, { at, call, step }: PairCall):
   });
   const block = trace.steps.get(step)?.block ?? trace.body;
   for (const { side, value } of inputs) {
-    refuseAliases({ input: value, side, trace, block, step, removed: [call.span] });
+    refuseAliases({
+      input: value,
+      side,
+      trace,
+      block,
+      step,
+      removed: [call.span],
+      ...(!inPlace && { last: step }),
+    });
   }
   const [q, k] = inputs.map(({ value }) => baseOf(value));
   if (q === k) throw new Refusal("ambiguous", "both norms are given the same tensor");

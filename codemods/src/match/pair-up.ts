@@ -52,7 +52,8 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     ["q", q],
     ["k", k],
   ] as const) {
-    refuseAliases({ input, side, trace, block: homeOf(event, trace).block, step, removed });
+    const last = rules.profile.inPlace ? {} : { last: q.step.span.end < k.step.span.end ? k.step : q.step };
+    refuseAliases({ input, side, trace, block: homeOf(event, trace).block, step, removed, ...last });
   }
   return {
     kind: "inline",

@@ -44,7 +44,7 @@ function callEdit(
   profile: Profile,
 ): TextEdit {
   const { form, trace } = at;
-  const { allowInplace } = checkPairCall(pair, { at, call, step });
+  const { allowInplace } = checkPairCall(pair, { at, call, step }, profile);
   const stepTrace = trace.steps.get(step);
   const visible = stepTrace?.block.before[stepTrace.index] ?? new Map();
   const scope: Scope = { form, trace, visible };
