@@ -8,10 +8,10 @@ import { folder } from "../../gpu/folder.ts";
  */
 export function measureHost(): Record<string, number> {
   const program = join(folder, "packages/tensor/bench/host-gpu.bench.mjs");
-  const { stdout, stderr, status } = spawnSync(process.execPath, [program], {
+  const { stdout, stderr, status, error } = spawnSync(process.execPath, [program], {
     encoding: "utf8",
     timeout: 60_000,
   });
-  if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`);
+  if (status !== 0) throw new Error(`${program} ended with ${status}: ${error?.message ?? stderr}`);
   return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 }
