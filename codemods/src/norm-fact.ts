@@ -20,6 +20,8 @@ export interface NormFact {
   readonly attributes: readonly string[];
   /** Whether its forward returns a promise. */
   readonly isAsync: boolean;
+  /** The function that makes the norm function from one that is written out: `jit` of `const rms = jit((x) => ...)`. */
+  readonly madeBy?: string;
   /** The eps it is constructed with or given, as text, where that is visible. */
   readonly eps?: string;
   /** What the answer rests on: the class's own code, or only its name when the code is out of reach. */

@@ -124,6 +124,18 @@ export const gemmaNorm = jit(function gemmaNorm({ weight }: Norm, x: Tensor) {
     ]);
   });
 
+  it("is kept when another function made it, which may do more than its code says", () => {
+    const made =
+      "const headNorm = jit(function headNorm(x: Tensor, weight: Tensor) { return x.mul(rsqrt(x.square().mean())).mul(weight); });";
+    const code = attention({
+      forward: "    q = headNorm(q, this.qNorm);\n    k = headNorm(k, this.kNorm);",
+      imports: made,
+    });
+    expect(planScript(code).findings).toMatchObject([
+      { reason: "unknown-norm", message: expect.stringContaining("jit(...)") },
+    ]);
+  });
+
   it.each([
     ["another eps on k", "k = rmsNorm(k, this.kNorm, 1e-5);", "ambiguous", "different eps"],
     ["v too", "k = rmsNorm(k, this.kNorm, 1e-6);\n    v = rmsNorm(v, this.vNorm, 1e-6);", "third-norm", "v"],

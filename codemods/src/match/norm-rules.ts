@@ -53,6 +53,11 @@ export function checkKind(
       `${who} has no attribute ${missing.join(", ")}, which ${profile.helper.name} reads`,
     );
   }
+  if (fact.madeBy !== undefined)
+    throw new Refusal(
+      "unknown-norm",
+      `${who} is what ${fact.madeBy}(...) makes of a function, which could not be read`,
+    );
   if (fact.isAsync) throw new Refusal("unknown-norm", `${who} is asynchronous`);
 }
 

@@ -3,6 +3,7 @@ import type { Expr, FileForm, FunctionForm } from "../form.ts";
 import type { NormFact, NormKind } from "../norm-fact.ts";
 import { lineAt } from "../plan/text-edits.ts";
 import type { Project } from "../project.ts";
+import { dottedName } from "./class-members.ts";
 import { isEps, isSmall } from "./eps-argument.ts";
 import { kindOfFunction, kindOfName } from "./norm-kind.ts";
 
@@ -28,6 +29,7 @@ export function functionFact(
     attributes: [],
     isAsync: found?.declaration.isAsync ?? false,
     ...(eps && { eps: textOf(eps) }),
+    ...(found?.madeBy !== undefined && { madeBy: found.madeBy }),
     resolved:
       found === undefined
         ? { from: "name", module: "" }
@@ -45,7 +47,7 @@ function functionBehind(
   fn: FunctionForm,
   form: FileForm,
   project: Project,
-): { declaration: FunctionForm; form: FileForm } | undefined {
+): { declaration: FunctionForm; form: FileForm; madeBy?: string } | undefined {
   if (callee.kind === "attribute" && callee.object.kind === "self") {
     const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
     const declaration = owner?.methods.find(({ name }) => name === callee.name);
@@ -55,24 +57,21 @@ function functionBehind(
   const found = name === undefined ? undefined : project.resolveFunction(name, form);
   if (found !== undefined && "declaration" in found) return found;
   const wrapped = name === undefined ? undefined : wrappedFunction(name, form);
-  return wrapped && { declaration: wrapped, form };
+  return wrapped && { ...wrapped, form };
 }
 
-function wrappedFunction(name: string, { module }: FileForm): FunctionForm | undefined {
+function wrappedFunction(
+  name: string,
+  { module }: FileForm,
+): { declaration: FunctionForm; madeBy: string } | undefined {
   for (const step of module.body) {
     if (step.kind !== "assign" || step.target.kind !== "name" || step.target.name !== name) continue;
     const inner = step.value.kind === "call" ? step.value.args.map(({ value }) => value) : [];
     const closure = inner.find((one): one is Extract<Expr, { kind: "closure" }> => one.kind === "closure");
-    return (
-      closure && {
-        ...module,
-        name,
-        kind: "function",
-        params: closure.params,
-        body: closure.body,
-        span: step.span,
-      }
-    );
+    if (closure === undefined || step.value.kind !== "call") return undefined;
+    const { params, body } = closure;
+    const declaration = { ...module, name, kind: "function", params, body, span: step.span } as const;
+    return { declaration, madeBy: dottedName(step.value.callee) ?? "a call" };
   }
   return undefined;
 }
