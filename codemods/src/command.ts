@@ -42,7 +42,7 @@ const noTerminal: Terminal = {
   progress: undefined,
 };
 
-/** Runs the command line `qknorm-codemod ...argv`. Never throws for bad arguments; they become exit code 2. */
+/** Runs the command line `qknorm-codemod ...argv`. Never throws: what stops a run becomes exit code 2. */
 export async function runCommand(
   argv: readonly string[],
   terminal: Terminal = noTerminal,
@@ -59,9 +59,15 @@ export async function runCommand(
       return await executeGiven(options.stdinFilename, options, profiles, terminal);
     return await execute(options, profiles, terminal);
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof SourcePathError)) throw error;
-    return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${printable(error.message)}\n` };
+    return { exitCode: 2, stdout: "", stderr: `qknorm-codemod: ${describeStop(error)}\n` };
   }
+}
+
+/** A sentence about what the user can change; for anything else, what somebody needs who mends this tool. */
+function describeStop(error: unknown): string {
+  if (error instanceof UsageError || error instanceof SourcePathError) return printable(error.message);
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return `this is a bug in the tool, please report it: ${detail}`;
 }
 
 /** Asked before anything else is done: what is written should be all that `git diff` shows afterwards. */

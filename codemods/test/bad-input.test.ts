@@ -148,3 +148,19 @@ describe("what a source says", () => {
     expect(stdout).not.toContain("\u001B");
   });
 });
+
+describe("a crash of the tool itself", () => {
+  it("ends with exit code 2, not with that of --check, and says where", async () => {
+    await models.write("a.js", step);
+    const crashed = await models.run(["--interactive"], {
+      ask: () => {
+        throw new TypeError("unforeseen");
+      },
+    });
+    expect(crashed).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(crashed.stderr).toMatch(
+      /^qknorm-codemod: this is a bug in the tool, please report it: TypeError: unforeseen\n {4}at /,
+    );
+    expect(await models.read("a.js")).toBe(step);
+  });
+});
