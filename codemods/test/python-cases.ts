@@ -154,9 +154,11 @@ function withSharedTemporary(line: string): string {
   return line.replaceAll(/\b[tsnh]_\w+/g, "x");
 }
 
-/** `a = b` and `c = d` become `a, c = b, d`, if both sides are spelled alike. */
+/** `a = b` and `c = d` become `a, c = b, d`, if both sides are spelled alike and neither has a variable of the other. */
 function inPairs(q: Side, k: Side): readonly string[] {
-  if (q.trait !== k.trait) return [...q.lines, ...k.lines];
+  const written = q.lines.map((line) => line.split(" = ")[0]);
+  const isShared = k.lines.some((line) => written.some((name) => new RegExp(`\\b${name}\\b`).test(line)));
+  if (q.trait !== k.trait || isShared) return [...q.lines, ...k.lines];
   return q.lines.map((line, i) => {
     const [left, right] = [line, k.lines[i] ?? ""].map((one) => one.split(" = "));
     const isPair = left?.length === 2 && right?.length === 2 && !/\s$/.test(line);
