@@ -62,9 +62,14 @@ export async function listSourceFiles(
 ): Promise<SourceListing> {
   const listing: MutableListing = { files: [], errors: [] };
   for (const path of paths) await filesAt(normalize(path), filter, listing);
-  const unique = new Map(listing.files.map((file) => [resolve(file.path), file]));
-  const files = [...unique.values()].filter((file) => filter.accepts(file.path));
+  const unique = paths.length === 1 ? listing.files : eachOnce(listing.files);
+  const files = unique.filter((file) => filter.accepts(file.path));
   return { files: files.sort((a, b) => (a.path < b.path ? -1 : 1)), errors: listing.errors };
+}
+
+/** Only paths that overlap list a file twice; to ask costs as much memory as the list has. */
+function eachOnce(files: readonly SourceFile[]): readonly SourceFile[] {
+  return [...new Map(files.map((file) => [resolve(file.path), file])).values()];
 }
 
 interface MutableListing {
