@@ -104,14 +104,11 @@ describe("tensors that the helper would refuse when it runs", () => {
     `export class Tensor {\n  get shape(): number[] { return []; }\n  ${members}\n}\n`;
 
   test("keep the copy, which says what they lack", () => {
-    const { after, findings } = planScript(
-      attention({
-        forward,
-        project:
-          "    let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);\n    let k = this.kProj.forward(x).reshape([-1, this.heads, this.headDim]);\n    const v = x;",
-      }),
-      { others: { "repo/tensor.ts": tensor("dispose(): void {}") } },
-    );
+    const flat = `    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
+    k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);`;
+    const { after, findings } = planScript(attention({ forward: flat }), {
+      others: { "repo/tensor.ts": tensor("dispose(): void {}") },
+    });
     expect(after).toBeUndefined();
     expect(findings).toMatchObject([
       {
@@ -125,6 +122,7 @@ describe("tensors that the helper would refuse when it runs", () => {
 
   test.each([
     ["they have it", tensor("reshape(shape: number[]): Tensor { return this; }")],
+    ["the helper does not ask for it, as heads have an axis already", tensor("dispose(): void {}")],
     ["a base class may have it", tensor("").replace("Tensor {", "Tensor extends Base {")],
     ["their code is out of reach", ""],
   ])("do not when %s", (_, text) => {

@@ -58,7 +58,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
           error instanceof Refusal && error.reason === "other-callers" ? insideOf(pair, context) : undefined;
         if (inside === undefined) throw error;
         refuseTakenName(pair.at, context);
-        refuseOtherTensors(pair.at, pair.qNorm, context);
+        refuseOtherTensors(pair.at, pair.qNorm, "flat", context);
         return withHelper(
           () => inlineCopyForm(inside, context),
           { ...context, at: inside.at },
@@ -66,7 +66,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
         );
       }
       if (pair.at.fn.name !== context.profile.helper.name) refuseTakenName(pair.at, context);
-      refuseOtherTensors(pair.at, pair.qNorm, context);
+      refuseOtherTensors(pair.at, pair.qNorm, "flat", context);
       return withHelper(
         () => pairCopyForm(pair, context),
         { ...context, at: pair.at },
@@ -81,7 +81,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       const norms = [match.q, match.k].map(({ event }) => event.value.norm);
       refuseOtherNormsBelow({ ...context, ...match.at, norms });
       refuseTakenName(match.at, context);
-      refuseOtherTensors(match.at, match.q.event.value.norm, context);
+      refuseOtherTensors(match.at, match.q.event.value.norm, headsOf(match), context);
       return withHelper(
         () => inlineCopyForm(match, context),
         { ...context, at: match.at },
@@ -94,6 +94,13 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const copies = chosen.flatMap(({ copy }) => copy ?? []);
   if (copies.length > 0) return { findings: all, after: undefined, copies };
   return { findings: all, after: chosen.length === 0 ? undefined : rewrite(form, chosen, context) };
+}
+
+/** Whether the helper gets tensors as the norms do, heads on an axis of their own, or must reshape them. */
+function headsOf({ q, k }: InlineMatch): "apart" | "flat" {
+  return [q, k].every(({ event, input, result }) => event.value.of === input && event.value === result)
+    ? "apart"
+    : "flat";
 }
 
 function insideOf({ at }: PairFunction, context: MatchContext): InlineMatch | undefined {

@@ -7,13 +7,16 @@ import type { Profile } from "../profile.ts";
 import type { Project } from "../project.ts";
 import { lineAt } from "./text-edits.ts";
 
-/** What the tensors of a module's helper must have, by the module. */
-const needs: Readonly<Record<string, readonly string[]>> = { "@qknorm/core": ["reshape", "shape"] };
+/** What the tensors of a module's helper must have, by the module: always, and where their heads share one axis. */
+const needs: Readonly<Record<string, Readonly<Record<"apart" | "flat", readonly string[]>>>> = {
+  "@qknorm/core": { apart: ["shape"], flat: ["reshape", "shape"] },
+};
 
 /** Throws when the tensors are of a class whose code is in reach and shows that the helper would refuse them when it runs. */
 export function refuseOtherTensors(
   at: Traced,
   norm: Value,
+  heads: "apart" | "flat",
   {
     project,
     facts,
@@ -21,7 +24,7 @@ export function refuseOtherTensors(
   }: { readonly project: Project; readonly facts: NormFacts; readonly profile: Profile },
 ): void {
   const { name, module } = profile.helper;
-  const wanted = needs[module] ?? [];
+  const wanted = needs[module]?.[heads] ?? [];
   const origin = wanted.length === 0 ? undefined : tensorType(at, norm, { project, facts });
   const home = origin?.path === undefined ? undefined : project.form(origin.path);
   const found = origin && home && project.resolveClass(origin.imported, home);

@@ -1,4 +1,5 @@
-import type { HeadLayout } from "./head-layout.ts";
+import { QkNormError } from "./errors.ts";
+import { format, type HeadLayout } from "./head-layout.ts";
 import type { Fork } from "./plan.ts";
 import { withStream } from "./stream.ts";
 import { assertShape, type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
@@ -43,8 +44,25 @@ export function normalizeSideBySide<T extends TensorLike<T>>(
   }
 }
 
-// The norm sees [..., H, D] (or [..., H*D] when it runs across heads), never [tokens * H, D]: on a strided slice of a
-// packed QKV tensor the first is a view, the second a copy, and a [H, D] weight broadcasts only over the first.
+/**
+ * Throws `ERR_QKNORM_ARGUMENT` when a norm needs to see a tensor in another shape and the tensor has no reshape. Looks
+ * only, so that nothing is normalised when k is the one that lacks it.
+ */
+export function assertReshapes<T extends TensorLike<T>>(
+  x: T,
+  norm: NormLike<T>,
+  layout: HeadLayout,
+  side: "q" | "k",
+): void {
+  const shape = shapeOf(x, side);
+  const rows = rowsOf(norm, layout, side);
+  if (rows.length === shape.length || typeof x.reshape === "function") return;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    `${side} ${format(shape)} has no reshape method, and its norm needs it as ${format(rows)}; pass it in that shape`,
+  );
+}
+
 function normalizeSide<T extends TensorLike<T>>(
   x: T,
   norm: NormLike<T>,
@@ -52,14 +70,26 @@ function normalizeSide<T extends TensorLike<T>>(
   side: "q" | "k",
 ): T {
   const shape = [...shapeOf(x, side)];
-  const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
-  const rows =
-    norm.spec?.axis === "row"
-      ? [...layout.leading, heads * layout.headDim]
-      : [...layout.leading, heads, layout.headDim];
+  const rows = rowsOf(norm, layout, side);
   const forward = normForward(norm, side);
   const asIs = rows.length === shape.length;
-  const y = forward(asIs ? x : x.reshape([...rows]));
+  const y = forward(asIs ? x : reshaped(x, [...rows]));
   assertShape(y, rows, `the result of the ${side} norm`, "ERR_QKNORM_NORM");
-  return asIs ? y : y.reshape(shape);
+  return asIs ? y : reshaped(y, shape);
+}
+
+// The norm sees [..., H, D] (or [..., H*D] when it runs across heads), never [tokens * H, D]: on a strided slice of a
+// packed QKV tensor the first is a view, the second a copy, and a [H, D] weight broadcasts only over the first.
+function rowsOf<T>(norm: NormLike<T>, layout: HeadLayout, side: "q" | "k"): readonly number[] {
+  const { leading, headDim } = layout;
+  const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
+  return norm.spec?.axis === "row" ? [...leading, heads * headDim] : [...leading, heads, headDim];
+}
+
+function reshaped<T extends TensorLike<T>>(x: T, shape: number[]): T {
+  if (typeof x.reshape === "function") return x.reshape(shape);
+  throw new QkNormError(
+    "ERR_QKNORM_NORM",
+    `a norm returned a tensor without the reshape method that its argument had`,
+  );
 }

@@ -182,3 +182,56 @@ describe("a jax-js-like array, whose operations consume their arguments", () => 
     expect(q!.consume().shape()).toEqual([0, Hq * D]);
   });
 });
+
+describe("an array that only functions reshape", () => {
+  interface Bare {
+    readonly shape: readonly number[];
+    readonly values: readonly number[];
+  }
+  const bare = (shape: readonly number[]): Bare => ({
+    shape,
+    values: [
+      ...values(
+        shape.reduce((a, b) => a * b, 1),
+        7,
+      ),
+    ],
+  });
+  const seen: (readonly number[])[] = [];
+  const norm = {
+    forward(x: Bare): Bare {
+      seen.push(x.shape);
+      return { shape: x.shape, values: x.values.map((value) => 2 * value) };
+    },
+  };
+
+  test("is given to the norms as it is, with heads as an axis of its own", () => {
+    seen.length = 0;
+    const [q, k] = [bare([3, Hq, D]), bare([3, Hkv, D])];
+    expect(applyQkNorm(q, k, norm, norm, D)).toEqual([norm.forward(q), norm.forward(k)]);
+    expect(seen.slice(0, 2)).toEqual([
+      [3, Hq, D],
+      [3, Hkv, D],
+    ]);
+  });
+
+  test.each([
+    ["q", {}, "q [3, 32] has no reshape method, and its norm needs it as [3, 4, 8]"],
+    ["k alone", { reshape: bare }, "k [3, 16] has no reshape method, and its norm needs it as [3, 2, 8]"],
+  ])("is refused before a norm has run, when heads share an axis: %s", (_, members, message) => {
+    seen.length = 0;
+    const [q, k] = [{ ...bare([3, Hq * D]), ...members }, bare([3, Hkv * D])];
+    expect(() => applyQkNorm<Bare>(q, k, norm, norm, D)).toThrow(
+      expect.objectContaining({ code: "ERR_QKNORM_ARGUMENT", message: expect.stringContaining(message) }),
+    );
+    expect(seen).toEqual([]);
+  });
+
+  test("that a norm made of another kind of tensor is the norm's fault", () => {
+    const stripping = { forward: (x: FlatTensor) => ({ shape: x.shape }) as unknown as FlatTensor };
+    const [q, k] = [plain.make(values(96, 1), [3, Hq * D]), plain.make(values(48, 2), [3, Hkv * D])];
+    expect(() => applyQkNorm(q, k, stripping, stripping, D)).toThrow(
+      expect.objectContaining({ code: "ERR_QKNORM_NORM" }),
+    );
+  });
+});

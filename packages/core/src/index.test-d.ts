@@ -97,10 +97,11 @@ test("a norm is a module or a function, with or without a spec, and nothing else
   expectTypeOf<{ forward(x: Wrapped): Wrapped; spec: string }>().not.toExtend<Norm>();
 });
 
-test("a tensor without reshape, or without shape, is none", () => {
+test("a tensor without shape is none; reshape may be missing, but not be another thing", () => {
   expectTypeOf<Wrapped>().toExtend<TensorLike<Wrapped>>();
   expectTypeOf<Mlx>().toExtend<TensorLike<Mlx>>();
-  expectTypeOf<{ shape: number[] }>().not.toExtend<TensorLike<never>>();
+  expectTypeOf<{ shape: number[] }>().toExtend<TensorLike<{ shape: number[] }>>();
+  expectTypeOf<{ shape: number[]; reshape: string }>().not.toExtend<TensorLike<never>>();
   expectTypeOf<{ reshape(shape: number[]): Wrapped }>().not.toExtend<TensorLike<Wrapped>>();
 });
 

@@ -1,3 +1,4 @@
+import { assertReshapes } from "./fallback.ts";
 import type { HeadLayout } from "./head-layout.ts";
 import {
   claimsBoth,
@@ -79,6 +80,8 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
       reasons.push(...refusals.map((refusal) => ({ ...refusal, provider: provider.name })));
     }
   }
+  assertReshapes(checked.q as never, request.qNorm as never, layout, "q");
+  assertReshapes(checked.k as never, request.kNorm as never, layout, "k");
   const fork = forkTo(altStream);
   return { plan: { path: "fallback", streams: fork === null ? 1 : 2, reasons, layout }, fork };
 }
