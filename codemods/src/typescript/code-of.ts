@@ -1,6 +1,7 @@
-import { ts } from "ts-morph";
+import type { ts } from "ts-morph";
 import type { Span } from "../form.ts";
 import type { SourceInput } from "../front-end.ts";
+import { compiler } from "./compiler.ts";
 import { parseScript } from "./syntax.ts";
 
 /** See `LanguageFrontEnd.codeOf`. */
@@ -21,8 +22,8 @@ export function scriptCode({ path, text }: SourceInput, span: Span): string {
       return;
     }
     let isLeaf = true;
-    out.push(`<${node.kind}${ts.isForStatement(node) ? partsOf(node) : ""}`);
-    ts.forEachChild(node, (child) => {
+    out.push(`<${node.kind}${compiler.isForStatement(node) ? partsOf(node) : ""}`);
+    compiler.forEachChild(node, (child) => {
       isLeaf = false;
       visit(child);
     });
@@ -41,7 +42,7 @@ export function scriptCode({ path, text }: SourceInput, span: Span): string {
 function nodeAt(file: ts.SourceFile, { start, end }: Span): ts.Node | undefined {
   const search = (node: ts.Node): ts.Node | undefined => {
     if (node !== file && node.getStart(file) === start && node.getEnd() === end) return node;
-    return ts.forEachChild(node, (child) =>
+    return compiler.forEachChild(node, (child) =>
       child.pos <= start && end <= child.end ? search(child) : undefined,
     );
   };
@@ -54,7 +55,7 @@ function partsOf({ initializer, condition, incrementor }: ts.ForStatement): stri
 }
 
 function isExportKeyword({ kind }: ts.Node): boolean {
-  return kind === ts.SyntaxKind.ExportKeyword;
+  return kind === compiler.SyntaxKind.ExportKeyword;
 }
 
 function leafText(
@@ -63,8 +64,9 @@ function leafText(
   locals: ReadonlySet<string>,
   numbers: Map<string, number>,
 ): string {
-  if (ts.isStringLiteral(node)) return JSON.stringify(node.text);
-  if (!ts.isIdentifier(node) || !locals.has(node.text) || isPropertyName(node)) return node.getText(file);
+  if (compiler.isStringLiteral(node)) return JSON.stringify(node.text);
+  if (!compiler.isIdentifier(node) || !locals.has(node.text) || isPropertyName(node))
+    return node.getText(file);
   const number = numbers.get(node.text) ?? numbers.size;
   numbers.set(node.text, number);
   return `$${number}`;
@@ -76,12 +78,12 @@ function localsOf(root: ts.Node): ReadonlySet<string> {
   const fixed = new Set<string>();
   const visit = (node: ts.Node): void => {
     const isVariable =
-      (ts.isVariableDeclaration(node) && node.parent.parent.parent !== root.parent) ||
-      (ts.isParameter(node) && !ts.isParameterPropertyDeclaration(node, node.parent));
-    if (isVariable && ts.isIdentifier(node.name)) names.add(node.name.text);
-    if (ts.isShorthandPropertyAssignment(node)) fixed.add(node.name.text);
-    if (ts.isBindingElement(node) && ts.isIdentifier(node.name)) fixed.add(node.name.text);
-    ts.forEachChild(node, visit);
+      (compiler.isVariableDeclaration(node) && node.parent.parent.parent !== root.parent) ||
+      (compiler.isParameter(node) && !compiler.isParameterPropertyDeclaration(node, node.parent));
+    if (isVariable && compiler.isIdentifier(node.name)) names.add(node.name.text);
+    if (compiler.isShorthandPropertyAssignment(node)) fixed.add(node.name.text);
+    if (compiler.isBindingElement(node) && compiler.isIdentifier(node.name)) fixed.add(node.name.text);
+    compiler.forEachChild(node, visit);
   };
   visit(root);
   for (const name of fixed) names.delete(name);
@@ -90,9 +92,12 @@ function localsOf(root: ts.Node): ReadonlySet<string> {
 
 function isPropertyName(node: ts.Identifier): boolean {
   const { parent } = node;
-  if (ts.isPropertyAccessExpression(parent) || ts.isBindingElement(parent))
-    return parent.name === node && !ts.isBindingElement(parent);
-  if (ts.isQualifiedName(parent)) return parent.right === node;
-  const isMember = ts.isClassElement(parent) || ts.isTypeElement(parent) || ts.isPropertyAssignment(parent);
-  return (isMember && parent.name === node) || ts.isTypeReferenceNode(parent);
+  if (compiler.isPropertyAccessExpression(parent) || compiler.isBindingElement(parent))
+    return parent.name === node && !compiler.isBindingElement(parent);
+  if (compiler.isQualifiedName(parent)) return parent.right === node;
+  const isMember =
+    compiler.isClassElement(parent) ||
+    compiler.isTypeElement(parent) ||
+    compiler.isPropertyAssignment(parent);
+  return (isMember && parent.name === node) || compiler.isTypeReferenceNode(parent);
 }
