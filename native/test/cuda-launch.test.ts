@@ -73,7 +73,7 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
     expect(cudaUsage(0).liveBytes).toBe(0);
     const loaded = loadBinding();
     if (loaded.binding === null) return;
-    const { launch } = loaded.binding.cudaPrepare(16, 1);
+    const { launch, block } = loaded.binding.cudaPrepare(16, 1);
     const worker = new Worker(
       `try { require(${JSON.stringify(loaded.path)}).cudaLaunch(${launch}); } catch (error) {
          require("node:worker_threads").parentPort.postMessage([error.code, error.message]);
@@ -85,6 +85,7 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
       expect.stringMatching(/^launch names none that this thread has prepared/),
     ]);
     expect(failureOf(() => loaded.binding.cudaLaunch(launch)).message).toBe("the launch has no kernel yet");
+    expect(block.byteLength).toBeGreaterThan(0); // held until here: a launch lives as long as its block
   });
 
   it("outlive their block in nothing but an error, once that is transferred away", async () => {
