@@ -54,7 +54,8 @@ export async function runCommand(
     if (options.write && !options.allowDirty) refuseDirtyTree(options.paths);
     const firstPath = options.explain ?? options.stdinFilename ?? options.paths[0]!;
     const profiles = loadProfiles(options.profile, options.config, firstPath);
-    if (options.explain !== undefined) return success(await explain(options.explain, profiles));
+    if (options.explain !== undefined)
+      return success(await explain(options.explain, profiles, options.types));
     if (options.stdinFilename !== undefined)
       return await executeGiven(options.stdinFilename, options, profiles, terminal);
     return await execute(options, profiles, terminal);

@@ -7,12 +7,16 @@ import { NormFacts } from "./norms/norm-facts.ts";
 import { planFile } from "./plan/plan-file.ts";
 import { lineAt } from "./plan/text-edits.ts";
 import type { Profile } from "./profile.ts";
-import { Project } from "./project.ts";
+import { Project, type TypeSource } from "./project.ts";
 import { extensions, languageOf, readSourceFile, type SourceContent } from "./source-files.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** `--explain FILE[:LINE]`: every applied norm with its input and its result as values, then what was decided. */
-export async function explain(place: string, profiles: readonly Profile[]): Promise<string> {
+export async function explain(
+  place: string,
+  profiles: readonly Profile[],
+  types: TypeSource,
+): Promise<string> {
   const [, path = place, wanted] = /^(.*?)(?::(\d+))?$/.exec(place) ?? [];
   const language = languageOf(path);
   const profile = profiles.find(({ languages }) => language !== undefined && languages.includes(language));
@@ -21,7 +25,7 @@ export async function explain(place: string, profiles: readonly Profile[]): Prom
     const names = profiles.map((one) => `${one.name} (${one.languages.join(", ")})`).join(", ");
     throw new UsageError(`${path} is in ${language}, which no profile of this run is for: ${names}`);
   }
-  const project = new Project(await allFrontEnds());
+  const project = new Project(await allFrontEnds(), types);
   const { text, generatedBy } = read(path);
   const form = project.add(path, language, text)!;
   const context = {

@@ -11,7 +11,7 @@ import type { FilesMentioning } from "./plan/deletion-proof.ts";
 import { generatedFindings } from "./plan/generated-file.ts";
 import { planFile } from "./plan/plan-file.ts";
 import type { Profile } from "./profile.ts";
-import { Project } from "./project.ts";
+import { Project, type TypeSource } from "./project.ts";
 import {
   type Language,
   readSourceFile,
@@ -26,6 +26,8 @@ export interface AnalysisOptions {
   readonly profiles: readonly Profile[];
   readonly prefilter: boolean;
   readonly assumeHelper: boolean;
+  /** What tells of what class a norm is; names and annotations alone if left out. */
+  readonly types?: TypeSource;
 }
 
 /** What a run found out about one file. */
@@ -67,12 +69,14 @@ export interface FileRequest {
 /** Looks at one file after the other. Each thread has its own, and none depends on what the others have seen. */
 export class FileAnalysis {
   readonly #options: AnalysisOptions;
-  readonly #project = new Project([]);
-  readonly #facts = new NormFacts(this.#project);
+  readonly #project: Project;
+  readonly #facts: NormFacts;
   readonly #filesMentioning: FilesMentioning;
 
   constructor(options: AnalysisOptions, sources: readonly SourceFile[]) {
     this.#options = options;
+    this.#project = new Project([], options.types);
+    this.#facts = new NormFacts(this.#project);
     this.#filesMentioning = mentionIndex(
       options.paths,
       sources.map(({ path }) => path),

@@ -1,5 +1,6 @@
 import type { HelperForm } from "./emit/helper-form.ts";
-import type { FileForm, Span } from "./form.ts";
+import type { Value } from "./flow/value.ts";
+import type { FileForm, FunctionForm, Span } from "./form.ts";
 import type { Language } from "./source-files.ts";
 
 /** Replace the text of `span` by `text`; an insertion has an empty span. Edits of one file never overlap. */
@@ -57,6 +58,29 @@ export interface LanguageFrontEnd {
 
   /** A norm given as a function of one argument: `(x) => body`, `lambda x: body`. */
   writeFunction(param: string, body: string): string;
+
+  /** What a type checker knows, for `--types`; left out by a language without one. It remembers what it has read. */
+  checkedTypes?(): CheckedTypes;
+}
+
+export interface CheckedTypes {
+  /**
+   * Every class that a value of a function may be an instance of, as far as its type goes; [] for `any`, for what may be no instance
+   * of a class, and where nothing can be told. Never throws for bad code or bad configuration.
+   */
+  classesOf(value: Value, place: Place): readonly ClassPlace[];
+}
+
+/** The function that a value is of, and the file around it. */
+export interface Place {
+  readonly form: FileForm;
+  readonly fn: FunctionForm;
+}
+
+/** A class, by the first character of its `ClassForm.span`. */
+export interface ClassPlace {
+  readonly path: string;
+  readonly start: number;
 }
 
 /** `other` may look at which class it is: `instanceof`, a base class, a key, `Name.attribute`. */

@@ -32,6 +32,7 @@ how
   --config FILE         configuration; else the nearest qknorm-codemod.json above the first path
   --emit-helper FILE    write the helper to FILE, made from the copies, instead of importing one
   --collapse-classes    keep one of several copies of a norm class, import it in the other files
+  --types               ask TypeScript for the class of a norm that names and annotations do not tell; nothing for Python
   --assume-helper       rewrite although the helper is not in the repository yet
   --allow-dirty         write although git shows changes
   --concurrency N       look at files in N threads; the result is the same

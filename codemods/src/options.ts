@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { TypeSource } from "./project.ts";
 import { extensions } from "./source-files.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -18,6 +19,7 @@ export interface CommandOptions {
   readonly mark: boolean;
   readonly prefilter: boolean;
   readonly assumeHelper: boolean;
+  readonly types: TypeSource;
   readonly allowDirty: boolean;
   readonly profile: string | undefined;
   readonly config: string | undefined;
@@ -52,6 +54,7 @@ export const flags = {
   github: flag,
   stdin: flag,
   "no-prefilter": flag,
+  types: flag,
   "assume-helper": flag,
   "allow-dirty": flag,
   "collapse-classes": flag,
@@ -113,6 +116,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     mark: values.mark,
     prefilter: !values["no-prefilter"],
     assumeHelper: values["assume-helper"],
+    types: values.types ? "checked" : "written",
     allowDirty: values["allow-dirty"],
     profile: values.profile,
     config: values.config,

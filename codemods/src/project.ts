@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import { namesNorm } from "./candidates.ts";
+import type { Value } from "./flow/value.ts";
 import type { ClassForm, FileForm, FunctionForm, Span, Step } from "./form.ts";
-import type { LanguageFrontEnd, NameUse } from "./front-end.ts";
+import type { CheckedTypes, LanguageFrontEnd, NameUse, Place } from "./front-end.ts";
 import { type Language, languageOf } from "./source-files.ts";
 
 /** A declaration, and the file it stands in. */
@@ -19,6 +20,9 @@ export interface External {
 
 export type Resolved<T> = Declared<T> | External | undefined;
 
+/** Whether only names and annotations tell of what class something is, or also a type checker, where the language has one. */
+export type TypeSource = "written" | "checked";
+
 const deepestImport = 8;
 /** Lowered files kept at a time; a run over 100,000 files must not keep them all. */
 const keptForms = 64;
@@ -30,8 +34,11 @@ export class Project {
   readonly #forms = new Map<string, FileForm | undefined>();
   readonly #fileExists = new Map<string, boolean>();
   readonly #leads = new Map<string, boolean>();
+  readonly #types: TypeSource;
+  readonly #checked = new Map<LanguageFrontEnd, CheckedTypes | undefined>();
 
-  constructor(frontEnds: readonly LanguageFrontEnd[]) {
+  constructor(frontEnds: readonly LanguageFrontEnd[], types: TypeSource = "written") {
+    this.#types = types;
     for (const one of frontEnds) this.use(one);
   }
 
@@ -82,6 +89,24 @@ export class Project {
   /** See `LanguageFrontEnd.usesOf`. */
   usesOf(form: FileForm, name: string): readonly NameUse[] {
     return this.#frontEnds.get(form.language)!.usesOf(form, name);
+  }
+
+  /** Classes by checked type, all of them or none; see `CheckedTypes.classesOf`. */
+  classesOf(value: Value, place: Place): readonly Declared<ClassForm>[] {
+    const places = this.#typesOf(place.form)?.classesOf(value, place) ?? [];
+    const found = places.flatMap(({ path, start }) => {
+      const form = this.form(path);
+      const declaration = form?.classes.find(({ span }) => span.start === start);
+      return form === undefined || declaration === undefined ? [] : [{ declaration, form }];
+    });
+    return found.length === places.length ? found : [];
+  }
+
+  #typesOf({ language }: FileForm): CheckedTypes | undefined {
+    const frontEnd = this.#types === "checked" ? this.#frontEnds.get(language) : undefined;
+    if (frontEnd === undefined) return undefined;
+    if (!this.#checked.has(frontEnd)) this.#checked.set(frontEnd, frontEnd.checkedTypes?.());
+    return this.#checked.get(frontEnd);
   }
 
   resolveClass(name: string, form: FileForm): Resolved<ClassForm> {

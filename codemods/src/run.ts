@@ -61,8 +61,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const { threads = 1 } = options;
   // A choice is a function of this thread, and a given source its content; neither is work for many.
   if (threads > 1 && given === undefined && chooses === undefined) {
-    const { paths, profiles, prefilter, assumeHelper } = options;
-    const plain = { paths, profiles, prefilter, assumeHelper };
+    const { paths, profiles, prefilter, assumeHelper, types = "written" } = options;
+    const plain = { paths, profiles, prefilter, assumeHelper, types };
     await analyseInThreads({ options: plain, sources, threads, onOutcome });
   } else {
     const analysis = new FileAnalysis(options, sources);

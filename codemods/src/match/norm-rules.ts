@@ -1,7 +1,8 @@
 import type { Value, ValueOf } from "../flow/value.ts";
+import type { Place } from "../front-end.ts";
 import type { NormFact } from "../norm-fact.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
-import type { NormFacts, Place } from "../norms/norm-facts.ts";
+import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profile.ts";
 import { layersOf } from "./aliases.ts";
 import { Refusal } from "./reasons.ts";

@@ -1,30 +1,16 @@
 import { traceFunction } from "../flow/evaluate.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form.ts";
-import type { NormFact, NormKind } from "../norm-fact.ts";
-import { lineAt } from "../plan/text-edits.ts";
-import type { Declared, Project, Resolved } from "../project.ts";
-import { attributesOf, dottedName, valuesGivenTo } from "./class-members.ts";
+import type { CallExpr, ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form.ts";
+import type { Place } from "../front-end.ts";
+import type { NormFact } from "../norm-fact.ts";
+import type { Declared, Project } from "../project.ts";
+import { agreedFact, joinFacts } from "./agreed-fact.ts";
+import { classFact, declared, namedClassFact, nothing } from "./class-fact.ts";
+import { dottedName, valuesGivenTo } from "./class-members.ts";
 import { epsArgument } from "./eps-argument.ts";
 import { functionFact } from "./function-fact.ts";
 import { axisOfSizes } from "./norm-axis.ts";
-import { kindOfClass, kindOfName } from "./norm-kind.ts";
-
-const nothing: NormFact = {
-  className: "",
-  kind: "unknown",
-  axis: "unknown",
-  attributes: [],
-  isAsync: false,
-  resolved: { from: "nothing" },
-};
-
-/** Where an expression stands: its function, and the file around it. */
-export interface Place {
-  readonly form: FileForm;
-  readonly fn: FunctionForm;
-}
 
 /** What is known about the norms of one run, looked up in the code of their classes. */
 export class NormFacts {
@@ -37,15 +23,8 @@ export class NormFacts {
 
   /** The fact about a norm module: `self.q_norm`, `attn.qNorm`, a parameter. */
   factOf(norm: Value, place: Place): NormFact {
-    if (norm.kind === "attribute") {
-      const owner = this.#classOf(norm.object, place);
-      if (owner !== undefined) return this.#memberFact(owner, norm.name);
-    }
-    if (norm.kind === "param") {
-      const type = place.fn.params[norm.index]?.type;
-      if (type !== undefined) return this.#typeFact(type, place.form);
-    }
-    return nothing;
+    const written = this.#writtenFact(norm, place);
+    return written.kind === "unknown" ? (this.#checkedFact(norm, place) ?? written) : written;
   }
 
   /** The fact about a norm that is a function: `rmsNorm(x, weight, eps)`. */
@@ -57,6 +36,50 @@ export class NormFacts {
   ownFact(cls: ClassForm, form: FileForm, name: string): NormFact | undefined {
     const facts = this.#constructions(cls, form, name);
     return facts.length === 0 ? undefined : joinFacts(facts, undefined);
+  }
+
+  /** By names and annotations alone. */
+  #writtenFact(norm: Value, place: Place): NormFact {
+    if (norm.kind === "attribute") {
+      const owner = this.#classOf(norm.object, place);
+      if (owner !== undefined) return this.#memberFact(owner, norm.name);
+    }
+    if (norm.kind === "param") {
+      const type = place.fn.params[norm.index]?.type;
+      if (type !== undefined) return this.#typeFact(type, place.form);
+    }
+    return nothing;
+  }
+
+  /** By the type of the expression, which may not contradict what the norm is seen to be given. */
+  #checkedFact(norm: Value, place: Place): NormFact | undefined {
+    const classes = this.#project.classesOf(norm, place).map((found) => classFact(found, this.#project));
+    if (classes.length === 0) return undefined;
+    const owner = norm.kind === "attribute" ? this.#classOf(norm.object, place) : undefined;
+    const built = owner === undefined || norm.kind !== "attribute" ? [] : this.#built(owner, norm.name, 0);
+    return agreedFact(classes, built);
+  }
+
+  /** What the values say of themselves that an attribute is given, those of unknown class included. */
+  #built({ declaration: cls, form }: Declared<ClassForm>, name: string, depth: number): readonly NormFact[] {
+    const inMethods = cls.methods.flatMap((method) => {
+      const values = valuesGivenTo(name, method.body);
+      const trace = values.length === 0 ? undefined : traceFunction(method, () => undefined);
+      return values.map((value) => ({ value, trace }));
+    });
+    const initial = cls.fields.find((one) => one.name === name)?.initial;
+    const given = [...inMethods, ...(initial === undefined ? [] : [{ value: initial, trace: undefined }])];
+    if (given.length > 0) {
+      return given.flatMap(({ value, trace }): readonly NormFact[] => {
+        const fact = this.#constructed(value, form, trace);
+        if (fact !== undefined) return [fact];
+        return value.kind === "call" ? [{ ...nothing, ...this.#builtWith(value, form, trace) }] : [];
+      });
+    }
+    return (depth < 4 ? cls.bases : []).flatMap((base) => {
+      const found = declared(this.#project.resolveClass(dottedName(base) ?? "", form));
+      return found === undefined ? [] : this.#built(found, name, depth + 1);
+    });
   }
 
   #classOf(object: Value, { form, fn }: Place): Declared<ClassForm> | undefined {
@@ -128,15 +151,20 @@ export class NormFacts {
     if (value.kind !== "call") return undefined;
     const name = dottedName(value.callee);
     if (name === undefined) return undefined;
-    const fact = this.#classFact(name, form) ?? this.#factoryFact(name, form);
+    const fact = namedClassFact(name, form, this.#project) ?? this.#factoryFact(name, form);
     if (fact === undefined) return undefined;
-    const sizes = value.args
+    return { ...fact, ...this.#builtWith(value, form, trace) };
+  }
+
+  /** How far a norm reaches and which eps it has, by the arguments that it is built with. */
+  #builtWith(call: CallExpr, form: FileForm, trace?: Trace): Pick<NormFact, "axis" | "sizeName" | "eps"> {
+    const sizes = call.args
       .map(({ value: arg }) => trace?.values.get(arg))
       .filter((size) => size !== undefined);
-    const eps = epsArgument(value.args, this.#builderOf(name, form), form);
+    const eps = epsArgument(call.args, this.#builderOf(dottedName(call.callee) ?? "", form), form);
     const [size] = sizes;
     const named = size !== undefined && "name" in size ? { sizeName: size.name } : {};
-    return { ...fact, axis: axisOfSizes(sizes), ...named, ...(eps && { eps }) };
+    return { axis: axisOfSizes(sizes), ...named, ...(eps && { eps }) };
   }
 
   /** The constructor or the function that builds the norm. */
@@ -154,72 +182,6 @@ export class NormFacts {
   }
 
   #typeFact(type: TypeName, form: FileForm): NormFact {
-    return this.#classFact(type.name, form) ?? { ...nothing, className: type.name };
+    return namedClassFact(type.name, form, this.#project) ?? { ...nothing, className: type.name };
   }
-
-  /** What the class computes; one that adds no code of its own computes what its base does. */
-  #kindOf(cls: ClassForm, form: FileForm, depth: number): NormKind {
-    const own = kindOfClass(cls, form);
-    const hasForward = cls.methods.some(({ name }) => name !== "constructor" && name !== "__init__");
-    if (hasForward || depth > 3) return own;
-    for (const base of cls.bases) {
-      const name = dottedName(base) ?? "";
-      const found = this.#project.resolveClass(name, form);
-      if (found === undefined) continue;
-      const kind =
-        "declaration" in found ? this.#kindOf(found.declaration, found.form, depth + 1) : kindOfName(name);
-      if (kind !== undefined && kind !== "unknown") return kind;
-    }
-    return own;
-  }
-
-  #attributesOf(cls: ClassForm, form: FileForm, depth: number): readonly string[] {
-    const bases = depth > 3 ? [] : cls.bases;
-    const inherited = bases.flatMap((base) => {
-      const found = declared(this.#project.resolveClass(dottedName(base) ?? "", form));
-      return found ? this.#attributesOf(found.declaration, found.form, depth + 1) : [];
-    });
-    return [...attributesOf(cls), ...inherited];
-  }
-
-  #classFact(name: string, form: FileForm): NormFact | undefined {
-    const found = this.#project.resolveClass(name, form);
-    if (found === undefined) return undefined;
-    if (!("declaration" in found)) {
-      const kind = kindOfName(found.name) ?? "unknown";
-      const resolved = { from: "name", module: found.module } as const;
-      return { ...nothing, className: found.name, kind, resolved };
-    }
-    const { declaration, form: home } = found;
-    const forward = declaration.methods.find((method) =>
-      /^(?:forward|__call__|call|apply)$/.test(method.name),
-    );
-    return {
-      ...nothing,
-      className: declaration.name,
-      kind: this.#kindOf(declaration, home, 0),
-      attributes: this.#attributesOf(declaration, home, 0),
-      isAsync: forward?.isAsync ?? false,
-      resolved: { from: "code", path: home.path, line: lineAt(home.text, declaration.span.start) },
-    };
-  }
-}
-
-function declared<T>(found: Resolved<T>): Declared<T> | undefined {
-  return found !== undefined && "declaration" in found ? found : undefined;
-}
-
-/** Several constructions: what they agree on. */
-function joinFacts(facts: readonly NormFact[], typed: NormFact | undefined): NormFact {
-  const first = facts[0]!;
-  const isShared = (property: "kind" | "axis") => facts.every((fact) => fact[property] === first[property]);
-  const { eps: _, ...shared } = first;
-  const eps = [...new Set(facts.flatMap((fact) => fact.eps ?? []))].sort().join(" or ");
-  const agreed: NormFact = {
-    ...shared,
-    ...(eps !== "" && { eps }),
-    kind: isShared("kind") ? first.kind : "unknown",
-    axis: isShared("axis") ? first.axis : "unknown",
-  };
-  return agreed.resolved.from === "nothing" && typed !== undefined ? { ...typed, axis: agreed.axis } : agreed;
 }

@@ -1,4 +1,5 @@
 import type { LanguageFrontEnd } from "../front-end.ts";
+import { ScriptTypes } from "./checked-types.ts";
 import { scriptCode } from "./code-of.ts";
 import { editScriptImports } from "./edit-imports.ts";
 import { scriptImportPath } from "./import-path.ts";
@@ -21,4 +22,5 @@ export const scriptFrontEnd: LanguageFrontEnd = {
   writeHelper,
   codeOf: scriptCode,
   usesOf: scriptUses,
+  checkedTypes: () => new ScriptTypes(),
 };
