@@ -25,6 +25,7 @@ export const makeScaled = (size: number, eps: number) => new Scaled(ones(size), 
 export const makeCentered = (size: number, eps: number) => new Centered(ones(size), eps);
 export const makeAny = (size: number, eps: number): any => new Scaled(ones(size), eps);
 export const makeEither = (size: number, eps: number) => size > 64 ? new Scaled(ones(size), eps) : new Centered(ones(size), eps);
+export const makeMixed = (size: number) => new Map([["q", makeScaled(size, 1e-6)], ["k", makeCentered(size, 1e-6)]]);
 export const makeParts = (size: number) => ({ qNorm: makeScaled(size, 1e-6), kNorm: makeScaled(size, 1e-6) });
 export const makeAll = (size: number) => new Map([["q", makeScaled(size, 1e-6)], ["k", makeScaled(size, 1e-6)]]);
 `;
@@ -103,6 +104,15 @@ const unknown = [{ reason: "unknown-norm" }];
 describe("--types finds the class of norms that names and annotations do not tell", () => {
   it.each<[string, Model | string, Record<string, string>?]>([
     ["out of a factory without annotations", made("makeScaled")],
+    [
+      "set in a constructor, although the config lets such fields be any",
+      {
+        imports: "makeScaled",
+        members: "  readonly qNorm;\n  readonly kNorm;",
+        constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.kNorm = makeScaled(64, 1e-6);",
+      },
+      { "tsconfig.json": '{ "compilerOptions": { "strict": false }, "include": ["*.ts"] }' },
+    ],
     [
       "in private fields",
       {
@@ -208,7 +218,15 @@ describe("--types finds the class of norms that names and annotations do not tel
 describe("--types leaves a norm unknown", () => {
   it.each<[string, Model, Record<string, string>?]>([
     ["of type any", made("makeAny")],
-    ["that is one of two classes with the same members", made("makeEither")],
+    ["that is one of two classes", made("makeEither")],
+    [
+      "out of a map of two classes with the same members",
+      {
+        imports: "makeMixed",
+        members:
+          '  readonly all = makeMixed(64);\n  readonly qNorm = this.all.get("q")!;\n  readonly kNorm = this.all.get("k")!;',
+      },
+    ],
     [
       "that may be of a derived class which computes something else",
       made("makeScaled"),

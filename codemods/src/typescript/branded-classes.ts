@@ -3,8 +3,8 @@ import { compiler } from "./compiler.ts";
 import { parseScript } from "./syntax.ts";
 
 /**
- * A script in which every class has a private member of its own. To TypeScript two classes with the same members are one type, and it
- * keeps either of them for `flag ? new RmsNorm(w) : new LayerNorm(w)`; with the brands it keeps both.
+ * A script in which every class has a private member of its own. To TypeScript two classes with the same members are one type, so that
+ * it takes `new Map([["q", new RmsNorm(w)], ["k", new LayerNorm(w)]])` for a map of `RmsNorm`; with the brands it keeps both.
  */
 export interface BrandedScript {
   readonly text: string;

@@ -21,9 +21,17 @@ interface Config {
 export class TypedFiles {
   readonly #projects = new Map<string, { project: Project; isWhole: boolean }>();
   readonly #configs = new Map<string, readonly Config[]>();
+  /** Several questions are asked of a file before the next. */
+  #last: { readonly path: string; readonly text: string; readonly typed: TypedFile } | undefined;
 
   /** The file as `text` has it. Throws where TypeScript does. */
   at(path: string, text: string): TypedFile {
+    if (this.#last?.path !== path || this.#last.text !== text)
+      this.#last = { path, text, typed: this.#typed(path, text) };
+    return this.#last.typed;
+  }
+
+  #typed(path: string, text: string): TypedFile {
     const absolute = resolve(path);
     const { project, isWhole } = this.#projectOf(absolute);
     const script = brandClasses(absolute, text);
