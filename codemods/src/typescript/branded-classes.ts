@@ -4,7 +4,7 @@ import { parseScript } from "./syntax.ts";
 
 /**
  * A script in which every class has a private member of its own. To TypeScript two classes with the same members are one type, so that
- * it takes `new Map([["q", new RmsNorm(w)], ["k", new LayerNorm(w)]])` for a map of `RmsNorm`; with the brands it keeps both.
+ * it takes `new Map([["q", new RmsNorm(w)], ["k", new LayerNorm(w)]])` for a map of `RmsNorm`; with the brands it is an error.
  */
 export interface BrandedScript {
   readonly text: string;

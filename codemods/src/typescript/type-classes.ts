@@ -28,7 +28,13 @@ function classesOfOne(
   if (type.getConstructSignatures().length > 0 || type.getCallSignatures().length > 0) return [];
   const own = declarations.find(compiler.isClassLike);
   const { classes, literals } = makersOf(at.program);
-  if (own !== undefined) return [own, ...classes.filter((one) => one !== own && derives(one, own, checker))];
+  if (own !== undefined) {
+    const derived = classes.filter((one) => one !== own && derives(one, own, checker));
+    const others = classes.filter((one) => one !== own && !derived.includes(one));
+    return others.some((one) => hasMembersOf(type, one)) && isMixedUp(own, at.program)
+      ? []
+      : [own, ...derived];
+  }
   if (!at.isWhole || !declarations.some(compiler.isInterfaceDeclaration)) return [];
   const fits = (node: ts.Node) => checker.isTypeAssignableTo(checker.getTypeAtLocation(node), type);
   const names = type.getProperties().map(({ name }) => name);
@@ -48,6 +54,38 @@ function derives(
   const parents = extended && checker.getTypeAtLocation(extended).symbol?.declarations;
   const parent = parents?.find(compiler.isClassLike);
   return parent !== undefined && parent !== node && (parent === base || derives(parent, base, checker));
+}
+
+/** Whether TypeScript would have taken one class for the other, were it not for the brands; types of members aside. */
+function hasMembersOf(
+  type: ts.Type,
+  { symbol }: ts.ClassLikeDeclaration & { readonly symbol?: ts.Symbol },
+): boolean {
+  const names = type.getProperties().map(({ escapedName }) => String(escapedName));
+  // What begins with # is the class's own, the brand too.
+  return names.every((name) => name.includes("#") || symbol?.members?.has(name as ts.__String) === true);
+}
+
+/** Whether something else is given where this class is wanted: TypeScript then goes on with a type that holds for a part only. */
+function isMixedUp({ name }: ts.ClassLikeDeclaration, program: ts.Program): boolean {
+  const word = new RegExp(`\\b${name?.text.replace(/\$/g, "\\$&") ?? "Anonymous class"}(?![\\w$])`);
+  return mismatchesIn(program).some((message) => word.test(message));
+}
+
+const knownMismatches = new WeakMap<ts.Program, readonly string[]>();
+
+/** What does not fit together in a program. This checks all of it. */
+function mismatchesIn(program: ts.Program): readonly string[] {
+  let known = knownMismatches.get(program);
+  if (known === undefined) {
+    const sources = program.getSourceFiles().filter(({ fileName }) => isSource(fileName));
+    known = sources
+      .flatMap((file) => program.getSemanticDiagnostics(file))
+      .map(({ messageText }) => compiler.flattenDiagnosticMessageText(messageText, " "))
+      .filter((message) => message.includes("not assignable"));
+    knownMismatches.set(program, known);
+  }
+  return known;
 }
 
 interface Makers {

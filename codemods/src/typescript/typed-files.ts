@@ -94,8 +94,17 @@ const defaults = {
   allowImportingTsExtensions: true,
 } as const;
 
-/** What fields are given says their type where nobody wrote it, which TypeScript works out under `noImplicitAny` only. */
-const needed = { allowJs: true, noEmit: true, noImplicitAny: true, strictNullChecks: true } as const;
+/**
+ * What fields are given says their type where nobody wrote it, which TypeScript works out under `noImplicitAny` only; and only what
+ * it checks can tell it that two classes were mixed up.
+ */
+const needed = {
+  allowJs: true,
+  checkJs: true,
+  noEmit: true,
+  noImplicitAny: true,
+  strictNullChecks: true,
+} as const;
 
 function projectFor(config: Config | undefined): Project {
   const compilerOptions = { ...defaults, ...config?.options, ...needed };
