@@ -100,6 +100,26 @@ describe("qknorm-codemod", () => {
     });
   });
 
+  it("keeps copies in files that .gitattributes says a program writes", async () => {
+    await models.write("made/a.js", step);
+    await models.write("made/by-hand/b.js", step);
+    await models.write(
+      ".gitattributes",
+      "made/** linguist-generated=true\nmade/by-hand/** -linguist-generated\n",
+    );
+    models.commitAll();
+    expect(await report()).toMatchObject({
+      summary: { replaced: 1, refused: 1 },
+      files: [
+        {
+          path: `${models.path}/made/a.js`,
+          findings: [{ reason: "generated-file", message: expect.stringContaining(".gitattributes says") }],
+        },
+        { path: `${models.path}/made/by-hand/b.js`, findings: [{ kind: "replaced" }] },
+      ],
+    });
+  });
+
   it("lists files that cannot be read as code, and does not follow links", async () => {
     await models.write("b.js", `\0${step}`);
     await writeFile(join(models.path, "c.js"), Buffer.concat([Buffer.from(step), Buffer.from([0xff, 0xfe])]));

@@ -4,6 +4,7 @@ import { allFrontEnds } from "./front-ends.ts";
 import { findMatches } from "./match/find-matches.ts";
 import { mentionIndex } from "./mention-index.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
+import { markOfGenerated } from "./plan/generated-file.ts";
 import { planFile } from "./plan/plan-file.ts";
 import { lineAt } from "./plan/text-edits.ts";
 import type { Profile } from "./profile.ts";
@@ -26,7 +27,8 @@ export async function explain(
     throw new UsageError(`${path} is in ${language}, which no profile of this run is for: ${names}`);
   }
   const project = new Project(await allFrontEnds(), types);
-  const { text, generatedBy } = read(path);
+  const source = read(path);
+  const { text } = source;
   const form = project.add(path, language, text)!;
   const context = {
     project,
@@ -60,8 +62,9 @@ export async function explain(
       `${kind === "replaced" ? "match" : `no match [${reason}]`}: line ${at}, ${symbol}: ${message}`,
     );
   }
-  if (generatedBy !== undefined)
-    lines.push(`Nothing is replaced here: line ${generatedBy} says that a program writes this file.`);
+  const mark = markOfGenerated(path, source);
+  if (mark !== undefined)
+    lines.push(`Nothing is replaced here: ${mark} says that a program writes this file.`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -8,7 +8,7 @@ import { mentionIndex } from "./mention-index.ts";
 import { NormFacts } from "./norms/norm-facts.ts";
 import type { Finding } from "./plan/change.ts";
 import type { FilesMentioning } from "./plan/deletion-proof.ts";
-import { generatedFindings } from "./plan/generated-file.ts";
+import { generatedFindings, markOfGenerated } from "./plan/generated-file.ts";
 import { planFile } from "./plan/plan-file.ts";
 import type { Profile } from "./profile.ts";
 import { Project, type TypeSource } from "./project.ts";
@@ -104,10 +104,11 @@ export class FileAnalysis {
 
   async #plan(
     { path, language }: SourceFile,
-    { text: before, byteOrderMark, generatedBy }: SourceContent,
+    source: SourceContent,
     profile: Profile,
     chooses: FileRequest["chooses"],
   ): Promise<Pick<FileOutcome, "result" | "lackOfHelper">> {
+    const { text: before, byteOrderMark } = source;
     this.#project.use(await frontEndFor(language));
     // Syntax trees of native code are freed by finalisers, which run between the turns of the event loop only.
     await setImmediate();
@@ -115,14 +116,15 @@ export class FileAnalysis {
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
     const { findings, after, copies } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
     if (findings.length === 0) return {};
-    if (generatedBy !== undefined) {
-      const told = generatedFindings(findings, generatedBy);
+    // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
+    if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
+    const mark = markOfGenerated(path, source);
+    if (mark !== undefined) {
+      const told = generatedFindings(findings, mark);
       return told.length === 0
         ? {}
         : { result: { path, language, findings: told, before, after: undefined, byteOrderMark } };
     }
-    // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
-    if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
     const isAsked = after !== undefined && profile.helperInRepository && !this.#options.assumeHelper;
     const lack = isAsked ? lackOfHelper(form, profile, this.#project) : undefined;
     return {

@@ -59,6 +59,16 @@ export function ignoredInTree(root: string): ReadonlySet<string> | undefined {
   }
 }
 
+/** Whether the file has a git attribute; not outside of a work tree, and not when git cannot be asked. */
+export function hasAttribute(folder: string, name: string, attribute: string): boolean {
+  try {
+    const [, , value] = git(folder, ["check-attr", "-z", attribute, "--", name]).split("\0");
+    return value === "set" || value === "true";
+  } catch {
+    return false;
+  }
+}
+
 function rootsOf(paths: readonly string[]): readonly string[] {
   return [...new Set(paths.flatMap((path) => gitRoot(path) ?? unreadableTree(path)))];
 }

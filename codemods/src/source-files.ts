@@ -86,8 +86,8 @@ const longestLine = 100_000;
 export interface SourceContent {
   readonly text: string;
   readonly byteOrderMark: boolean;
-  /** Line of the marker that says that a program writes the file, or undefined. */
-  readonly generatedBy: number | undefined;
+  /** What in it says that a program writes the file, such as `line 1`; see also `markOfGenerated`. */
+  readonly generatedBy: string | undefined;
 }
 
 /** The content of a file, or why it is not read as code. Throws what the file system throws. */
@@ -107,7 +107,8 @@ export function sourceContent(bytes: Buffer): SourceContent | { readonly skipped
   if (text.includes("\0")) return { skipped: "binary" };
   if (hasEndlessLine(text)) return { skipped: `a line of more than ${longestLine / 1000},000 characters` };
   const marker = /@generated\b|\bdo not (?:edit|modify)\b/i.exec(text.slice(0, 1000));
-  const generatedBy = marker === null ? undefined : text.slice(0, marker.index).split(/\r\n|\n|\r/).length;
+  const lines = marker === null ? [] : text.slice(0, marker.index).split(/\r\n|\n|\r/);
+  const generatedBy = marker === null ? undefined : `line ${lines.length}`;
   return { text, byteOrderMark, generatedBy };
 }
 

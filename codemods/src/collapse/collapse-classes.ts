@@ -4,6 +4,7 @@ import type { TextEdit } from "../front-end.ts";
 import { allFrontEnds } from "../front-ends.ts";
 import { mentionIndex } from "../mention-index.ts";
 import type { Finding } from "../plan/change.ts";
+import { markOfGenerated } from "../plan/generated-file.ts";
 import { applyEdits, lineAt } from "../plan/text-edits.ts";
 import { Project } from "../project.ts";
 import { everything, type FileResult, type RunOptions, type RunResult } from "../run.ts";
@@ -28,8 +29,8 @@ export async function collapseClasses(result: RunResult, options: RunOptions): P
     const source = readSourceFile(path);
     if (
       "skipped" in source ||
-      source.generatedBy !== undefined ||
-      !/\bclass\s+\w*(?:norm|rms)/i.test(source.text)
+      !/\bclass\s+\w*(?:norm|rms)/i.test(source.text) ||
+      markOfGenerated(path, source) !== undefined
     )
       continue;
     const { text: before, byteOrderMark } = source;

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { allFrontEnds } from "../front-ends.ts";
 import { NormFacts } from "../norms/norm-facts.ts";
 import type { Finding } from "../plan/change.ts";
+import { markOfGenerated } from "../plan/generated-file.ts";
 import type { Profile } from "../profile.ts";
 import { Project } from "../project.ts";
 import { type FileResult, type RunOptions, type RunResult, run } from "../run.ts";
@@ -116,7 +117,8 @@ function contentOf(path: string): SourceContent | undefined {
   if (!existsSync(path)) return undefined;
   if (!statSync(path).isFile()) throw new UsageError(`--emit-helper ${path} is no file`);
   const source = readSourceFile(path);
-  const refused = "skipped" in source ? source.skipped : source.generatedBy && "a program writes it";
+  const refused =
+    "skipped" in source ? source.skipped : markOfGenerated(path, source) && "a program writes it";
   if (refused !== undefined) throw new UsageError(`--emit-helper ${path} cannot be extended: ${refused}`);
   return source as SourceContent;
 }

@@ -1,7 +1,14 @@
+import { isMarkedGenerated } from "../git-attributes.ts";
+import type { SourceContent } from "../source-files.ts";
 import type { Finding } from "./change.ts";
 
+/** What says that a program writes the file: one of its lines, or `.gitattributes`. */
+export function markOfGenerated(path: string, { generatedBy }: SourceContent): string | undefined {
+  return generatedBy ?? (isMarkedGenerated(path) ? ".gitattributes" : undefined);
+}
+
 /** The findings of a file that a program writes: each pair in it is told, none is rewritten, as it would come back. */
-export function generatedFindings(findings: readonly Finding[], markedAt: number): readonly Finding[] {
+export function generatedFindings(findings: readonly Finding[], mark: string): readonly Finding[] {
   return findings
     .filter(({ reason }) => reason !== "one-sided" && reason !== "parse-error")
     .map(({ line, endLine, symbol }) => ({
@@ -10,6 +17,6 @@ export function generatedFindings(findings: readonly Finding[], markedAt: number
       symbol,
       kind: "refused",
       reason: "generated-file",
-      message: `line ${markedAt} says that a program writes this file; change the generator instead`,
+      message: `${mark} says that a program writes this file; change the generator instead`,
     }));
 }
