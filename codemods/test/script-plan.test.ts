@@ -244,6 +244,23 @@ export class Wide extends Attention {
     });
   });
 
+  it.each([
+    ["a layer norm", "override readonly qNorm = new CenteredNorm(w, 1e-6);"],
+    ["a norm of unknown class", "override readonly qNorm = makeNorm();"],
+    ["a field of another class", "declare readonly qNorm: CenteredNorm;"],
+  ])("unknown-norm, when a derived class has %s in its place", (_, field) => {
+    const derived = `import { Attention } from "./attention";
+import { CenteredNorm } from "./norms";
+export class Wide extends Attention { ${field} }`;
+    const code = attention({ forward: `    q = ${rows("q")};\n    k = ${rows("k")};` });
+    expect(planScript(code, { others: { "repo/wide.ts": derived } })).toMatchObject({
+      after: undefined,
+      findings: [
+        { reason: "unknown-norm", message: expect.stringContaining("Wide in repo/wide.ts derives") },
+      ],
+    });
+  });
+
   it("parse-error, and nothing is planned", () => {
     expect(planScript(`${attention({ forward: both })}\nfunction (`)).toMatchObject({
       after: undefined,

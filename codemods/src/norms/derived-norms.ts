@@ -22,7 +22,7 @@ export function refuseOtherNormsBelow(question: DerivedQuestion): void {
   const { form, fn, norms, profile, facts, project, filesMentioning } = question;
   const owner = form.classes.find(({ methods }) => methods.includes(fn));
   const names = norms.flatMap((norm) =>
-    norm.kind === "attribute" && norm.object.kind === "self" ? [norm.name] : [],
+    norm.kind === "attribute" && norm.object.kind === "self" && !isPrivate(norm.name) ? [norm.name] : [],
   );
   // A helper that calls any norm module as it is has nothing to fear from another one.
   if (owner === undefined || names.length === 0 || profile.norms.includes("unknown")) return;
@@ -41,6 +41,11 @@ export function refuseOtherNormsBelow(question: DerivedQuestion): void {
       }
     }
   }
+}
+
+/** A derived class cannot see `#qNorm`, and may have a field of that name beside it. */
+function isPrivate(name: string): boolean {
+  return name.startsWith("#");
 }
 
 function derivesFrom(cls: ClassForm, form: FileForm, owner: ClassForm, project: Project, depth = 0): boolean {

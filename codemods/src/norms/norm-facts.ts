@@ -34,8 +34,8 @@ export class NormFacts {
 
   /** What the class itself, not a base, puts into an attribute; undefined when it leaves it alone. */
   ownFact(cls: ClassForm, form: FileForm, name: string): NormFact | undefined {
-    const facts = this.#constructions(cls, form, name);
-    return facts.length === 0 ? undefined : joinFacts(facts, undefined);
+    const isField = cls.fields.some((field) => field.name === name && field.initial !== undefined);
+    return this.#ownMember(cls, form, name) ?? (isField ? nothing : undefined);
   }
 
   /** By names and annotations alone. */
@@ -107,19 +107,23 @@ export class NormFacts {
 
   #lookUpMember(owner: Declared<ClassForm>, name: string, depth: number): NormFact {
     const { declaration: cls, form } = owner;
-    const built = this.#constructions(cls, form, name);
-    const field = cls.fields.find((one) => one.name === name);
-    const initial = field?.initial && this.#constructed(field.initial, form);
-    const facts = [...built, ...(initial ? [initial] : [])];
-    const typed = field?.type && this.#typeFact(field.type, form);
-    if (facts.length > 0) return joinFacts(facts, typed);
-    if (typed !== undefined) return typed;
+    const own = this.#ownMember(cls, form, name);
+    if (own !== undefined) return own;
     for (const base of depth < 4 ? cls.bases : []) {
       const found = declared(this.#project.resolveClass(dottedName(base) ?? "", form));
       const fact = found && this.#lookUpMember(found, name, depth + 1);
       if (fact !== undefined && fact.resolved.from !== "nothing") return fact;
     }
     return nothing;
+  }
+
+  #ownMember(cls: ClassForm, form: FileForm, name: string): NormFact | undefined {
+    const built = this.#constructions(cls, form, name);
+    const field = cls.fields.find((one) => one.name === name);
+    const initial = field?.initial && this.#constructed(field.initial, form);
+    const facts = [...built, ...(initial ? [initial] : [])];
+    const typed = field?.type && this.#typeFact(field.type, form);
+    return facts.length > 0 ? joinFacts(facts, typed) : typed;
   }
 
   /** Facts of all `this.name = new C(...)` in the class. */
