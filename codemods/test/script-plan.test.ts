@@ -261,6 +261,14 @@ export class Wide extends Attention { ${field} }`;
     });
   });
 
+  it("unknown-norm, when one arm of a choice builds what cannot be told", () => {
+    const code = attention({ forward: `    q = ${rows("q")};\n    k = ${rows("k")};` })
+      .replace("this.qNorm = new RmsNorm", "this.qNorm = config.other ? makeNorm(config) : new RmsNorm")
+      .replace("qNorm: RmsNorm;", "qNorm;");
+    expect(planScript(code)).toMatchObject({ after: undefined, findings: [{ reason: "unknown-norm" }] });
+    expect(planScript(code.replace("makeNorm(config)", "undefined")).after).toBeDefined();
+  });
+
   it("parse-error, and nothing is planned", () => {
     expect(planScript(`${attention({ forward: both })}\nfunction (`)).toMatchObject({
       after: undefined,

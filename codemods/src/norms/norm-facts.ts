@@ -149,8 +149,15 @@ export class NormFacts {
   /** `new C(size, eps)`, `C(size, eps=eps)`, either arm of a choice. */
   #constructed(value: Expr, form: FileForm, trace?: Trace): NormFact | undefined {
     if (value.kind === "choice") {
-      const arms = [value.then, value.otherwise].flatMap((arm) => this.#constructed(arm, form, trace) ?? []);
-      return arms.length === 0 ? undefined : joinFacts(arms, undefined);
+      // No norm at all in one arm is a guard; one that cannot be told is another norm.
+      const given = [value.then, value.otherwise].filter(({ kind }) => kind !== "literal");
+      const arms = given.map((arm) => this.#constructed(arm, form, trace));
+      return arms.every((arm) => arm === undefined)
+        ? undefined
+        : joinFacts(
+            arms.map((arm) => arm ?? nothing),
+            undefined,
+          );
     }
     if (value.kind !== "call") return undefined;
     const name = dottedName(value.callee);
