@@ -1,6 +1,6 @@
 import type { HelperForm } from "./emit/helper-form.ts";
 import type { Value } from "./flow/value.ts";
-import type { FileForm, FunctionForm, Span } from "./form.ts";
+import type { FileForm, FunctionForm, ParseError, Span } from "./form.ts";
 import type { Language } from "./source-files.ts";
 
 /** Replace the text of `span` by `text`; an insertion has an empty span. Edits of one file never overlap. */
@@ -18,6 +18,9 @@ export interface LanguageFrontEnd {
 
   /** Lowers one file. Never throws for bad code: what does not parse is in `FileForm.errors`. No state is kept. */
   lower(source: SourceInput): FileForm;
+
+  /** What does not parse, for a text that nothing else is asked about: `lower(source).errors`, for less. */
+  syntaxErrors(source: SourceInput): readonly ParseError[];
 
   /**
    * Files that `module`, imported in `fromPath`, may stand for, likeliest first; [] for a package that is not in reach.

@@ -123,7 +123,7 @@ function rewrite(form: FileForm, changes: readonly Change[], context: PlanContex
     }),
   );
   const after = applyEdits(form.text, edits);
-  const [error] = frontEnd.lower({ path: form.path, language: form.language, text: after }).errors;
+  const [error] = frontEnd.syntaxErrors({ path: form.path, language: form.language, text: after });
   if (error !== undefined) {
     throw new Error(
       `the rewritten file does not parse (line ${lineAt(after, error.offset)}: ${error.message})`,

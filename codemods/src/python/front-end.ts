@@ -5,12 +5,14 @@ import { pythonImportPath } from "./import-path.ts";
 import { pythonImportTargets } from "./import-targets.ts";
 import { lowerPython } from "./lower.ts";
 import { pythonUses } from "./name-uses.ts";
+import { parseErrors, parsePython } from "./syntax.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
 export const pythonFrontEnd: LanguageFrontEnd = {
   languages: ["python"],
   lower: lowerPython,
+  syntaxErrors: ({ text }) => parseErrors(parsePython(text)),
   importTargets: pythonImportTargets,
   importPath: pythonImportPath,
   editImports: editPythonImports,

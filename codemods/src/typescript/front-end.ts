@@ -6,12 +6,14 @@ import { scriptImportPath } from "./import-path.ts";
 import { scriptImportTargets } from "./import-targets.ts";
 import { lowerScript } from "./lower.ts";
 import { scriptUses } from "./name-uses.ts";
+import { syntaxErrors } from "./syntax.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
 export const scriptFrontEnd: LanguageFrontEnd = {
   languages: ["typescript", "javascript"],
   lower: lowerScript,
+  syntaxErrors,
   importTargets: scriptImportTargets,
   importPath: scriptImportPath,
   editImports: editScriptImports,

@@ -1,12 +1,22 @@
 import type { ts } from "ts-morph";
 import type { ParseError, Span } from "../form.ts";
+import type { SourceInput } from "../front-end.ts";
 import { compiler } from "./compiler.ts";
 
 /** Parses one file, without types. `.jsx` and `.js` may hold JSX, `.ts` may not: `<T>x` is a cast there. */
 export function parseScript(path: string, text: string): ts.SourceFile {
+  return parse(path, text, { parents: true });
+}
+
+/** What does not parse in one file. */
+export function syntaxErrors({ path, text }: SourceInput): readonly ParseError[] {
+  return parseErrors(parse(path, text, { parents: false }));
+}
+
+function parse(path: string, text: string, { parents }: { readonly parents: boolean }): ts.SourceFile {
   const { ScriptTarget, JSDocParsingMode } = compiler;
   const options = { languageVersion: ScriptTarget.Latest, jsDocParsingMode: JSDocParsingMode.ParseNone };
-  return compiler.createSourceFile(path, text, options, true, scriptKind(path));
+  return compiler.createSourceFile(path, text, options, parents, scriptKind(path));
 }
 
 function scriptKind(path: string): ts.ScriptKind {
