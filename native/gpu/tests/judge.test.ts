@@ -48,6 +48,22 @@ describe("the judge of the GPU tests", () => {
     expect(judge(one, after)).toMatch(/^\d+ of 32000 elements differ$/);
   });
 
+  it("takes what a few roundings of f32 do to an f32 result, also with rounding hf, and no more", () => {
+    for (const rounding of ["once", "hf"] as const) {
+      const one = new NormCase({ dtype: "f32", weight: "f32", rounding }, { tokens: 5, heads: [3, 2] });
+      const owned = one.owned();
+      for (const [last, fault] of [
+        [1, /^$/],
+        [-4, /^$/],
+        [40, /^element \d+ is/],
+      ] as const) {
+        const after = one.expected();
+        for (let i = 0; i < after.length; i++) if (owned[i] === 1) after[i] = (after[i] as number) + last;
+        expect(judge(one, after)).toMatch(fault);
+      }
+    }
+  });
+
   it("takes both sides of a tie with rounding hf, and nothing further", () => {
     const one = new NormCase({ rounding: "hf", weight: "f32" }, { tokens: 400, heads: [3, 2] });
     const owned = one.owned();

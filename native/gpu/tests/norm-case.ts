@@ -97,7 +97,8 @@ export class NormCase {
 
   /**
    * What an element may be, before the last rounding: with rounding "hf" more than one value where the arithmetic comes
-   * so near to a tie that f32 may break it to the other side.
+   * so near to a tie of a 16-bit format that f32 may break it to the other side. The roundings of f32 are no coarser than
+   * the arithmetic, and counted with it.
    */
   candidates(element: number): Candidate[] {
     const { headDim, dtype, rounding, weightOffset, weight: weightDtype, bias: biasDtype } = this.form;
@@ -113,7 +114,7 @@ export class NormCase {
     const own = decoder(dtype)(this.before[element] as number);
     const spread = scale * (Math.abs(own) + Math.abs(mean));
     const roundings = (value: number, of: number) =>
-      rounding === "hf" ? bothSides(dtype, value, of) : [value];
+      rounding === "hf" && dtype !== "f32" ? bothSides(dtype, value, of) : [value];
     return roundings((own - mean) * scale, spread)
       .flatMap((n) => (bias === null ? [n * gain] : roundings(n * gain, spread * Math.abs(gain))))
       .map((product) => ({
