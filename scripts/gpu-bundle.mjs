@@ -29,6 +29,7 @@ const programs = new Set([
     (name) => `native/gpu/runner/${name}.ts`,
   ),
   "native/bench/gpu/main.ts",
+  "native/bench/gpu/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;

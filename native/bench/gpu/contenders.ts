@@ -8,6 +8,7 @@ import {
   cudaDevice,
   type Jit,
   kernelSource,
+  type LaunchConfig,
 } from "../../src/index.ts";
 import type { Buffers } from "./buffers.ts";
 import { bytesPerElement, type Dtype, type GridRow, type RowKind } from "./rows.ts";
@@ -37,11 +38,15 @@ export class Contenders {
     this.#multiprocessors = device.multiprocessors;
   }
 
-  /** Compiles what the fused kernel and the two norms may need for a format, off the main thread. */
-  async warmUp(headDim: number, dtype: Dtype): Promise<void> {
+  /**
+   * Compiles what the fused kernel, by the launch table or in these configurations, and the two norms may need for a
+   * format, off the main thread.
+   */
+  async warmUp(headDim: number, dtype: Dtype, configs?: readonly LaunchConfig[]): Promise<void> {
     const form = formOf(headDim, dtype);
     const { arch } = this.#kernels.device;
-    await this.#kernels.warmUp([...CudaQkNorm.requests(form, arch), ...CudaRowNorm.requests(form, arch)]);
+    const fused = CudaQkNorm.requests(form, arch, configs);
+    await this.#kernels.warmUp([...fused, ...CudaRowNorm.requests(form, arch)]);
   }
 
   /** Who takes part: the baselines' design moves whole words per lane, so their head dims are multiples of 64. */
@@ -60,10 +65,15 @@ export class Contenders {
     }[name]();
   }
 
-  #fused(kind: RowKind, row: GridRow): LaunchSet {
+  /** The fused kernel in a configuration of its own, in place of the launch table's. */
+  prepareConfig(config: LaunchConfig, kind: RowKind, row: GridRow): LaunchSet {
+    return this.#fused(kind, row, { config });
+  }
+
+  #fused(kind: RowKind, row: GridRow, choice: { readonly config?: LaunchConfig } = {}): LaunchSet {
     const { q, k } = this.#sides(kind, row);
     const { pool, weights, weightRow } = this.#buffers;
-    const launch = new CudaQkNorm(this.#kernels, { form: formOf(kind.headDim, kind.dtype), q, k })
+    const launch = new CudaQkNorm(this.#kernels, { form: formOf(kind.headDim, kind.dtype), q, k, ...choice })
       .tokens(row.tokens)
       .bind("qWeight", weights)
       .bind("kWeight", weights, weightRow);

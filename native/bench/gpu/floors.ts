@@ -1,6 +1,6 @@
 import { Program, programSource } from "../../gpu/program.ts";
 import { CudaEvent, CudaMemory, type CudaStream, type Jit } from "../../src/index.ts";
-import { median, type Timer } from "./timer.ts";
+import { warmLaunches as launches, median, type Timer } from "./timer.ts";
 
 /** What the hardware allows, measured in the same process. */
 export interface Floors {
@@ -11,8 +11,6 @@ export interface Floors {
   readonly emptyAloneUs: number;
   readonly waitUs: number;
 }
-
-const launches = 100;
 
 export function measureFloors(timer: Timer, stream: CudaStream, jit: Jit): Floors {
   const source = programSource(new URL("../tuning/probes.cu", import.meta.url));

@@ -16,7 +16,7 @@ import { ProcessState } from "./process-state.ts";
 import { type ResultRow, type Results, writeResults } from "./results.ts";
 import { filterOf, type GridRow, grid, kinds, largest, nameOf, oddHeadDims, type RowKind } from "./rows.ts";
 import { summarize } from "./summary.ts";
-import { Timer } from "./timer.ts";
+import { Timer, warmLaunches } from "./timer.ts";
 import { measureTorch } from "./torch.ts";
 
 const { values } = parseArgs({
@@ -41,7 +41,6 @@ if (!cuda?.ready) {
   process.exit(1);
 }
 
-const warmLaunches = 100;
 const seedOneToken: RowKind & GridRow = {
   ...{ headDim: 128, dtype: "bf16", layout: "contiguous", cache: "warm" },
   ...{ gqa: 8, kvHeads: 1, tokens: 1 },

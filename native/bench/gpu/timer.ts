@@ -1,6 +1,9 @@
 import { Program, programSource } from "../../gpu/program.ts";
 import { CudaEvent, CudaGraph, type CudaStream, type Jit } from "../../src/index.ts";
 
+/** Launches of a graph over one set of q and k. */
+export const warmLaunches = 100;
+
 /** Something to be timed: `launches` launches that `queue` puts on the stream. */
 export interface Timed {
   readonly name: string;

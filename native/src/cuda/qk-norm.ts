@@ -87,11 +87,14 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
   }
 
   /**
-   * All kernels that a form may run with, whatever the heads and the tokens, for `CudaKernels.warmUp`.
-   * Throws as the constructor does.
+   * All kernels that a form may run with, whatever the heads and the tokens, for `CudaKernels.warmUp`; or those of other
+   * configurations than the launch table's. Throws as the constructor does.
    */
-  static requests(form: CudaNormForm, arch: string): LoadableKernel[] {
-    const configs = rangesOf(form).map(({ config }) => config);
+  static requests(
+    form: CudaNormForm,
+    arch: string,
+    configs: readonly LaunchConfig[] = rangesOf(form).map(({ config }) => config),
+  ): LoadableKernel[] {
     const names = configs.map((config) => JSON.stringify(config));
     return configs
       .filter((_, i) => names.indexOf(names[i] as string) === i)
