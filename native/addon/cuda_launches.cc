@@ -22,6 +22,7 @@ struct Prepared {
   std::vector<double> block;
   std::vector<AddressField> fields;
   std::vector<std::shared_ptr<Memory>> memory;  // of the fields, while the launch is started
+  RepeatedLaunch repeated;
   std::size_t argument_bytes = 0;
 
   Prepared(std::size_t bytes, std::size_t addresses) : fields(addresses), memory(addresses), argument_bytes(bytes) {
@@ -139,6 +140,7 @@ void start(Prepared& prepared) {
   }
   call.shared_bytes = checked_integer(head[7], "sharedBytes", 0, std::size_t(1) << 30);
   call.alone = checked_integer(head[8], "alone", 0, 1) == 1;
+  call.repeated = &prepared.repeated;
   const MemoryInUse in_use(prepared);
   read_fields(prepared);
   launch(call, prepared.arguments(), prepared.argument_bytes, prepared.fields.data(), prepared.fields.size());

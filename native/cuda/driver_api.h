@@ -18,6 +18,7 @@ using RawEvent = struct OpaqueEvent*;
 using RawPool = struct OpaquePool*;
 using RawGraph = struct OpaqueGraph*;
 using RawGraphExec = struct OpaqueGraphExec*;
+using RawGraphNode = struct OpaqueGraphNode*;
 
 inline constexpr Status kSuccess = 0, kOutOfMemory = 2, kStubLibrary = 34, kNoDevice = 100, kNotReady = 600,
                         kGraphUpdateFailed = 910;
@@ -63,6 +64,17 @@ struct LaunchConfig {
   RawStream stream;
   LaunchAttribute* attributes;
   unsigned attribute_count;
+};
+
+struct KernelNode {
+  RawFunction function;
+  unsigned grid[3];
+  unsigned block[3];
+  unsigned shared_bytes;
+  void** parameters;
+  void** extra;
+  void* kernel;
+  RawContext context;  // null: the current one
 };
 
 struct GraphUpdateResult {
@@ -119,10 +131,15 @@ struct GraphUpdateResult {
     (int* blocks, RawFunction function, int threads, std::size_t shared_bytes))                                    \
   X(launch, cuLaunchKernelEx,                                                                                      \
     (const LaunchConfig* config, RawFunction function, void** parameters, void** extra))                           \
+  X(graph_create, cuGraphCreate, (RawGraph * graph, unsigned flags))                                               \
+  X(graph_add_kernel, cuGraphAddKernelNode_v2,                                                                     \
+    (RawGraphNode * node, RawGraph graph, const RawGraphNode* after, std::size_t count, const KernelNode* kernel)) \
   X(graph_destroy, cuGraphDestroy, (RawGraph graph))                                                               \
   X(graph_instantiate, cuGraphInstantiateWithFlags,                                                                \
     (RawGraphExec * exec, RawGraph graph, unsigned long long flags))                                               \
   X(graph_update, cuGraphExecUpdate_v2, (RawGraphExec exec, RawGraph graph, GraphUpdateResult * result))           \
+  X(exec_set_kernel, cuGraphExecKernelNodeSetParams_v2,                                                            \
+    (RawGraphExec exec, RawGraphNode node, const KernelNode* kernel))                                              \
   X(graph_launch, cuGraphLaunch, (RawGraphExec exec, RawStream stream))                                            \
   X(exec_destroy, cuGraphExecDestroy, (RawGraphExec exec))
 

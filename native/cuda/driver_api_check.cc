@@ -61,6 +61,11 @@ static_assert(sizeof(LaunchConfig) == sizeof(CUlaunchConfig) &&
               offsetof(LaunchConfig, stream) == offsetof(CUlaunchConfig, hStream) &&
               offsetof(LaunchConfig, attributes) == offsetof(CUlaunchConfig, attrs) &&
               offsetof(LaunchConfig, attribute_count) == offsetof(CUlaunchConfig, numAttrs));
+static_assert(sizeof(KernelNode) == sizeof(CUDA_KERNEL_NODE_PARAMS) &&
+              offsetof(KernelNode, block) == offsetof(CUDA_KERNEL_NODE_PARAMS, blockDimX) &&
+              offsetof(KernelNode, shared_bytes) == offsetof(CUDA_KERNEL_NODE_PARAMS, sharedMemBytes) &&
+              offsetof(KernelNode, parameters) == offsetof(CUDA_KERNEL_NODE_PARAMS, kernelParams) &&
+              offsetof(KernelNode, context) == offsetof(CUDA_KERNEL_NODE_PARAMS, ctx));
 static_assert(sizeof(GraphUpdateResult) == sizeof(CUgraphExecUpdateResultInfo) &&
               offsetof(GraphUpdateResult, node) == offsetof(CUgraphExecUpdateResultInfo, errorNode));
 

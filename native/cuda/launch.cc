@@ -90,7 +90,12 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
     const bool known = i > 0 && fields[i].memory == fields[i - 1].memory;
     if (fields[i].memory != nullptr && !known) use(*fields[i].memory, *launch.stream);
   }
-  check(driver().launch(&config, function.raw(), block.parameters.data(), nullptr), "cuLaunchKernelEx",
+  void** const parameters = block.parameters.data();
+  if (launch.repeated != nullptr && launch.repeated->takes(config, stream) &&
+      launch.repeated->start(config, function.raw(), parameters, block.bytes, bytes)) {
+    return;
+  }
+  check(driver().launch(&config, function.raw(), parameters, nullptr), "cuLaunchKernelEx",
         [&] { return geometry(launch); });
 }
 

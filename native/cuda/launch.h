@@ -6,6 +6,7 @@
 
 #include "cuda/memory.h"
 #include "cuda/module.h"
+#include "cuda/repeated_launch.h"
 
 namespace qknorm::cuda {
 
@@ -18,7 +19,7 @@ struct AddressField {
   std::size_t length;
 };
 
-// Function and stream outlive the call.
+// Function, stream and what is repeated outlive the call.
 struct Launch {
   Function* function;
   const std::shared_ptr<Stream>* stream;
@@ -26,6 +27,7 @@ struct Launch {
   unsigned block[3];
   std::size_t shared_bytes;  // dynamic
   bool alone;                // without PDL, even if the kernel could
+  RepeatedLaunch* repeated;  // null: this start is not one of many
 };
 
 inline constexpr std::size_t kMostArgumentBytes = 4096;

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "cuda/backlog.h"
 #include "cuda/device.h"
 #include "cuda/handles.h"
 
@@ -45,12 +46,15 @@ class Stream {
   std::shared_ptr<Capture> capture() const;
   void join_capture(std::shared_ptr<Capture> capture);
 
+  Backlog& backlog() { return backlog_; }
+
   // Throws ERR_QKNORM_SCOPE in a capture: what would wait for the device cannot be recorded.
   void refuse_capture(const char* what) const;
 
  private:
   Device& device_;
   RawStream raw_ = nullptr;
+  Backlog backlog_;
   mutable std::mutex mutex_;
   mutable std::shared_ptr<Capture> capture_;
 };

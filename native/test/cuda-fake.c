@@ -77,6 +77,11 @@ struct Config {
   struct { unsigned id; char pad[4]; int value[16]; }* attributes;
   unsigned attribute_count;
 };
+struct KernelNode {
+  struct Function* function;
+  unsigned grid[3], block[3], shared;
+  void **parameters, **extra, *kernel, *context;
+};
 
 static void scale(const struct Arguments* a) {
   if (a->count && !is_live(a->x, 4ull * a->count)) { note("dead memory"); return; }
@@ -234,6 +239,29 @@ API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, 
   *count = 2048 / threads;
   return 0;
 }
+static struct Launch launch_of(const struct Function* function, unsigned blocks, void** parameters) {
+  struct Launch launch = {.function = function, .blocks = blocks};
+  const struct Parameters* layout = function->parameters;
+  for (size_t i = 0; i < layout->count; ++i) memcpy(launch.bytes + layout->offsets[i], parameters[i], layout->bytes[i]);
+  return launch;
+}
+static void note_launch(const char* what, const struct Launch* launch, const unsigned* grid, const unsigned* block,
+                        unsigned shared, const char* how) {
+#if defined QUIET
+  return;
+#endif
+  char text[512] = "";
+  const struct Parameters* layout = launch->function->parameters;
+  if (layout == known) {
+    const struct Arguments* a = (const struct Arguments*)launch->bytes;
+    snprintf(text, sizeof text, "count %u factor %g", a->count, a->factor);
+  } else {
+    snprintf(text, sizeof text, "%s ", layout->kernel);
+    for (size_t i = 0; i < layout->bytes[0]; ++i) snprintf(text + strlen(text), 3, "%02x", launch->bytes[i]);
+  }
+  note("%s sm_%d grid %u %u %u block %u %u %u shared %u %s %s", what, launch->function->arch, grid[0], grid[1], grid[2],
+       block[0], block[1], block[2], shared, how, text);
+}
 #if defined QUIET
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   (void)config; (void)function; (void)parameters; (void)extra;
@@ -242,30 +270,40 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
 #elif !defined WITHOUT_LAUNCH
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   SCRIPTED(cuLaunchKernelEx);
-  char text[512] = "";
-  struct Launch launch = {.function = function, .blocks = config->grid[0]};
-  for (size_t i = 0; i < function->parameters->count; ++i) {
-    memcpy(launch.bytes + function->parameters->offsets[i], parameters[i], function->parameters->bytes[i]);
-  }
-  if (function->parameters == known) {
-    const struct Arguments* a = (const struct Arguments*)launch.bytes;
-    snprintf(text, sizeof text, "count %u factor %g", a->count, a->factor);
-  } else {
-    snprintf(text, sizeof text, "%s ", function->parameters->kernel);
-    for (size_t i = 0; i < function->parameters->bytes[0]; ++i) {
-      snprintf(text + strlen(text), 3, "%02x", launch.bytes[i]);
-    }
-  }
+  struct Launch launch = launch_of(function, config->grid[0], parameters);
   int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
-  note("launch sm_%d grid %u %u %u block %u %u %u shared %u %s %s%s", function->arch, config->grid[0],
-       config->grid[1], config->grid[2], config->block[0], config->block[1], config->block[2], config->shared,
-       early ? "early" : "alone", text, extra ? " extra" : "");
+  note_launch("launch", &launch, config->grid, config->block, config->shared, early ? "early" : "alone");
+  if (extra) note("extra");
   if (captures(config->stream->capturing) && config->stream->capturing->launches == 1024) return 2;
   if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = launch;
   else run(&launch);
   return 0;
 }
 #endif
+API int cuGraphCreate(struct Graph** graph, unsigned flags) {
+  (void)flags;
+  SCRIPTED(cuGraphCreate);
+  *graph = calloc(1, sizeof **graph);
+  return 0;
+}
+static void set_node(struct Graph* graph, const struct KernelNode* node) {
+  graph->launch[0] = launch_of(node->function, node->grid[0], node->parameters);
+  note_launch("node", &graph->launch[0], node->grid, node->block, node->shared, "alone");
+}
+API int cuGraphAddKernelNode_v2(void** node, struct Graph* graph, const void* after, size_t count, const struct KernelNode* kernel) {
+  (void)after; (void)count;
+  SCRIPTED(cuGraphAddKernelNode);
+  graph->launches = 1;
+  set_node(graph, kernel);
+  *node = graph;
+  return 0;
+}
+API int cuGraphExecKernelNodeSetParams_v2(struct Graph* exec, void* node, const struct KernelNode* kernel) {
+  (void)node;
+  SCRIPTED(cuGraphExecKernelNodeSetParams);
+  set_node(exec, kernel);
+  return 0;
+}
 API int cuGraphDestroy(struct Graph* graph) { (void)graph; return 0; }
 API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, unsigned long long flags) {
   (void)flags;
@@ -283,6 +321,10 @@ API int cuGraphExecUpdate_v2(struct Graph* exec, struct Graph* graph, void* resu
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   (void)stream;
   SCRIPTED(cuGraphLaunch);
+  note("graph of %d", exec->launches);
+#if defined QUIET
+  return 0;
+#endif
   for (int i = 0; i < exec->launches; ++i) run(&exec->launch[i]);
   return 0;
 }

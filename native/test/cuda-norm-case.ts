@@ -17,13 +17,14 @@ export const kStart = 8 * head;
 
 export const fresh = () => new CudaKernels(cudaDevice(0), new Jit({ folder: null, seeds: [] }));
 
-export const launchesIn = (all: readonly string[]) => all.filter((note) => note.startsWith("launch"));
+/** Kernels that were started for the first time with their arguments: by themselves, or as the one node of a graph. */
+export const launchesIn = (all: readonly string[]) => all.filter((note) => /^(launch|node) /.test(note));
 
 /** The one launch of a norm among the notes: its arguments and its geometry. */
 export function launched(all = notes()): { view: DataView; geometry: string } {
   const [only, ...others] = launchesIn(all);
   expect(others).toEqual([]);
-  const [, geometry, hex] = /^launch sm_90 (.*) (?:qk|row)_norm ([0-9a-f]+)$/.exec(only ?? "") ?? [];
+  const [, geometry, hex] = /^(?:launch|node) sm_90 (.*) (?:qk|row)_norm ([0-9a-f]+)$/.exec(only ?? "") ?? [];
   const bytes = Uint8Array.from(Buffer.from(hex ?? "", "hex"));
   return { view: new DataView(bytes.buffer), geometry: geometry ?? "" };
 }

@@ -13,12 +13,15 @@ export interface Timed {
 
 /**
  * Times graphs by events, all contenders of a row in turn: replay by replay, so that whatever the device does
- * meanwhile, it does to all of them. A kernel that only waits goes first: the host's queueing is not timed.
+ * meanwhile, it does to all of them. A kernel that only waits goes before each turn, for as long as the host takes to
+ * queue it: a device that waits for the host between an event and its graph would be timed with it.
  */
 export class Timer {
   readonly #stream: CudaStream;
   readonly #hold: Program;
   readonly #events: CudaEvent[] = [];
+  /** What the host takes to queue one replay. */
+  #queueingUs = 100;
 
   constructor(stream: CudaStream, jit: Jit) {
     this.#stream = stream;
@@ -30,10 +33,15 @@ export class Timer {
   measure(all: readonly Timed[]): Record<string, number> {
     const graphs = all.map(({ queue }) => CudaGraph.capture(this.#stream, queue));
     try {
-      this.#replay(graphs, 1);
-      const guess = this.#replay(graphs, 2).map((times) => times[1] as number);
-      const counts = guess.map(replaysFor);
-      const times = this.#replay(graphs, Math.max(...counts), counts);
+      this.#turn(graphs);
+      this.#turn(graphs);
+      const counts = this.#turn(graphs).map(replaysFor);
+      const times: number[][] = graphs.map(() => []);
+      for (let turn = 0; turn < Math.max(...counts); turn++) {
+        const some = [...graphs.keys()].filter((i) => turn < (counts[i] as number));
+        const found = this.#turn(some.map((i) => graphs[i] as CudaGraph));
+        for (const [at, i] of some.entries()) times[i]?.push(found[at] as number);
+      }
       return Object.fromEntries(
         all.map(({ name, launches }, i) => [name, round(median(times[i] as number[]) / launches)]),
       );
@@ -42,25 +50,24 @@ export class Timer {
     }
   }
 
-  /** Microseconds of each replay of each graph. */
-  #replay(graphs: readonly CudaGraph[], rounds: number, counts?: readonly number[]): number[][] {
-    const spans: { graph: number; start: CudaEvent; end: CudaEvent }[] = [];
-    this.#hold.launch([400_000], 1, 1).run(this.#stream);
-    for (let replay = 0; replay < rounds; replay++) {
+  /** Microseconds of one replay of each graph. */
+  #turn(graphs: readonly CudaGraph[]): number[] {
+    for (let attempt = 0; ; attempt++) {
+      const holdUs = Math.min(20_000, 200 + 1.5 * graphs.length * this.#queueingUs);
+      this.#hold.launch([Math.round(1000 * holdUs)], 1, 1).run(this.#stream);
+      const began = performance.now();
       graphs.forEach((graph, i) => {
-        if (counts !== undefined && replay >= (counts[i] as number)) return;
-        const start = this.#event(2 * spans.length);
-        const end = this.#event(2 * spans.length + 1);
-        start.record(this.#stream);
+        this.#event(2 * i).record(this.#stream);
         graph.replay(this.#stream);
-        end.record(this.#stream);
-        spans.push({ graph: i, start, end });
+        this.#event(2 * i + 1).record(this.#stream);
       });
+      const queuedUs = 1000 * (performance.now() - began);
+      this.#stream.synchronize();
+      this.#queueingUs = queuedUs / graphs.length;
+      // Too slow this once, or more than the queue holds.
+      if (queuedUs > holdUs && attempt < 3) continue;
+      return graphs.map((_, i) => 1000 * this.#event(2 * i + 1).since(this.#event(2 * i)));
     }
-    this.#stream.synchronize();
-    const times: number[][] = graphs.map(() => []);
-    for (const { graph, start, end } of spans) times[graph]?.push(1000 * end.since(start));
-    return times;
   }
 
   #event(index: number): CudaEvent {

@@ -8,6 +8,14 @@ import { Tensor } from "./tensor.ts";
 
 type Call = FusedQkNormCall<Tensor>;
 
+/** A weight or a bias, and what never changes of where it lies. */
+interface AffineFit {
+  readonly values: Tensor;
+  readonly memory: object;
+  /** The index of its last element. */
+  readonly last: number;
+}
+
 /**
  * What two tensors must have in common with those of a call that was checked in full, so that all of its checks hold for
  * them too: dtype, device, shapes, strides, and where they lie to one another. The number of tokens is free where it
@@ -24,8 +32,7 @@ export class QkNormFit {
   readonly #tokens: number | null;
   /** Elements from q to k in one memory; `null` for two memories. */
   readonly #apart: number | null;
-  /** Weights and biases. */
-  readonly #affine: readonly Tensor[];
+  readonly #affine: readonly AffineFit[];
 
   /** `null` where the checks must be made each time: memory that is shared in a rare way. */
   static of(call: Call): QkNormFit | null {
@@ -51,7 +58,11 @@ export class QkNormFit {
     this.headDim = layout.headDim;
     this.#device = q.device;
     this.#apart = q.storage === k.storage ? k.offset - q.offset : null;
-    this.#affine = affine;
+    this.#affine = affine.map((values) => ({
+      values,
+      memory: memoryOf(values.storage),
+      last: lastElement(values),
+    }));
     const free = qFit.separable && kFit.separable && (!allowInplace || this.#tokensInterleave());
     this.#tokens = free ? null : layout.tokens;
   }
@@ -67,23 +78,27 @@ export class QkNormFit {
     const from = fixed === null ? 1 : 0;
     if (!this.q.matches(q, tokens, from) || !this.k.matches(k, tokens, from)) return 0;
     if (this.inPlace && !this.#liesAsBefore(q, k)) return 0;
-    for (const values of this.#affine) {
-      if (lastElement(values) >= capacityOf(values)) return 0;
+    const affine = this.#affine;
+    for (let i = 0; i < affine.length; i++) {
+      const { values, last } = affine[i] as AffineFit;
+      if (last >= capacityOf(values)) return 0;
     }
     return tokens;
   }
 
   /** What is written is apart from all else, as it was in the call. */
   #liesAsBefore(q: Tensor, k: Tensor): boolean {
-    const mine = q.storage;
-    const theirs = k.storage;
+    const mine = memoryOf(q.storage);
+    const theirs = q.storage === k.storage ? mine : memoryOf(k.storage);
     if (this.#apart !== null) {
-      if (mine !== theirs || k.offset - q.offset !== this.#apart) return false;
-    } else if (memoryOf(mine) === memoryOf(theirs)) {
+      if (q.storage !== k.storage || k.offset - q.offset !== this.#apart) return false;
+    } else if (mine === theirs) {
       return false;
     }
-    for (const { storage } of this.#affine) {
-      if (memoryOf(storage) === memoryOf(mine) || memoryOf(storage) === memoryOf(theirs)) return false;
+    const affine = this.#affine;
+    for (let i = 0; i < affine.length; i++) {
+      const { memory } = affine[i] as AffineFit;
+      if (memory === mine || memory === theirs) return false;
     }
     return true;
   }
