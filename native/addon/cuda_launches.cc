@@ -3,6 +3,7 @@
 // A launch is prepared once and started many times. Its numbers lie in a block that JavaScript writes and this reads:
 // starting it again takes one call with one number, and nothing is allocated.
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -17,12 +18,22 @@ namespace {
 // without PDL; for each address its byte in the arguments, the memory (0: null), offset, length.
 constexpr std::size_t kHeadNumbers = 9, kAddressNumbers = 4, kMostAddresses = 32;
 
+// A start by the graph of a launch, and what it depended on: as long as nothing of that has changed, the next start need
+// not look anything up.
+struct LastStart {
+  std::vector<double> block;  // empty: none
+  std::weak_ptr<Stream> stream;
+  std::vector<std::weak_ptr<Memory>> memory;
+  std::uint64_t streams_removed = 0, memory_removed = 0;
+};
+
 struct Prepared {
   std::shared_ptr<Function> function;
   std::vector<double> block;
   std::vector<AddressField> fields;
   std::vector<std::shared_ptr<Memory>> memory;  // of the fields, while the launch is started
   RepeatedLaunch repeated;
+  LastStart last;
   std::size_t argument_bytes = 0;
 
   Prepared(std::size_t bytes, std::size_t addresses) : fields(addresses), memory(addresses), argument_bytes(bytes) {
@@ -89,7 +100,9 @@ Prepared& launch_at(double number) {
 }
 
 napi_value set_kernel(const Args& args) {
-  launch_at(args.number(0, "launch")).function = handle_at<Function>(args, 1, "kernel");
+  Prepared& prepared = launch_at(args.number(0, "launch"));
+  prepared.function = handle_at<Function>(args, 1, "kernel");
+  prepared.last.block.clear();
   return nullptr;
 }
 
@@ -126,7 +139,44 @@ class MemoryInUse {
   Prepared& prepared_;
 };
 
+// The same start as the last one, if it is; what it uses stays alive meanwhile, and no longer.
+bool start_again(Prepared& prepared) {
+  const LastStart& last = prepared.last;
+  if (last.block.empty() || last.streams_removed != Handles<Stream>::table().removals() ||
+      last.memory_removed != Handles<Memory>::table().removals() ||
+      std::memcmp(last.block.data(), prepared.block.data(), last.block.size() * sizeof(double)) != 0) {
+    return false;
+  }
+  const std::shared_ptr<Stream> stream = last.stream.lock();
+  if (stream == nullptr || !RepeatedLaunch::suits(*stream)) return false;
+  const MemoryInUse in_use(prepared);
+  for (std::size_t i = 0; i < last.memory.size(); ++i) {
+    prepared.memory[i] = last.memory[i].lock();
+    if (prepared.memory[i] == nullptr) return false;
+  }
+  prepared.repeated.start_again(*stream);
+  return true;
+}
+
+// The numbers of removals are those from before the lookups: what is removed meanwhile makes the next start look again.
+void remember(Prepared& prepared, const std::shared_ptr<Stream>& stream, std::uint64_t streams_removed,
+              std::uint64_t memory_removed) {
+  LastStart& last = prepared.last;
+  last.block = prepared.block;
+  last.stream = stream;
+  last.memory.clear();
+  for (const std::shared_ptr<Memory>& memory : prepared.memory) {
+    if (memory != nullptr) last.memory.emplace_back(memory);
+  }
+  last.streams_removed = streams_removed;
+  last.memory_removed = memory_removed;
+}
+
 void start(Prepared& prepared) {
+  if (start_again(prepared)) return;
+  prepared.last.block.clear();
+  const std::uint64_t streams_removed = Handles<Stream>::table().removals();
+  const std::uint64_t memory_removed = Handles<Memory>::table().removals();
   if (prepared.function == nullptr) throw CodedError(kErrArgument, "the launch has no kernel yet");
   const double* head = prepared.head();
   Launch call;
@@ -143,7 +193,9 @@ void start(Prepared& prepared) {
   call.repeated = &prepared.repeated;
   const MemoryInUse in_use(prepared);
   read_fields(prepared);
-  launch(call, prepared.arguments(), prepared.argument_bytes, prepared.fields.data(), prepared.fields.size());
+  const bool by_graph =
+      launch(call, prepared.arguments(), prepared.argument_bytes, prepared.fields.data(), prepared.fields.size());
+  if (by_graph) remember(prepared, stream, streams_removed, memory_removed);
 }
 
 // Without Args: the hottest function of the addon takes one number.

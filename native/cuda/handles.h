@@ -62,6 +62,7 @@ class Handles {
     if (found == things_.end()) refuse(handle, name);
     std::shared_ptr<T> thing = std::move(found->second.thing);
     things_.erase(found);
+    removals_.fetch_add(1, std::memory_order_release);
     return thing;
   }
 
@@ -73,11 +74,15 @@ class Handles {
       if (i->second.owner == owner) {
         dropped.push_back(std::move(i->second.thing));
         i = things_.erase(i);
+        removals_.fetch_add(1, std::memory_order_release);
       } else {
         ++i;
       }
     }
   }
+
+  // While this number stays the same, every number that was looked up still names the same thing.
+  std::uint64_t removals() const { return removals_.load(std::memory_order_acquire); }
 
   std::size_t size() {
     const std::lock_guard lock(mutex_);
@@ -105,6 +110,7 @@ class Handles {
 
   std::mutex mutex_;
   std::unordered_map<Handle, Entry> things_;
+  std::atomic<std::uint64_t> removals_{0};
 };
 
 }  // namespace qknorm::cuda

@@ -43,7 +43,7 @@ void check_geometry(const Launch& launch) {
 
 }  // namespace
 
-void launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
+bool launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
             std::size_t count) {
   Function& function = *launch.function;
   Stream& stream = **launch.stream;
@@ -93,10 +93,11 @@ void launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   void** const parameters = block.parameters.data();
   if (launch.repeated != nullptr && launch.repeated->takes(config, stream) &&
       launch.repeated->start(config, function.raw(), parameters, block.bytes, bytes)) {
-    return;
+    return true;
   }
   check(driver().launch(&config, function.raw(), parameters, nullptr), "cuLaunchKernelEx",
         [&] { return geometry(launch); });
+  return false;
 }
 
 }  // namespace qknorm::cuda

@@ -32,9 +32,10 @@ struct Launch {
 
 inline constexpr std::size_t kMostArgumentBytes = 4096;
 
-// Copies the arguments, fills in the addresses, and queues the kernel. Throws before anything is queued:
-// ERR_QKNORM_ARGUMENT, ERR_QKNORM_LAYOUT, ERR_QKNORM_DEVICE, ERR_CUDA naming the kernel and its geometry.
-void launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
+// Copies the arguments, fills in the addresses, and queues the kernel; whether that went by the graph of what is
+// repeated. Throws before anything is queued: ERR_QKNORM_ARGUMENT, ERR_QKNORM_LAYOUT, ERR_QKNORM_DEVICE, ERR_CUDA naming
+// the kernel and its geometry.
+bool launch(const Launch& launch, const void* arguments, std::size_t bytes, const AddressField* fields,
             std::size_t count);
 
 }  // namespace qknorm::cuda

@@ -31,6 +31,10 @@ bool RepeatedLaunch::takes(const LaunchConfig& config, Stream& stream) {
     ++starts_;
     return false;
   }
+  return suits(stream);
+}
+
+bool RepeatedLaunch::suits(Stream& stream) {
   if (stream.capture() != nullptr || !thread_captures().empty()) return false;
   return !stream.backlog().is_deep(stream.device(), stream.raw());
 }
@@ -54,6 +58,11 @@ bool RepeatedLaunch::start(const LaunchConfig& config, RawFunction function, voi
   }
   check(driver().graph_launch(exec_, config.stream), "cuGraphLaunch");
   return true;
+}
+
+void RepeatedLaunch::start_again(Stream& stream) {
+  stream.device().enter();
+  check(driver().graph_launch(exec_, stream.raw()), "cuGraphLaunch");
 }
 
 bool RepeatedLaunch::build(const KernelNode& node) {

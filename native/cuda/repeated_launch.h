@@ -22,10 +22,16 @@ class RepeatedLaunch {
   // Counts a start; whether it goes by the graph, else by a launch of its own.
   bool takes(const LaunchConfig& config, Stream& stream);
 
+  // Whether a graph may be started on the stream now.
+  static bool suits(Stream& stream);
+
   // Starts it on the configuration's stream; false, with nothing started, if the driver makes no graph of it, which
   // costs time and no result. `parameters` point into `arguments`. Throws ERR_CUDA if the start fails.
   bool start(const LaunchConfig& config, RawFunction function, void** parameters, const void* arguments,
              std::size_t bytes);
+
+  // Starts what the last start() did once more. Throws ERR_CUDA.
+  void start_again(Stream& stream);
 
  private:
   bool build(const KernelNode& node);

@@ -61,6 +61,39 @@ describe.skipIf(missing !== "")(
       expect(floats(elsewhere, stream)).toEqual([81, 81, 81, 81]);
     });
 
+    it("takes no memory and no stream that was freed since the last start, and keeps none alive", () => {
+      const stream = new CudaStream(0);
+      using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+      using memory = new CudaMemory(stream, 16);
+      const other = new CudaMemory(stream, 16);
+      memory.upload(Float32Array.of(1, 1, 1, 1), stream);
+      const launch = scaling(kernel, memory, 2);
+      times(4, launch, stream);
+      new CudaMemory(stream, 16).free(); // somebody else's
+      expect(times(2, launch, stream)).toEqual(["graph", "graph"]);
+      expect(floats(memory, stream)).toEqual([64, 64, 64, 64]);
+      launch.address(0, 0, other, 0, 16);
+      times(3, launch, stream);
+      other.free();
+      expect(cudaUsage(0).liveBytes).toBe(16);
+      expect(failureOf(() => launch.run(stream)).message).toMatch(/has been freed, or never was/);
+      const kept = new CudaMemory(stream, 16);
+      using graph = CudaGraph.capture(stream, () => scaling(kernel, kept, 2).run(stream));
+      launch.address(0, 0, kept, 0, 16);
+      times(3, launch, stream);
+      kept.free(); // the graph still has it
+      expect(failureOf(() => launch.run(stream)).message).toMatch(/has been freed/);
+      graph.free();
+      launch.address(0, 0, memory, 0, 16);
+      times(3, launch, stream);
+      using next = new CudaStream(0);
+      stream.free();
+      expect(failureOf(() => launch.run(stream)).message).toMatch(/stream/);
+      expect(times(1, launch, next)).toEqual(["graph"]);
+      kernel.free();
+      expect(failureOf(() => launch.run(next)).message).toBe("the kernel has been freed");
+    });
+
     it("stays a launch in a capture, and goes on by its graph behind it", () => {
       using stream = new CudaStream(0);
       using aside = new CudaStream(0);

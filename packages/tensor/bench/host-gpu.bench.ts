@@ -15,7 +15,8 @@ import { cudaStream, normalize, Tensor, tidy } from "../src/index.ts";
 const headDim = 128;
 const widths = [32, 8, 8].map((heads) => heads * headDim);
 const device = "cuda:0";
-const calls = 200;
+/** Calls between two looks at the clock; few, so that the device is never far behind. */
+const calls = 20;
 
 process.stdout.write(`${JSON.stringify(tidy(measure))}\n`);
 
@@ -38,7 +39,7 @@ function measure(): Record<string, number> {
       applyQkNorm(a, b, norm, norm, headDim);
     }, stream),
     eventRecord: perCall(() => event.record(stream), stream),
-    twoNorms: perCall(() => tidy(() => twoNorms(q, k, norm)), stream, 40),
+    twoNorms: perCall(() => tidy(() => twoNorms(q, k, norm)), stream, 400),
   };
   return { ...found, bytesPerCall: heapPerCall(() => applyQkNorm(q, k, norm, norm, headDim)) };
 }
@@ -84,8 +85,8 @@ function qkNorm(): { spec: NormSpec<Tensor>; forward: (x: Tensor) => Tensor } {
 }
 
 /** Median over batches, of microseconds per call; the device is waited for between batches, outside of the time. */
-function perCall(call: () => void, stream: CudaStream, batches = 200): number {
-  for (let i = 0; i < 2000; i++) call();
+function perCall(call: () => void, stream: CudaStream, batches = 2000): number {
+  for (let i = 0; i < 5 * batches; i++) call();
   const times: number[] = [];
   for (let batch = 0; batch < batches; batch++) {
     stream.synchronize();
