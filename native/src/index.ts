@@ -21,7 +21,7 @@ export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export { type Alignment, alignmentOf, type CudaNormForm, type CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
-export { CudaQkNorm, type CudaQkNormOptions, type QkNormOperand } from "./cuda/qk-norm.ts";
+export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export { type Diagnosis, examine, type Provider } from "./doctor.ts";

@@ -15,6 +15,8 @@ export const q: CudaNormSide = { heads: 8, eps: 1e-6, tokenStride: token, headSt
 export const k: CudaNormSide = { heads: 2, eps: 1e-5, tokenStride: token, headStride: head };
 export const kStart = 8 * head;
 
+export const device = { name: "NVIDIA H200", arch: "sm_90" };
+
 export const fresh = () => new CudaKernels(cudaDevice(0), new Jit({ folder: null, seeds: [] }));
 
 /** Kernels that were started for the first time with their arguments: by themselves, or as the one node of a graph. */

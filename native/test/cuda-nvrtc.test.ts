@@ -5,6 +5,7 @@ import {
   type CudaNormForm,
   CudaQkNorm,
   CudaRowNorm,
+  type DeviceKind,
   Jit,
   type KernelRequest,
   openNvrtc,
@@ -12,6 +13,7 @@ import {
 
 const missing = whyMissing();
 
+const device = (arch: string): DeviceKind => ({ name: "NVIDIA H200", arch });
 const form: CudaNormForm = {
   ...{ headDim: 128, dtype: "bf16", kind: "rms", weight: "bf16", bias: null, weightOffset: 0 },
   ...{ rounding: "once", inPlace: true, alignment: 16, weightAlignment: 16 },
@@ -38,7 +40,7 @@ describe.skipIf(missing !== "")(`the kernels through NVRTC${missing}`, () => {
     ["a chip without bf16 instructions", [128], {}, "sm_75"],
   ] as const)("compile without spills: qk_norm, %s", (_, headDims, change, arch) => {
     for (const headDim of headDims) {
-      for (const wanted of CudaQkNorm.requests({ ...form, ...change, headDim }, arch)) {
+      for (const wanted of CudaQkNorm.requests({ ...form, ...change, headDim }, device(arch))) {
         expectSound(wanted, `head dim ${headDim}, ${JSON.stringify(wanted.macros)}`);
       }
     }
@@ -58,13 +60,13 @@ describe.skipIf(missing !== "")(`the kernels through NVRTC${missing}`, () => {
   });
 
   it("are the same code for sm_90 as for sm_90a: neither uses what only the latter has", () => {
-    const wanted = CudaQkNorm.requests(form, "sm_90")[0]!;
+    const wanted = CudaQkNorm.requests(form, device("sm_90"))[0]!;
     const code = (arch: string) => sectionsOf(jit.compile({ ...wanted, arch }).cubin).get(".text.qk_norm");
     expect(code("sm_90")).toEqual(code("sm_90a"));
   });
 
   it("are refused with the compiler's log for a head dim that they do not have", () => {
-    const wanted = CudaQkNorm.requests(form, "sm_90")[0]!;
+    const wanted = CudaQkNorm.requests(form, device("sm_90"))[0]!;
     const bad = { ...wanted, macros: { ...wanted.macros, QK_HEAD_DIM: 12 } };
     expect(() => jit.compile(bad)).toThrow(/static assertion failed .*head dim/s);
   });
@@ -72,7 +74,7 @@ describe.skipIf(missing !== "")(`the kernels through NVRTC${missing}`, () => {
   it("are compiled aside while this thread goes on", async () => {
     let turns = 0;
     const counting = setInterval(() => turns++, 1);
-    const wanted = CudaQkNorm.requests({ ...form, headDim: 72 }, "sm_90");
+    const wanted = CudaQkNorm.requests({ ...form, headDim: 72 }, device("sm_90"));
     await jit.warmUp(wanted);
     clearInterval(counting);
     expect(turns).toBeGreaterThan(3);

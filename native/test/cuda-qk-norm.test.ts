@@ -8,7 +8,7 @@ import {
   CudaStream,
 } from "../src/index.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
-import { form, fresh, head, k, kStart, launched, launchesIn, q, token } from "./cuda-norm-case.ts";
+import { device, form, fresh, head, k, kStart, launched, launchesIn, q, token } from "./cuda-norm-case.ts";
 
 beforeEach(() => {
   scripted();
@@ -56,7 +56,7 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
 
   it("hands the form to the compiler, and takes forms that compute the same for one", () => {
     const macros = (change: Partial<CudaNormForm>) =>
-      CudaQkNorm.requests({ ...form, ...change }, "sm_90")[0]!.macros;
+      CudaQkNorm.requests({ ...form, ...change }, device)[0]!.macros;
     expect(macros({})).toMatchObject({
       ...{ QK_HEAD_DIM: 128, QK_DTYPE: 1, QK_WEIGHT: 1, QK_BIAS: 0, QK_WEIGHT_DTYPE: 1, QK_KIND: 0 },
       ...{ QK_OFFSET: 0, QK_HF: 0, QK_IN_PLACE: 1, QK_ALIGN: 16, QK_WEIGHT_ALIGN: 16 },
@@ -66,7 +66,7 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
     ).toMatchObject({ QK_DTYPE: 2, QK_KIND: 1, QK_WEIGHT_DTYPE: 0, QK_BIAS: 1, QK_OFFSET: 1 });
     const weightless = { weight: null, weightOffset: 1, weightAlignment: 4 } as const;
     expect(macros(weightless)).toEqual(macros({ weight: null }));
-    const all = CudaQkNorm.requests(form, "sm_90").map((request) => JSON.stringify(request.macros));
+    const all = CudaQkNorm.requests(form, device).map((request) => JSON.stringify(request.macros));
     expect(new Set(all).size).toBe(all.length);
     expect(all[0]).toMatch(/"QK_LANES":\d+,"QK_ROWS":\d+,"QK_BLOCK":\d+,"QK_TRIGGER":\d/);
   });
@@ -111,7 +111,7 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
   });
 
   it("fails the same way again where a kernel could not be loaded, unless memory was out", () => {
-    const wanted = CudaQkNorm.requests(form, "sm_90")[0]!;
+    const wanted = CudaQkNorm.requests(form, device)[0]!;
     const loading = (status: number) => {
       const kernels = fresh();
       scripted({ cuModuleLoadDataEx: status });
@@ -143,7 +143,7 @@ describe.skipIf(missing !== "")(`the launch of QK norm, on a stand-in driver${mi
       message: expect.stringMatching(/^kernel qk_norm is not loaded yet, .* before the capture$/),
     });
     expect(notes().filter((note) => note.startsWith("compile"))).toEqual([]);
-    const wanted = CudaQkNorm.requests(form, kernels.device.arch);
+    const wanted = CudaQkNorm.requests(form, kernels.device);
     await kernels.warmUp(wanted);
     expect(notes().filter((note) => note.startsWith("compile"))).toHaveLength(wanted.length);
     using graph = CudaGraph.capture(stream, () => launch.run(stream));

@@ -44,9 +44,9 @@ export class Contenders {
    */
   async warmUp(headDim: number, dtype: Dtype, configs?: readonly LaunchConfig[]): Promise<void> {
     const form = formOf(headDim, dtype);
-    const { arch } = this.#kernels.device;
-    const fused = CudaQkNorm.requests(form, arch, configs);
-    await this.#kernels.warmUp([...fused, ...CudaRowNorm.requests(form, arch)]);
+    const { device } = this.#kernels;
+    const fused = CudaQkNorm.requests(form, device, configs);
+    await this.#kernels.warmUp([...fused, ...CudaRowNorm.requests(form, device.arch)]);
   }
 
   /** Who takes part: the baselines' design moves whole words per lane, so their head dims are multiples of 64. */

@@ -92,7 +92,7 @@ def seed_one_token(seed: Kernel, timer: Timer, stream: ctypes.c_void_p) -> float
 def main() -> None:
     """All rows, until the seconds of the first argument are over."""
     until = time.monotonic() + float(sys.argv[1])
-    spec, table = Spec(head_dim=HEAD_DIM), load_table()
+    spec, table = Spec(head_dim=HEAD_DIM), load_table(torch.cuda.get_device_name())
     torch.zeros(1, device="cuda")
     raw = make_stream()
     stream = torch.cuda.ExternalStream(raw.value)

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CudaQkNorm, Jit } from "../../src/index.ts";
+import { type CudaDevice, CudaQkNorm, Jit } from "../../src/index.ts";
 import { median } from "./timer.ts";
 
 /** Milliseconds to a cubin of the fused kernel: compiled, from a disk cache, and from memory. Medians. */
-export function measureJit(arch: string): { cold: number; disk: number; memory: number } {
+export function measureJit(device: CudaDevice): { cold: number; disk: number; memory: number } {
   const requests = [64, 128, 256].flatMap((headDim) =>
     CudaQkNorm.requests(
       {
@@ -20,7 +20,7 @@ export function measureJit(arch: string): { cold: number; disk: number; memory: 
         alignment: 16,
         weightAlignment: 16,
       },
-      arch,
+      device,
     ),
   );
   const folder = mkdtempSync(join(tmpdir(), "qknorm-jit-"));

@@ -86,7 +86,7 @@ await attempt("in situ", () => {
   results.inSitu = measureInSitu(Number(values["torch-seconds"]), values.out);
 });
 await attempt("JIT", () => {
-  results.jitMs = measureJit(device.arch);
+  results.jitMs = measureJit(device);
 });
 await attempt("one call from TypeScript", () => {
   results.hostUs = measureHost();

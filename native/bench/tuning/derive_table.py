@@ -1,4 +1,4 @@
-"""Derives native/kernels/launch_table.json from measured rounds: which configuration for how much work.
+"""Derives a device's table in native/kernels/launch_table.json from measured rounds: which configuration for what work.
 
 The work of a launch is counted in chunks, 8 neighbouring elements of a head: tokens * heads * headDim / 8. Rows of the
 grid with the same work time alike whatever their heads, so the table is a list of ranges of that one number. Each
@@ -18,9 +18,10 @@ from results import BASELINES, Round, load_rounds
 
 TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
 
-# What counts how much. A process of this library's users is quiet (native/bench/NOTES.md, "Two states of a process"), and
-# in a model the kernel before this one has just written q and k, so that they are warm.
-ROUND_WEIGHTS = {"latest-quiet": 5, "latest-loaded": 1}
+# What counts how much. A process of this library's users is quiet (native/bench/NOTES.md, "Two states of a process"), as
+# the rounds of Node's own process are; and in a model the kernel before this one has just written q and k, so that they
+# are warm. Other rounds are history.
+ROUND_WEIGHTS = {"latest-quiet": 5, "latest-loaded": 1, "node-1": 5, "node-2": 5}
 MODE_WEIGHTS = {"w": 5, "c": 1}
 
 
@@ -82,8 +83,8 @@ def cut(table: dict[int, dict[str, float]], range_cost: float) -> list[tuple[int
     return best[-1][1]
 
 
-def as_json(ranges: list[tuple[int, str, float]], device: str, sizes: list[int]) -> dict:
-    """The file's content. A range ends half way (as a ratio) to the next size that was measured."""
+def as_ranges(ranges: list[tuple[int, str, float]], sizes: list[int]) -> list[dict]:
+    """A table's ranges. One ends half way (as a ratio) to the next size that was measured."""
     entries = []
     for index, (largest, name, _) in enumerate(ranges):
         config = Config.parse(name)
@@ -101,21 +102,30 @@ def as_json(ranges: list[tuple[int, str, float]], device: str, sizes: list[int])
                 "radix": config.radix,
             }
         )
-    return {
-        "about": "Written by native/bench/tuning/derive_table.py; native/kernels/qk_norm.cu names the fields.",
-        "device": device,
-        "ranges": entries,
-    }
+    return entries
+
+
+def put(path: str, device: str, ranges: list[dict]) -> None:
+    """Replaces the table of a device in the file, or adds it behind the others."""
+    with open(path) as file:
+        content = json.load(file)
+    tables = [table for table in content["tables"] if table["device"] != device]
+    at = next((i for i, table in enumerate(content["tables"]) if table["device"] == device), len(tables))
+    tables.insert(at, {"device": device, "ranges": ranges})
+    with open(path, "w") as file:
+        json.dump({**content, "tables": tables}, file, indent=2)
+        file.write("\n")
 
 
 def main() -> None:
     """Writes the table and prints what it costs against the best configuration of each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json")
+    parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json, or another device's")
+    parser.add_argument("--device", required=True, help="what the device's name begins with: NVIDIA H200")
     parser.add_argument("--range-cost", type=float, default=0.02)
     parser.add_argument("--out", default=str(TABLE))
     options = parser.parse_args()
-    rounds = [r for r in load_rounds(options.results) if r.label in ROUND_WEIGHTS]
+    rounds = [r for r in load_rounds(options.results) if r.label in ROUND_WEIGHTS and r.device.startswith(options.device)]
     table = costs(rounds)
     ranges = cut(smoothed(table), options.range_cost)
     lost = []
@@ -124,9 +134,7 @@ def main() -> None:
         lost.append([costs_of[name] for size, costs_of in table.items() if above < size <= largest])
         print(f"up to {largest:9d} chunks: {name:16s} mean loss {100 * statistics.mean(lost[-1]):.2f} %")
     print(f"mean loss against the best of each size: {100 * statistics.mean(sum(lost, [])):.2f} %")
-    with open(options.out, "w") as file:
-        json.dump(as_json(ranges, rounds[0].device, list(table)), file, indent=2)
-        file.write("\n")
+    put(options.out, options.device, as_ranges(ranges, list(table)))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
 MOST_VECTORS = 8  # 16-byte vectors that fit a lane's registers, over its rows and those it prefetches
 
 
-def load_table() -> dict:
-    """The parsed file."""
+def load_table(device: str) -> dict:
+    """The table of a device, by its name; a device without one takes the first."""
     with open(TABLE) as file:
-        return json.load(file)
+        tables = json.load(file)["tables"]
+    return next((t for t in tables if device.startswith(t["device"])), tables[0])
 
 
 def most_lanes(head_dim: int) -> int:

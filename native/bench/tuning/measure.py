@@ -186,6 +186,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", required=True)
     parser.add_argument("--configs", default="focused", help="a list of variants.py, table, or names with commas")
+    parser.add_argument("--table-of", default="NVIDIA H200", help="the device whose table `--configs table` takes")
     parser.add_argument("--modes", default="wcf", help="w: warm, c: cold, f: flushed (with c)")
     parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS, help="only these rows of the grid")
     parser.add_argument("--distinct", action="store_true", help="one row for each amount of work")
@@ -209,7 +210,7 @@ def main() -> None:
     if options.distinct:
         rows = distinct(rows)
     if named == "table":
-        configs = from_table(options.head_dim, rows)
+        configs = from_table(options.table_of, options.head_dim, rows)
     else:
         configs = lists[named]() if named in lists else [Config.parse(name) for name in named.split(",")]
     if named not in ("odd", "table"):

@@ -86,8 +86,8 @@ def show(path: str) -> None:
     """Per round and mode: the table's times over the baselines', and the row where it is nearest to losing."""
     from launch_table import choose, load_table
 
-    table = load_table()
     for measured in load_rounds(path):
+        table = load_table(measured.device)
         for mode in measured.us:
             seed, mid, best, missing = [], [], [], 0
             for (gqa, kv, tokens), at, times in measured.each():

@@ -70,9 +70,9 @@ def latest() -> list[Config]:
     return [Config.parse(name) for name in names.split()]
 
 
-def from_table(head_dim: int, rows: list[tuple[int, int, int]]) -> list[Config]:
-    """What native/kernels/launch_table.json picks for these rows."""
-    table = load_table()
+def from_table(device: str, head_dim: int, rows: list[tuple[int, int, int]]) -> list[Config]:
+    """What native/kernels/launch_table.json picks for these rows on a device."""
+    table = load_table(device)
     return list(dict.fromkeys(choose(table, head_dim, (gqa + 1) * kv, tokens) for gqa, kv, tokens in rows))
 
 

@@ -14,10 +14,17 @@ export interface LaunchConfig {
   readonly radix: 2 | 4;
 }
 
-/** One entry of native/kernels/launch_table.json, which bench/tuning/derive_table.py writes from measurements. */
+/** A range of work in a table of native/kernels/launch_table.json. */
 interface TableEntry extends Omit<LaunchConfig, "lanes"> {
   readonly chunksBelow: number | null;
   readonly chunksPerLane: number;
+}
+
+/** What bench/tuning/derive_table.py made of the measurements on one kind of device. */
+interface Table {
+  /** What the names of such devices begin with. */
+  readonly device: string;
+  readonly ranges: readonly TableEntry[];
 }
 
 /** The configuration for work of fewer than `chunksBelow` chunks of 8 elements. */
@@ -31,16 +38,26 @@ const chunk = 8;
 /** 16-byte vectors that fit a lane's registers, over its rows and those it prefetches. */
 const mostVectors = 8;
 
-let table: readonly TableEntry[] | undefined;
+let known: readonly Table[] | undefined;
 
-/** What the launch table says for a head dim, smallest work first. */
-export function configRanges(headDim: number, elementBytes: number): ConfigRange[] {
-  table ??= JSON.parse(
+function tables(): readonly Table[] {
+  known ??= JSON.parse(
     readFileSync(new URL("../../kernels/launch_table.json", import.meta.url), "utf8"),
-  ).ranges;
+  ).tables;
+  return known as readonly Table[];
+}
+
+/** What the names of the devices begin with that have a launch table of their own. */
+export function tunedDevices(): string[] {
+  return tables().map(({ device }) => device);
+}
+
+/** What the launch table of a device says for a head dim, smallest work first; a device without one takes the first. */
+export function configRanges(headDim: number, elementBytes: number, deviceName: string): ConfigRange[] {
+  const table = tables().find(({ device }) => deviceName.startsWith(device)) ?? (tables()[0] as Table);
   const chunks = headDim / chunk;
   const full = mostLanes(chunks);
-  return (table as readonly TableEntry[]).map((entry) => {
+  return table.ranges.map((entry) => {
     // Several chunks per lane are asked for; a row that needs as many anyway keeps its lanes.
     const lanes = Math.max(1, Math.min(full, Math.floor(leavesOf(chunks) / entry.chunksPerLane)));
     const vectors = (Math.ceil(chunks / lanes) * elementBytes) / 2;

@@ -1,4 +1,5 @@
 import { nativeError } from "../loader.ts";
+import type { CudaDevice } from "./device.ts";
 import { kernelSource } from "./kernel-source.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import {
@@ -20,6 +21,9 @@ export interface CudaQkNormOptions {
   /** In place of what the launch table says, for measurements. */
   readonly config?: LaunchConfig;
 }
+
+/** What decides how a form is launched, and compiled: every `CudaDevice` is one. */
+export type DeviceKind = Pick<CudaDevice, "name" | "arch">;
 
 /** The addresses of a launch. Weights and biases are bound if the form has them, outputs if it is not in place. */
 export type QkNormOperand =
@@ -67,7 +71,7 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
    */
   constructor(kernels: CudaKernels, options: CudaQkNormOptions) {
     const { form, q, k = absent, config } = options;
-    const ranges = rangesOf(form, config);
+    const ranges = rangesOf(form, kernels.device.name, config);
     super(kernels, form, argumentBytes, [
       { side: q, at: 0, names: qNames },
       { side: k, at: sideBytes, names: kNames },
@@ -92,8 +96,8 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
    */
   static requests(
     form: CudaNormForm,
-    arch: string,
-    configs: readonly LaunchConfig[] = rangesOf(form).map(({ config }) => config),
+    { name, arch }: DeviceKind,
+    configs: readonly LaunchConfig[] = rangesOf(form, name).map(({ config }) => config),
   ): LoadableKernel[] {
     const names = configs.map((config) => JSON.stringify(config));
     return configs
@@ -112,7 +116,7 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
   }
 }
 
-function rangesOf(form: CudaNormForm, config?: LaunchConfig): ConfigRange[] {
+function rangesOf(form: CudaNormForm, deviceName: string, config?: LaunchConfig): ConfigRange[] {
   const { headDim, dtype } = form;
   if (!Number.isInteger(headDim) || headDim < 8 || headDim > 1024 || headDim % 8 !== 0) {
     throw nativeError(
@@ -121,7 +125,7 @@ function rangesOf(form: CudaNormForm, config?: LaunchConfig): ConfigRange[] {
     );
   }
   if (config !== undefined) return [{ chunksBelow: Number.POSITIVE_INFINITY, config }];
-  return configRanges(headDim, bytesOf(dtype));
+  return configRanges(headDim, bytesOf(dtype), deviceName);
 }
 
 function kernelOf(form: CudaNormForm, config: LaunchConfig, arch: string): LoadableKernel {

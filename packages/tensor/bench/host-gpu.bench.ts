@@ -17,6 +17,7 @@ const widths = [32, 8, 8].map((heads) => heads * headDim);
 const device = "cuda:0";
 /** Calls between two looks at the clock; few, so that the device is never far behind. */
 const calls = 20;
+const milliseconds = 1000;
 
 process.stdout.write(`${JSON.stringify(tidy(measure))}\n`);
 
@@ -39,7 +40,7 @@ function measure(): Record<string, number> {
       applyQkNorm(a, b, norm, norm, headDim);
     }, stream),
     eventRecord: perCall(() => event.record(stream), stream),
-    twoNorms: perCall(() => tidy(() => twoNorms(q, k, norm)), stream, 400),
+    twoNorms: perCall(() => tidy(() => twoNorms(q, k, norm)), stream),
   };
   return { ...found, bytesPerCall: heapPerCall(() => applyQkNorm(q, k, norm, norm, headDim)) };
 }
@@ -84,18 +85,22 @@ function qkNorm(): { spec: NormSpec<Tensor>; forward: (x: Tensor) => Tensor } {
   return { spec, forward: (x) => normalize(x, spec) };
 }
 
-/** Median over batches, of microseconds per call; the device is waited for between batches, outside of the time. */
-function perCall(call: () => void, stream: CudaStream, batches = 2000): number {
-  for (let i = 0; i < 5 * batches; i++) call();
+/**
+ * Median over batches, of microseconds per call; the device is waited for between batches, outside of the time. A process
+ * that has just begun shares its processor with its own compiler, so that much is run before as is measured.
+ */
+function perCall(call: () => void, stream: CudaStream): number {
+  for (const until = Date.now() + milliseconds; Date.now() < until; ) batch(call, stream);
   const times: number[] = [];
-  for (let batch = 0; batch < batches; batch++) {
-    stream.synchronize();
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i++) call();
-    times.push(Number(process.hrtime.bigint() - start) / 1000 / calls);
-  }
-  stream.synchronize();
+  for (const until = Date.now() + milliseconds; Date.now() < until; ) times.push(batch(call, stream));
   return Number((times.sort((a, b) => a - b)[times.length >> 1] as number).toFixed(3));
+}
+
+function batch(call: () => void, stream: CudaStream): number {
+  stream.synchronize();
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < calls; i++) call();
+  return Number(process.hrtime.bigint() - start) / 1000 / calls;
 }
 
 /** Bytes that a call leaves on the JS heap; the smallest of several looks, since a collection may fall into one. */

@@ -70,7 +70,7 @@ export class CudaQkNormLaunch {
   /** Compiles off the main thread, then loads, what any number of tokens needs. Rejects as `CudaKernels.warmUp` does. */
   async warmUp(): Promise<void> {
     const kernels = cudaKernels(this.#ordinal);
-    await kernels.warmUp(this.#forms.flatMap((form) => CudaQkNorm.requests(form, kernels.device.arch)));
+    await kernels.warmUp(this.#forms.flatMap((form) => CudaQkNorm.requests(form, kernels.device)));
   }
 
   /** Compiles and loads what the tokens need. Throws what `CudaQkNorm.load` does. */
