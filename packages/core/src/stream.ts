@@ -22,7 +22,9 @@ const maxDevice = 4095;
  * when the device is not an index.
  */
 export function currentStream(device = 0): StreamLike | undefined {
-  return current[deviceIndex(device)];
+  // A device that has a stream is an index.
+  const known = typeof device === "number" ? current[device] : undefined;
+  return known ?? current[deviceIndex(device)];
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FusedQkNormCall, HeadLayout } from "@qknorm/core";
+import type { CudaStorage } from "./cuda/storage.ts";
 import type { Device } from "./device.ts";
-import type { Dtype } from "./dtype.ts";
+import { bytesOf, type Dtype, type Storage } from "./dtype.ts";
 import { capacityOf, memoryOf } from "./memory.ts";
 import { lastAxisIsDense } from "./ops/checks.ts";
 import { lastElement } from "./strides.ts";
@@ -28,6 +29,7 @@ export class QkNormFit {
   readonly dtype: Dtype;
   readonly headDim: number;
   readonly #device: Device;
+  readonly #width: number;
   /** `null`: any number. */
   readonly #tokens: number | null;
   /** Elements from q to k in one memory; `null` for two memories. */
@@ -57,6 +59,7 @@ export class QkNormFit {
     this.dtype = q.dtype;
     this.headDim = layout.headDim;
     this.#device = q.device;
+    this.#width = bytesOf[q.dtype];
     this.#apart = q.storage === k.storage ? k.offset - q.offset : null;
     this.#affine = affine.map((values) => ({
       values,
@@ -76,7 +79,9 @@ export class QkNormFit {
     const tokens = fixed ?? (q.shape[0] as number);
     if (fixed === null && q.shape[0] !== k.shape[0]) return 0;
     const from = fixed === null ? 1 : 0;
-    if (!this.q.matches(q, tokens, from) || !this.k.matches(k, tokens, from)) return 0;
+    if (!this.q.matches(q, from) || !this.k.matches(k, from)) return 0;
+    if (this.q.reach(q, tokens) > this.#capacityOf(q) || this.k.reach(k, tokens) > this.#capacityOf(k))
+      return 0;
     if (this.inPlace && !this.#liesAsBefore(q, k)) return 0;
     const affine = this.#affine;
     for (let i = 0; i < affine.length; i++) {
@@ -86,15 +91,18 @@ export class QkNormFit {
     return tokens;
   }
 
+  /** Elements in the memory of a tensor of this call's dtype and device. */
+  #capacityOf({ storage }: Tensor): number {
+    if (this.#device === "cpu") return (storage as Storage).length;
+    return (storage as CudaStorage).freed ? 0 : (storage as CudaStorage).bytes / this.#width;
+  }
+
   /** What is written is apart from all else, as it was in the call. */
   #liesAsBefore(q: Tensor, k: Tensor): boolean {
+    const packed = q.storage === k.storage;
     const mine = memoryOf(q.storage);
-    const theirs = q.storage === k.storage ? mine : memoryOf(k.storage);
-    if (this.#apart !== null) {
-      if (q.storage !== k.storage || k.offset - q.offset !== this.#apart) return false;
-    } else if (mine === theirs) {
-      return false;
-    }
+    const theirs = packed ? mine : memoryOf(k.storage);
+    if (this.#apart !== null ? !packed || k.offset - q.offset !== this.#apart : mine === theirs) return false;
     const affine = this.#affine;
     for (let i = 0; i < affine.length; i++) {
       const { memory } = affine[i] as AffineFit;
@@ -143,8 +151,13 @@ export class SideFit {
     this.#strides = x.strides;
   }
 
-  /** Whether a tensor has these strides and, from axis `from` on, this shape, and all of its memory. */
-  matches(x: Tensor, tokens: number, from: number): boolean {
+  /** Elements from the first of its memory to behind the last of a tensor. */
+  reach(x: Tensor, tokens: number): number {
+    return x.offset + (tokens - 1) * this.tokenStride + this.span;
+  }
+
+  /** Whether a tensor has these strides and, from axis `from` on, this shape. */
+  matches(x: Tensor, from: number): boolean {
     const shape = this.#shape;
     const strides = this.#strides;
     const rank = shape.length;
@@ -153,6 +166,6 @@ export class SideFit {
       if (x.strides[axis] !== strides[axis]) return false;
       if (axis >= from && x.shape[axis] !== shape[axis]) return false;
     }
-    return x.offset + (tokens - 1) * this.tokenStride + this.span <= capacityOf(x);
+    return true;
   }
 }
