@@ -40,6 +40,7 @@ for (const config of launchConfigs) {
 }
 for (const headDim of [8, 128, 4096]) tell(`row norm of ${headDim}`, rowNorm(headDim));
 tell("a graph", replayed());
+tell("a launch again and again", repeated());
 process.exitCode = wrong === 0 ? 0 : 1;
 
 function rowNorm(headDim: number): string {
@@ -65,6 +66,20 @@ function replayed(): string {
     norm.run();
   });
   for (let i = 0; i < 3; i++) graph.replay(stream);
+  const after = one.before.slice();
+  x.download(after, stream);
+  return judge(one, after);
+}
+
+function repeated(): string {
+  const one = new NormCase({}, small);
+  using source = uploaded(stream, one.before);
+  using x = uploaded(stream, one.before);
+  using norm = launchOf(one, stream, x, x);
+  for (let i = 0; i < 6; i++) {
+    x.copyFrom(source, stream);
+    norm.run();
+  }
   const after = one.before.slice();
   x.download(after, stream);
   return judge(one, after);
