@@ -80,8 +80,7 @@ export class QkNormFit {
     if (fixed === null && q.shape[0] !== k.shape[0]) return 0;
     const from = fixed === null ? 1 : 0;
     if (!this.q.matches(q, from) || !this.k.matches(k, from)) return 0;
-    if (this.q.reach(q, tokens) > this.#capacityOf(q) || this.k.reach(k, tokens) > this.#capacityOf(k))
-      return 0;
+    if (!this.#holds(q, this.q.reach(q, tokens)) || !this.#holds(k, this.k.reach(k, tokens))) return 0;
     if (this.inPlace && !this.#liesAsBefore(q, k)) return 0;
     const affine = this.#affine;
     for (let i = 0; i < affine.length; i++) {
@@ -91,10 +90,11 @@ export class QkNormFit {
     return tokens;
   }
 
-  /** Elements in the memory of a tensor of this call's dtype and device. */
-  #capacityOf({ storage }: Tensor): number {
-    if (this.#device === "cpu") return (storage as Storage).length;
-    return (storage as CudaStorage).freed ? 0 : (storage as CudaStorage).bytes / this.#width;
+  /** Whether the memory of a tensor of this call's dtype and device has so many elements, and is there. */
+  #holds({ storage }: Tensor, elements: number): boolean {
+    if (this.#device === "cpu") return elements <= (storage as Storage).length;
+    const { freed, bytes } = storage as CudaStorage;
+    return !freed && elements * this.#width <= bytes;
   }
 
   /** What is written is apart from all else, as it was in the call. */

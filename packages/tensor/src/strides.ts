@@ -117,31 +117,39 @@ export function reshapeStrides(
   next: readonly number[],
 ): number[] | null {
   if (sizeOf(shape) === 0) return contiguousStrides(next);
-  const axes = shape.flatMap((dim, axis) => (dim === 1 ? [] : [{ dim, stride: strides[axis] as number }]));
   const result = new Array<number>(next.length).fill(1);
-  let read = 0;
+  let read = firstLong(shape, 0);
   let write = 0;
-  while (read < axes.length) {
-    let from = (axes[read] as { dim: number }).dim;
+  while (read < shape.length) {
+    let from = shape[read] as number;
+    let step = strides[read] as number; // of the innermost axis of the group
     let to = 1;
     const firstWrite = write;
-    const firstRead = read;
-    read++;
     while (write < next.length && to < from) to *= next[write++] as number;
     while (to !== from) {
-      if (to < from) to *= next[write++] as number;
-      else from *= (axes[read++] as { dim: number }).dim;
+      if (to < from) {
+        to *= next[write++] as number;
+        continue;
+      }
+      read = firstLong(shape, read + 1);
+      const dim = shape[read] as number;
+      const inner = strides[read] as number;
+      if (step !== inner * dim) return null;
+      step = inner;
+      from *= dim;
     }
-    for (let axis = firstRead; axis < read - 1; axis++) {
-      const outer = axes[axis] as { stride: number };
-      const inner = axes[axis + 1] as { dim: number; stride: number };
-      if (outer.stride !== inner.stride * inner.dim) return null;
-    }
-    let step = (axes[read - 1] as { stride: number }).stride;
     for (let axis = write - 1; axis >= firstWrite; axis--) {
       result[axis] = step;
       step *= next[axis] as number;
     }
+    read = firstLong(shape, read + 1);
   }
   return result;
+}
+
+/** The first axis from one on that has more than one element, and so a stride that counts. */
+function firstLong(shape: readonly number[], from: number): number {
+  let axis = from;
+  while (axis < shape.length && shape[axis] === 1) axis++;
+  return axis;
 }
