@@ -1,4 +1,4 @@
-// The README's part on the GPU, from native/bench/results/h200.json.
+// The README's part on the GPU, from the results of each device in native/bench/results.
 import { gpuPlots } from "./plot.mjs";
 
 const shown = [
@@ -19,10 +19,11 @@ const contenders = {
   deviceCopy: "copy of as many bytes",
 };
 
-/** Sections of Markdown; none without results. */
-export function gpuSections(results) {
-  if (results === null) return [];
-  return [overRows(results), perRow(results), ...plots(results), ...inSitu(results), onceMore(results)];
+/** Sections of Markdown: the first device's in full, of the others what differs; none without results. */
+export function gpuSections([results, ...others]) {
+  if (results === undefined) return [];
+  const full = [overRows(results), perRow(results), ...plots(results), ...inSitu(results), onceMore(results)];
+  return [...full, ...others.flatMap((other) => [elsewhere(other, results), onceMore(other)])];
 }
 
 /** One line per kind of data: how many times as long as the fused kernel the others take. */
@@ -40,6 +41,19 @@ function overRows({ device, date, copyTBs, rows, loadedRows = [] }) {
       "CUDA graph; warm: 100 launches on one set of q and k, cold: 64 launches on 64 sets. A process has two states " +
       "([notes](native/bench/NOTES.md)); this is the one that a process of this library is in, where the other designs are at " +
       "their best. `npm run bench:gpu`",
+    ["data", ...names.map((name) => contenders[name])],
+    lines,
+  );
+}
+
+function elsewhere({ device, date, copyTBs, emptyAloneUs, rows }, first) {
+  const names = Object.keys(contenders).filter((name) => name !== "deviceCopy");
+  const some = groups(rows).filter(([name]) => name.startsWith("bf16") && name.includes("contiguous"));
+  const lines = some.map(([name, own]) => [name, ...names.map((other) => ratio(own, other))]);
+  return table(
+    `**The same on another device** (${device}, ${date}; a copy of 4 GiB moves ${copyTBs.toFixed(2)} TB/s), with the launch ` +
+      `table that was measured there. A launch without PDL takes that machine ${microseconds(emptyAloneUs)} us, where it took the ` +
+      `first ${microseconds(first.emptyAloneUs)}, and its memory is slower, so that more rows are those where every design waits for it.`,
     ["data", ...names.map((name) => contenders[name])],
     lines,
   );
@@ -93,8 +107,9 @@ function onceMore({ oddRows, hostUs, jitMs }) {
   );
   const parts = [
     dims.length > 0 && `Other head dims, 64/8 x 8,192, beside a copy of as many bytes: ${dims.join(", ")}.`,
-    hostUs &&
-      `One eager \`applyQkNorm\` call costs the host ${hostUs.applyQkNorm.toFixed(2)} us from TypeScript to the launch.`,
+    hostUs?.asLaunch &&
+      `One eager \`applyQkNorm\` call costs the host ${hostUs.applyQkNorm.toFixed(2)} us where it is repeated and small, ` +
+        `${hostUs.asLaunch.toFixed(2)} us where the kernel is launched by itself ([notes](native/bench/NOTES.md)).`,
     jitMs &&
       `A kernel takes ${jitMs.cold.toFixed(0)} ms to compile, ${jitMs.disk.toFixed(1)} ms from the disk's cache and ` +
         `${(1000 * jitMs.memory).toFixed(2)} us from memory.`,

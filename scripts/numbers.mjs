@@ -20,8 +20,8 @@ export function numbersAreCurrent() {
 
 export function writeNumbers() {
   drawCpuPlot(results("native/bench/results/cpu.json"));
-  const gpu = gpuResults();
-  if (gpu !== null) drawGpuPlots(gpu);
+  const [gpu] = gpuResults();
+  if (gpu !== undefined) drawGpuPlots(gpu);
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -119,10 +119,12 @@ function section(title, head, lines) {
   return `\n${title}\n\n${[row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n")}`.trimStart();
 }
 
-/** Measured on a machine that has a GPU, and taken over from there; null before that. */
+/** Measured on machines that have a GPU, and taken over from there. */
 function gpuResults() {
-  const path = "native/bench/results/h200.json";
-  return existsSync(join(root, path)) ? results(path) : null;
+  return ["h200", "h100"]
+    .map((device) => `native/bench/results/${device}.json`)
+    .filter((path) => existsSync(join(root, path)))
+    .map(results);
 }
 
 function results(path) {
