@@ -51,6 +51,16 @@ export class ParamWriter {
     return this;
   }
 
+  /** Reads the fraction by itself: as an argument it would be boxed wherever this call is not inlined. */
+  eps(side: { readonly eps: number }): this {
+    const value = side.eps;
+    if (typeof value !== "number") {
+      throw nativeError("ERR_QKNORM_ARGUMENT", `eps must be a number, got ${typeof value}`);
+    }
+    this.array[this.#next++] = value;
+    return this;
+  }
+
   choice<Name extends string>(numbers: Readonly<Record<Name, number>>, name: Name, what: string): this {
     const found = typeof name === "string" && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
     if (found === undefined) {

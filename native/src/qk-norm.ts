@@ -120,7 +120,7 @@ function writeSide(side: NormSide): void {
     .number(side.weightHeadStride, "weightHeadStride")
     .choice(dtypeNumbers, side.biasDtype, "biasDtype")
     .number(side.biasHeadStride, "biasHeadStride")
-    .number(side.eps, "eps")
+    .eps(side)
     .choice(kindNumbers, side.kind, "kind")
     .number(side.weightOffset, "weightOffset")
     .choice(roundingNumbers, side.rounding, "rounding");

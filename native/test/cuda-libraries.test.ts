@@ -62,6 +62,14 @@ describe("the search for NVRTC", () => {
     expect(found?.first).toEqual([`${site}/libnvrtc-builtins.so.13.0`]);
   });
 
+  it("looks into each version of pyenv, the newest first", () => {
+    const wheel = (version: string) =>
+      `/home/me/.pyenv/versions/${version}/site-packages/nvidia/cu13/lib/libnvrtc.so.13`;
+    const files = ["3.9.1/lib/python3.9", "3.12.4/lib/python3.12"].map(wheel);
+    const pyenv = machine({ PATH: "/home/me/.pyenv/shims" }, ["/home/me/.pyenv/shims/python3", ...files]);
+    expect(tries(nvrtcCandidates(pyenv)).slice(2, 4)).toEqual(files.toReversed());
+  });
+
   it("records the places that hold none", () => {
     const none = nvrtcCandidates(machine({ CUDA_PATH: "/gone" })).filter(
       ({ reason }) => reason !== undefined,

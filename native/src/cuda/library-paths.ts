@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 /** A path that was passed over, and why. */
 export interface TriedPath {
@@ -106,7 +106,8 @@ function pythonPrefixes({ env, list }: SearchPlace): string[] {
   const onPath = (env.PATH ?? "")
     .split(":")
     .filter((folder) => folder !== "" && list(folder).includes("python3"))
-    .map((folder) => dirname(folder))
+    // pyenv's commands are scripts in a folder beside those of its versions.
+    .map((folder) => (basename(folder) === "shims" ? `${dirname(folder)}/versions/*` : dirname(folder)))
     .filter((prefix) => prefix !== "/"); // its /bin is a link to /usr/bin
   const home = env.HOME ? [join(env.HOME, ".local")] : [];
   const all = [env.VIRTUAL_ENV, env.CONDA_PREFIX, ...onPath, ...home, "/usr/local", "/usr"];
