@@ -50,6 +50,7 @@ function tiny(): Shape[] {
     ),
     ...product([128, 256, 512], [whenLoaded]),
     ...product([128, 192, 256], [beforeWait, whenDivided], { prefetch: 0 }),
+    ...product([64, 128, 192, 256], [beforeWait, whenDivided], { perLane: 2 }),
   ];
 }
 

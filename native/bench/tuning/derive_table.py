@@ -11,6 +11,7 @@ import json
 import math
 import statistics
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 from qk_norm import Config
@@ -37,7 +38,7 @@ def costs(rounds: list[Round]) -> dict[int, dict[str, float]]:
             best = min(own.values())
             weight = ROUND_WEIGHTS[measured.label] * MODE_WEIGHTS[mode]
             for name, time in own.items():
-                found[chunks][name].append((weight, math.log(time / best)))
+                found[chunks][at_128(name, measured.head_dim)].append((weight, math.log(time / best)))
     # Only what was measured in every row of this size, in every mode and round.
     return {
         chunks: {
@@ -47,6 +48,12 @@ def costs(rounds: list[Round]) -> dict[int, dict[str, float]]:
         }
         for chunks, names in sorted(found.items())
     }
+
+
+def at_128(name: str, head_dim: int) -> str:
+    """The configuration with as many chunks per lane at head dim 128: one table serves all head dims."""
+    config = Config.parse(name)
+    return replace(config, lanes=config.lanes * 128 // head_dim).name
 
 
 def smoothed(table: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]:
