@@ -91,8 +91,8 @@ bool launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
     if (fields[i].memory != nullptr && !known) use(*fields[i].memory, *launch.stream);
   }
   void** const parameters = block.parameters.data();
-  if (launch.repeated != nullptr && launch.repeated->takes(config, stream) &&
-      launch.repeated->start(config, function.raw(), parameters, block.bytes, bytes)) {
+  if (launch.repeated != nullptr && launch.repeated->takes(config, function.raw(), stream) &&
+      launch.repeated->start(config, parameters, block.bytes, bytes)) {
     return true;
   }
   check(driver().launch(&config, function.raw(), parameters, nullptr), "cuLaunchKernelEx",

@@ -19,14 +19,23 @@ std::size_t threads(const LaunchConfig& config) {
 
 }  // namespace
 
-RepeatedLaunch::~RepeatedLaunch() {
+RepeatedLaunch::~RepeatedLaunch() { drop(); }
+
+void RepeatedLaunch::drop() {
   // What was started still runs.
   if (exec_ != nullptr) driver().exec_destroy(exec_);
   if (graph_ != nullptr) driver().graph_destroy(graph_);
+  exec_ = nullptr;
+  graph_ = nullptr;
 }
 
-bool RepeatedLaunch::takes(const LaunchConfig& config, Stream& stream) {
+bool RepeatedLaunch::takes(const LaunchConfig& config, RawFunction function, Stream& stream) {
   if (refused_ || threads(config) > kMostThreads) return false;
+  if (function != function_) {
+    drop();
+    function_ = function;
+    starts_ = 0;
+  }
   if (starts_ < kStartsAlone) {
     ++starts_;
     return false;
@@ -39,10 +48,9 @@ bool RepeatedLaunch::suits(Stream& stream) {
   return !stream.backlog().is_deep(stream.device(), stream.raw());
 }
 
-bool RepeatedLaunch::start(const LaunchConfig& config, RawFunction function, void** parameters, const void* arguments,
-                           std::size_t bytes) {
+bool RepeatedLaunch::start(const LaunchConfig& config, void** parameters, const void* arguments, std::size_t bytes) {
   KernelNode node{};
-  node.function = function;
+  node.function = function_;
   std::memcpy(node.grid, config.grid, sizeof(node.grid));
   std::memcpy(node.block, config.block, sizeof(node.block));
   node.shared_bytes = config.shared_bytes;
@@ -73,7 +81,7 @@ bool RepeatedLaunch::build(const KernelNode& node) {
 }
 
 bool RepeatedLaunch::holds(const KernelNode& node, const void* arguments, std::size_t bytes) const {
-  return exec_ != nullptr && node.function == node_.function && node.shared_bytes == node_.shared_bytes &&
+  return exec_ != nullptr && node.shared_bytes == node_.shared_bytes &&
          std::memcmp(node.grid, node_.grid, sizeof(node.grid)) == 0 &&
          std::memcmp(node.block, node_.block, sizeof(node.block)) == 0 && bytes == arguments_.size() &&
          (bytes == 0 || std::memcmp(arguments, arguments_.data(), bytes) == 0);

@@ -19,24 +19,25 @@ class RepeatedLaunch {
   ~RepeatedLaunch();
   RepeatedLaunch(const RepeatedLaunch&) = delete;
 
-  // Counts a start; whether it goes by the graph, else by a launch of its own.
-  bool takes(const LaunchConfig& config, Stream& stream);
+  // Counts a start; whether it goes by the graph, else by a launch of its own. Another kernel is counted anew.
+  bool takes(const LaunchConfig& config, RawFunction function, Stream& stream);
 
   // Whether a graph may be started on the stream now.
   static bool suits(Stream& stream);
 
   // Starts it on the configuration's stream; false, with nothing started, if the driver makes no graph of it, which
   // costs time and no result. `parameters` point into `arguments`. Throws ERR_CUDA if the start fails.
-  bool start(const LaunchConfig& config, RawFunction function, void** parameters, const void* arguments,
-             std::size_t bytes);
+  bool start(const LaunchConfig& config, void** parameters, const void* arguments, std::size_t bytes);
 
   // Starts what the last start() did once more. Throws ERR_CUDA.
   void start_again(Stream& stream);
 
  private:
+  void drop();
   bool build(const KernelNode& node);
   bool holds(const KernelNode& node, const void* arguments, std::size_t bytes) const;
 
+  RawFunction function_ = nullptr;
   unsigned starts_ = 0;
   bool refused_ = false;
   RawGraph graph_ = nullptr;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import {
   CudaEvent,
   CudaMemory,
@@ -8,21 +8,14 @@ import {
   openCuda,
   setCudaBudget,
 } from "../src/index.ts";
+import { expectCleanDriver } from "./cuda-case.ts";
 import { failureOf, fakeLibrary, missing, notes, scripted } from "./cuda-fake.ts";
 
 const MiB = 2 ** 20;
 
-beforeEach(() => {
-  scripted();
-  notes();
-});
-
+expectCleanDriver();
 afterEach(() => {
-  if (missing !== "") return;
-  scripted();
-  setCudaBudget(0, 0);
-  expect(cudaUsage(0).liveBytes).toBe(0);
-  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
+  if (missing === "") setCudaBudget(0, 0);
 });
 
 describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing}`, () => {

@@ -1,19 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CudaGraph, CudaKernel, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
-import { floats, layout, module, scaling } from "./cuda-case.ts";
+import { expectCleanDriver, floats, layout, module, scaling } from "./cuda-case.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
-beforeEach(() => {
-  scripted();
-  notes();
-});
-
-afterEach(() => {
-  if (missing !== "") return;
-  scripted();
-  expect(cudaUsage(0).liveBytes).toBe(0);
-  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
-});
+expectCleanDriver();
 
 describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => {
   it("queue nothing while they are captured, and everything at each replay", () => {

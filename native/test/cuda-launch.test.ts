@@ -1,20 +1,10 @@
 import { Worker } from "node:worker_threads";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { CudaKernel, CudaMemory, CudaStream, cudaUsage, loadBinding } from "../src/index.ts";
-import { floats, layout, module, scaling } from "./cuda-case.ts";
+import { expectCleanDriver, floats, layout, module, scaling } from "./cuda-case.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
-beforeEach(() => {
-  scripted();
-  notes();
-});
-
-afterEach(() => {
-  if (missing !== "") return;
-  scripted();
-  expect(cudaUsage(0).liveBytes).toBe(0);
-  expect(notes().filter((note) => /dead|in a graph|of nothing/.test(note))).toEqual([]);
-});
+expectCleanDriver();
 
 describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () => {
   it("pack arguments, addresses and geometry as the kernel reads them", () => {

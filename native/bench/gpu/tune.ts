@@ -26,6 +26,9 @@ const stream = new CudaStream(0);
 const device = cudaDevice(0);
 const jit = new Jit({ folder: null, seeds: [] });
 const headDims = values["head-dims"].split(",").map(Number);
+if (!headDims.every((headDim) => [64, 128, 256].includes(headDim))) {
+  throw new Error(`--head-dims takes 64, 128 and 256, which the baselines have, got ${values["head-dims"]}`);
+}
 const buffers = new Buffers(stream, jit, Buffers.bytesFor(Math.max(...headDims), largest, coldSets));
 const contenders = new Contenders(stream, buffers, jit);
 const timer = new Timer(stream, jit);

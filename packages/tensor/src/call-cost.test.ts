@@ -14,8 +14,10 @@ const devices = [
 function heapPerCall(device: string): number {
   const program = fileURLToPath(new URL("../test/heap-per-call.ts", import.meta.url));
   const flags = ["--expose-gc", "--conditions=@qknorm/source", "--import", "tsx"];
-  const { stdout, stderr } = spawnSync(process.execPath, [...flags, program, device], { encoding: "utf8" });
-  expect(stderr).toBe("");
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, program, device], {
+    encoding: "utf8",
+  });
+  expect(status, stderr).toBe(0);
   return Number(stdout);
 }
 
