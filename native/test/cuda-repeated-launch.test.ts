@@ -45,10 +45,16 @@ describe.skipIf(missing !== "")(
       expect(floats(memory, stream)).toEqual([16, 16, 16, 16]);
       expect(times(2, withFactor(launch, 3), stream)).toEqual(["graph, new arguments", "graph"]);
       expect(times(1, launch.address(0, 0, elsewhere, 0, 16), stream)).toEqual(["graph, new arguments"]);
-      expect(times(1, launch.geometry(2, 64), stream)).toEqual(["graph, new arguments"]);
+      for (const [grid, block, shared] of [
+        [2, 32, 0],
+        [2, 64, 0],
+        [2, 64, 128],
+      ] as const) {
+        expect(times(1, launch.geometry(grid, block, shared), stream)).toEqual(["graph, new arguments"]);
+      }
       expect(times(3, launch.use(other), stream)).toEqual(["alone", "alone", "graph, new arguments"]);
       expect(floats(memory, stream)).toEqual([144, 144, 144, 144]);
-      expect(floats(elsewhere, stream)).toEqual([243, 243, 243, 243]);
+      expect(floats(elsewhere, stream)).toEqual([2187, 2187, 2187, 2187]);
     });
 
     it("takes no memory and no stream that was freed since the last start, and keeps none alive", () => {
