@@ -11,7 +11,7 @@ export default defineConfig({
       "packages/*/src/**/*.test.ts",
       "packages/*/test/**/*.test.ts",
       "native/{src,test,gpu}/**/*.test.ts",
-      "codemods/{src,test}/**/*.test.ts",
+      "codemods/{bench,src,test}/**/*.test.ts",
       "examples/*/{src,test}/**/*.test.ts",
       "scripts/*.test.mjs",
     ],

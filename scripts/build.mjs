@@ -31,7 +31,8 @@ for (const folder of packages) {
 // loaded on demand, the parsers, stays so.
 const dist = join(root, "codemods", "dist");
 await build({
-  entryPoints: ["cli", "analysis-thread"].map((name) => join(dist, `${name}.js`)),
+  // A thread is started from beside the code that starts it, which bundling moves to the top.
+  entryPoints: { cli: join(dist, "cli.js"), "analysis-thread": join(dist, "run", "analysis-thread.js") },
   outdir: dist,
   allowOverwrite: true,
   bundle: true,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { root, setUp } from "./setup.mjs";
 
 setUp();
-const files = ["codemods/test/script-fuzz", "codemods/test/python-fuzz"];
+const files = ["codemods/src/plan/script-fuzz", "codemods/src/plan/python-fuzz"];
 const args = ["run", "--reporter=verbose", "--testTimeout=3600000", ...files, ...process.argv.slice(2)];
 const env = { FUZZ_CASES: "10000", ...process.env };
 const script = join(root, "node_modules", "vitest", "vitest.mjs");

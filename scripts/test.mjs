@@ -13,6 +13,11 @@ rmSync(report, { force: true });
 const counts = { passed: 0, failed: 0, skipped: 0 };
 step("type check", "typescript/bin/tsc", ["-p", "tsconfig.json"]);
 step("lint and format", "@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]);
+step("imports", "dependency-cruiser/bin/dependency-cruise.mjs", [
+  "--config",
+  ".dependency-cruiser.mjs",
+  ...["packages", "native", "examples", "codemods"],
+]);
 const status = bin("vitest/vitest.mjs", [
   "run",
   `--reporter=${process.stdout.isTTY ? "default" : "dot"}`,

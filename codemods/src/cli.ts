@@ -1,5 +1,5 @@
-import { runCommand } from "./command.ts";
-import { processTerminal } from "./terminal.ts";
+import { runCommand } from "./command/command.ts";
+import { processTerminal } from "./formats/terminal.ts";
 
 // `qknorm-codemod . | head` closes the pipe early; that is the reader's choice, not an error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

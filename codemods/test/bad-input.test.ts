@@ -3,9 +3,9 @@ import { rmSync } from "node:fs";
 import { chmod, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runCommand } from "../src/command.ts";
-import { qknormProfile } from "../src/profile.ts";
-import { run } from "../src/run.ts";
+import { runCommand } from "../src/command/command.ts";
+import { qknormProfile } from "../src/profiles/profile.ts";
+import { run } from "../src/run/run.ts";
 import { ModelFolder, step } from "./model-folder.ts";
 
 const models = new ModelFolder();

@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { runCommand } from "../src/command.ts";
+import { runCommand } from "../src/command/command.ts";
 import { ModelFolder } from "./model-folder.ts";
 
 const models = new ModelFolder();

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { runCommand } from "../src/command.ts";
+import { runCommand } from "../src/command/command.ts";
 import { python } from "./python-run.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { runCommand } from "../src/command.ts";
-import { help } from "../src/help.ts";
+import { runCommand } from "../src/command/command.ts";
+import { help } from "../src/command/help.ts";
+import { flags } from "../src/command/options.ts";
 import { reasonCodes } from "../src/match/reasons.ts";
-import { flags } from "../src/options.ts";
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), "utf8");
 

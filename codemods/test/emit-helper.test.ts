@@ -14,7 +14,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { runCommand } from "../src/command.ts";
+import { runCommand } from "../src/command/command.ts";
 import { outputsOf, python, pythonFixtures } from "./python-run.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

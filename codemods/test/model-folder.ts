@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { afterEach, beforeEach } from "vitest";
-import { runCommand } from "../src/command.ts";
-import type { Terminal } from "../src/terminal.ts";
+import { runCommand } from "../src/command/command.ts";
+import type { Terminal } from "../src/formats/terminal.ts";
 
 /** One copy that can be replaced: lines 5 and 6. */
 export const step = `class Attention {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeGeneratedRepo } from "../bench/generated-repo.ts";
-import { findCandidates, mayHoldStep } from "../src/candidates.ts";
-import { builtInProfiles } from "../src/profile.ts";
-import { run } from "../src/run.ts";
+import { findCandidates, mayHoldStep } from "../src/candidates/candidates.ts";
+import { builtInProfiles } from "../src/profiles/profile.ts";
+import { run } from "../src/run/run.ts";
 
 const hidden: Readonly<Record<string, string>> = {
   "renamed.js": `class A { forward(x) {

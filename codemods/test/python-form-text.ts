@@ -1,5 +1,5 @@
-import type { Expr, Step, Target } from "../src/form.ts";
-import { pythonFrontEnd } from "../src/python/front-end.ts";
+import type { Expr, Step, Target } from "../src/form/form.ts";
+import { pythonFrontEnd } from "../src/languages/python/front-end.ts";
 
 /** Lowers the text of one Python file. */
 export function lower(text: string, path = "model.py") {

@@ -1,9 +1,9 @@
+import type { Language } from "../src/files/source-files.ts";
+import { scriptFrontEnd } from "../src/languages/typescript/front-end.ts";
 import { NormFacts } from "../src/norms/norm-facts.ts";
 import { type FilePlan, planFile } from "../src/plan/plan-file.ts";
-import { type Profile, qknormProfile } from "../src/profile.ts";
-import { Project } from "../src/project.ts";
-import type { Language } from "../src/source-files.ts";
-import { scriptFrontEnd } from "../src/typescript/front-end.ts";
+import { type Profile, qknormProfile } from "../src/profiles/profile.ts";
+import { Project } from "../src/project/project.ts";
 
 /** As `qknorm`, but for plain RMS only, so that every rule about norm classes shows. */
 export const plainRms: Profile = { ...qknormProfile, name: "plain-rms", norms: ["plain-rms"] };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runCommand } from "../src/command.ts";
+import { runCommand } from "../src/command/command.ts";
 import { ModelFolder, step } from "./model-folder.ts";
 
 const models = new ModelFolder();

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { runCommand } from "../src/command.ts";
+import { runCommand } from "../src/command/command.ts";
 import { ModelFolder, onlyQ, step } from "./model-folder.ts";
 
 const models = new ModelFolder();

@@ -1,7 +1,7 @@
-import { sourceOfName } from "../emit/origin.ts";
-import type { ClassForm, FileForm } from "../form.ts";
-import { classifyName } from "../names.ts";
-import type { Project } from "../project.ts";
+import { classifyName } from "../candidates/names.ts";
+import { sourceOfName } from "../copies/origin.ts";
+import type { ClassForm, FileForm } from "../form/form.ts";
+import type { Project } from "../project/project.ts";
 
 /** A class of norms in one file. */
 export interface ClassCopy {

@@ -1,8 +1,7 @@
-import type { Expr, FileForm, Span, Step } from "../form.ts";
-import type { TextEdit } from "../front-end.ts";
-import { styleOf } from "../plan/layout.ts";
-import { isBlankLineAt, lineStart, nextLine, wholeLines } from "../plan/text-edits.ts";
-import type { Project } from "../project.ts";
+import type { Expr, FileForm, Span, Step } from "../form/form.ts";
+import { styleOf } from "../languages/layout.ts";
+import type { Project } from "../project/project.ts";
+import { isBlankLineAt, lineStart, nextLine, type TextEdit, wholeLines } from "../text/text-edits.ts";
 import type { ClassCopy } from "./class-copy.ts";
 import { isListed } from "./class-home.ts";
 

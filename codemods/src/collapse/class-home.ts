@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { loadedWith } from "../emit/import-reach.ts";
-import type { Project } from "../project.ts";
+import type { Project } from "../project/project.ts";
 import type { ClassCopy } from "./class-copy.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
-import type { Expr, FileForm } from "../form.ts";
-import type { FilesMentioning } from "../plan/deletion-proof.ts";
-import { lineAt } from "../plan/text-edits.ts";
-import type { Project } from "../project.ts";
-import { isCommonJs } from "../typescript/edit-imports.ts";
+import type { FilesMentioning } from "../files/mention-index.ts";
+import type { Expr, FileForm } from "../form/form.ts";
+import { isCommonJs } from "../languages/typescript/edit-imports.ts";
+import type { Project } from "../project/project.ts";
+import { lineAt } from "../text/text-edits.ts";
 import type { ClassCopy } from "./class-copy.ts";
 
 /**

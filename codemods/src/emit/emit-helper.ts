@@ -1,24 +1,24 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { allFrontEnds } from "../front-ends.ts";
-import { NormFacts } from "../norms/norm-facts.ts";
-import type { Finding } from "../plan/change.ts";
-import { markOfGenerated } from "../plan/generated-file.ts";
-import type { Profile } from "../profile.ts";
-import { Project } from "../project.ts";
-import { type FileResult, type RunOptions, type RunResult, run } from "../run.ts";
+import { chooseForm } from "../copies/choose-form.ts";
+import { UsageError } from "../failures/usage-error.ts";
 import {
   extensions,
   type Language,
   languageOf,
   readSourceFile,
   type SourceContent,
-} from "../source-files.ts";
-import { UsageError } from "../usage-error.ts";
-import { chooseForm } from "./choose-form.ts";
+} from "../files/source-files.ts";
+import type { HelperForm } from "../helper/helper-form.ts";
+import { allFrontEnds } from "../languages/front-ends.ts";
+import { NormFacts } from "../norms/norm-facts.ts";
+import type { Finding } from "../plan/change.ts";
+import { markOfGenerated } from "../plan/generated-file.ts";
+import type { Profile } from "../profiles/profile.ts";
+import { Project } from "../project/project.ts";
+import { type FileResult, type RunOptions, type RunResult, run } from "../run/run.ts";
 import { existingHelper } from "./existing-helper.ts";
 import { helperFile } from "./helper-file.ts";
-import type { HelperForm } from "./helper-form.ts";
 import { loadedWith } from "./import-reach.ts";
 
 /** What was found, and the options under which a file is planned again in the same way. */

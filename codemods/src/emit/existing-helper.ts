@@ -1,10 +1,10 @@
+import { type CopyContext, helperCopyForm } from "../copies/copy-form.ts";
+import { sourceOfName } from "../copies/origin.ts";
+import { UsageError } from "../failures/usage-error.ts";
 import { traceFunction } from "../flow/evaluate.ts";
-import type { FileForm } from "../form.ts";
+import type { FileForm } from "../form/form.ts";
+import type { HelperForm } from "../helper/helper-form.ts";
 import { Refusal } from "../match/reasons.ts";
-import { UsageError } from "../usage-error.ts";
-import { type CopyContext, helperCopyForm } from "./copy-form.ts";
-import type { HelperForm } from "./helper-form.ts";
-import { sourceOfName } from "./origin.ts";
 
 /** Arguments are passed by place in scripts, and by these names in Python. */
 const params = {

@@ -1,15 +1,15 @@
 import { resolve } from "node:path";
-import type { FileForm } from "../form.ts";
-import type { AddedImport, HelperText, LanguageFrontEnd } from "../front-end.ts";
-import { styleOf } from "../plan/layout.ts";
-import { applyEdits } from "../plan/text-edits.ts";
-import type { Project } from "../project.ts";
-import { isCommonJs } from "../typescript/edit-imports.ts";
-import { UsageError } from "../usage-error.ts";
-import type { HelperForm, Origin } from "./helper-form.ts";
-import { isSameOrigin } from "./helper-form.ts";
+import { sourceOfName } from "../copies/origin.ts";
+import { UsageError } from "../failures/usage-error.ts";
+import type { FileForm } from "../form/form.ts";
+import type { HelperForm, Origin } from "../helper/helper-form.ts";
+import { isSameOrigin } from "../helper/helper-form.ts";
+import type { AddedImport, HelperText, LanguageFrontEnd } from "../languages/front-end.ts";
+import { styleOf } from "../languages/layout.ts";
+import { isCommonJs } from "../languages/typescript/edit-imports.ts";
+import type { Project } from "../project/project.ts";
+import { applyEdits } from "../text/text-edits.ts";
 import { loadedWith } from "./import-reach.ts";
-import { sourceOfName } from "./origin.ts";
 
 export interface HelperFileRequest {
   readonly path: string;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Project } from "../project.ts";
+import type { Project } from "../project/project.ts";
 
 const mostFiles = 3000;
 

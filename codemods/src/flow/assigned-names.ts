@@ -1,4 +1,4 @@
-import type { Step, Target } from "../form.ts";
+import type { Step, Target } from "../form/form.ts";
 
 /** The variables that the steps assign, those of nested blocks included. */
 export function namesAssignedIn(steps: readonly Step[]): readonly string[] {

@@ -1,6 +1,5 @@
-import type { Expr, NameExpr } from "../form.ts";
+import type { Expr, NameExpr } from "../form/form.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
-import { evaluateCall } from "./inline-call.ts";
 import type { Value } from "./value.ts";
 
 /** The value of an expression, which is written down with the order in which it came. */
@@ -26,7 +25,7 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
         : values.attribute(object, expr.name);
     }
     case "call":
-      return evaluateCall(evaluation, expr, env);
+      return evaluation.evaluateCall(evaluation, expr, env);
     case "index":
       return values.item(inner(expr.object), inner(expr.index));
     case "tuple": {

@@ -1,4 +1,4 @@
-import type { AssignStep, BranchStep, Step, Target } from "../form.ts";
+import type { AssignStep, BranchStep, Step, Target } from "../form/form.ts";
 import { namesAssignedIn, namesOf } from "./assigned-names.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import type { Env, Evaluation } from "./evaluation.ts";

@@ -1,6 +1,7 @@
-import type { FunctionForm } from "../form.ts";
+import type { FunctionForm } from "../form/form.ts";
 import { bind, runBlock } from "./evaluate-steps.ts";
 import { type Env, Evaluation, type FindFunction } from "./evaluation.ts";
+import { evaluateCall } from "./inline-call.ts";
 import type { Trace } from "./trace.ts";
 import { ValueTable } from "./value.ts";
 
@@ -8,7 +9,7 @@ export type { FindFunction } from "./evaluation.ts";
 
 /** Works out what a function computes. `values` is shared by all functions that are to be compared. */
 export function traceFunction(fn: FunctionForm, find: FindFunction, values = new ValueTable()): Trace {
-  const evaluation = new Evaluation(find, values);
+  const evaluation = new Evaluation(find, evaluateCall, values);
   const body = evaluation.newBlock(fn.body, "body");
   evaluation.at = { block: body, step: fn.body[0]!, site: undefined, stream: undefined, fn };
   const env: Env = new Map();

@@ -1,4 +1,4 @@
-import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Step } from "../form.ts";
+import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Step } from "../form/form.ts";
 import { namesNorm } from "./tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
 import type { Value, ValueTable } from "./value.ts";
@@ -8,6 +8,9 @@ import type { Value, ValueTable } from "./value.ts";
  * two forms of one tensor as its arguments, so that even a function without a norm matters: it may free one of them.
  */
 export type FindFunction = (callee: Value, kind: "plain" | "wrapper") => FunctionForm | undefined;
+
+/** What a call comes to. Calls run code that holds expressions, so that the one has to be handed to the other. */
+export type EvaluateCall = (evaluation: Evaluation, call: CallExpr, env: Env) => Value;
 
 /** The variables at one place. */
 export type Env = Map<string, Definition>;
@@ -33,6 +36,7 @@ interface Place {
 /** The state of one evaluation: where it stands, and what was written down. Inlined code leaves nothing but its norms. */
 export class Evaluation {
   readonly find: FindFunction;
+  readonly evaluateCall: EvaluateCall;
   readonly values: ValueTable;
   readonly closures = new Map<Value, Closure>();
   readonly events: NormEvent[] = [];
@@ -49,8 +53,9 @@ export class Evaluation {
   #order = 0;
   #unknowns = 0;
 
-  constructor(find: FindFunction, values: ValueTable) {
+  constructor(find: FindFunction, evaluateCall: EvaluateCall, values: ValueTable) {
     this.find = find;
+    this.evaluateCall = evaluateCall;
     this.values = values;
   }
 

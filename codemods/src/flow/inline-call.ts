@@ -1,4 +1,4 @@
-import type { CallExpr } from "../form.ts";
+import type { CallExpr } from "../form/form.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import { bind, runBlock } from "./evaluate-steps.ts";
 import type { Closure, Env, Evaluation } from "./evaluation.ts";

@@ -1,4 +1,4 @@
-import { classifyName, splitWords } from "../names.ts";
+import { classifyName, splitWords } from "../candidates/names.ts";
 import type { Value, ValueOf, ValueTable } from "./value.ts";
 
 /** A call with its arguments worked out. */

@@ -1,4 +1,4 @@
-import type { CallExpr, Expr, FunctionForm, NameExpr, Step } from "../form.ts";
+import type { CallExpr, Expr, FunctionForm, NameExpr, Step } from "../form/form.ts";
 import type { Value, ValueOf } from "./value.ts";
 
 /** One assignment of a variable: what its readers see. */

@@ -1,6 +1,7 @@
-import type { Language } from "../source-files.ts";
-import type { ClassForm, FunctionForm } from "./declaration.ts";
-import type { Span } from "./expression.ts";
+import type { Language } from "../files/source-files.ts";
+import type { Span } from "../text/span.ts";
+import type { FunctionForm } from "./code.ts";
+import type { ClassForm } from "./declaration.ts";
 
 /** One import or re-export statement. */
 export interface ImportForm {

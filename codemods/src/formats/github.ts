@@ -1,5 +1,5 @@
-import { nameIn, repositoryFolder } from "../folders.ts";
-import type { RunResult } from "../run.ts";
+import { nameIn, repositoryFolder } from "../files/folders.ts";
+import type { RunResult } from "../run/run.ts";
 
 /**
  * Annotations for GitHub Actions, one workflow command a line: warnings for what can be replaced, notices for what is kept and

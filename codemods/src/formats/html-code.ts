@@ -1,7 +1,7 @@
 import { diffWordsWithSpace } from "diff";
 import type { Finding } from "../plan/change.ts";
-import type { FileResult } from "../run.ts";
-import { type LineChange, lineChanges, splitLines } from "../text-lines.ts";
+import type { FileResult } from "../run/run.ts";
+import { type LineChange, lineChanges, splitLines } from "../text/text-lines.ts";
 import { escapeHtml } from "./html-text.ts";
 
 /** Lines around a change, or a copy that is kept, that are shown with it. */

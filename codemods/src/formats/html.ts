@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Finding } from "../plan/change.ts";
-import type { FileResult, RunResult } from "../run.ts";
+import type { FileResult, RunResult } from "../run/run.ts";
 import { adviceFor } from "./advice.ts";
 import { changeTable, excerptTable } from "./html-code.ts";
 import { script } from "./html-script.ts";

@@ -1,4 +1,4 @@
-import type { RunResult } from "../run.ts";
+import type { RunResult } from "../run/run.ts";
 
 /** The object of `--json`; `schema/report.schema.json` describes it. `version` goes up when a field changes its meaning. */
 export function jsonReport(result: RunResult): object {

@@ -1,6 +1,6 @@
-import { filePatch } from "../patch.ts";
-import type { FileResult } from "../run.ts";
-import type { Paint } from "../terminal.ts";
+import { filePatch } from "../edits/patch.ts";
+import type { FileResult } from "../run/run.ts";
+import type { Paint } from "./terminal.ts";
 
 /** What changes in a file, in the colours of a diff; the file is named by what stands above it. */
 export function paintPatch(file: FileResult, paint: Paint): readonly string[] {

@@ -1,9 +1,9 @@
+import type { WrittenResult } from "../edits/write-files.ts";
 import type { Finding } from "../plan/change.ts";
-import type { FileResult } from "../run.ts";
-import { type Paint, paintFor } from "../terminal.ts";
-import type { WrittenResult } from "../write-files.ts";
+import type { FileResult } from "../run/run.ts";
 import { adviceFor } from "./advice.ts";
 import { paintPatch, printable } from "./paint-patch.ts";
+import { type Paint, paintFor } from "./terminal.ts";
 
 export interface ReportStyle {
   readonly color: boolean;

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { nameIn, repositoryFolder } from "../folders.ts";
+import { nameIn, repositoryFolder } from "../files/folders.ts";
 import { type ReasonCode, reasonCodes } from "../match/reasons.ts";
 import type { Finding } from "../plan/change.ts";
-import type { FileResult, RunResult } from "../run.ts";
-import { lineChanges, splitLines } from "../text-lines.ts";
+import type { FileResult, RunResult } from "../run/run.ts";
+import { lineChanges, splitLines } from "../text/text-lines.ts";
 import { adviceFor } from "./advice.ts";
 
 const copyRule = "qk-norm-copy";

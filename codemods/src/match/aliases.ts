@@ -1,7 +1,7 @@
 import type { Block, Definition, Read, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { Expr, Step } from "../form.ts";
-import { expressionsOf, pathTo, within } from "./expressions.ts";
+import type { Expr, Step } from "../form/form.ts";
+import { expressionsOf, pathTo, within } from "../form/traversal.ts";
 import { Refusal } from "./reasons.ts";
 
 const views = new Set([

@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
 import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
 import { ValueTable } from "../flow/value.ts";
-import type { FileForm, FunctionForm, Step } from "../form.ts";
+import type { FileForm, FunctionForm, Step } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
-import type { Profile } from "../profile.ts";
-import type { Project } from "../project.ts";
-import { within } from "./expressions.ts";
+import type { Profile } from "../profiles/profile.ts";
+import type { Project } from "../project/project.ts";
 import { matchInline } from "./inline-pair.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
 import { functionsNearNorms, nestedIn } from "./near-norms.ts";

@@ -1,7 +1,7 @@
+import { splitWords } from "../candidates/names.ts";
 import type { NormEvent } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { Expr } from "../form.ts";
-import { splitWords } from "../names.ts";
+import type { Expr } from "../form/form.ts";
 import { type SideName, sideOfName } from "./side-of.ts";
 
 /** The side that an applied norm belongs to: by its own name; a function without one by the tensor that it is given. */

@@ -1,7 +1,7 @@
 import type { Block, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { Expr, FileForm, FunctionForm, Step } from "../form.ts";
-import type { NormFact } from "../norm-fact.ts";
+import type { Expr, FileForm, FunctionForm, Step } from "../form/form.ts";
+import type { NormFact } from "../norms/norm-fact.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { Side } from "./side.ts";
 

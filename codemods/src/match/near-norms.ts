@@ -1,6 +1,6 @@
-import { namesNorm, namesSideNorm, speaksOfQueries } from "../candidates.ts";
+import { namesNorm, namesSideNorm, speaksOfQueries } from "../candidates/candidates.ts";
 import { forwards } from "../flow/tensor-calls.ts";
-import type { FileForm, FunctionForm, Step } from "../form.ts";
+import type { FileForm, FunctionForm, Step } from "../form/form.ts";
 
 /** Those functions of a file that have to be looked into, in the order of the file. */
 export interface NearNorms {

@@ -1,9 +1,9 @@
 import type { Value, ValueOf } from "../flow/value.ts";
-import type { Place } from "../front-end.ts";
-import type { NormFact } from "../norm-fact.ts";
+import type { Place } from "../languages/front-end.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
+import type { NormFact } from "../norms/norm-fact.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
-import type { Profile } from "../profile.ts";
+import type { Profile } from "../profiles/profile.ts";
 import { layersOf } from "./aliases.ts";
 import { Refusal } from "./reasons.ts";
 import type { SideName } from "./side-of.ts";

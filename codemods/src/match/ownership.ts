@@ -1,5 +1,5 @@
 import { baseOf, type Value } from "../flow/value.ts";
-import { within } from "./expressions.ts";
+import { within } from "../form/traversal.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import type { Side } from "./side.ts";

@@ -1,7 +1,7 @@
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Profile } from "../profile.ts";
+import { within } from "../form/traversal.ts";
+import type { Profile } from "../profiles/profile.ts";
 import { refuseAliases } from "./aliases.ts";
-import { within } from "./expressions.ts";
 import type { PairCall, PairFunction } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";

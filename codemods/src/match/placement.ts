@@ -1,8 +1,8 @@
 import type { Block, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Span, Step } from "../form.ts";
+import type { Span, Step } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import { isHarmlessRead, layersOf } from "./aliases.ts";
-import { within } from "./expressions.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side } from "./side.ts";
 import { twinsOf } from "./twin-branches.ts";

@@ -1,5 +1,5 @@
+import { splitWords } from "../candidates/names.ts";
 import type { Value } from "../flow/value.ts";
-import { splitWords } from "../names.ts";
 
 export type SideName = "q" | "k" | "v";
 

@@ -1,8 +1,8 @@
 import { isAboutStreams } from "../flow/tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Expr, Span, Step } from "../form.ts";
-import { expressionsOf, isUnconditional, pathTo, within } from "./expressions.ts";
+import type { Expr, Span, Step } from "../form/form.ts";
+import { expressionsOf, isUnconditional, pathTo, within } from "../form/traversal.ts";
 import { Refusal } from "./reasons.ts";
 
 /** One half of a pair: from the tensor as it was to the normalised tensor in the same shape. */

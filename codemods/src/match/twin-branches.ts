@@ -1,7 +1,7 @@
 import type { Block, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { Step } from "../form.ts";
-import { within } from "./expressions.ts";
+import type { Step } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import { homeOf, type Side } from "./side.ts";
 
 /** One `if` that does nothing but normalise one side: the side inside it, and the whole `if` as that side's step. */

@@ -1,6 +1,6 @@
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import { within } from "./expressions.ts";
+import { within } from "../form/traversal.ts";
 import { Refusal } from "./reasons.ts";
 import type { Side } from "./side.ts";
 

@@ -1,4 +1,4 @@
-import type { NormFact } from "../norm-fact.ts";
+import type { NormFact } from "./norm-fact.ts";
 
 /** Several constructions: what they agree on. */
 export function joinFacts(facts: readonly NormFact[], typed: NormFact | undefined): NormFact {

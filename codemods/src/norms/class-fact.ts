@@ -1,8 +1,8 @@
-import type { ClassForm, FileForm } from "../form.ts";
-import type { NormFact, NormKind } from "../norm-fact.ts";
-import { lineAt } from "../plan/text-edits.ts";
-import type { Declared, Project, Resolved } from "../project.ts";
+import type { ClassForm, FileForm } from "../form/form.ts";
+import type { Declared, Project, Resolved } from "../project/project.ts";
+import { lineAt } from "../text/text-edits.ts";
 import { attributesOf, dottedName } from "./class-members.ts";
+import type { NormFact, NormKind } from "./norm-fact.ts";
 import { kindOfClass, kindOfName } from "./norm-kind.ts";
 
 export const nothing: NormFact = {

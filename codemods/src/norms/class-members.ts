@@ -1,4 +1,4 @@
-import type { ClassForm, Expr, Step, Target } from "../form.ts";
+import type { ClassForm, Expr, Step, Target } from "../form/form.ts";
 
 /** `a.b.C` of a chain of names, or undefined. */
 export function dottedName(expr: Expr): string | undefined {

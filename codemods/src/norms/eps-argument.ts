@@ -1,4 +1,4 @@
-import type { Argument, Expr, FileForm, FunctionForm } from "../form.ts";
+import type { Argument, Expr, FileForm, FunctionForm } from "../form/form.ts";
 
 /**
  * The eps that a norm is given, as text, so that two can be compared; undefined when none is given or none can be told.

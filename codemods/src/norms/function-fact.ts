@@ -1,10 +1,10 @@
 import type { Value } from "../flow/value.ts";
-import type { Expr, FileForm, FunctionForm } from "../form.ts";
-import type { NormFact, NormKind } from "../norm-fact.ts";
-import { lineAt } from "../plan/text-edits.ts";
-import type { Project } from "../project.ts";
+import type { Expr, FileForm, FunctionForm } from "../form/form.ts";
+import type { Project } from "../project/project.ts";
+import { lineAt } from "../text/text-edits.ts";
 import { dottedName } from "./class-members.ts";
 import { isEps, isSmall } from "./eps-argument.ts";
+import type { NormFact, NormKind } from "./norm-fact.ts";
 import { kindOfFunction, kindOfName } from "./norm-kind.ts";
 
 /** What is known about a norm that is a function, from its code or its name and from what it is given. */

@@ -1,6 +1,6 @@
+import { splitWords } from "../candidates/names.ts";
 import type { Value } from "../flow/value.ts";
-import { splitWords } from "../names.ts";
-import type { NormAxis } from "../norm-fact.ts";
+import type { NormAxis } from "./norm-fact.ts";
 
 /** What one size stands for, by the name it goes under. */
 export type SizeMeaning = "head-dim" | "head-count" | "row" | "unknown";

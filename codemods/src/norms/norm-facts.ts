@@ -1,16 +1,16 @@
 import { traceFunction } from "../flow/evaluate.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { CallExpr, ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form.ts";
-import type { Place } from "../front-end.ts";
-import type { NormFact } from "../norm-fact.ts";
-import type { Declared, Project } from "../project.ts";
+import type { CallExpr, ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form/form.ts";
+import type { Place } from "../languages/front-end.ts";
+import type { Declared, Project } from "../project/project.ts";
 import { agreedFact, joinFacts } from "./agreed-fact.ts";
 import { classFact, declared, namedClassFact, nothing } from "./class-fact.ts";
 import { dottedName, valuesGivenTo } from "./class-members.ts";
 import { epsArgument } from "./eps-argument.ts";
 import { functionFact } from "./function-fact.ts";
 import { axisOfSizes } from "./norm-axis.ts";
+import type { NormFact } from "./norm-fact.ts";
 
 /** What is known about the norms of one run, looked up in the code of their classes. */
 export class NormFacts {

@@ -1,6 +1,6 @@
-import type { ClassForm, Expr, FileForm, FunctionForm } from "../form.ts";
-import { splitWords } from "../names.ts";
-import type { NormKind } from "../norm-fact.ts";
+import { splitWords } from "../candidates/names.ts";
+import type { ClassForm, Expr, FileForm, FunctionForm } from "../form/form.ts";
+import type { NormKind } from "./norm-fact.ts";
 
 /** What a norm class computes, read off its own code and that of the functions it calls in the same file. */
 export function kindOfClass(cls: ClassForm, form: FileForm): NormKind {

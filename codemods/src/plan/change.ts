@@ -1,7 +1,7 @@
-import type { CopyForm } from "../emit/helper-form.ts";
-import type { Span } from "../form.ts";
-import type { TextEdit } from "../front-end.ts";
+import type { Span } from "../form/form.ts";
+import type { CopyForm } from "../helper/helper-form.ts";
 import type { ReasonCode } from "../match/reasons.ts";
+import type { TextEdit } from "../text/text-edits.ts";
 
 /** One replaced copy: what it does to the text, and how it is told. */
 export interface Change {

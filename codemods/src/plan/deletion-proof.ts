@@ -1,12 +1,10 @@
-import type { ClassForm, FileForm } from "../form.ts";
-import { within } from "../match/expressions.ts";
+import type { FilesMentioning } from "../files/mention-index.ts";
+import type { ClassForm, FileForm } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { dottedName } from "../norms/class-members.ts";
-import type { Project } from "../project.ts";
-
-/** Paths of all files in reach whose text holds a word. */
-export type FilesMentioning = (word: string) => readonly string[];
+import type { Project } from "../project/project.ts";
 
 /**
  * Throws unless nothing but these calls can reach the function, so that it may go: `overridden-method` when a derived class

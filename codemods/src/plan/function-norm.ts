@@ -1,11 +1,11 @@
-import type { Expr } from "../form.ts";
-import type { LanguageFrontEnd } from "../front-end.ts";
-import { within } from "../match/expressions.ts";
+import type { Expr } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
+import type { LanguageFrontEnd } from "../languages/front-end.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import type { Side } from "../match/side.ts";
-import type { NormFact } from "../norm-fact.ts";
-import type { Profile } from "../profile.ts";
+import type { NormFact } from "../norms/norm-fact.ts";
+import type { Profile } from "../profiles/profile.ts";
 import type { Scope } from "./render.ts";
 
 /**

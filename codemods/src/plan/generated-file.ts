@@ -1,5 +1,5 @@
-import { isMarkedGenerated } from "../git-attributes.ts";
-import type { SourceContent } from "../source-files.ts";
+import { isMarkedGenerated } from "../files/git-attributes.ts";
+import type { SourceContent } from "../files/source-files.ts";
 import type { Finding } from "./change.ts";
 
 /** What says that a program writes the file: one of its lines, or `.gitattributes`. */

@@ -1,16 +1,16 @@
 import { resolve } from "node:path";
-import { misfitOf } from "../emit/choose-form.ts";
-import type { CopyForm } from "../emit/helper-form.ts";
-import { sourceOfName } from "../emit/origin.ts";
+import { misfitOf } from "../copies/choose-form.ts";
+import { sourceOfName } from "../copies/origin.ts";
 import type { Value } from "../flow/value.ts";
-import type { FileForm } from "../form.ts";
-import type { AddedImport } from "../front-end.ts";
+import type { FileForm } from "../form/form.ts";
+import type { CopyForm } from "../helper/helper-form.ts";
+import type { AddedImport } from "../languages/front-end.ts";
 import type { Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import type { Profile } from "../profile.ts";
-import type { Project } from "../project.ts";
+import type { Profile } from "../profiles/profile.ts";
+import type { Project } from "../project/project.ts";
+import { lineAt } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
-import { lineAt } from "./text-edits.ts";
 
 interface HelperContext {
   readonly project: Project;

@@ -1,20 +1,20 @@
-import type { Expr, Span, Step } from "../form.ts";
-import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
-import { within } from "../match/expressions.ts";
+import type { Expr, Span, Step } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
+import type { LanguageFrontEnd } from "../languages/front-end.ts";
+import { layoutAt, styleOf } from "../languages/layout.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { removedBy, type Side } from "../match/side.ts";
-import type { Profile } from "../profile.ts";
+import type { Profile } from "../profiles/profile.ts";
+import { indentAt, lineStart, type TextEdit } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
 import { functionNormText, namesKept } from "./function-norm.ts";
 import { headDimText } from "./head-dim.ts";
 import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
-import { layoutAt, styleOf } from "./layout.ts";
 import { refuseDeclarator, removals, withoutSemicolon } from "./removals.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
 import { stillMeans } from "./still-means.ts";
-import { indentAt, lineStart } from "./text-edits.ts";
 
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
 export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {

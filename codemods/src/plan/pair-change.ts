@@ -1,16 +1,16 @@
 import type { Value } from "../flow/value.ts";
-import type { FunctionForm } from "../form.ts";
-import type { LanguageFrontEnd, TextEdit } from "../front-end.ts";
+import type { FunctionForm } from "../form/form.ts";
+import type { LanguageFrontEnd } from "../languages/front-end.ts";
+import { layoutAt } from "../languages/layout.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
 import { checkPairCall } from "../match/pair-calls.ts";
 import { Refusal } from "../match/reasons.ts";
-import type { Profile } from "../profile.ts";
+import type { Profile } from "../profiles/profile.ts";
+import { isBlankLineAt, lineAt, lineStart, nextLine, type TextEdit, wholeLines } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
 import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
-import { layoutAt } from "./layout.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
-import { isBlankLineAt, lineAt, lineStart, nextLine, wholeLines } from "./text-edits.ts";
 
 /** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
 export function pairChange(

@@ -1,20 +1,20 @@
-import { inlineCopyForm, pairCopyForm } from "../emit/copy-form.ts";
-import type { CopyForm } from "../emit/helper-form.ts";
-import type { FileForm } from "../form.ts";
-import type { TextEdit } from "../front-end.ts";
+import { inlineCopyForm, pairCopyForm } from "../copies/copy-form.ts";
+import type { FilesMentioning } from "../files/mention-index.ts";
+import type { FileForm } from "../form/form.ts";
+import type { CopyForm } from "../helper/helper-form.ts";
 import { findMatches, type MatchContext } from "../match/find-matches.ts";
 import { matchInline } from "../match/inline-pair.ts";
 import type { InlineMatch, PairFunction, RefusedMatch, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { refuseOtherNormsBelow } from "../norms/derived-norms.ts";
+import { applyEdits, lineAt, type TextEdit } from "../text/text-edits.ts";
 import type { Change, Finding } from "./change.ts";
-import { type FilesMentioning, proveDeletable } from "./deletion-proof.ts";
+import { proveDeletable } from "./deletion-proof.ts";
+import { refuseOtherNormsBelow } from "./derived-norms.ts";
 import { refuseFunctionNorm } from "./function-norm.ts";
 import { helperImport, refuseTakenName, withHelper } from "./helper-use.ts";
 import { inlineChange } from "./inline-change.ts";
 import { pairChange } from "./pair-change.ts";
 import { refuseOtherTensors } from "./tensor-needs.ts";
-import { applyEdits, lineAt } from "./text-edits.ts";
 
 /** What is to become of one file. `after` is undefined when it stays as it is. */
 export interface FilePlan {

@@ -1,7 +1,6 @@
-import type { FileForm, Span, Step } from "../form.ts";
-import type { TextEdit } from "../front-end.ts";
+import type { FileForm, Span, Step } from "../form/form.ts";
 import { Refusal } from "../match/reasons.ts";
-import { lineEndAt, lineStart, wholeLines } from "./text-edits.ts";
+import { lineEndAt, lineStart, type TextEdit, wholeLines } from "../text/text-edits.ts";
 
 /**
  * Deletes whole statements: with their lines, and one of two blank lines that would then meet; from a line that they share with others

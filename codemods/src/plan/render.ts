@@ -1,6 +1,6 @@
 import type { Definition, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { Expr, FileForm } from "../form.ts";
+import type { Expr, FileForm } from "../form/form.ts";
 import { Refusal } from "../match/reasons.ts";
 
 /** What is visible at the place that a value is to be written. */

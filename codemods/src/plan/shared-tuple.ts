@@ -1,5 +1,5 @@
-import type { Expr } from "../form.ts";
-import { pathTo } from "../match/expressions.ts";
+import type { Expr } from "../form/form.ts";
+import { pathTo } from "../form/traversal.ts";
 import type { Side } from "../match/side.ts";
 
 /** The tuple that holds both results and nothing else, as in `return [qNormed, kNormed]`. */

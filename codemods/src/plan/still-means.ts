@@ -1,6 +1,6 @@
 import type { Definition } from "../flow/trace.ts";
-import type { Expr, Span } from "../form.ts";
-import { within } from "../match/expressions.ts";
+import type { Expr, Span } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import type { Scope } from "./render.ts";
 
 /** Every name in the expression holds, where the call will stand, what it held where the expression is written. */

@@ -1,11 +1,11 @@
-import { tensorType } from "../emit/type-origin.ts";
+import { tensorType } from "../copies/type-origin.ts";
 import type { Value } from "../flow/value.ts";
 import type { Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
-import type { Profile } from "../profile.ts";
-import type { Project } from "../project.ts";
-import { lineAt } from "./text-edits.ts";
+import type { Profile } from "../profiles/profile.ts";
+import type { Project } from "../project/project.ts";
+import { lineAt } from "../text/text-edits.ts";
 
 /** What the tensors of a module's helper must have, by the module: always, and where their heads share one axis. */
 const needs: Readonly<Record<string, Readonly<Record<"apart" | "flat", readonly string[]>>>> = {

@@ -1,0 +1,93 @@
+import { chmod, chown, link, mkdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { describeFailure } from "../failures/failure.ts";
+import { patchFolder } from "../files/folders.ts";
+import type { FileResult, RunResult } from "../run/run.ts";
+import { UndoPatch } from "./undo-patch.ts";
+
+/** What a run that wrote has to tell. */
+export interface WrittenResult extends RunResult {
+  /** How to take it back, as a command line; undefined when nothing was written. */
+  readonly undo: string | undefined;
+}
+
+/**
+ * Writes every change, one file after the other; a file that fails stays as it was and does not stop the others. Each file that was
+ * written is in the undo patch at once, so that a run which is cut off can be taken back or gone on with. An
+ * interrupt lets the file at hand be finished and stops there. Throws `UsageError` when no undo patch can be kept.
+ */
+export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
+  const changed = planned.files.filter(({ after }) => after !== undefined);
+  if (changed.length === 0) return { ...planned, files: settled(planned.files, new Set()), undo: undefined };
+  const errors = [...planned.errors];
+  const undo = await UndoPatch.begin(patchFolder(changed));
+  const interrupt = new AbortController();
+  const onInterrupt = () => interrupt.abort();
+  process.once("SIGINT", onInterrupt);
+  const written = new Set<FileResult>();
+  try {
+    for (const file of changed) {
+      try {
+        if (interrupt.signal.aborted)
+          throw new Error("the run was interrupted before this file; run again to go on");
+        await writeFileResult(file);
+        written.add(file);
+        await undo.add(file);
+      } catch (error) {
+        errors.push({ path: file.path, message: describeFailure(error) });
+        // What others import has to be there before them.
+        if (file.helper !== undefined || file.comesFirst) break;
+      }
+    }
+  } finally {
+    process.off("SIGINT", onInterrupt);
+  }
+  return { ...planned, files: settled(planned.files, written), errors, undo: await undo.end() };
+}
+
+/** What is true of the files by now: where nothing was written, nothing was replaced. */
+function settled(files: readonly FileResult[], written: ReadonlySet<FileResult>): readonly FileResult[] {
+  return files.flatMap((file) => {
+    if (written.has(file)) return [file];
+    const findings = file.findings.filter(({ kind }) => kind === "refused");
+    return findings.length === 0 ? [] : [{ ...file, findings, after: undefined }];
+  });
+}
+
+/**
+ * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode,
+ * its owner and its byte order mark. Throws when the file is not what was read any more.
+ */
+async function writeFileResult(file: FileResult): Promise<void> {
+  const { path, before, after, byteOrderMark } = file;
+  if (file.helper === "new") return await create(path, after!);
+  const target = await realpath(path); // through a link, which stays one
+  const mark = byteOrderMark ? "\uFEFF" : "";
+  if ((await readFile(target, "utf8")) !== mark + before)
+    throw new Error("it changed while the run went on, and was left alone");
+  const { mode, uid, gid } = await stat(target);
+  const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
+  try {
+    await writeFile(temporary, mark + after, { flag: "wx", flush: true });
+    await chmod(temporary, mode);
+    if (uid !== process.getuid?.() || gid !== process.getgid?.())
+      await chown(temporary, uid, gid).catch(() => {});
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The same for a file that is not there yet, nor its folder. Throws when it is there by now. */
+async function create(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    await writeFile(temporary, text, { flag: "wx", flush: true });
+    // Unlike a rename, a link does not replace what somebody else wrote there meanwhile.
+    await link(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

@@ -1,0 +1,52 @@
+import type { Comment, Span } from "../../form/form.ts";
+import { indentAt, lineStart } from "./lines.ts";
+import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
+
+/** What lowering one declaration needs to know about the whole file. */
+export interface FileFacts {
+  readonly comments: readonly Comment[];
+  /** The strings of `__all__`, if the file has it. */
+  readonly listed: readonly SyntaxNode[];
+  /** Comments on lines of their own directly above `offset`, as far as no other line comes between, from the top. */
+  commentsAbove(offset: number): readonly Span[];
+  /** Whether importers of this file may expect the top-level name. */
+  exports(name: string): boolean;
+}
+
+export function readFileFacts(root: SyntaxNode, text: string): FileFacts {
+  const comments = root.findAll({ rule: { kind: "comment" } }).map((node) => ({ span: spanOf(node) }));
+  const byStart = new Map(comments.map(({ span }) => [span.start, span]));
+  const listed = listedNames(root);
+  const names = new Set(listed.map((node) => node.text().slice(1, -1)));
+  return {
+    comments,
+    listed,
+    commentsAbove(offset) {
+      const above: Span[] = [];
+      const indent = indentAt(text, offset);
+      let line = lineStart(text, offset);
+      while (line > 0) {
+        line = lineStart(text, lineBefore(text, line));
+        const comment = byStart.get(line + indent.length);
+        if (comment === undefined || indentAt(text, line) !== indent) break;
+        above.unshift(comment);
+      }
+      return above;
+    },
+    exports: (name) => names.has(name) || !name.startsWith("_"),
+  };
+}
+
+/** The strings assigned or added to `__all__` at the top level. */
+function listedNames(root: SyntaxNode): readonly SyntaxNode[] {
+  return partsOf(root).flatMap((statement) => {
+    const assignment = statement.is("expression_statement") ? statement.child(0) : null;
+    if (assignment?.field("left")?.text() !== "__all__") return [];
+    return assignment.findAll({ rule: { kind: "string" } });
+  });
+}
+
+/** An offset on the line before the one that starts at `start`. */
+function lineBefore(text: string, start: number): number {
+  return text.startsWith("\r\n", start - 2) ? start - 2 : start - 1;
+}

@@ -1,0 +1,51 @@
+import grammar from "@ast-grep/lang-python";
+import { parse, registerDynamicLanguage, type SgNode } from "@ast-grep/napi";
+import type { ParseError, Span } from "../../form/form.ts";
+
+/** A node of tree-sitter's Python tree. Offsets count UTF-16 units, as JavaScript strings do. */
+export type SyntaxNode = SgNode;
+
+// ast-grep takes all dynamic languages in one call, once per process.
+registerDynamicLanguage({ python: grammar });
+
+export function parsePython(text: string): SyntaxNode {
+  return parse("python", text).root();
+}
+
+/** tree-sitter recovers from errors, so every text has a tree. What it made up to get there is an empty node. */
+export function parseErrors(root: SyntaxNode): readonly ParseError[] {
+  const made = root.findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
+  return made
+    .filter((node) => !node.is("module"))
+    .map((node) => {
+      const { index, line } = node.range().start;
+      const what = node.is("ERROR") ? "could not be read as Python" : `${node.kind()} is missing`;
+      return { offset: index, message: `${what} at line ${line + 1}` };
+    });
+}
+
+export function spanOf(node: SyntaxNode): Span {
+  const { start, end } = node.range();
+  return { start: start.index, end: end.index };
+}
+
+/** The named children that are neither comments nor the backslashes that continue a line. */
+export function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
+  return node.children().filter(isPart);
+}
+
+export function isPart(node: SyntaxNode): boolean {
+  return node.isNamed() && !extras.has(String(node.kind()));
+}
+
+const extras = new Set(["comment", "line_continuation"]);
+
+/** A definition under its decorators, or the node itself. */
+export function undecorated(node: SyntaxNode): SyntaxNode {
+  return node.is("decorated_definition") ? (node.field("definition") ?? node) : node;
+}
+
+/** The closest enclosing node of one of `kinds`. */
+export function enclosing(node: SyntaxNode, kinds: readonly string[]): SyntaxNode | undefined {
+  return node.ancestors().find((ancestor) => kinds.includes(String(ancestor.kind())));
+}

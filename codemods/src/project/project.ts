@@ -1,0 +1,232 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { extname } from "node:path";
+import { namesNorm } from "../candidates/candidates.ts";
+import { type Language, languageOf } from "../files/source-files.ts";
+import type { Value } from "../flow/value.ts";
+import type { ClassForm, FileForm, FunctionForm, Span, Step } from "../form/form.ts";
+import type { CheckedTypes, LanguageFrontEnd, NameUse, Place } from "../languages/front-end.ts";
+
+/** A declaration, and the file it stands in. */
+export interface Declared<T> {
+  readonly declaration: T;
+  readonly form: FileForm;
+}
+
+/** A name whose code is out of reach: it comes from this module. */
+export interface External {
+  readonly module: string;
+  readonly name: string;
+}
+
+export type Resolved<T> = Declared<T> | External | undefined;
+
+/** Whether only names and annotations tell of what class something is, or also a type checker, where the language has one. */
+export type TypeSource = "written" | "checked";
+
+const deepestImport = 8;
+/** Lowered files kept at a time; a run over 100,000 files must not keep them all. */
+const keptForms = 64;
+const largestFile = 4_000_000;
+
+/** Lowers files on demand and follows names across imports, aliases and re-exports. */
+export class Project {
+  readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
+  readonly #forms = new Map<string, FileForm | undefined>();
+  readonly #fileExists = new Map<string, boolean>();
+  readonly #leads = new Map<string, boolean>();
+  readonly #types: TypeSource;
+  readonly #checked = new Map<LanguageFrontEnd, CheckedTypes | undefined>();
+
+  constructor(frontEnds: readonly LanguageFrontEnd[], types: TypeSource = "written") {
+    this.#types = types;
+    for (const one of frontEnds) this.use(one);
+  }
+
+  /** Files of its languages can be lowered from now on. */
+  use(frontEnd: LanguageFrontEnd): void {
+    for (const language of frontEnd.languages) this.#frontEnds.set(language, frontEnd);
+  }
+
+  frontEnd(language: Language): LanguageFrontEnd | undefined {
+    return this.#frontEnds.get(language);
+  }
+
+  /** Lowers a text that is at hand, and remembers it as the content of `path`. */
+  add(path: string, language: Language, text: string): FileForm | undefined {
+    const form = this.#frontEnds.get(language)?.lower({ path, language, text });
+    this.#keep(path, form);
+    return form;
+  }
+
+  form(path: string): FileForm | undefined {
+    if (this.#forms.has(path)) {
+      const known = this.#forms.get(path);
+      this.#keep(path, known);
+      return known;
+    }
+    const language = languageOf(path);
+    if (language === undefined || !this.#exists(path) || statSync(path).size > largestFile) return undefined;
+    return this.add(path, language, readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+  }
+
+  /** Files that a module, as a file imports it, may stand for; likeliest first. */
+  importTargets(module: string, { language, path }: FileForm): readonly string[] {
+    return this.#frontEnds.get(language)?.importTargets(module, path, (target) => this.#exists(target)) ?? [];
+  }
+
+  /** The module under which a file is to import another one. */
+  importPath(target: string, from: FileForm): string {
+    const frontEnd = this.#frontEnds.get(from.language);
+    if (frontEnd === undefined) throw new Error(`no front end for ${from.language}`);
+    return frontEnd.importPath(target, from, (path) => this.#exists(path));
+  }
+
+  /** See `LanguageFrontEnd.codeOf`. */
+  codeOf(form: FileForm, span: Span): string {
+    return this.#frontEnds.get(form.language)!.codeOf(form, span);
+  }
+
+  /** See `LanguageFrontEnd.usesOf`. */
+  usesOf(form: FileForm, name: string): readonly NameUse[] {
+    return this.#frontEnds.get(form.language)!.usesOf(form, name);
+  }
+
+  /** Classes by checked type, all of them or none; see `CheckedTypes.classesOf`. */
+  classesOf(value: Value, place: Place): readonly Declared<ClassForm>[] {
+    const places = this.#typesOf(place.form)?.classesOf(value, place) ?? [];
+    const found = places.flatMap(({ path, start }) => {
+      const form = this.form(path);
+      const declaration = form?.classes.find(({ span }) => span.start === start);
+      return form === undefined || declaration === undefined ? [] : [{ declaration, form }];
+    });
+    return found.length === places.length ? found : [];
+  }
+
+  #typesOf({ language }: FileForm): CheckedTypes | undefined {
+    const frontEnd = this.#types === "checked" ? this.#frontEnds.get(language) : undefined;
+    if (frontEnd === undefined) return undefined;
+    if (!this.#checked.has(frontEnd)) this.#checked.set(frontEnd, frontEnd.checkedTypes?.());
+    return this.#checked.get(frontEnd);
+  }
+
+  resolveClass(name: string, form: FileForm): Resolved<ClassForm> {
+    return this.#resolve(name, form, ({ classes }) => classes, 0);
+  }
+
+  /** With `near-norms`, files are not opened for a function that is declared there beside no norm. */
+  resolveFunction(name: string, form: FileForm, which: "any" | "near-norms" = "any"): Resolved<FunctionForm> {
+    const leads =
+      which === "any" ? undefined : (path: string, wanted: string) => this.#leadsToNorm(path, wanted);
+    return this.#resolve(name, form, ({ functions }) => functions, 0, leads);
+  }
+
+  #resolve<T extends { readonly name: string }>(
+    name: string,
+    form: FileForm,
+    listOf: (form: FileForm) => readonly T[],
+    depth: number,
+    leads?: (path: string, name: string) => boolean,
+  ): Resolved<T> {
+    const declaration = listOf(form).find((one) => one.name === name);
+    if (isReassigned(form.module.body, name)) return undefined;
+    if (declaration !== undefined) return { declaration, form };
+    if (depth > deepestImport) return undefined;
+    const [head, ...tail] = name.split(".");
+    for (const statement of form.imports) {
+      for (const { imported, local } of statement.names) {
+        // `import * as norms`: the rest of `norms.RmsNorm` is looked up there. `export *`: the same name.
+        const isStar = imported === "*" && local === "*";
+        if (!isStar && local !== name && local !== head) continue;
+        const { module, wanted } = lookUp(statement.module, { imported, local, name, isStar, tail });
+        const found = this.#follow(module, wanted, form, listOf, depth, leads);
+        if (found !== undefined) return found;
+        if (!isStar) return { module, name: wanted };
+      }
+    }
+    return undefined;
+  }
+
+  #follow<T extends { readonly name: string }>(
+    module: string,
+    name: string,
+    from: FileForm,
+    listOf: (form: FileForm) => readonly T[],
+    depth: number,
+    leads?: (path: string, name: string) => boolean,
+  ): Resolved<T> {
+    for (const path of this.importTargets(module, from)) {
+      if (leads?.(path, name) === false) continue;
+      const target = this.form(path);
+      const own = target?.exportedAs.get(name) ?? name;
+      const found =
+        target && target !== from ? this.#resolve(own, target, listOf, depth + 1, leads) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Whether the file, by its text alone, may hold the function with a norm in reach of it, or take it from another file. */
+  #leadsToNorm(path: string, name: string): boolean {
+    const key = `${path}\0${name}`;
+    let known = this.#leads.get(key);
+    if (known === undefined) {
+      const text = this.#forms.get(path)?.text ?? readFileSync(path, "utf8");
+      const word = name.replace(/\$/g, "\\$&");
+      const isDeclared = new RegExp(`\\b(?:def|function|const|let|var)\\s+${word}(?![\\w$])`).test(text);
+      const isElsewhere = text.includes(name) ? !isDeclared : /\b(?:im|ex)port\s*\*/.test(text);
+      known = isElsewhere || namesNorm(text);
+      this.#leads.set(key, known);
+    }
+    return known;
+  }
+
+  #exists(path: string): boolean {
+    let known = this.#fileExists.get(path);
+    if (known === undefined) {
+      known = this.#forms.has(path) || (extname(path) !== "" && existsSync(path) && statSync(path).isFile());
+      this.#fileExists.set(path, known);
+    }
+    return known;
+  }
+
+  #keep(path: string, form: FileForm | undefined): void {
+    this.#forms.delete(path);
+    this.#forms.set(path, form);
+    const [oldest] = this.#forms.keys();
+    if (this.#forms.size > keptForms && oldest !== undefined) this.#forms.delete(oldest);
+  }
+}
+
+interface Mention {
+  readonly imported: string;
+  readonly local: string;
+  readonly name: string;
+  readonly isStar: boolean;
+  /** What stands after the first dot of the name. */
+  readonly tail: readonly string[];
+}
+
+/** Where to look for an imported name, and under which name there. */
+function lookUp(
+  module: string,
+  { imported, local, name, isStar, tail }: Mention,
+): { module: string; wanted: string } {
+  if (isStar) return { module, wanted: name };
+  // `const RmsNorm = require("./norms")` may be the one thing that the module gives.
+  if (imported === "*") return { module, wanted: local === name ? "default" : tail.join(".") };
+  if (tail.length === 0 || local === name) return { module, wanted: imported };
+  // `from torch import nn`, then `nn.LayerNorm`: the imported name is itself a module.
+  return {
+    module: module.endsWith(".") ? `${module}${imported}` : `${module}.${imported}`,
+    wanted: tail.join("."),
+  };
+}
+
+/** Whether a statement of the file gives the name another meaning: `RMSNorm = OffsetRMSNorm`. */
+function isReassigned(steps: readonly Step[], name: string): boolean {
+  return steps.some((step) => {
+    if (step.kind === "assign") return step.target.kind === "name" && step.target.name === name;
+    if (step.kind === "branch") return isReassigned(step.then, name) || isReassigned(step.otherwise, name);
+    return "body" in step && isReassigned(step.body, name);
+  });
+}
