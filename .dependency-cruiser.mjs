@@ -1,7 +1,14 @@
 // Which way imports point, checked by `npm run check`. A room is a folder below codemods/src.
 
 /** Packages, lowest first: each may import itself and those before it. */
-const packages = ["packages/core", "native", "packages/tensor", "packages/models", "examples"];
+const packages = [
+  "packages/core",
+  "native",
+  "packages/tensor",
+  "packages/models",
+  "packages/run",
+  "examples",
+];
 
 /** Rooms of the codemods, lowest first. */
 const rooms = [

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { build } from "esbuild";
 import { root, setUp } from "./setup.mjs";
 
-const packages = ["packages/core", "native", "packages/tensor", "packages/models", "codemods"];
+const packages = [
+  "packages/core",
+  "native",
+  "packages/tensor",
+  "packages/models",
+  "packages/run",
+  "codemods",
+];
 
 setUp();
 for (const folder of packages) {

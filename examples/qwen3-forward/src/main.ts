@@ -1,53 +1,11 @@
-import { QkNormError } from "@qknorm/core";
-import type { ForwardTrace } from "@qknorm/models";
-import { useKernels } from "@qknorm/tensor";
-import { CommanderError } from "commander";
-import pc from "picocolors";
-import { compare } from "./compare.ts";
-import { type Options, parseOptions } from "./options.ts";
-import { describeRun, describeSpeed, traceTable } from "./report.ts";
-import { MissingChatTemplate, Session } from "./session.ts";
+import { run } from "@qknorm/run";
+import { sumsCheckpoint } from "./sums.ts";
 
-/** Runs the command line; 0 when every prompt was answered, 1 for anything the caller can mend. */
-export function main(args: readonly string[]): number {
-  try {
-    const options = parseOptions(args);
-    if (options.prompts.length === 0) {
-      process.stderr.write('Give a prompt: --prompt "..."\n');
-      return 1;
-    }
-    useKernels(options.kernels);
-    if (options.compare) process.stdout.write(`${compare(options)}\n`);
-    else answerAll(options);
-    return 0;
-  } catch (error) {
-    return explainFailure(error);
-  }
-}
-
-function answerAll(options: Options): void {
-  const session = new Session(options);
-  for (const prompt of options.prompts) {
-    const traces: ForwardTrace[] = [];
-    const answer = session.answer(prompt, {
-      onStart: () => process.stdout.write(pc.dim(prompt)),
-      onText: (piece) => process.stdout.write(pc.bold(piece)),
-      onTrace: options.trace ? (trace) => traces.push(trace) : undefined,
-    });
-    process.stdout.write(`   ${pc.dim(describeSpeed(answer))}\n`);
-    if (options.trace) process.stdout.write(`${traceTable(traces)}\n`);
-  }
-  process.stdout.write(`${pc.dim(describeRun(session))}\n`);
-}
-
-// What the caller did wrong is said in one sentence; anything else is ours, and keeps its stack.
-function explainFailure(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
-  if (error instanceof QkNormError || error instanceof MissingChatTemplate) {
-    process.stderr.write(`${pc.red("error:")} ${error.message}\n`);
-    return 1;
-  }
-  throw error;
-}
-
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = run(process.argv.slice(2), {
+  name: "npm start --",
+  fallback: {
+    model: sumsCheckpoint,
+    shownAs: "checkpoints/qwen3-sums",
+    prompts: ["127+456=", "9999+1=", "86+4713=", "5208+3791="],
+  },
+});

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { sumsCheckpoint } from "./sums.ts";
+import { Command, Option } from "commander";
+import { integer, number, positive } from "./option-values.ts";
 
 /** What the command line asks for, parsed once. */
 export interface Options {
@@ -23,21 +23,28 @@ export interface Options {
   readonly compare: boolean;
 }
 
-const examples = ["127+456=", "9999+1=", "86+4713=", "5208+3791="];
+/** How the command is called where it is started, and what it answers with when nothing is asked. */
+export interface Setting {
+  readonly name: string;
+  /** The model when none is named, and the prompts that it then answers when none are given. */
+  readonly fallback?: {
+    readonly model: string;
+    readonly shownAs: string;
+    readonly prompts: readonly string[];
+  };
+}
 
-/** The command with its help; `parse` throws commander's own error for a wrong option. */
-export function parseOptions(args: readonly string[]): Options {
-  const command = new Command("npm start --")
-    .description(
-      "Answers prompts with a Qwen3 checkpoint, every layer's q and k normalised through applyQkNorm.\n" +
-        "Without options: some sums, answered by the small checkpoint of this repository.",
-    )
+/** The command with its help; throws commander's own error for a wrong option. */
+export function parseOptions(args: readonly string[], { name, fallback }: Setting): Options {
+  const model = new Option(
+    "-m, --model <folder>",
+    "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
+  );
+  const command = new Command(name)
+    .description("Answers prompts with a model, every layer's q and k normalised through applyQkNorm.")
     .option("-p, --prompt <text...>", "what to continue; several prompts are answered one after the other")
     .addOption(
-      new Option(
-        "-m, --model <folder>",
-        "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
-      ).default(sumsCheckpoint, "checkpoints/qwen3-sums"),
+      fallback === undefined ? model.makeOptionMandatory() : model.default(fallback.model, fallback.shownAs),
     )
     .addOption(new Option("--device <device>", "where to run").choices(["cpu"]).default("cpu"))
     .addOption(
@@ -81,33 +88,13 @@ export function parseOptions(args: readonly string[]): Options {
     )
     .addHelpText(
       "after",
-      '\nExamples:\n  npm start -- --prompt "127+456="\n  npm start -- --prompt "127+456=" --trace\n' +
-        '  npm start -- --model ~/models/Qwen3-0.6B --prompt "Why is the sky blue?" --max-tokens 200\n',
+      `\nExamples:\n  ${name} --model ~/models/Qwen3-0.6B --prompt "Why is the sky blue?" --max-tokens 200\n` +
+        `  ${name} --model ~/models/Qwen3-0.6B --prompt "Why is the sky blue?" --trace\n`,
     )
     .allowExcessArguments(false)
     .exitOverride();
   command.parse(args, { from: "user" });
-  const { prompt, model, ...rest } = command.opts<Omit<Options, "prompts"> & { prompt?: string[] }>();
-  return Object.freeze({
-    ...rest,
-    model: resolve(model),
-    prompts: prompt ?? (model === sumsCheckpoint ? examples : []),
-  });
-}
-
-function integer(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("It must be an integer from 0.");
-  return Number(text);
-}
-
-function positive(text: string): number {
-  const count = integer(text);
-  if (count === 0) throw new InvalidArgumentError("It must be an integer from 1.");
-  return count;
-}
-
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
-  return value;
+  const { prompt, ...rest } = command.opts<Omit<Options, "prompts"> & { prompt?: string[] }>();
+  const examples = rest.model === fallback?.model ? fallback.prompts : [];
+  return Object.freeze({ ...rest, model: resolve(rest.model), prompts: prompt ?? examples });
 }

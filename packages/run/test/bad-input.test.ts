@@ -2,10 +2,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { sumsCheckpoint } from "../src/sums.ts";
-import { runExample } from "./run-example.ts";
+import { ask, runCommand, sumsCheckpoint } from "./run-command.ts";
 
-const scratch = mkdtempSync(join(tmpdir(), "qwen3-forward-"));
+const scratch = mkdtempSync(join(tmpdir(), "qknorm-run-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let copies = 0;
@@ -60,7 +59,7 @@ describe("bad input gets one clear sentence and exit code 1", () => {
     ],
     ["a dtype of no weights", () => broken(editConfig({ torch_dtype: "int8" })), /dtype/],
   ])("%s", (_, folder, message) => {
-    const { code, stdout, stderr } = runExample(["--model", folder(), "--prompt", "1+1="]);
+    const { code, stdout, stderr } = runCommand("run", ["--model", folder(), "--prompt", "1+1="]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(stderr).not.toMatch(/\n\s+at /);
@@ -79,7 +78,7 @@ describe("bad input gets one clear sentence and exit code 1", () => {
     ["an empty prompt", ["--prompt", ""], /prompt is empty/],
     ["a stray argument", ["127+456="], /argument/],
   ])("%s", (_, args, message) => {
-    const { code, stdout, stderr } = runExample(args);
+    const { code, stdout, stderr } = ask(args);
     expect(stderr).toMatch(message);
     expect(stderr).not.toMatch(/\n\s+at /);
     expect(stdout.trim()).toBe("");
@@ -87,14 +86,14 @@ describe("bad input gets one clear sentence and exit code 1", () => {
   });
 
   it("a prompt longer than the context", () => {
-    const { code, stdout, stderr } = runExample(["--prompt", "1+".repeat(200)]);
+    const { code, stdout, stderr } = ask(["--prompt", "1+".repeat(200)]);
     expect(stdout).toBe("");
     expect(stderr).toMatch(/400 tokens.*context.*256/);
     expect(code).toBe(1);
   });
 
   it("kernels that are not there", () => {
-    const { code, stderr } = runExample(["--kernels", "native"], { QKNORM_NATIVE: "off" });
+    const { code, stderr } = ask(["--prompt", "1+1=", "--kernels", "native"], { QKNORM_NATIVE: "off" });
     expect(stderr).toMatch(/native kernels are not available/);
     expect(code).toBe(1);
   });

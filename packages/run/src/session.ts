@@ -12,6 +12,7 @@ import {
   TextStream,
   type Tokenizer,
 } from "@qknorm/models";
+import { UsageError } from "./failure.ts";
 import { loadProgress } from "./load-progress.ts";
 import type { Options } from "./options.ts";
 
@@ -54,7 +55,10 @@ export class Session {
     progress.end();
     this.#tokenizer = loadTokenizer(options.model);
     const template = options.chat === false ? null : loadChatTemplate(options.model);
-    if (template === null && options.chat === true) throw new MissingChatTemplate(options.model);
+    if (template === null && options.chat === true)
+      throw new UsageError(
+        `${options.model} has no chat template; leave --chat out to continue the prompt as it is`,
+      );
     this.#template = template;
   }
 
@@ -132,12 +136,5 @@ export class Session {
       repetitionPenalty: generation.repetitionPenalty ?? undefined,
       seed,
     });
-  }
-}
-
-/** `--chat` for a model that has no template. */
-export class MissingChatTemplate extends Error {
-  constructor(folder: string) {
-    super(`${folder} has no chat template; leave --chat out to continue the prompt as it is`);
   }
 }

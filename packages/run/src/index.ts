@@ -1,0 +1,2 @@
+export type { Setting } from "./options.ts";
+export { run } from "./run.ts";

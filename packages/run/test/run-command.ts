@@ -1,0 +1,42 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+
+/** The small checkpoint of this repository. */
+export const sumsCheckpoint = join(import.meta.dirname, "../../../checkpoints/qwen3-sums");
+
+const files = { run: "run-cli.ts", logits: "logits/logits-cli.ts" };
+
+/** What a command printed, and its exit code. */
+export interface Run {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What starts a command as its users do: a process of its own, from source. */
+export function commandLine(command: keyof typeof files, args: readonly string[]): [string, string[]] {
+  const file = join(import.meta.dirname, "../src", files[command]);
+  return [
+    process.execPath,
+    ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx"), file, ...args],
+  ];
+}
+
+/** Runs a command to its end, with colours off. */
+export function runCommand(
+  command: keyof typeof files,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Run {
+  const { status, stdout, stderr } = spawnSync(...commandLine(command, args), {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    maxBuffer: 2 ** 28,
+  });
+  return { code: status, stdout, stderr };
+}
+
+/** Asks the small checkpoint. */
+export function ask(args: readonly string[], env?: Record<string, string>): Run {
+  return runCommand("run", ["--model", sumsCheckpoint, ...args], env);
+}
