@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { extname, join, normalize, resolve, sep } from "node:path";
 import { describeFailure } from "../failures/failure.ts";
+import { generatedMark } from "./generated-mark.ts";
 
 export type Language = "typescript" | "javascript" | "python";
 
@@ -88,6 +89,8 @@ export interface SourceContent {
   readonly byteOrderMark: boolean;
   /** What in it says that a program writes the file, such as `line 1`; see also `markOfGenerated`. */
   readonly generatedBy: string | undefined;
+  /** The file that it says it is made from. */
+  readonly generatedFrom?: string;
 }
 
 /** The content of a file, or why it is not read as code. Throws what the file system throws. */
@@ -106,10 +109,13 @@ export function sourceContent(bytes: Buffer): SourceContent | { readonly skipped
   const text = byteOrderMark ? raw.slice(1) : raw;
   if (text.includes("\0")) return { skipped: "binary" };
   if (hasEndlessLine(text)) return { skipped: `a line of more than ${longestLine / 1000},000 characters` };
-  const marker = /@generated\b|\bdo not (?:edit|modify)\b/i.exec(text.slice(0, 1000));
-  const lines = marker === null ? [] : text.slice(0, marker.index).split(/\r\n|\n|\r/);
-  const generatedBy = marker === null ? undefined : `line ${lines.length}`;
-  return { text, byteOrderMark, generatedBy };
+  const mark = generatedMark(text);
+  return {
+    text,
+    byteOrderMark,
+    generatedBy: mark?.by,
+    ...(mark?.from !== undefined && { generatedFrom: mark.from }),
+  };
 }
 
 function hasEndlessLine(text: string): boolean {

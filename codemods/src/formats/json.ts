@@ -16,13 +16,14 @@ export function jsonReport(result: RunResult): object {
     files: result.files.map(({ path, language, findings: own }) => ({
       path,
       language,
-      findings: own.map(({ line, endLine, kind, reason, symbol, message }) => ({
+      findings: own.map(({ line, endLine, kind, reason, symbol, message, writtenIn }) => ({
         line,
         endLine,
         kind,
         ...(reason && { reason }),
         symbol,
         message,
+        ...(writtenIn && { writtenIn }),
       })),
     })),
   };

@@ -22,4 +22,15 @@ export interface Finding {
   readonly reason?: ReasonCode;
   readonly symbol: string;
   readonly message: string;
+  /** Where the code of a generated file is written by hand, if that can be told. */
+  readonly writtenIn?: WrittenPlace;
+}
+
+/** A place in the sources that a generated file is made from. */
+export interface WrittenPlace {
+  /** The file; as the generated file names it when it is not there. */
+  readonly path: string;
+  /** Set where the function is found there, or in a file that it takes it from. */
+  readonly line?: number;
+  readonly symbol?: string;
 }

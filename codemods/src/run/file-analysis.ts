@@ -119,7 +119,7 @@ export class FileAnalysis {
     if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
     const mark = markOfGenerated(path, source);
     if (mark !== undefined) {
-      const told = generatedFindings(findings, mark);
+      const told = generatedFindings(findings, form, mark, this.#project);
       return told.length === 0
         ? {}
         : { result: { path, language, findings: told, before, after: undefined, byteOrderMark } };
