@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Template } from "@huggingface/jinja";
 import { QkNormError } from "@qknorm/core";
-import { isJsonObject, type JsonObject, readJsonObject, readTextFile } from "../checkpoint/json-file.ts";
+import { isJsonObject, type JsonObject, readTextFile } from "../checkpoint/json-file.ts";
 import { shown } from "../checkpoint/shown-value.ts";
+import { namedSpecialTokens } from "./tokenizer/special-tokens.ts";
+import { readTokenizerConfig } from "./tokenizer/tokenizer-folder.ts";
 
 /** One turn. Templates may read further fields, such as `reasoning_content` or `tool_calls`. */
 export interface ChatMessage {
@@ -23,16 +25,6 @@ export interface RenderOptions {
   readonly variables?: JsonObject;
 }
 
-const SPECIAL_TOKENS = [
-  "bos_token",
-  "eos_token",
-  "unk_token",
-  "pad_token",
-  "sep_token",
-  "cls_token",
-  "mask_token",
-];
-
 /**
  * Loads the chat template of a model folder: `chat_template.jinja`, or else `chat_template` of
  * `tokenizer_config.json`, one text or a list of named ones. Null if the model has none.
@@ -41,7 +33,7 @@ const SPECIAL_TOKENS = [
  */
 export function loadChatTemplate(dir: string): ChatTemplate | null {
   const configPath = join(dir, "tokenizer_config.json");
-  const config = existsSync(configPath) ? readJsonObject(configPath) : {};
+  const config = readTokenizerConfig(dir);
   const path = join(dir, "chat_template.jinja");
   const source = existsSync(path) ? readTextFile(path) : (config.chat_template ?? null);
   return source === null ? null : new ChatTemplate(source, config, existsSync(path) ? path : configPath);
@@ -61,7 +53,7 @@ export class ChatTemplate {
    */
   constructor(source: unknown, config: JsonObject = {}, path = "chat_template") {
     this.#templates = parseTemplates(source, path);
-    this.#specialTokens = readSpecialTokens(config);
+    this.#specialTokens = namedSpecialTokens(config);
     this.#path = path;
     this.names = Object.freeze([...this.#templates.keys()]);
   }
@@ -105,17 +97,6 @@ function parseTemplates(source: unknown, path: string): Map<string, Template> {
     }
   }
   return templates;
-}
-
-/** A special token is written as its text, or as an object that has it in `content`. */
-function readSpecialTokens(config: JsonObject): JsonObject {
-  const tokens: Record<string, string> = {};
-  for (const key of SPECIAL_TOKENS) {
-    const value = config[key];
-    const text = isJsonObject(value) ? value.content : value;
-    if (typeof text === "string") tokens[key] = text;
-  }
-  return tokens;
 }
 
 function checkMessages(messages: readonly ChatMessage[]): void {

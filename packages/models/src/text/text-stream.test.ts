@@ -125,6 +125,7 @@ describe("TextStream", () => {
         decode,
         specialIds: bytes.specialIds,
         token: (given) => bytes.token(given),
+        isOpenByte: () => false,
       });
       for (let i = 0; i < 5000; i++) stream.push(id);
       expect(decoded).toBeLessThan(5000 * 40);

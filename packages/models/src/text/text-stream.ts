@@ -10,18 +10,21 @@ const REPLACEMENT = "\uFFFD";
 
 /**
  * Turns token ids, one at a time, into text that can be printed at once. What a later token could still change, an
- * unfinished UTF-8 character, is held back. The pieces, joined, are `tokenizer.decode` of all the ids.
+ * unfinished UTF-8 character or a run of byte tokens, is held back. The pieces, joined, are `tokenizer.decode` of all the ids.
  *
  * The cost of a token does not grow with the text: only a short window of tokens is decoded again.
  */
 export class TextStream {
-  readonly #tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token">;
+  readonly #tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token" | "isOpenByte">;
   readonly #options: DecodeOptions;
   #window: number[] = [];
   /** How much of the window's text has been given out. */
   #given = 0;
 
-  constructor(tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token">, options: DecodeOptions = {}) {
+  constructor(
+    tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token" | "isOpenByte">,
+    options: DecodeOptions = {},
+  ) {
     this.#tokenizer = tokenizer;
     this.#options = options;
   }
@@ -29,8 +32,9 @@ export class TextStream {
   /** The text that this token completes; often one token's, sometimes none. @throws ERR_GENERATION for a bad id */
   push(id: number): string {
     if (!this.#hasText(id)) return "";
-    if (this.#window.length >= LONGEST_WINDOW) this.#cut();
+    if (this.#window.length >= LONGEST_WINDOW && !this.#isOpen()) this.#cut();
     this.#window.push(id);
+    if (this.#isOpen()) return "";
     const text = this.#decode();
     const end = settledLength(text);
     const piece = text.slice(this.#given, end);
@@ -50,6 +54,12 @@ export class TextStream {
   #hasText(id: number): boolean {
     const skipped = this.#options.skipSpecialTokens === true && this.#tokenizer.specialIds.has(id);
     return !skipped && (this.#tokenizer.token(id) ?? "") !== "";
+  }
+
+  /** Whether the last token is a byte of a run: one that is no UTF-8 changes the text of the whole run. */
+  #isOpen(): boolean {
+    const last = this.#window.at(-1);
+    return last !== undefined && this.#tokenizer.isOpenByte(last);
   }
 
   #cut(): void {

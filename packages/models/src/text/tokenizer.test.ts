@@ -112,9 +112,9 @@ describe("loadTokenizer", () => {
     [
       "an unknown model",
       { ...file, model: { ...file.model, type: "Magic" } },
-      'model.type must be one of BPE, WordPiece, Unigram, got "Magic"',
+      'model.type must be one of BPE, WordPiece, WordLevel, Unigram, got "Magic"',
     ],
-    ["an unknown decoder", { ...file, decoder: { type: "Magic" } }, "Unknown Decoder type: Magic"],
+    ["an unknown decoder", { ...file, decoder: { type: "Magic" } }, "decoder.type must be one of ByteLevel"],
     [
       "an added token without text",
       { ...file, added_tokens: [{ id: 1 }] },
@@ -127,7 +127,7 @@ describe("loadTokenizer", () => {
     ],
     [
       "a pattern of no kind",
-      { ...file, pre_tokenizer: { type: "Split", pattern: {} } },
+      { ...file, pre_tokenizer: { type: "Split", pattern: {}, behavior: "Isolated" } },
       "pre_tokenizer.pattern must",
     ],
   ];
