@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { countingNorm, fakeProvider, negated, rms } from "../test/fake-provider.ts";
+import { countingNorm, fakeProvider, negated, rms, running } from "../test/fake-provider.ts";
 import { FakeStream } from "../test/fake-stream.ts";
 import { FlatTensor, flat } from "../test/flat-tensor.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
 import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
-import { registerFusedQkNorm } from "./provider.ts";
+import { registerFusedQkNorm } from "./registry.ts";
 import { capture, currentStream, withStream } from "./stream.ts";
 
 let former: QkNormLogger | null;
@@ -28,7 +28,7 @@ describe("the fused path", () => {
   });
 
   test("accepts q and k themselves back, as an in-place kernel returns them", () => {
-    const remove = registerFusedQkNorm(fakeProvider("fake", { run: ({ q, k }) => [q, k] }));
+    const remove = registerFusedQkNorm(fakeProvider("fake", { prepare: () => running((q, k) => [q, k]) }));
     const [q, k] = [flat([3, 32]), flat([3, 16])];
     const results = applyQkNorm(q, k, countingNorm(rms), countingNorm(rms), 8);
     expect(results[0]).toBe(q);
@@ -46,6 +46,28 @@ describe("the fallback", () => {
       [2, 3, 32],
       [2, 3, 16],
     ]);
+  });
+
+  test("shows each norm heads that come first as they are", () => {
+    const [qNorm, kNorm] = [countingNorm(), countingNorm(rms)];
+    const options = { layout: "heads-first" } as const;
+    const results = applyQkNorm(flat([2, 4, 3, 8]), flat([2, 2, 3, 8]), qNorm, kNorm, 8, options);
+    expect([qNorm.seen, kNorm.seen]).toEqual([[[2, 4, 3, 8]], [[2, 2, 3, 8]]]);
+    expect(results.map((x) => x.shape)).toEqual([
+      [2, 4, 3, 8],
+      [2, 2, 3, 8],
+    ]);
+  });
+
+  test.each([
+    ["that runs across heads", { ...rms, axis: "row" as const }],
+    ["with a weight for each head", { ...rms, weight: { shape: [2, 8] } }],
+  ])("refuses a norm %s when the heads come first, before either norm runs", (_, spec) => {
+    const [qNorm, kNorm] = [countingNorm(), countingNorm(spec)];
+    expect(() =>
+      applyQkNorm(flat([4, 3, 8]), flat([2, 3, 8]), qNorm, kNorm, 8, { layout: "heads-first" }),
+    ).toThrow(expect.objectContaining({ code: "ERR_QKNORM_NORM" }));
+    expect(qNorm.seen).toEqual([]);
   });
 
   test("shows a norm across heads [..., H*D], also when the heads are split", () => {
@@ -81,7 +103,7 @@ describe("the fallback", () => {
   });
 
   test("runs when the provider refuses", () => {
-    const provider = fakeProvider("fake", { refusals: () => [{ code: "head-dim", detail: "8" }] });
+    const provider = fakeProvider("fake", { prepare: () => [{ code: "head-dim", detail: "8" }] });
     const remove = registerFusedQkNorm(provider);
     const norm = countingNorm(rms);
     applyQkNorm(flat([3, 32]), flat([3, 16]), norm, norm, 8);

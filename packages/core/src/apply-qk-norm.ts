@@ -14,8 +14,10 @@ import type { NormLike, TensorLike } from "./tensor-like.ts";
  * Runs one fused kernel when a registered provider takes the tensors and the norms' specs, otherwise the two norms
  * themselves. `planQkNorm` tells which, and why.
  *
- * @param q `[..., Hq*D]` or `[..., Hq, D]`; may be a slice of a packed QKV tensor
- * @param k `[..., Hkv*D]` or `[..., Hkv, D]`, with the leading dimensions of q; shares no memory with q
+ * @param q `[..., Hq*D]` or `[..., Hq, D]`; may be a slice of a packed QKV tensor. With `layout: "heads-first"`, as after
+ *   a transpose for attention: `[..., Hq, T, D]`
+ * @param k `[..., Hkv*D]` or `[..., Hkv, D]` (`[..., Hkv, T, D]`), with the leading dimensions of q; shares no memory
+ *   with q
  * @param qNorm the norm of q's heads: a module with `forward`, or a function; with a `spec` it can be fused
  * @param kNorm the norm of k's heads
  * @param headDim `D`
@@ -36,21 +38,21 @@ export function applyQkNorm<T extends TensorLike<T>>(
   let chosen = options;
   if (typeof options === "object" && options !== null) {
     // Read once, whatever getters they are.
-    const { altStream, allowInplace, path } = options;
+    const { altStream, allowInplace, path, layout } = options;
     if (path === undefined || path === "auto") {
       if (altStream !== undefined && altStream !== null) assertStream(altStream, "altStream");
-      const again = runAgain(q, k, qNorm, kNorm, headDim, allowInplace === undefined ? true : allowInplace);
+      const again = runAgain(q, k, qNorm, kNorm, headDim, allowInplace ?? true, layout ?? "tokens-first");
       if (again !== null) return again;
     }
-    chosen = { altStream, allowInplace, path };
+    chosen = { altStream, allowInplace, path, layout };
   } else if (options === undefined) {
-    const again = runAgain(q, k, qNorm, kNorm, headDim, true);
+    const again = runAgain(q, k, qNorm, kNorm, headDim, true, "tokens-first");
     if (again !== null) return again;
   }
   const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options: chosen });
   const { tokens, queryHeads, kvHeads } = decision.plan.layout;
   if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
-  if ("provider" in decision) return runFirst(decision.provider, decision.call, qNorm, kNorm);
+  if ("prepared" in decision) return runFirst(decision, qNorm, kNorm);
   const { reasons, layout } = decision.plan;
   logFallback(reasons);
   return decision.fork === null

@@ -16,21 +16,24 @@
  * - `ERR_CUDA`: the CUDA driver is missing, too old or out of memory, or a call of it failed
  * - `ERR_NVRTC`: NVRTC is missing, or refused a kernel
  */
-export type QkNormErrorCode =
-  | "ERR_QKNORM_SHAPE"
-  | "ERR_QKNORM_DTYPE"
-  | "ERR_QKNORM_DEVICE"
-  | "ERR_QKNORM_LAYOUT"
-  | "ERR_QKNORM_OVERLAP"
-  | "ERR_QKNORM_NORM"
-  | "ERR_QKNORM_ARGUMENT"
-  | "ERR_QKNORM_PROVIDER"
-  | "ERR_QKNORM_SCOPE"
-  | "ERR_CHECKPOINT"
-  | "ERR_GENERATION"
-  | "ERR_NATIVE"
-  | "ERR_CUDA"
-  | "ERR_NVRTC";
+export type QkNormErrorCode = (typeof codes)[number];
+
+const codes = [
+  "ERR_QKNORM_SHAPE",
+  "ERR_QKNORM_DTYPE",
+  "ERR_QKNORM_DEVICE",
+  "ERR_QKNORM_LAYOUT",
+  "ERR_QKNORM_OVERLAP",
+  "ERR_QKNORM_NORM",
+  "ERR_QKNORM_ARGUMENT",
+  "ERR_QKNORM_PROVIDER",
+  "ERR_QKNORM_SCOPE",
+  "ERR_CHECKPOINT",
+  "ERR_GENERATION",
+  "ERR_NATIVE",
+  "ERR_CUDA",
+  "ERR_NVRTC",
+] as const;
 
 /** The one error class of the project: a stable `code`, a message that names the shapes and what to do, and the `cause`. */
 export class QkNormError extends Error {
@@ -41,4 +44,12 @@ export class QkNormError extends Error {
     this.name = "QkNormError";
     this.code = code;
   }
+}
+
+/**
+ * Whether a value is an error of this project: told by its code, not by its class, since another copy of the package and
+ * the native addon throw errors of their own classes.
+ */
+export function isQkNormError(value: unknown): value is QkNormError {
+  return value instanceof Error && (codes as readonly unknown[]).includes((value as { code?: unknown }).code);
 }

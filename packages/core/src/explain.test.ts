@@ -4,7 +4,7 @@ import { FakeStream } from "../test/fake-stream.ts";
 import { flat } from "../test/flat-tensor.ts";
 import { explainQkNorm } from "./explain.ts";
 import { planQkNorm, type QkNormPlan } from "./plan.ts";
-import { registerFusedQkNorm } from "./provider.ts";
+import { registerFusedQkNorm } from "./registry.ts";
 import { capture, withStream } from "./stream.ts";
 
 const norm = countingNorm(rms);
@@ -22,7 +22,7 @@ test("a fused plan is one line: who, how, and over what", () => {
 test("a fallback is told with every reason, and with who refused", () => {
   const remove = registerFusedQkNorm(
     fakeProvider("fake", {
-      refusals: () => [
+      prepare: () => [
         { code: "head-dim", detail: "8 is too few" },
         { code: "dtype", detail: "f8" },
       ],

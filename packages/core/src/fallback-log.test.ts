@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FlatTensor } from "../test/flat-tensor.ts";
 
-// "Once per process" is module state: every test starts with a module of its own.
+// "Once per process" is state of the process: every test starts with a process that has none.
 beforeEach(() => {
   vi.resetModules();
+  Reflect.deleteProperty(globalThis, Symbol.for("@qknorm/core/state/1"));
 });
 
 afterEach(() => {
@@ -39,7 +40,7 @@ describe("a fallback", () => {
     core.setQkNormLogger(logger);
     for (const name of ["first", "second"]) {
       core.registerFusedQkNorm(
-        fakeProvider(name, { claims: () => true, refusals: () => [{ code: "dtype", detail: "f8" }] }),
+        fakeProvider(name, { claims: () => true, prepare: () => [{ code: "dtype", detail: "f8" }] }),
       );
     }
     for (let i = 0; i < 3; i++) apply(rms);

@@ -1,13 +1,14 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import type { FallbackReason } from "./plan.ts";
+import { processState } from "./process-state.ts";
 
 /** Receives one sentence for each kind of fallback, at most once per process. */
 export type QkNormLogger = (message: string, reason: FallbackReason) => void;
 
-const seen = new Set<string>();
+const state = processState<unknown, unknown, QkNormLogger>();
 // biome-ignore lint/suspicious/noConsole: the one place that speaks by itself, so that no fallback is silent
-let logger: QkNormLogger | null = (message) => console.warn(message);
+const warn: QkNormLogger = (message) => console.warn(message);
 
 /**
  * Sends the fallback sentences elsewhere; `null` turns them off. Returns the former logger. Throws
@@ -20,20 +21,21 @@ export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null 
       `the logger must be a function or null, got ${describe(next)}`,
     );
   }
-  const former = logger;
-  logger = next;
+  const { logger: former = warn } = state;
+  state.logger = next;
   return former;
 }
 
 /** Says each reason once per process; what happens while the logger is off counts as unsaid. */
 export function logFallback(reasons: readonly FallbackReason[]): void {
+  const { logger = warn, said } = state;
   if (logger === null) return;
   for (const reason of reasons) {
     // Who asked for the fallback need not be told.
     if (reason.code === "requested") continue;
     const key = `${reason.provider ?? ""}/${reason.code}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
+    if (said.has(key)) continue;
+    said.add(key);
     const who = reason.provider === undefined ? "" : ` (${reason.provider})`;
     logger(
       `qknorm: two separate norms instead of the fused kernel: ${reason.detail}${who} [${reason.code}]`,

@@ -1,7 +1,6 @@
 import { QkNormError } from "./errors.ts";
 import { format, type HeadLayout } from "./head-layout.ts";
-import type { Fork } from "./plan.ts";
-import { withStream } from "./stream.ts";
+import { type Fork, withStream } from "./stream.ts";
 import { assertShape, type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
 
 /**
@@ -45,21 +44,37 @@ export function normalizeSideBySide<T extends TensorLike<T>>(
 }
 
 /**
- * Throws `ERR_QKNORM_ARGUMENT` when a norm needs to see a tensor in another shape and the tensor has no reshape. Looks
- * only, so that nothing is normalised when k is the one that lacks it.
+ * Throws `ERR_QKNORM_ARGUMENT` when a norm needs to see a tensor in another shape and the tensor has no reshape, and
+ * `ERR_QKNORM_NORM` when it cannot be right for heads that come first: it runs across heads, or has a weight for each.
+ * Looks only, so that nothing is normalised when k is the one that lacks it.
  */
-export function assertReshapes<T extends TensorLike<T>>(
+export function assertNormFits<T extends TensorLike<T>>(
   x: T,
   norm: NormLike<T>,
   layout: HeadLayout,
   side: "q" | "k",
 ): void {
+  if (layout.order === "heads-first") assertHeadsMayComeFirst(norm, layout, side);
   const shape = shapeOf(x, side);
   const rows = rowsOf(norm, layout, side);
   if (rows.length === shape.length || typeof x.reshape === "function") return;
   throw new QkNormError(
     "ERR_QKNORM_ARGUMENT",
     `${side} ${format(shape)} has no reshape method, and its norm needs it as ${format(rows)}; pass it in that shape`,
+  );
+}
+
+// A [H, D] weight would meet the tokens' axis, and a row of all heads is not one row of memory.
+function assertHeadsMayComeFirst<T>(norm: NormLike<T>, { headDim }: HeadLayout, side: "q" | "k"): void {
+  const { spec } = norm;
+  if (spec === undefined) return;
+  const { axis, weight } = spec;
+  const shape = (weight as { readonly shape?: unknown } | null)?.shape;
+  const forEach = Array.isArray(shape) && shape.reduce((size, dim) => size * dim, 1) > headDim;
+  if (axis !== "row" && !forEach) return;
+  throw new QkNormError(
+    "ERR_QKNORM_NORM",
+    `the ${side} norm ${axis === "row" ? "runs across heads" : "has a weight for each head"}, and the heads come first; normalise before the transpose`,
   );
 }
 
@@ -79,10 +94,12 @@ function normalizeSide<T extends TensorLike<T>>(
 }
 
 // The norm sees [..., H, D] (or [..., H*D] when it runs across heads), never [tokens * H, D]: on a strided slice of a
-// packed QKV tensor the first is a view, the second a copy, and a [H, D] weight broadcasts only over the first.
+// packed QKV tensor the first is a view, the second a copy, and a [H, D] weight broadcasts only over the first. Heads
+// first, it sees them as they come.
 function rowsOf<T>(norm: NormLike<T>, layout: HeadLayout, side: "q" | "k"): readonly number[] {
-  const { leading, headDim } = layout;
+  const { order, leading, headDim } = layout;
   const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
+  if (order === "heads-first") return [...leading.slice(0, -1), heads, leading.at(-1) as number, headDim];
   return norm.spec?.axis === "row" ? [...leading, heads * headDim] : [...leading, heads, headDim];
 }
 

@@ -20,7 +20,35 @@ describe("accepted shapes", () => {
     ["no head, flat", [7, 0], [7, 0], 128, [7], 7, 0, 0],
     ["no head, split", [7, 0, 128], [7, 0, 128], 128, [7], 7, 0, 0],
   ] as const)("%s", (_, q, k, headDim, leading, tokens, queryHeads, kvHeads) => {
-    expect(resolveHeadLayout(q, k, headDim)).toEqual({ leading, tokens, headDim, queryHeads, kvHeads });
+    expect(resolveHeadLayout(q, k, headDim)).toEqual({
+      order: "tokens-first",
+      ...{ leading, tokens, headDim, queryHeads, kvHeads },
+    });
+  });
+});
+
+describe("heads first", () => {
+  test.each([
+    ["one sequence", [4, 7, 128], [2, 7, 128], [7], 7, 4, 2],
+    ["a batch", [3, 4, 7, 128], [3, 2, 7, 128], [3, 7], 21, 4, 2],
+    ["as many heads as tokens", [4, 4, 128], [4, 4, 128], [4], 4, 4, 4],
+    ["no token", [4, 0, 128], [2, 0, 128], [0], 0, 4, 2],
+  ] as const)("%s", (_, q, k, leading, tokens, queryHeads, kvHeads) => {
+    expect(resolveHeadLayout(q, k, 128, "heads-first")).toEqual({
+      order: "heads-first",
+      ...{ leading, tokens, headDim: 128, queryHeads, kvHeads },
+    });
+  });
+
+  test.each([
+    ["heads that are flat", [7, 512], [7, 256], "[..., heads, tokens, head dim]"],
+    ["another head dim", [4, 7, 64], [2, 7, 64], "[..., heads, tokens, head dim]"],
+    ["other tokens", [4, 7, 128], [2, 6, 128], "the same tokens"],
+    ["another batch", [3, 4, 7, 128], [2, 2, 7, 128], "the same tokens"],
+  ] as const)("%s are refused", (_, q, k, says) => {
+    expect(() => resolveHeadLayout(q, k, 128, "heads-first")).toThrow(
+      expect.objectContaining({ code: "ERR_QKNORM_SHAPE", message: expect.stringContaining(says) }),
+    );
   });
 });
 

@@ -1,9 +1,9 @@
 export { applyQkNorm } from "./apply-qk-norm.ts";
-export { QkNormError, type QkNormErrorCode } from "./errors.ts";
+export { isQkNormError, QkNormError, type QkNormErrorCode } from "./errors.ts";
 export { explainQkNorm } from "./explain.ts";
 export { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 export { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo } from "./float-format.ts";
-export { format as formatShape, type HeadLayout } from "./head-layout.ts";
+export { format as formatShape, type HeadLayout, type HeadOrder } from "./head-layout.ts";
 export {
   assertNormSpec,
   copyNormSpec,
@@ -20,16 +20,15 @@ export {
   planQkNorm,
   type QkNormPlan,
 } from "./plan.ts";
-export {
-  type FusedQkNormCall,
-  type FusedQkNormProvider,
-  fusedQkNormProviders,
-  type PreparedQkNorm,
-  type Refusal,
-  type RefusalCode,
-  registerFusedQkNorm,
+export type {
+  FusedQkNormCall,
+  FusedQkNormProvider,
+  PreparedQkNorm,
+  Refusal,
+  RefusalCode,
 } from "./provider.ts";
 export { type ReferenceRows, referenceNorm } from "./reference.ts";
+export { fusedQkNormProviders, registerFusedQkNorm } from "./registry.ts";
 export type { QkNormOptions, QkNormRequest } from "./request.ts";
 export {
   capture,

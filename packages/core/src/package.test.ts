@@ -52,6 +52,7 @@ test("core exports this and nothing else", () => {
     "formatShape",
     "fusedQkNormProviders",
     "isCapturing",
+    "isQkNormError",
     "planQkNorm",
     "referenceNorm",
     "registerFusedQkNorm",

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { countingNorm, fakeProvider, rms } from "../test/fake-provider.ts";
+import { countingNorm, fakeProvider, negated, rms, running } from "../test/fake-provider.ts";
 import { FakeStream } from "../test/fake-stream.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
 import type { NormSpec } from "./norm-spec.ts";
 import { planQkNorm, type QkNormPlan } from "./plan.ts";
-import { type FusedQkNormProvider, type RefusalCode, registerFusedQkNorm } from "./provider.ts";
+import type { FusedQkNormProvider, RefusalCode } from "./provider.ts";
+import { registerFusedQkNorm } from "./registry.ts";
 import type { QkNormRequest } from "./request.ts";
 import { capture, withStream } from "./stream.ts";
 
@@ -39,7 +40,7 @@ describe("the fused path", () => {
       path: "fused",
       provider: "fake",
       inPlace: true,
-      layout: { leading: [3], tokens: 3, headDim: 8, queryHeads: 4, kvHeads: 2 },
+      layout: { order: "tokens-first", leading: [3], tokens: 3, headDim: 8, queryHeads: 4, kvHeads: 2 },
     });
   });
 
@@ -66,12 +67,12 @@ describe("the fused path", () => {
   });
 
   test("hands the provider the specs, the layout and whether it may write", () => {
-    const refusals = vi.fn(() => []);
-    register(fakeProvider("fake", { refusals }));
+    const prepare = vi.fn(() => running((q, k) => [q, k]));
+    register(fakeProvider("fake", { prepare }));
     const kSpec: NormSpec = { ...rms, eps: 1e-5, kind: "layer" };
     const asked = request({ kNorm: countingNorm(kSpec), options: { allowInplace: false } });
     const { layout } = planQkNorm(asked);
-    expect(refusals).toHaveBeenCalledExactlyOnceWith({
+    expect(prepare).toHaveBeenCalledExactlyOnceWith({
       q: asked.q,
       k: asked.k,
       qSpec: rms,
@@ -79,6 +80,11 @@ describe("the fused path", () => {
       layout,
       allowInplace: false,
     });
+  });
+
+  test("says in place where the provider does, not where it merely might be", () => {
+    register(fakeProvider("apart", { prepare: () => running((q, k) => [negated(q), negated(k)], false) }));
+    expect(planQkNorm(request())).toMatchObject({ path: "fused", inPlace: false });
   });
 
   test("takes a function as norm, when it carries a spec", () => {
@@ -89,13 +95,10 @@ describe("the fused path", () => {
 });
 
 describe("one broken condition alone gives exactly its reason", () => {
-  const row: NormSpec = { ...rms, axis: "row" };
   test.each<[string, Partial<QkNormRequest<FlatTensor>>, string]>([
     ["a q norm without spec", { qNorm: countingNorm() }, "no-spec"],
     ["a k norm without spec", { kNorm: countingNorm() }, "no-spec"],
     ["a plain function as norm", { kNorm: (x) => x }, "no-spec"],
-    ["a q norm across heads", { qNorm: countingNorm(row) }, "axis-row"],
-    ["a k norm across heads", { kNorm: countingNorm(row) }, "axis-row"],
   ])("%s", (_, over, code) => {
     register(fakeProvider("fake"));
     expect(codes(planQkNorm(request(over)))).toEqual([code]);
@@ -116,12 +119,13 @@ describe("one broken condition alone gives exactly its reason", () => {
     "weight-dtype",
     "weight-shape",
     "head-dim",
+    "axis-row",
     "layout",
     "in-place",
     "spec",
     "kernel",
   ])("a provider's own refusal: %s, with its detail and its name", (code) => {
-    register(fakeProvider("fake", { refusals: () => [{ code, detail: "seen" }] }));
+    register(fakeProvider("fake", { prepare: () => [{ code, detail: "seen" }] }));
     expect(planQkNorm(request())).toMatchObject({
       path: "fallback",
       streams: 1,
@@ -131,20 +135,20 @@ describe("one broken condition alone gives exactly its reason", () => {
 });
 
 test("several broken conditions give all their reasons", () => {
-  const asked = request({ qNorm: countingNorm(), kNorm: countingNorm({ ...rms, axis: "row" }) });
-  expect(codes(planQkNorm(asked))).toEqual(["no-provider", "no-spec", "axis-row"]);
+  const asked = request({ qNorm: countingNorm(), kNorm: countingNorm(), options: { path: "fallback" } });
+  expect(codes(planQkNorm(asked))).toEqual(["requested", "no-provider", "no-spec", "no-spec"]);
 });
 
 test("a provider is not asked about norms that no kernel can run", () => {
-  const refusals = vi.fn(() => []);
-  register(fakeProvider("fake", { refusals }));
+  const prepare = vi.fn(() => running((q, k) => [q, k]));
+  register(fakeProvider("fake", { prepare }));
   planQkNorm(request({ qNorm: countingNorm() }));
-  expect(refusals).not.toHaveBeenCalled();
+  expect(prepare).not.toHaveBeenCalled();
 });
 
 describe("several providers", () => {
   const refusing = (name: string, code: RefusalCode) =>
-    fakeProvider(name, { refusals: () => [{ code, detail: "no" }] });
+    fakeProvider(name, { prepare: () => [{ code, detail: "no" }] });
 
   test("are asked in the order of registration, and the first that refuses nothing runs", () => {
     register(refusing("first", "dtype"));
@@ -206,7 +210,7 @@ describe("the same tensor as q and k", () => {
 test("an error about the call itself passes, where a fallback would hide it", () => {
   register(
     fakeProvider("fake", {
-      refusals: () => planQkNorm(request({ headDim: 7 })) && [],
+      prepare: () => planQkNorm(request({ headDim: 7 })) as never,
     }),
   );
   expect(() => planQkNorm(request())).toThrow(expect.objectContaining({ code: "ERR_QKNORM_SHAPE" }));

@@ -1,20 +1,20 @@
-import { assertReshapes } from "./fallback.ts";
+import { assertNormFits } from "./fallback.ts";
 import type { HeadLayout } from "./head-layout.ts";
-import {
-  claimsBoth,
-  type FusedQkNormCall,
-  type FusedQkNormProvider,
-  fusedQkNormProviders,
-  type RefusalCode,
-  refusalsOf,
+import type {
+  FusedQkNormCall,
+  FusedQkNormProvider,
+  PreparedQkNorm,
+  Refusal,
+  RefusalCode,
 } from "./provider.ts";
+import { answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { type CheckedRequest, checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
-import { currentStream, isCapturing, type StreamLike } from "./stream.ts";
+import { type Fork, forkTo } from "./stream.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
 /** Why the fused path was refused: no provider, a norm that cannot be described, or a provider's own refusal. */
 export interface FallbackReason {
-  readonly code: "requested" | "no-provider" | "no-spec" | "axis-row" | RefusalCode;
+  readonly code: "requested" | "no-provider" | "no-spec" | RefusalCode;
   readonly detail: string;
   /** The provider that refused, where one did. */
   readonly provider?: string;
@@ -38,15 +38,14 @@ export interface FallbackPlan {
 
 export type QkNormPlan = FusedPlan | FallbackPlan;
 
-/** The two streams of a fallback: K runs on `alt`, forked from `main` and joined to it. */
-export interface Fork {
-  readonly main: StreamLike;
-  readonly alt: StreamLike;
-}
-
 /** A plan with what is needed to run it; `applyQkNorm` is the only one that does. */
 export type Decision<T> =
-  | { readonly plan: FusedPlan; readonly provider: FusedQkNormProvider<T>; readonly call: FusedQkNormCall<T> }
+  | {
+      readonly plan: FusedPlan;
+      readonly provider: FusedQkNormProvider<T>;
+      readonly call: FusedQkNormCall<T>;
+      readonly prepared: PreparedQkNorm<T>;
+    }
   | { readonly plan: FallbackPlan; readonly fork: Fork | null };
 
 /**
@@ -60,28 +59,26 @@ export function planQkNorm<T extends TensorLike<T>>(request: QkNormRequest<T>): 
   return decide(request).plan;
 }
 
-/** `planQkNorm` with the provider at hand. */
+/** `planQkNorm` with what was prepared at hand: what the plan calls fused runs without a further question. */
 export function decide<T>(request: QkNormRequest<T>): Decision<T> {
   const checked = checkRequest(request);
-  const { layout, allowInplace, altStream } = checked;
+  const { layout, altStream } = checked;
   const claiming = fusedQkNormProviders().filter((provider) => claimsBoth(provider, checked.q, checked.k));
   const reasons = reasonsAgainstAny(checked, claiming.length);
   const call = fusedCall(checked);
   if (reasons.length === 0 && call !== null) {
-    for (const provider of claiming) {
-      const refusals = refusalsOf(provider, call);
-      if (refusals.length === 0) {
-        return {
-          plan: { path: "fused", provider: provider.name, inPlace: allowInplace, layout },
-          provider: provider as FusedQkNormProvider<T>,
-          call,
-        };
+    for (const claimed of claiming) {
+      const provider = claimed as FusedQkNormProvider<T>;
+      const answer = answerOf(provider, call);
+      if (!isRefused(answer)) {
+        const plan = { path: "fused", provider: provider.name, inPlace: answer.inPlace, layout } as const;
+        return { plan, provider, call, prepared: answer };
       }
-      reasons.push(...refusals.map((refusal) => ({ ...refusal, provider: provider.name })));
+      reasons.push(...answer.map((refusal) => ({ ...refusal, provider: provider.name })));
     }
   }
-  assertReshapes(checked.q as never, request.qNorm as never, layout, "q");
-  assertReshapes(checked.k as never, request.kNorm as never, layout, "k");
+  assertNormFits(checked.q as never, request.qNorm as never, layout, "q");
+  assertNormFits(checked.k as never, request.kNorm as never, layout, "k");
   const fork = forkTo(altStream);
   return { plan: { path: "fallback", streams: fork === null ? 1 : 2, reasons, layout }, fork };
 }
@@ -97,21 +94,13 @@ function reasonsAgainstAny(checked: CheckedRequest<unknown>, claiming: number): 
     ["q", qSpec],
     ["k", kSpec],
   ] as const) {
-    if (spec === undefined)
-      reasons.push({
-        code: "no-spec",
-        detail: `the ${side} norm declares no spec, so only its own code can run it`,
-      });
-    else if (spec.axis === "row")
-      reasons.push({ code: "axis-row", detail: `the ${side} norm runs across all heads of a token` });
+    if (spec !== undefined) continue;
+    const detail = `the ${side} norm declares no spec, so only its own code can run it`;
+    reasons.push({ code: "no-spec", detail });
   }
   return reasons;
 }
 
-// Outside capture, memory freed on one stream could be reused by the other while it still runs; inside, the graph
-// keeps its memory. So two streams are for capture alone.
-function forkTo(alt: StreamLike | null): Fork | null {
-  if (alt === null || !isCapturing()) return null;
-  const main = currentStream(alt.device);
-  return main === undefined || main === alt ? null : { main, alt };
+function isRefused<T>(answer: PreparedQkNorm<T> | readonly Refusal[]): answer is readonly Refusal[] {
+  return Array.isArray(answer);
 }

@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { fakeProvider, negated, rms } from "../test/fake-provider.ts";
+import { fakeProvider, negated, rms, running } from "../test/fake-provider.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
 import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import type { NormSpec } from "./norm-spec.ts";
-import { planQkNorm } from "./plan.ts";
-import { type FusedQkNormProvider, type PreparedQkNorm, registerFusedQkNorm } from "./provider.ts";
+import type { FusedQkNormProvider } from "./provider.ts";
+import { registerFusedQkNorm } from "./registry.ts";
 import type { QkNormOptions } from "./request.ts";
 
 let logger: QkNormLogger | null;
@@ -30,17 +30,14 @@ const register = (provider: FusedQkNormProvider<FlatTensor>): (() => void) => {
 /** Prepares for tensors of the call's shapes, and writes down what it is asked. */
 function preparing(name: string, log: string[], over: Partial<FusedQkNormProvider<FlatTensor>> = {}) {
   return fakeProvider(name, {
-    refusals: () => {
+    prepare: ({ q: like }) => {
       log.push(`${name} planned`);
-      return [];
-    },
-    prepare: ({ q: like }): PreparedQkNorm<FlatTensor> => ({
-      run: (q, k) => {
+      return running((q, k) => {
         if (`${q.shape}` !== `${like.shape}`) return null;
         log.push(`${name} ran`);
         return [negated(q), negated(k)];
-      },
-    }),
+      });
+    },
     ...over,
   });
 }
@@ -87,6 +84,7 @@ describe("a call that repeats", () => {
     ["bias", { bias: {} }],
     ["eps", { eps: 1e-5 }],
     ["kind", { kind: "l2" }],
+    ["axis", { axis: "row" }],
     ["weight offset", { weightOffset: 1 }],
     ["rounding", { rounding: "hf" }],
   ])("is planned anew when the norms' %s has changed, also within the same norm", (_, next) => {
@@ -100,14 +98,12 @@ describe("a call that repeats", () => {
     expect(heard()).toBe("a ran");
   });
 
-  test("takes the fallback when a norm comes to run across heads, and fails when its spec has broken", () => {
+  test("fails when a norm's spec has broken", () => {
     const { apply, change, heard } = scene();
     apply();
     heard();
     change({ eps: Number.NaN });
     expect(() => apply()).toThrow(expect.objectContaining({ code: "ERR_QKNORM_NORM" }));
-    change({ eps: 1, axis: "row" });
-    apply();
     expect(heard()).toBe("");
   });
 
@@ -120,6 +116,18 @@ describe("a call that repeats", () => {
     heard();
     apply(options);
     expect(heard()).toBe(says);
+  });
+
+  test("with heads first is not run as one with tokens first was, though the shapes are equal", () => {
+    const { norm, heard } = scene();
+    const call = (options: QkNormOptions) =>
+      applyQkNorm(flat([2, 2, 8]), flat([2, 2, 8]), norm, norm, 8, options);
+    call({});
+    heard();
+    for (const says of ["a planned, a ran", "a ran"]) {
+      call({ layout: "heads-first" });
+      expect(heard()).toBe(says);
+    }
   });
 
   test("with another k norm, or another head dim, is planned", () => {
@@ -198,60 +206,30 @@ describe("providers that come and go", () => {
     apply();
     expect(heard()).toBe("a planned, a ran, a ran");
   });
-
-  test("are asked each time where one that comes first does not prepare, and might claim the next call", () => {
-    const log: string[] = [];
-    let claims = false;
-    register(fakeProvider("first", { claims: () => claims }));
-    register(preparing("second", log));
-    const norm = { spec: rms, forward: negated };
-    const plan = () =>
-      planQkNorm({ q: flat([3, 32]), k: flat([3, 16]), qNorm: norm, kNorm: norm, headDim: 8 });
-    const apply = () => applyQkNorm(flat([3, 32]), flat([3, 16]), norm, norm, 8);
-    apply();
-    apply();
-    expect(log).toEqual(["second planned", "second planned"]);
-    claims = true;
-    expect(plan()).toMatchObject({ provider: "first" });
-    apply();
-    expect(log).toHaveLength(2);
-  });
 });
 
 describe("a provider that prepares", () => {
-  test("may decline, and is run as before", () => {
-    const { apply, heard } = scene({ prepare: () => null });
+  test("for the tensors of one call alone is asked about each", () => {
+    const { apply, heard, log } = scene({
+      prepare: (call) => {
+        log.push("planned");
+        return running((q, k) => (q === call.q && k === call.k ? [q, k] : null));
+      },
+    });
     apply();
     apply();
-    expect(heard()).toBe("a planned, a planned");
-  });
-
-  test.each<[string, unknown, string]>([
-    ["nothing", undefined, "prepare must return an object with run, or null, got undefined"],
-    ["an object without run", {}, "prepare must return an object with run, or null"],
-    [
-      "a run that refuses the very call",
-      { run: () => null },
-      "the prepared run must return [q, k], got null",
-    ],
-    ["a run with another shape", { run: (q: FlatTensor) => [q.reshape([96]), q] }, "must have shape [3, 32]"],
-  ])("and returns %s is named", (_, prepared, says) => {
-    const { apply } = scene({ prepare: () => prepared as PreparedQkNorm<FlatTensor> });
-    expect(() => apply()).toThrow(
-      expect.objectContaining({ code: "ERR_QKNORM_PROVIDER", message: expect.stringContaining(says) }),
-    );
+    expect(heard()).toBe("planned, planned");
   });
 
   test("and fails is named with its cause, the first time and later", () => {
     const boom = new RangeError("boom");
     let fails = false;
     const { apply } = scene({
-      prepare: () => ({
-        run: (q, k) => {
+      prepare: () =>
+        running((q, k) => {
           if (fails) throw boom;
           return [q, k];
-        },
-      }),
+        }),
     });
     apply();
     fails = true;
@@ -261,12 +239,6 @@ describe("a provider that prepares", () => {
         message: "provider a: the prepared run failed: boom",
         cause: boom,
       }),
-    );
-  });
-
-  test("with something else in place of prepare is not registered", () => {
-    expect(() => register(fakeProvider("a", { prepare: 1 as never }))).toThrow(
-      expect.objectContaining({ code: "ERR_QKNORM_PROVIDER" }),
     );
   });
 });

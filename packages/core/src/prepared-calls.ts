@@ -1,15 +1,7 @@
+import type { HeadOrder } from "./head-layout.ts";
 import { copyNormSpec, type NormSpec, sameNormSpec } from "./norm-spec.ts";
-import {
-  type FusedQkNormCall,
-  type FusedQkNormProvider,
-  fusedQkNormProviders,
-  type PreparedQkNorm,
-  preparedBy,
-  providerError,
-  providerGeneration,
-  runFused,
-  runPrepared,
-} from "./provider.ts";
+import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm } from "./provider.ts";
+import { providerError, registryIdentity, runPrepared } from "./registry.ts";
 import type { NormLike } from "./tensor-like.ts";
 
 /** What was prepared, and all that it depends on besides the tensors, as it was then. */
@@ -17,9 +9,10 @@ interface PreparedCall {
   readonly kNorm: object;
   readonly headDim: number;
   readonly allowInplace: boolean;
+  readonly order: HeadOrder;
   readonly qSpec: NormSpec;
   readonly kSpec: NormSpec;
-  readonly generation: number;
+  readonly registry: object;
   readonly provider: FusedQkNormProvider;
   readonly prepared: PreparedQkNorm<unknown>;
 }
@@ -40,13 +33,14 @@ export function runAgain<T>(
   kNorm: NormLike<T>,
   headDim: number,
   allowInplace: unknown,
+  order: unknown,
 ): [T, T] | null {
   const calls = byNorm.get(qNorm);
   if (calls === undefined) return null;
   for (let i = 0; i < calls.length; i++) {
     const call = calls[i] as PreparedCall;
     if (call.kNorm !== kNorm || call.headDim !== headDim || call.allowInplace !== allowInplace) continue;
-    if (call.generation !== providerGeneration()) continue;
+    if (call.order !== order || call.registry !== registryIdentity()) continue;
     if (!isSpec(call.qSpec, qNorm.spec) || !isSpec(call.kSpec, kNorm.spec)) continue;
     const result = attempt(call, q, k);
     if (result === null) continue;
@@ -59,23 +53,29 @@ export function runAgain<T>(
   return null;
 }
 
-/** Runs a call that was just planned, and keeps what its provider prepared for the next ones like it. */
+/** A call that was just planned. */
+export interface Planned<T> {
+  readonly provider: FusedQkNormProvider<T>;
+  readonly call: FusedQkNormCall<T>;
+  readonly prepared: PreparedQkNorm<T>;
+}
+
+/** Runs a call that was just planned, and keeps what was prepared for the next ones like it. */
 export function runFirst<T>(
-  provider: FusedQkNormProvider<T>,
-  call: FusedQkNormCall<T>,
+  { provider, call, prepared }: Planned<T>,
   qNorm: NormLike<T>,
   kNorm: NormLike<T>,
 ): [T, T] {
-  const prepared = asksInOrder(provider) ? preparedBy(provider, call) : null;
-  if (prepared === null) return runFused(provider, call);
+  const registry = registryIdentity();
   const result = runPrepared(provider, prepared, call);
   keep(qNorm, {
     kNorm,
     headDim: call.layout.headDim,
     allowInplace: call.allowInplace,
+    order: call.layout.order,
     qSpec: copyNormSpec(call.qSpec),
     kSpec: copyNormSpec(call.kSpec),
-    generation: providerGeneration(),
+    registry,
     provider: provider as unknown as FusedQkNormProvider,
     prepared: prepared as PreparedQkNorm<unknown>,
   });
@@ -96,13 +96,6 @@ function attempt<T>({ provider, prepared }: PreparedCall, q: T, k: T): [T, T] | 
 
 function keep(qNorm: object, call: PreparedCall): void {
   const calls = byNorm.get(qNorm) ?? [];
-  const current = calls.filter(({ generation }) => generation === call.generation);
+  const current = calls.filter(({ registry }) => registry === call.registry);
   byNorm.set(qNorm, [call, ...current].slice(0, mostPerNorm));
-}
-
-// A provider that comes earlier and does not prepare may claim the next call like this one, so it must be asked again.
-function asksInOrder(provider: object): boolean {
-  const all = fusedQkNormProviders();
-  const earlier = all.slice(0, all.indexOf(provider as FusedQkNormProvider));
-  return earlier.every(({ prepare }) => prepare !== undefined);
 }

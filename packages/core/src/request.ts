@@ -1,6 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
-import { type HeadLayout, resolveHeadLayout } from "./head-layout.ts";
+import { type HeadLayout, type HeadOrder, headOrders, resolveHeadLayout } from "./head-layout.ts";
 import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
 import type { FusedQkNormCall } from "./provider.ts";
 import { assertStream, type StreamLike } from "./stream.ts";
@@ -14,6 +14,11 @@ export interface QkNormOptions {
   readonly allowInplace?: boolean | undefined;
   /** `fallback` calls the two norms even where they could be fused, to compare. Default `auto`. */
   readonly path?: "auto" | "fallback" | undefined;
+  /**
+   * `heads-first`: q is `[..., Hq, T, D]` and k `[..., Hkv, T, D]`, as code has them that transposes for attention before
+   * it normalises. Default `tokens-first`.
+   */
+  readonly layout?: HeadOrder | undefined;
 }
 
 /** What `planQkNorm` decides about: the arguments of `applyQkNorm` as one object. */
@@ -45,7 +50,7 @@ export function checkRequest<T>(request: QkNormRequest<T>): CheckedRequest<T> {
   }
   const { q, k, qNorm, kNorm, headDim } = request;
   const options = readOptions(request.options);
-  const layout = resolveHeadLayout(shapeOf(q, "q"), shapeOf(k, "k"), headDim);
+  const layout = resolveHeadLayout(shapeOf(q, "q"), shapeOf(k, "k"), headDim, options.order);
   if (q === k && options.allowInplace) {
     throw new QkNormError(
       "ERR_QKNORM_OVERLAP",
@@ -55,7 +60,9 @@ export function checkRequest<T>(request: QkNormRequest<T>): CheckedRequest<T> {
   assertOneDevice(q, k);
   normForward(qNorm, "q");
   normForward(kNorm, "k");
-  return { q, k, layout, qSpec: specOf(qNorm, "q"), kSpec: specOf(kNorm, "k"), ...options };
+  const { altStream, allowInplace, path } = options;
+  const [qSpec, kSpec] = [specOf(qNorm, "q"), specOf(kNorm, "k")];
+  return { q, k, layout, qSpec, kSpec, altStream, allowInplace, path };
 }
 
 /** The request as providers see it; `null` when a norm has no spec. */
@@ -65,16 +72,26 @@ export function fusedCall<T>(checked: CheckedRequest<T>): FusedQkNormCall<T> | n
   return { q, k, qSpec, kSpec, layout, allowInplace };
 }
 
-function readOptions(options: unknown): {
-  altStream: StreamLike | null;
-  allowInplace: boolean;
-  path: "auto" | "fallback";
-} {
-  if (options === undefined) return { altStream: null, allowInplace: true, path: "auto" };
+interface ReadOptions {
+  readonly altStream: StreamLike | null;
+  readonly allowInplace: boolean;
+  readonly path: "auto" | "fallback";
+  readonly order: HeadOrder;
+}
+
+function readOptions(options: unknown): ReadOptions {
+  if (options === undefined) {
+    return { altStream: null, allowInplace: true, path: "auto", order: "tokens-first" };
+  }
   if (typeof options !== "object" || options === null) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `options must be an object, got ${describe(options)}`);
   }
-  const { altStream = null, allowInplace = true, path = "auto" } = options as QkNormOptions;
+  const {
+    altStream = null,
+    allowInplace = true,
+    path = "auto",
+    layout: order = "tokens-first",
+  } = options as QkNormOptions;
   if (typeof allowInplace !== "boolean") {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
@@ -85,7 +102,13 @@ function readOptions(options: unknown): {
   if (path !== "auto" && path !== "fallback") {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `path must be auto or fallback, got ${describe(path)}`);
   }
-  return { altStream, allowInplace, path };
+  if (!headOrders.includes(order)) {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `layout must be ${headOrders.join(" or ")}, got ${describe(order)}`,
+    );
+  }
+  return { altStream, allowInplace, path, order };
 }
 
 // Tensors that name their device, as most libraries' do: the two norms would run, and attention could not.

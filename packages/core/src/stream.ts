@@ -1,5 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
+import { processState } from "./process-state.ts";
 
 /**
  * A queue of device work, as far as core needs to know one. `device` is a small index (the slot of the cached current
@@ -11,10 +12,16 @@ export interface StreamLike {
   waitFor(other: never): void;
 }
 
-// One slot per device. A module is instantiated once per thread, so the slots are per thread as well. Reading the
-// current stream is an array read: asking a driver for it costs microseconds, on every call of every layer.
-const current: (StreamLike | undefined)[] = [];
-let capturing = 0;
+/** Two streams of one device: work on `alt`, forked from `main` and joined to it. */
+export interface Fork {
+  readonly main: StreamLike;
+  readonly alt: StreamLike;
+}
+
+// One slot per device, per thread, as the state is. Reading the current stream is an array read: asking a driver for it
+// costs microseconds, on every call of every layer.
+const state = processState<unknown, StreamLike>();
+const current = state.streams;
 const maxDevice = 4095;
 
 /**
@@ -39,7 +46,8 @@ export function setDefaultStream(stream: StreamLike): void {
 /**
  * Runs `fn` with `stream` as its device's current stream and restores the former one, also after an exception.
  *
- * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous: the slot would be restored before its work is queued.
+ * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous or a generator: the slot would be restored before its work is
+ * queued.
  * `ERR_QKNORM_ARGUMENT` when the arguments are not a stream and a function.
  */
 export function withStream<R>(stream: StreamLike, fn: () => R): R {
@@ -56,20 +64,30 @@ export function withStream<R>(stream: StreamLike, fn: () => R): R {
 
 /** Whether a graph is being captured on this thread. */
 export function isCapturing(): boolean {
-  return capturing > 0;
+  return state.capturing > 0;
 }
 
 /**
  * Runs `fn` in capture mode, the only mode in which the fallback uses two streams. The mode ends with the scope, also
- * after an exception; scopes may nest. Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous.
+ * after an exception; scopes may nest. Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous or a generator.
  */
 export function capture<R>(fn: () => R): R {
-  capturing += 1;
+  state.capturing += 1;
   try {
     return runSynchronous(fn, "capture");
   } finally {
-    capturing -= 1;
+    state.capturing -= 1;
   }
+}
+
+/**
+ * The current stream of the device and the other one, to be used side by side; `null` outside a capture. There memory
+ * freed on one stream could be reused by the other while it still runs; inside, the graph keeps its memory.
+ */
+export function forkTo(alt: StreamLike | null): Fork | null {
+  if (alt === null || !isCapturing()) return null;
+  const main = currentStream(alt.device);
+  return main === undefined || main === alt ? null : { main, alt };
 }
 
 /** Throws `ERR_QKNORM_ARGUMENT` unless `stream` has a device index and `waitFor`; `what` names it in the message. */
@@ -103,6 +121,12 @@ function runSynchronous<R>(fn: () => R, scope: string): R {
     // Nobody can await the promise any more: its own failure must not end the process as an unhandled rejection.
     if (result instanceof Promise) result.catch(() => {});
     throw new QkNormError("ERR_QKNORM_SCOPE", `${scope} takes a synchronous function; await outside of it`);
+  }
+  if (/ (?:Async)?Generator\]$/.test(Object.prototype.toString.call(result))) {
+    throw new QkNormError(
+      "ERR_QKNORM_SCOPE",
+      `${scope} takes a plain function, not a generator: nothing of it would run inside`,
+    );
   }
   return result;
 }

@@ -1,5 +1,5 @@
 import { planQkNorm, type QkNormPlan } from "./plan.ts";
-import { claimsBoth, fusedQkNormProviders } from "./provider.ts";
+import { claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
 import type { TensorLike } from "./tensor-like.ts";
 

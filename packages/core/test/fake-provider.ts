@@ -1,7 +1,10 @@
-import type { FusedQkNormCall, FusedQkNormProvider, NormSpec, Refusal } from "../src/index.ts";
+import type { FusedQkNormCall, FusedQkNormProvider, NormSpec, PreparedQkNorm } from "../src/index.ts";
 import { FlatTensor } from "./flat-tensor.ts";
 
-/** A provider for FlatTensor that negates instead of normalising, so that a test sees who ran. */
+/**
+ * A provider for FlatTensor that negates instead of normalising, so that a test sees who ran. What it prepares runs for
+ * the very tensors of the call.
+ */
 export function fakeProvider(
   name: string,
   over: Partial<FusedQkNormProvider<FlatTensor>> = {},
@@ -11,13 +14,22 @@ export function fakeProvider(
     name,
     calls,
     claims: (tensor) => tensor instanceof FlatTensor,
-    refusals: (): readonly Refusal[] => [],
-    run(call) {
-      calls.push(call);
-      return [negated(call.q), negated(call.k)];
-    },
+    prepare: (call) =>
+      running((q, k) => {
+        if (q !== call.q || k !== call.k) return null;
+        calls.push(call);
+        return [negated(q), negated(k)];
+      }, call.allowInplace),
     ...over,
   };
+}
+
+/** A prepared call of this `run`. */
+export function running(
+  run: PreparedQkNorm<FlatTensor>["run"],
+  inPlace = true,
+): PreparedQkNorm<FlatTensor> {
+  return { inPlace, run };
 }
 
 export function negated(x: FlatTensor): FlatTensor {

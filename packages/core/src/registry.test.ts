@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { countingNorm, fakeProvider, rms } from "../test/fake-provider.ts";
+import { countingNorm, fakeProvider, rms, running } from "../test/fake-provider.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
 import { QkNormError } from "./errors.ts";
 import { setQkNormLogger } from "./fallback-log.ts";
-import { type FusedQkNormProvider, fusedQkNormProviders, registerFusedQkNorm } from "./provider.ts";
+import type { FusedQkNormProvider } from "./provider.ts";
+import { fusedQkNormProviders, registerFusedQkNorm } from "./registry.ts";
 
 const cleanup: (() => void)[] = [];
 afterEach(() => {
@@ -45,6 +46,16 @@ describe("the registry", () => {
     expect(names()).toEqual([]);
   });
 
+  test("takes out one registration of a provider that was registered twice, the later one alone staying", () => {
+    const provider = fakeProvider("a");
+    const first = registerFusedQkNorm(provider);
+    register(provider);
+    first();
+    expect(names()).toEqual(["a"]);
+    cleanup.pop()?.();
+    expect(names()).toEqual([]);
+  });
+
   test("takes a provider out under the name it was registered with", () => {
     const provider = { ...fakeProvider("a") };
     const remove = registerFusedQkNorm(provider);
@@ -67,8 +78,7 @@ describe("the registry", () => {
     ["an empty name", fakeProvider("")],
     ["a symbol as name", { ...fakeProvider("a"), name: Symbol("a") }],
     ["no claims", { ...fakeProvider("a"), claims: undefined }],
-    ["no refusals", { ...fakeProvider("a"), refusals: true }],
-    ["no run", { ...fakeProvider("a"), run: {} }],
+    ["no prepare", { ...fakeProvider("a"), prepare: true }],
   ])("refuses %s", (_, provider) => {
     expect(() => registerFusedQkNorm(provider as FusedQkNormProvider)).toThrow(
       expect.objectContaining({ code: "ERR_QKNORM_PROVIDER" }),
@@ -82,40 +92,46 @@ describe("a provider that breaks its contract is named", () => {
   const fail = (): never => {
     throw boom;
   };
+  const runs = (run: (...args: never[]) => unknown) => ({ prepare: () => running(run as never) });
   test.each<[string, Record<string, unknown>, string]>([
     ["claims that throws", { claims: fail }, "claims failed: out of memory"],
     ["claims without answer", { claims: () => undefined }, "claims must return a boolean, got undefined"],
     ["claims that is asynchronous", { claims: async () => true }, "got an object of Promise"],
-    ["refusals that throws", { refusals: fail }, "refusals failed: out of memory"],
+    ["prepare that throws", { prepare: fail }, "prepare failed: out of memory"],
+    ["prepare without answer", { prepare: () => undefined }, "or a list of refusals, got undefined"],
+    ["prepare that is asynchronous", { prepare: async () => [] }, "got an object of Promise"],
+    ["prepare of one string", { prepare: () => "dtype" }, 'or a list of refusals, got "dtype"'],
     [
-      "refusals without answer",
-      { refusals: () => undefined },
-      "refusals must return an array, got undefined",
+      "prepare without run",
+      { prepare: () => ({ inPlace: true }) },
+      "must return an object with run and inPlace",
     ],
-    ["refusals of one string", { refusals: () => "dtype" }, 'refusals must return an array, got "dtype"'],
+    ["prepare without inPlace", { prepare: () => ({ run: () => null }) }, "with run and inPlace"],
     [
-      "refusals of strings",
-      { refusals: () => ["dtype"] },
+      "prepare that neither refuses nor runs",
+      { prepare: () => [] },
+      "it must say why it refuses, or what to run",
+    ],
+    [
+      "refusals that are strings",
+      { prepare: () => ["dtype"] },
       'a refusal needs a code and a detail, got "dtype"',
     ],
-    ["refusals of null", { refusals: () => [null] }, "a refusal needs a code and a detail, got null"],
-    ["run that throws", { run: fail }, "run failed: out of memory"],
-    ["run without result", { run: () => undefined }, "run must return [q, k], got undefined"],
-    [
-      "run with q alone",
-      { run: (call: { q: unknown }) => [call.q] },
-      "run must return [q, k], got an array of 1",
-    ],
-    ["run with rubbish", { run: () => [1, 2] }, "got 1"],
-    ["run with an asynchronous result", { run: async () => [1, 2] }, "got an object of Promise"],
+    ["a refusal of null", { prepare: () => [null] }, "a refusal needs a code and a detail, got null"],
+    ["run that throws", runs(fail), "the prepared run failed: out of memory"],
+    ["run that refuses the very call", runs(() => null), "the prepared run must return [q, k], got null"],
+    ["run without result", runs(() => undefined), "the prepared run must return [q, k], got undefined"],
+    ["run with q alone", runs((q: unknown) => [q]), "the prepared run must return [q, k], got an array of 1"],
+    ["run with rubbish", runs(() => [1, 2]), "got 1"],
+    ["run with an asynchronous result", runs(async () => [1, 2]), "got an object of Promise"],
     [
       "run with q and k exchanged",
-      { run: ({ q, k }: { q: unknown; k: unknown }) => [k, q] },
+      runs((q: unknown, k: unknown) => [k, q]),
       "the q of provider fake must have shape [3, 32], got [3, 16]",
     ],
     [
       "run with another shape of k",
-      { run: ({ q, k }: { q: FlatTensor; k: FlatTensor }) => [q, k.reshape([3, 2, 8])] },
+      runs((q: FlatTensor, k: FlatTensor) => [q, k.reshape([3, 2, 8])]),
       "the k of provider fake must have shape [3, 16], got [3, 2, 8]",
     ],
   ])("%s", (_, over, says) => {
@@ -127,7 +143,7 @@ describe("a provider that breaks its contract is named", () => {
   });
 
   test("and what it threw is kept as the cause", () => {
-    register(fakeProvider("fake", { run: fail }));
+    register(fakeProvider("fake", runs(fail)));
     expect(apply).toThrow(expect.objectContaining({ cause: boom }));
   });
 
@@ -135,32 +151,30 @@ describe("a provider that breaks its contract is named", () => {
     "even when it throws %o",
     (thrown) => {
       register(
-        fakeProvider("fake", {
-          run: () => {
+        fakeProvider(
+          "fake",
+          runs(() => {
             throw thrown;
-          },
-        }),
+          }),
+        ),
       );
       expect(apply).toThrow(expect.objectContaining({ code: "ERR_QKNORM_PROVIDER", cause: thrown }));
     },
   );
 
-  test.each(["claims", "refusals", "run"])(
-    "but a QkNormError of its %s is about the call, and passes",
-    (method) => {
-      const error = new QkNormError("ERR_QKNORM_OVERLAP", "q and k overlap");
-      const over = {
-        [method]: () => {
-          throw error;
-        },
-      };
-      register(fakeProvider("fake", over));
-      expect(apply).toThrow(error);
-    },
-  );
+  test.each(["claims", "prepare"])("but a QkNormError of its %s is about the call, and passes", (method) => {
+    const error = new QkNormError("ERR_QKNORM_OVERLAP", "q and k overlap");
+    const over = {
+      [method]: () => {
+        throw error;
+      },
+    };
+    register(fakeProvider("fake", over));
+    expect(apply).toThrow(error);
+  });
 });
 
-test("a provider's methods are called on the provider itself", () => {
+test("the methods of a provider, and of what it prepares, are called on the object itself", () => {
   class Provider implements FusedQkNormProvider<FlatTensor> {
     readonly name = "a class with state";
     #claimed = 0;
@@ -168,12 +182,19 @@ test("a provider's methods are called on the provider itself", () => {
       this.#claimed += 1;
       return true;
     }
-    refusals(): [] {
+    prepare() {
       if (this.#claimed !== 2) throw new Error("unreachable");
-      return [];
+      return new Prepared(this);
     }
-    run({ q, k }: { q: FlatTensor; k: FlatTensor }): [FlatTensor, FlatTensor] {
-      return this.#claimed === 2 ? [q, k] : [k, q];
+  }
+  class Prepared {
+    readonly inPlace = true;
+    readonly #provider: object;
+    constructor(provider: object) {
+      this.#provider = provider;
+    }
+    run(q: FlatTensor, k: FlatTensor): [FlatTensor, FlatTensor] {
+      return this.#provider === undefined ? [k, q] : [q, k];
     }
   }
   register(new Provider());
