@@ -1,8 +1,10 @@
 // How fast QK norm runs on this CPU, as a share of what copying the same bytes costs: it reads and writes each
 // element once, so a copy by the same threads is the floor. Run it with `npm run bench`.
+
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
+import type { FloatDtype } from "@qknorm/core";
 import type { BindingModule } from "../src/binding.ts";
 import {
   availableIsas,
@@ -10,7 +12,6 @@ import {
   cpuIsa,
   loadBinding,
   type NativeArray,
-  type NativeDtype,
   type NormSide,
   type QkNormCall,
   qkNorm,
@@ -20,7 +21,7 @@ import {
 const HEADS = { q: 32, k: 8 } as const;
 
 interface Case {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly headDim: number;
   readonly tokens: number;
   readonly layout: "contiguous" | "packed";
@@ -186,7 +187,7 @@ function callOn(one: Case, array: NativeArray): QkNormCall {
 }
 
 // Values of about 0.5 to 2 of either sign, with random low bits.
-function randomBits(dtype: NativeDtype, length: number): NativeArray {
+function randomBits(dtype: FloatDtype, length: number): NativeArray {
   let state = 0x9e3779b9;
   const float = new Float32Array(length);
   for (let i = 0; i < length; i++) {

@@ -1,17 +1,30 @@
 #!/usr/bin/env node
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 // Published packages carry dist/; a checkout has only TypeScript, which Node 20 runs with the workspace's tsx.
 const built = new URL("../dist/doctor-cli.js", import.meta.url);
+const source = new URL("../src/doctor-cli.ts", import.meta.url);
+const args = process.argv.slice(2);
 
-const { out, err, status } = (await load()).run(process.argv.slice(2));
-process.stdout.write(out);
-process.stderr.write(err);
-process.exitCode = status;
-
-async function load() {
-  if (existsSync(built)) return import(built.href);
-  const { register } = await import("tsx/esm/api");
-  register();
-  return import(new URL("../src/doctor-cli.ts", import.meta.url).href);
+if (existsSync(built)) {
+  const { run } = await import(built.href);
+  const { out, err, status } = run(args);
+  process.stdout.write(out);
+  process.stderr.write(err);
+  process.exitCode = status;
+} else {
+  const flags = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx")];
+  const program = `import { run } from ${JSON.stringify(source.href)};
+    const { out, err, status } = run(${JSON.stringify(args)});
+    process.stdout.write(out);
+    process.stderr.write(err);
+    process.exitCode = status;`;
+  const child = [...flags, "--input-type=module", "--eval", program];
+  const { status } = spawnSync(process.execPath, child, {
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+    stdio: "inherit",
+  });
+  process.exitCode = status ?? 1;
 }

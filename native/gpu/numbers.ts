@@ -1,20 +1,19 @@
 // Numbers in the formats of the kernels, on the host.
-import { decodeBf16, decodeF16, encodeBf16, encodeF16, roundTo } from "@qknorm/core";
-import type { NativeDtype } from "../src/index.ts";
+import { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo } from "@qknorm/core";
 
 /** Bit patterns: of f32 in 32 bits, of the others in 16. */
 export type Bits = Uint16Array | Uint32Array;
 
-export function sizeOf(dtype: NativeDtype): number {
+export function sizeOf(dtype: FloatDtype): number {
   return dtype === "f32" ? 4 : 2;
 }
 
-export function decoder(dtype: NativeDtype): (bits: number) => number {
+export function decoder(dtype: FloatDtype): (bits: number) => number {
   return { bf16: decodeBf16, f16: decodeF16, f32: decodeF32 }[dtype];
 }
 
 /** `length` values, each rounded once. */
-export function encodeAll(dtype: NativeDtype, length: number, next: (i: number) => number): Bits {
+export function encodeAll(dtype: FloatDtype, length: number, next: (i: number) => number): Bits {
   const encode = { bf16: encodeBf16, f16: encodeF16, f32: encodeF32 }[dtype];
   const bits = dtype === "f32" ? new Uint32Array(length) : new Uint16Array(length);
   for (let i = 0; i < length; i++) bits[i] = encode(next(i));

@@ -75,6 +75,42 @@ DEVICE void store_chunk(char* p, const Chunk<DTYPE>& c) {
   }
 }
 
+// A chunk of which `count` elements exist; zeros stand for the others.
+template <int DTYPE, int ALIGN>
+DEVICE Chunk<DTYPE> load_part(const char* p, int count) {
+  if (count == CHUNK) return load_chunk<DTYPE, ALIGN>(p);
+  Chunk<DTYPE> c;
+  for (u32& word : c.word) word = 0;
+#pragma unroll
+  for (int i = 0; i < CHUNK; ++i) {
+    if (i >= count) continue;
+    if constexpr (DTYPE == F32) {
+      c.word[i] = *reinterpret_cast<const u32*>(p + 4 * i);
+    } else {
+      c.word[i / 2] |= static_cast<u32>(*reinterpret_cast<const u16*>(p + 2 * i)) << i % 2 * 16;
+    }
+  }
+  return c;
+}
+
+// Stores the first `count` elements of a chunk.
+template <int DTYPE, int ALIGN>
+DEVICE void store_part(char* p, const Chunk<DTYPE>& c, int count) {
+  if (count == CHUNK) {
+    store_chunk<DTYPE, ALIGN>(p, c);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < CHUNK; ++i) {
+    if (i >= count) continue;
+    if constexpr (DTYPE == F32) {
+      *reinterpret_cast<u32*>(p + 4 * i) = c.word[i];
+    } else {
+      *reinterpret_cast<u16*>(p + 2 * i) = static_cast<u16>(c.word[i / 2] >> i % 2 * 16);
+    }
+  }
+}
+
 // ---- formats ----
 
 // The two elements of one word of a 16-bit format; both conversions are exact.

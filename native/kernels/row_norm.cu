@@ -40,41 +40,6 @@ struct Args {
 // The elements of chunk c of a row.
 DEVICE int filled(u32 c, u32 chunks) { return QK_TAIL && c == chunks - 1 ? QK_TAIL : CHUNK; }
 
-// A chunk of which `count` elements exist; zeros stand for the others.
-template <int DTYPE, int ALIGN>
-DEVICE Chunk<DTYPE> load(const char* p, int count) {
-  if (count == CHUNK) return load_chunk<DTYPE, ALIGN>(p);
-  Chunk<DTYPE> c;
-  for (u32& word : c.word) word = 0;
-#pragma unroll
-  for (int i = 0; i < CHUNK; ++i) {
-    if (i >= count) continue;
-    if constexpr (DTYPE == F32) {
-      c.word[i] = *reinterpret_cast<const u32*>(p + 4 * i);
-    } else {
-      c.word[i / 2] |= static_cast<u32>(*reinterpret_cast<const u16*>(p + 2 * i)) << i % 2 * 16;
-    }
-  }
-  return c;
-}
-
-template <int DTYPE, int ALIGN>
-DEVICE void store(char* p, const Chunk<DTYPE>& c, int count) {
-  if (count == CHUNK) {
-    store_chunk<DTYPE, ALIGN>(p, c);
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < CHUNK; ++i) {
-    if (i >= count) continue;
-    if constexpr (DTYPE == F32) {
-      *reinterpret_cast<u32*>(p + 4 * i) = c.word[i];
-    } else {
-      *reinterpret_cast<u16*>(p + 2 * i) = static_cast<u16>(c.word[i / 2] >> i % 2 * 16);
-    }
-  }
-}
-
 // The sum over the block, the same in every thread. At most 32 warps.
 DEVICE float block_sum(float sum) {
   __shared__ float of_warp[32];
@@ -94,7 +59,7 @@ DEVICE float row_sum(const char* x, u32 chunks, float mean) {
   float sum = 0;
   for (u32 c = threadIdx.x; c < chunks; c += blockDim.x) {
     const int count = filled(c, chunks);
-    const auto chunk = load<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * CHUNK * bytes_of(QK_DTYPE), count);
+    const auto chunk = load_part<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * CHUNK * bytes_of(QK_DTYPE), count);
 #pragma unroll
     for (int pair = 0; pair < CHUNK / 2; ++pair) {
       float a, b;
@@ -137,11 +102,11 @@ extern "C" __global__ void __launch_bounds__(1024) row_norm(const __grid_constan
   // The last reading comes from the caches: a row of the longest kind is 64 KiB.
   for (u32 c = threadIdx.x; c < args.chunks; c += blockDim.x) {
     const int count = filled(c, args.chunks);
-    auto chunk = load<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * X_BYTES, count);
+    auto chunk = load_part<QK_DTYPE, QK_ALIGN>(x + static_cast<i64>(c) * X_BYTES, count);
     const i64 of_chunk = static_cast<i64>(c) * WEIGHT_BYTES;
     Chunk<QK_WEIGHT_DTYPE> gain, shift;
-    if constexpr (QK_WEIGHT) gain = load<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(weight + of_chunk, count);
-    if constexpr (QK_BIAS) shift = load<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(bias + of_chunk, count);
+    if constexpr (QK_WEIGHT) gain = load_part<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(weight + of_chunk, count);
+    if constexpr (QK_BIAS) shift = load_part<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(bias + of_chunk, count);
 #pragma unroll
     for (int pair = 0; pair < CHUNK / 2; ++pair) {
       float a, b, first, second;
@@ -160,6 +125,6 @@ extern "C" __global__ void __launch_bounds__(1024) row_norm(const __grid_constan
       }
       set_pair(chunk, pair, a, b);
     }
-    store<QK_DTYPE, QK_ALIGN>(y + static_cast<i64>(c) * X_BYTES, chunk, count);
+    store_part<QK_DTYPE, QK_ALIGN>(y + static_cast<i64>(c) * X_BYTES, chunk, count);
   }
 }

@@ -1,11 +1,12 @@
-import { dtypeNumbers, type NativeDtype, roundingNumbers } from "./binding.ts";
+import type { FloatDtype, NormRounding } from "@qknorm/core";
+import { dtypeNumbers, roundingNumbers } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
 import { type HeadsView, ParamWriter, requireObject } from "./params.ts";
 import type { CpuIsa } from "./qk-norm.ts";
 
 export interface AttentionCall {
   /** Of all four tensors. */
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly tokens: number;
   /** Keys before the first query: query `t` sees the keys `0..past + t`. */
   readonly past: number;
@@ -21,7 +22,7 @@ export interface AttentionCall {
    * `once`: f32 throughout, rounded at the end. `hf`: as transformers' eager attention, which also rounds dot products,
    * scaled scores and probabilities; slower, because it needs a whole row of scores at a time.
    */
-  readonly rounding: "once" | "hf";
+  readonly rounding: NormRounding;
   /** `[tokens, queryHeads, headDim]` */
   readonly q: HeadsView;
   /** `[past + tokens, kvHeads, headDim]` */

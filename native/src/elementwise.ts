@@ -1,4 +1,5 @@
-import { dtypeNumbers, type NativeDtype, roundingNumbers } from "./binding.ts";
+import type { FloatDtype, NormRounding } from "@qknorm/core";
+import { dtypeNumbers, roundingNumbers } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
 import { ParamWriter, type RowsView, requireObject, type VectorView } from "./params.ts";
 import type { CpuIsa } from "./qk-norm.ts";
@@ -11,7 +12,7 @@ import type { CpuIsa } from "./qk-norm.ts";
 export type Untyped<View> = Omit<View, "dtype">;
 
 export interface SiluMulCall {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly rows: number;
   readonly width: number;
   /** `[rows, 2 * width]`, the gate first */
@@ -19,7 +20,7 @@ export interface SiluMulCall {
   /** `[rows, width]` */
   readonly out: Untyped<RowsView>;
   /** `once`: f32 arithmetic, rounded at the end. `hf`: silu(gate) rounded too. */
-  readonly rounding: "once" | "hf";
+  readonly rounding: NormRounding;
   readonly isa?: CpuIsa;
 }
 
@@ -45,7 +46,7 @@ export function siluMul(call: SiluMulCall): void {
 }
 
 export interface AddCall {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly count: number;
   /** `[count]` each; `out` may be `a` or `b`, but not part of them */
   readonly a: Untyped<VectorView>;
@@ -137,7 +138,7 @@ export function gatherRows(call: GatherRowsCall): void {
 }
 
 export interface CopyRowsCall {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly rows: number;
   readonly width: number;
   /** `[rows, width]` each */

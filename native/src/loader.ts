@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { QkNormError } from "@qknorm/core";
 import { BINDING_ABI, type BindingModule } from "./binding.ts";
+import { withTypedErrors } from "./typed-errors.ts";
 
 /** The addon, or in one sentence why there is none. */
 export type LoadedBinding =
@@ -19,17 +21,12 @@ export function loadBinding(): LoadedBinding {
   return loaded;
 }
 
-/** An `Error` with a `code`, as the addon's own are. */
-export function nativeError(code: string, message: string): Error & { code: string } {
-  return Object.assign(new Error(message), { code });
-}
-
 /** The addon; throws `ERR_NATIVE` with the reason where there is none. */
 export function requireBinding(): BindingModule {
   const { binding } = loadBinding();
   if (binding !== null) return binding;
   const reason = loaded !== undefined && "reason" in loaded ? loaded.reason : "";
-  throw nativeError("ERR_NATIVE", `the native addon is not available: ${reason}`);
+  throw new QkNormError("ERR_NATIVE", `the native addon is not available: ${reason}`);
 }
 
 function open(): LoadedBinding {
@@ -50,7 +47,7 @@ function open(): LoadedBinding {
       const reason = `${path} speaks version ${binding.abi} of the binding, this package ${BINDING_ABI}; build it again`;
       return { binding: null, reason };
     }
-    return { binding: binding as BindingModule, path };
+    return { binding: withTypedErrors(binding as BindingModule), path };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
     return { binding: null, reason: `${path} cannot be opened: ${detail}` };

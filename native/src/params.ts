@@ -1,11 +1,12 @@
-import { dtypeNumbers, type NativeArray, type NativeDtype } from "./binding.ts";
-import { nativeError, requireBinding } from "./loader.ts";
+import { type FloatDtype, QkNormError } from "@qknorm/core";
+import { dtypeNumbers, type NativeArray } from "./binding.ts";
+import { requireBinding } from "./loader.ts";
 import type { CpuIsa } from "./qk-norm.ts";
 
 /** `[rows, width]` in memory, the last axis dense. Offset and stride count elements. */
 export interface RowsView {
   readonly data: NativeArray;
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly offset: number;
   readonly rowStride: number;
 }
@@ -21,7 +22,7 @@ export interface HeadsView {
 /** `[n]` in memory. */
 export interface VectorView {
   readonly data: NativeArray;
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly offset: number;
 }
 
@@ -45,7 +46,7 @@ export class ParamWriter {
   // A Float64Array would turn "5", null or true into a number without a word.
   number(value: number, name: string): this {
     if (typeof value !== "number") {
-      throw nativeError("ERR_QKNORM_ARGUMENT", `${name} must be a number, got ${typeof value}`);
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a number, got ${typeof value}`);
     }
     this.array[this.#next++] = value;
     return this;
@@ -55,7 +56,7 @@ export class ParamWriter {
   eps(side: { readonly eps: number }): this {
     const value = side.eps;
     if (typeof value !== "number") {
-      throw nativeError("ERR_QKNORM_ARGUMENT", `eps must be a number, got ${typeof value}`);
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `eps must be a number, got ${typeof value}`);
     }
     this.array[this.#next++] = value;
     return this;
@@ -65,7 +66,7 @@ export class ParamWriter {
     const found = typeof name === "string" && Object.hasOwn(numbers, name) ? numbers[name] : undefined;
     if (found === undefined) {
       const code = what.toLowerCase().endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
-      throw nativeError(
+      throw new QkNormError(
         code,
         `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`,
       );
@@ -99,7 +100,7 @@ export class ParamWriter {
 /** Throws `ERR_QKNORM_ARGUMENT` unless `value` has properties. */
 export function requireObject(value: unknown, name: string): void {
   if (typeof value === "object" && value !== null) return;
-  throw nativeError("ERR_QKNORM_ARGUMENT", `${name} must be an object`);
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be an object`);
 }
 
 const isaNumbers = new Map<CpuIsa, number>();

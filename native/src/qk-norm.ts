@@ -1,12 +1,6 @@
-import {
-  dtypeNumbers,
-  kindNumbers,
-  type NativeArray,
-  type NativeDtype,
-  paramCounts,
-  roundingNumbers,
-} from "./binding.ts";
-import { nativeError, requireBinding } from "./loader.ts";
+import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
+import { dtypeNumbers, kindNumbers, type NativeArray, paramCounts, roundingNumbers } from "./binding.ts";
+import { requireBinding } from "./loader.ts";
 import { ParamWriter, requireObject } from "./params.ts";
 
 /** An instruction set that the CPU kernels come in. */
@@ -28,23 +22,23 @@ export interface NormSide {
   readonly heads: number;
   /** `[D]`, `[H, D]`, or `null` for a weightless norm; exactly that many elements. */
   readonly weight: NativeArray | null;
-  readonly weightDtype: NativeDtype;
+  readonly weightDtype: FloatDtype;
   /** 0 for `[D]`, `headDim` for `[H, D]`. */
   readonly weightHeadStride: number;
   readonly bias: NativeArray | null;
-  readonly biasDtype: NativeDtype;
+  readonly biasDtype: FloatDtype;
   readonly biasHeadStride: number;
   /** Added under the root; a finite number >= 0. */
   readonly eps: number;
-  readonly kind: "rms" | "layer" | "l2";
+  readonly kind: NormKind;
   /** 1 for families that store `w - 1`. */
   readonly weightOffset: 0 | 1;
   /** `once`: rounded at the end. `hf`: after the norm, after the product, and after the sum with a bias. */
-  readonly rounding: "once" | "hf";
+  readonly rounding: NormRounding;
 }
 
 export interface QkNormCall {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly headDim: number;
   readonly tokens: number;
   readonly sides: readonly [NormSide] | readonly [NormSide, NormSide];
@@ -71,7 +65,7 @@ export function qkNorm(call: QkNormCall): void {
   const binding = requireBinding();
   const { sides } = call;
   if (!Array.isArray(sides) || sides.length < 1 || sides.length > 2) {
-    throw nativeError("ERR_QKNORM_ARGUMENT", "sides must be an array of one or two sides");
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", "sides must be an array of one or two sides");
   }
   params
     .start()

@@ -1,11 +1,12 @@
-import { dtypeNumbers, type NativeDtype, roundingNumbers } from "./binding.ts";
+import type { FloatDtype, NormRounding } from "@qknorm/core";
+import { dtypeNumbers, roundingNumbers } from "./binding.ts";
 import { layoutNumbers } from "./binding-ops.ts";
 import { requireBinding } from "./loader.ts";
 import { type HeadsView, ParamWriter, requireObject } from "./params.ts";
 import type { CpuIsa } from "./qk-norm.ts";
 
 export interface RopeCall {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly tokens: number;
   readonly heads: number;
   readonly headDim: number;
@@ -26,7 +27,7 @@ export interface RopeCall {
   /** `halves`, the default: value `i` turns against `i + rotaryDim / 2`. `interleaved`: value `2i` against `2i + 1`. */
   readonly layout?: "halves" | "interleaved";
   /** `once`: f32 arithmetic, rounded at the end. `hf`: cos, sin, each product and each sum rounded, as transformers. */
-  readonly rounding: "once" | "hf";
+  readonly rounding: NormRounding;
   readonly isa?: CpuIsa;
 }
 

@@ -1,7 +1,7 @@
 // A driver that a machine without a device can run, for tests. Device memory is malloc's, a stream runs at once, a graph
 // is a list of launches.
 #include "cuda-fake.h"
-#include "cuda-fake-norms.h"
+#include "cuda-fake-kernels.h"
 
 // ---- device and memory ----
 
@@ -55,12 +55,12 @@ API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
 API int cuMemFreeHost(void* memory) { free(memory); return 0; }
 
 // ---- streams, graphs and kernels ----
-// void scale(float* x, unsigned count, float factor), and the norms of native/kernels, see cuda-fake-norms.h.
+// void scale(float* x, unsigned count, float factor), and the norms of native/kernels, see cuda-fake-kernels.h.
 
 struct Arguments { Address x; unsigned count; float factor; };
 struct Parameters { const char* kernel; size_t count, offsets[3], bytes[3]; };
 static const struct Parameters known[] = {
-  {"scale", 3, {0, 8, 12}, {8, 4, 4}}, {"qk_norm", 1, {0}, {184}}, {"row_norm", 1, {0}, {88}},
+  {"scale", 3, {0, 8, 12}, {8, 4, 4}}, {"qk_norm", 1, {0}, {184}}, {"row_norm", 1, {0}, {88}}, {"silu_mul", 1, {0}, {48}},
 };
 struct Module { int arch; char* text; };
 struct Function { int arch; const char* text; const struct Parameters* parameters; };
@@ -92,7 +92,9 @@ static void run(const struct Launch* launch) {
   const struct Function* function = launch->function;
   int rows_alone = strcmp(function->parameters->kernel, "row_norm") == 0;
   if (function->parameters == known) scale((const struct Arguments*)launch->bytes);
-  else if (!run_norm(function->text, launch->bytes, launch->blocks, rows_alone, is_live)) note("dead memory");
+  else if (strcmp(function->parameters->kernel, "silu_mul") == 0) {
+    if (!run_silu_mul(function->text, launch->bytes, is_live)) note("dead memory");
+  } else if (!run_norm(function->text, launch->bytes, launch->blocks, rows_alone, is_live)) note("dead memory");
 }
 
 API int cuStreamCreate(void** stream, unsigned flags) {

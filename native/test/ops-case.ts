@@ -1,8 +1,8 @@
 // What the tests of linear, attention, RoPE and the elementwise ops share: tensors with guarded memory around them.
-import { roundTo } from "@qknorm/core";
+import { type FloatDtype, roundTo } from "@qknorm/core";
 import * as fc from "fast-check";
 import { expect } from "vitest";
-import type { NativeArray, NativeDtype } from "../src/index.ts";
+import type { NativeArray } from "../src/index.ts";
 import { allocate, bitsOf, dtypes, isas, randomFrom, read, write } from "./qk-norm-case.ts";
 
 export const anyDtype = fc.constantFrom(...dtypes);
@@ -17,7 +17,7 @@ export function gauss(seed: number): () => number {
 
 /** `[tokens, heads, row]` inside an array that has other elements before, between and after. */
 export class Guarded {
-  readonly dtype: NativeDtype;
+  readonly dtype: FloatDtype;
   readonly tokens: number;
   readonly heads: number;
   readonly row: number;
@@ -27,7 +27,7 @@ export class Guarded {
   readonly tokenStride: number;
   #before: Uint16Array | Uint32Array | undefined;
 
-  constructor(dtype: NativeDtype, tokens: number, heads: number, row: number, value: () => number, gap = 3) {
+  constructor(dtype: FloatDtype, tokens: number, heads: number, row: number, value: () => number, gap = 3) {
     this.dtype = dtype;
     this.tokens = tokens;
     this.heads = heads;
@@ -89,7 +89,7 @@ export class Guarded {
 
 /** Whether `actual` is a correctly rounded value of something within `error` of `wanted`. */
 export function expectRounded(
-  dtype: NativeDtype,
+  dtype: FloatDtype,
   actual: number,
   wanted: number,
   error: number,

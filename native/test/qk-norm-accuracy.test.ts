@@ -1,6 +1,7 @@
+import type { FloatDtype } from "@qknorm/core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type NativeDtype, type NormSide, type QkNormCall, qkNorm } from "../src/index.ts";
+import { type NormSide, type QkNormCall, qkNorm } from "../src/index.ts";
 import {
   allocate,
   dtypes,
@@ -151,7 +152,7 @@ function million(dtype: "bf16" | "f16", rounding: "once" | "hf", isa: QkNormCall
 }
 
 function withSpecial(
-  dtype: NativeDtype,
+  dtype: FloatDtype,
   place: "input" | "weight" | "bias",
   special: number,
   spec: Partial<NormSide>,

@@ -1,12 +1,19 @@
 // One call of qkNorm as data, the memory it runs on, and what the f64 reference of @qknorm/core says it must give.
-import { decodeBf16, decodeF16, encodeBf16, encodeF16, type NormSpec, referenceNorm } from "@qknorm/core";
+import {
+  decodeBf16,
+  decodeF16,
+  encodeBf16,
+  encodeF16,
+  type FloatDtype,
+  type NormSpec,
+  referenceNorm,
+} from "@qknorm/core";
 import * as fc from "fast-check";
 import {
   availableIsas,
   type CpuIsa,
   loadBinding,
   type NativeArray,
-  type NativeDtype,
   type NormSide,
   type QkNormCall,
 } from "../src/index.ts";
@@ -32,20 +39,20 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-export function allocate(dtype: NativeDtype, length: number): NativeArray {
+export function allocate(dtype: FloatDtype, length: number): NativeArray {
   return dtype === "f32" ? new Float32Array(length) : new Uint16Array(length);
 }
 
-export function write(dtype: NativeDtype, array: NativeArray, index: number, value: number): void {
+export function write(dtype: FloatDtype, array: NativeArray, index: number, value: number): void {
   array[index] = dtype === "f32" ? value : dtype === "bf16" ? encodeBf16(value) : encodeF16(value);
 }
 
-export function read(dtype: NativeDtype, array: NativeArray, index: number): number {
+export function read(dtype: FloatDtype, array: NativeArray, index: number): number {
   const stored = array[index] as number;
   return dtype === "f32" ? stored : dtype === "bf16" ? decodeBf16(stored) : decodeF16(stored);
 }
 
-export function filled(dtype: NativeDtype, length: number, value: () => number): NativeArray {
+export function filled(dtype: FloatDtype, length: number, value: () => number): NativeArray {
   const array = allocate(dtype, length);
   for (let i = 0; i < length; i++) write(dtype, array, i, value());
   return array;
@@ -95,7 +102,7 @@ export function expectedOf(call: QkNormCall, side: NormSide): Float64Array {
   eachElement(call, side, "input", (index) => {
     x[n++] = read(dtype, side.input, index);
   });
-  const numbers = (array: NativeArray | null, of: NativeDtype) =>
+  const numbers = (array: NativeArray | null, of: FloatDtype) =>
     array && Float64Array.from(array, (_, i) => read(of, array, i));
   const spec: NormSpec<ArrayLike<number>> = {
     kind: side.kind,
@@ -194,7 +201,7 @@ export const generatedCall: fc.Arbitrary<GeneratedCall> = fc
     const heads = layout === "interleaved" ? [choice.heads[0], choice.heads[0]] : choice.heads;
     const [offset, tokenGap, headGap] = choice.gaps as [number, number, number];
     const memory: NativeArray[] = [];
-    const array = (of: NativeDtype, length: number) => {
+    const array = (of: FloatDtype, length: number) => {
       const created = filled(of, length, value);
       memory.push(created);
       return created;
@@ -220,7 +227,7 @@ export const generatedCall: fc.Arbitrary<GeneratedCall> = fc
       const input = slice(index);
       const output = choice.inPlace ? input : padded(heads[index]!);
       const spec = choice.specs[index]!;
-      const affine = (of: NativeDtype, perHead: boolean) => {
+      const affine = (of: FloatDtype, perHead: boolean) => {
         const vector = filled(of, headDim * (perHead ? heads[index]! : 1), () => (random() - 0.3) * 3);
         memory.push(vector);
         return vector;

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { generate, type LoadedModel, loadModel, loadTokenizer } from "@qknorm/models";
+import { generateNow, type LoadedModel, loadModel, loadTokenizer } from "@qknorm/models";
 
 /** The small checkpoint of this repository. */
 export const sumsCheckpoint = join(
@@ -64,6 +64,9 @@ function answer(
   tokenizer: ReturnType<typeof loadTokenizer>,
   prompt: string,
 ): string {
-  const ids = generate(model, tokenizer.encode(prompt), { stopIds: generation.eosTokenIds, maxTokens: 16 });
+  const ids = generateNow(model, tokenizer.encode(prompt), {
+    stopIds: generation.eosTokenIds,
+    maxTokens: 16,
+  });
   return tokenizer.decode([...ids], { skipSpecialTokens: true });
 }

@@ -1,6 +1,6 @@
 // A case of the norm and the formula's answer in f64: random numbers in packed rows [q | k | v] with free strides.
-import { type NormSpec, referenceNorm, roundTo } from "@qknorm/core";
-import { alignmentOf, type CudaNormForm, type CudaNormSide, type NativeDtype } from "../../src/index.ts";
+import { type FloatDtype, type NormSpec, referenceNorm, roundTo } from "@qknorm/core";
+import { alignmentOf, type CudaNormForm, type CudaNormSide } from "../../src/index.ts";
 import { type Bits, decoder, encodeAll, normal, sizeOf } from "../numbers.ts";
 
 /** What differs from: bf16 RMS norm with bf16 weights, one rounding, in place. */
@@ -77,7 +77,7 @@ export class NormCase {
     const y = background.slice();
     for (const side of [0, 1] as const) {
       const heads = this.shape.heads[side];
-      const list = (bits: Bits | null, of: NativeDtype | null): number[] | null =>
+      const list = (bits: Bits | null, of: FloatDtype | null): number[] | null =>
         bits === null || of === null ? null : Array.from(bits, decoder(of));
       const spec = {
         ...{ kind, axis: "head", eps: eps[side], weightOffset, rounding },
@@ -104,7 +104,7 @@ export class NormCase {
     const { headDim, dtype, rounding, weightOffset, weight: weightDtype, bias: biasDtype } = this.form;
     const { side, head, start } = this.#rowOf(element);
     const { mean, scale } = this.#statistics(start, side);
-    const at = (bits: Bits | null | undefined, of: NativeDtype | null): number | null =>
+    const at = (bits: Bits | null | undefined, of: FloatDtype | null): number | null =>
       bits && of
         ? decoder(of)(bits[((this.shape.perHead ? head : 0) * headDim + element - start) % bits.length]!)
         : null;
@@ -205,7 +205,7 @@ export interface Candidate {
 }
 
 /** Both numbers of a format that a value may round to if it is off by 2^-20 of `size`. */
-function bothSides(dtype: NativeDtype, value: number, size: number): number[] {
+function bothSides(dtype: FloatDtype, value: number, size: number): number[] {
   const error = 2 ** -20 * size;
   return [...new Set([value - error, value + error].map((near) => roundTo(dtype, near)))];
 }

@@ -1,6 +1,7 @@
+import type { FloatDtype } from "@qknorm/core";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { CudaMemory, CudaQkNorm, CudaStream, type NativeDtype } from "../../src/index.ts";
+import { CudaMemory, CudaQkNorm, CudaStream } from "../../src/index.ts";
 import { expectNothingLive, failureOf, missing } from "./gpu.ts";
 import { judge } from "./judge.ts";
 import { type FormChoice, NormCase, plain, type Shape } from "./norm-case.ts";
@@ -31,7 +32,7 @@ describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
   it.each(specs)(
     "is the formula, with every kind of weight and bias: $dtype $kind, rounding $rounding",
     (spec) => {
-      const other: NativeDtype = spec.dtype === "f32" ? "bf16" : "f32";
+      const other: FloatDtype = spec.dtype === "f32" ? "bf16" : "f32";
       const affine: FormChoice[] = [
         { weight: null },
         { weight: spec.dtype },

@@ -1,14 +1,17 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nativeError } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
 
 /** `QKNORM_CACHE`, of which `off` is none; else where the system keeps such things. Throws `ERR_QKNORM_ARGUMENT`. */
 export function cacheFolder(): string | null {
   const { QKNORM_CACHE: chosen, XDG_CACHE_HOME: caches } = process.env;
   if (chosen === "off") return null;
   if (chosen && !chosen.startsWith("/")) {
-    throw nativeError("ERR_QKNORM_ARGUMENT", `QKNORM_CACHE must be an absolute path or off, got ${chosen}`);
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `QKNORM_CACHE must be an absolute path or off, got ${chosen}`,
+    );
   }
   return chosen || join(caches?.startsWith("/") ? caches : join(homedir(), ".cache"), "qknorm");
 }

@@ -1,4 +1,5 @@
-import { nativeError, requireBinding } from "../loader.ts";
+import { QkNormError, type QkNormErrorCode } from "@qknorm/core";
+import { requireBinding } from "../loader.ts";
 import { driverCandidates, type LibraryCandidate, type TriedPath } from "./library-paths.ts";
 
 /** An `Error` of the driver or of NVRTC. */
@@ -86,8 +87,8 @@ export function tryEach(
   return { opened: false, tried };
 }
 
-export function cudaError(code: string, message: string, tried?: readonly TriedPath[]): CudaFailure {
-  return Object.assign(nativeError(code, message), tried === undefined ? {} : { tried });
+export function cudaError(code: QkNormErrorCode, message: string, tried?: readonly TriedPath[]): CudaFailure {
+  return Object.assign(new QkNormError(code, message), tried === undefined ? {} : { tried });
 }
 
 /** `libcuda.so.1: not loaded yet; ...` */

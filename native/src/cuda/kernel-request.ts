@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { nativeError } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
 
 /** A kernel to be compiled. It is taken as it is at the first call: change nothing in it later. */
 export interface KernelRequest {
@@ -17,14 +17,14 @@ export function optionsOf(request: KernelRequest): string[] {
   const { arch, macros } = request;
   // A virtual architecture (compute_90) gives no cubin.
   if (typeof arch !== "string" || !/^sm_\d{2,3}[af]?$/.test(arch)) {
-    throw nativeError("ERR_QKNORM_ARGUMENT", `arch must be like sm_90, got ${String(arch)}`);
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `arch must be like sm_90, got ${String(arch)}`);
   }
   const defines = Object.keys(macros)
     .sort()
     .map((name) => {
       const value = String(macros[name]);
       if (!/^[A-Za-z_]\w*$/.test(name) || /[\n\r\0]/.test(value)) {
-        throw nativeError(
+        throw new QkNormError(
           "ERR_QKNORM_ARGUMENT",
           `${JSON.stringify(name)} = ${JSON.stringify(value)} is no macro`,
         );

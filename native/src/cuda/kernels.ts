@@ -1,4 +1,5 @@
-import { nativeError, requireBinding } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
+import { requireBinding } from "../loader.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaFailure } from "./driver.ts";
 import type { Jit } from "./jit.ts";
@@ -52,7 +53,7 @@ export class CudaKernels {
     const failed = this.#failed.get(key);
     if (failed !== undefined) throw failed;
     if (requireBinding().cudaIsCapturing(null)) {
-      throw nativeError(
+      throw new QkNormError(
         "ERR_QKNORM_SCOPE",
         `kernel ${wanted.name} is not loaded yet, and cannot be while a graph is captured; await warmUp(), or run it once, before the capture`,
       );

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { nativeError } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
 
 /** How qk_norm.cu is launched; it never changes a bit of the result. The kernel's opening comment names the fields. */
 export interface LaunchConfig {
@@ -107,7 +107,10 @@ export function launchShape(
     blocks = Math.ceil((slices * heads * lanes) / block);
   }
   if (blocks * block >= 2 ** 32 || (blocks * block) / lanes >= 2 ** 31 || tokens >= 2 ** 31) {
-    throw nativeError("ERR_QKNORM_SHAPE", `${tokens} tokens of ${heads} heads are too many for one launch`);
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `${tokens} tokens of ${heads} heads are too many for one launch`,
+    );
   }
   return { blocks, slices, trips: Math.ceil(tokens / (slices * rows)) };
 }

@@ -1,4 +1,5 @@
-import { nativeError, requireBinding } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
+import { requireBinding } from "../loader.ts";
 import type { CudaKernel } from "./kernel.ts";
 import type { CudaMemory } from "./memory.ts";
 import type { CudaStream } from "./stream.ts";
@@ -49,10 +50,11 @@ export class CudaLaunch {
     const numbers = this.#numbers;
     const first = headNumbers + index * addressNumbers;
     if (!(first + addressNumbers <= numbers.length)) {
-      throw nativeError("ERR_QKNORM_ARGUMENT", `there is no address number ${index} in this launch`);
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `there is no address number ${index} in this launch`);
     }
     const handle = memory === null ? 0 : memory.handle;
-    if (memory !== null && handle === 0) throw nativeError("ERR_QKNORM_ARGUMENT", "memory has been freed");
+    if (memory !== null && handle === 0)
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", "memory has been freed");
     numbers[first] = at;
     numbers[first + 1] = handle;
     numbers[first + 2] = offset;
@@ -80,7 +82,7 @@ export class CudaLaunch {
    * `ERR_QKNORM_DEVICE`, `ERR_CUDA` naming the kernel and its geometry.
    */
   run(stream: CudaStream): void {
-    if (this.#kernel.handle === 0) throw nativeError("ERR_QKNORM_ARGUMENT", "the kernel has been freed");
+    if (this.#kernel.handle === 0) throw new QkNormError("ERR_QKNORM_ARGUMENT", "the kernel has been freed");
     this.#numbers[0] = stream.handle;
     this.#binding.cudaLaunch(this.#launch);
   }

@@ -1,8 +1,6 @@
-import { dtypeNumbers, kindNumbers, type NativeDtype, roundingNumbers } from "../binding.ts";
-import { nativeError } from "../loader.ts";
-
-/** Bytes that addresses and strides are multiples of: the widest access a kernel may use. */
-export type Alignment = 16 | 8 | 4 | 2;
+import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
+import { dtypeNumbers, kindNumbers, roundingNumbers } from "../binding.ts";
+import { type Alignment, bytesOf } from "./alignment.ts";
 
 /**
  * What the norm kernels are specialised for. All calls of one form run the same code, on any device of one
@@ -17,14 +15,14 @@ export interface CudaNormForm {
   /** Elements of a row that is normalised: the head dim, or of a norm over all heads their number times it. */
   readonly headDim: number;
   /** Of x and y. */
-  readonly dtype: NativeDtype;
-  readonly kind: "rms" | "layer" | "l2";
+  readonly dtype: FloatDtype;
+  readonly kind: NormKind;
   /** The dtype of the weights; `null`: a factor of 1, without the offset. */
-  readonly weight: NativeDtype | null;
+  readonly weight: FloatDtype | null;
   /** The dtype of the biases, which is that of the weights where there are any; `null`: none. */
-  readonly bias: NativeDtype | null;
+  readonly bias: FloatDtype | null;
   readonly weightOffset: 0 | 1;
-  readonly rounding: "once" | "hf";
+  readonly rounding: NormRounding;
   /** y is x: the outputs are not bound, and their strides not read. */
   readonly inPlace: boolean;
   /** Of the addresses and strides of x and y; at least 4 for f32. */
@@ -46,20 +44,12 @@ export interface CudaNormSide {
   readonly weightHeadStride?: number;
 }
 
-/** The widest access that all of these byte offsets and strides allow. */
-export function alignmentOf(...bytes: readonly number[]): Alignment {
-  for (const alignment of [16, 8, 4] as const) {
-    if (bytes.every((n) => n % alignment === 0)) return alignment;
-  }
-  return 2;
-}
-
 /** The macros that both norm kernels take, equal for forms that compute the same. Throws as `CudaQkNorm` does. */
 export function formMacros(form: CudaNormForm): Record<string, number> {
   const { dtype, weight, bias, inPlace } = form;
   const affine = weight ?? bias;
   if (weight !== null && bias !== null && weight !== bias) {
-    throw nativeError("ERR_QKNORM_DTYPE", `weights of ${weight} and biases of ${bias} have no kernel`);
+    throw new QkNormError("ERR_QKNORM_DTYPE", `weights of ${weight} and biases of ${bias} have no kernel`);
   }
   return {
     QK_DTYPE: numberIn(dtypeNumbers, dtype, "dtype"),
@@ -75,19 +65,17 @@ export function formMacros(form: CudaNormForm): Record<string, number> {
   };
 }
 
-/** Bytes of an element. */
-export function bytesOf(dtype: NativeDtype): number {
-  return dtype === "f32" ? 4 : 2;
-}
-
 function numberIn(numbers: Readonly<Record<PropertyKey, number>>, name: PropertyKey, what: string): number {
   const found = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
   if (found !== undefined) return found;
   const code = what.endsWith("dtype") ? "ERR_QKNORM_DTYPE" : "ERR_QKNORM_ARGUMENT";
-  throw nativeError(code, `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`);
+  throw new QkNormError(
+    code,
+    `${what} must be one of ${Object.keys(numbers).join(", ")}, got ${String(name)}`,
+  );
 }
 
-function alignmentFor(dtype: NativeDtype, alignment: Alignment, what: string): Alignment {
+function alignmentFor(dtype: FloatDtype, alignment: Alignment, what: string): Alignment {
   if ([16, 8, 4, 2].includes(alignment) && alignment >= bytesOf(dtype)) return alignment;
-  throw nativeError("ERR_QKNORM_ARGUMENT", `${what} of ${dtype} cannot be ${String(alignment)}`);
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", `${what} of ${dtype} cannot be ${String(alignment)}`);
 }

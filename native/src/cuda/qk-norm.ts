@@ -1,6 +1,6 @@
-import { nativeError } from "../loader.ts";
+import { QkNormError } from "@qknorm/core";
+import { bytesOf } from "./alignment.ts";
 import type { CudaDevice } from "./device.ts";
-import { kernelSource } from "./kernel-source.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import {
   type ConfigRange,
@@ -10,8 +10,9 @@ import {
   launchShape,
   rangeOf,
 } from "./launch-config.ts";
-import { bytesOf, type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
-import { type NormGeometry, NormLaunch } from "./norm-launch.ts";
+import { type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
+import { type NormGeometry, NormLaunch, sideParameters } from "./norm-launch.ts";
+import { CudaOp } from "./op.ts";
 
 export interface CudaQkNormOptions {
   readonly form: CudaNormForm;
@@ -36,14 +37,22 @@ export type QkNormOperand =
   | "kWeight"
   | "kBias";
 
-const qNames = { input: "qInput", output: "qOutput", weight: "qWeight", bias: "qBias" } as const;
-const kNames = { input: "kInput", output: "kOutput", weight: "kWeight", bias: "kBias" } as const;
-
-// The kernel's `Args`: two sides, whose last field is their number of heads, then these.
-const sideBytes = 80;
-const headsAt = 76;
-const place = { tokens: 160, heads: 164, slices: 168, trips: 172, multiplier: 176, shift: 180 } as const;
-const argumentBytes = 184;
+const op = new CudaOp<CudaNormForm, string>({
+  kernel: "qk_norm",
+  parameters: {
+    ...sideParameters("q"),
+    qHeads: "u32",
+    ...sideParameters("k"),
+    kHeads: "u32",
+    tokens: "u32",
+    heads: "u32",
+    slices: "u32",
+    trips: "u32",
+    multiplier: "u32",
+    shift: "u32",
+  },
+  macros: (form) => ({ QK_HEAD_DIM: form.headDim, ...formMacros(form) }),
+});
 const absent: CudaNormSide = { heads: 0, eps: 0, tokenStride: 0, headStride: 0 };
 
 /**
@@ -72,22 +81,16 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
   constructor(kernels: CudaKernels, options: CudaQkNormOptions) {
     const { form, q, k = absent, config } = options;
     const ranges = rangesOf(form, kernels.device.name, config);
-    super(kernels, form, argumentBytes, [
-      { side: q, at: 0, names: qNames },
-      { side: k, at: sideBytes, names: kNames },
-    ]);
+    super(kernels, op, form, { q, k });
     const { arch, multiprocessors } = kernels.device;
     this.#ranges = ranges;
     this.#wanted = ranges.map((range) => kernelOf(form, range.config, arch));
     this.#headDim = form.headDim;
     this.#heads = q.heads + k.heads;
     this.#multiprocessors = multiprocessors;
-    this.packed.setUint32(headsAt, q.heads, true);
-    this.packed.setUint32(sideBytes + headsAt, k.heads, true);
     const [multiplier, shift] = divider(Math.max(1, this.#heads));
-    this.packed.setUint32(place.heads, this.#heads, true);
-    this.packed.setUint32(place.multiplier, multiplier, true);
-    this.packed.setUint32(place.shift, shift, true);
+    this.launch.set("qHeads", q.heads).set("kHeads", k.heads).set("heads", this.#heads);
+    this.launch.set("multiplier", multiplier).set("shift", shift);
   }
 
   /**
@@ -105,13 +108,11 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
       .map((config) => kernelOf(form, config, arch));
   }
 
-  protected override geometryOf(tokens: number, packed: DataView): NormGeometry {
+  protected override geometryOf(tokens: number): NormGeometry {
     const range = rangeOf(this.#ranges, this.#headDim, this.#heads, tokens);
     const { config } = this.#ranges[range] as ConfigRange;
     const { blocks, slices, trips } = launchShape(config, this.#heads, tokens, this.#multiprocessors);
-    packed.setUint32(place.tokens, tokens, true);
-    packed.setUint32(place.slices, slices, true);
-    packed.setUint32(place.trips, trips, true);
+    this.launch.set("tokens", tokens).set("slices", slices).set("trips", trips);
     return { kernel: this.#wanted[range] as LoadableKernel, blocks, threads: config.block };
   }
 }
@@ -119,7 +120,7 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
 function rangesOf(form: CudaNormForm, deviceName: string, config?: LaunchConfig): ConfigRange[] {
   const { headDim, dtype } = form;
   if (!Number.isInteger(headDim) || headDim < 8 || headDim > 1024 || headDim % 8 !== 0) {
-    throw nativeError(
+    throw new QkNormError(
       "ERR_QKNORM_SHAPE",
       `head dim must be a multiple of 8 from 8 to 1024, got ${String(headDim)}`,
     );
@@ -129,22 +130,13 @@ function rangesOf(form: CudaNormForm, deviceName: string, config?: LaunchConfig)
 }
 
 function kernelOf(form: CudaNormForm, config: LaunchConfig, arch: string): LoadableKernel {
-  return {
-    name: "qk_norm",
-    source: kernelSource("qk_norm"),
-    macros: {
-      QK_HEAD_DIM: form.headDim,
-      ...formMacros(form),
-      QK_LANES: config.lanes,
-      QK_ROWS: config.rows,
-      QK_BLOCK: config.block,
-      QK_TRIGGER: config.trigger,
-      QK_LOOP: config.loop,
-      QK_PREFETCH: config.prefetch,
-      QK_RADIX: config.radix,
-    },
-    arch,
-    argumentBytes,
-    waits: true,
-  };
+  return op.request(form, arch, {
+    QK_LANES: config.lanes,
+    QK_ROWS: config.rows,
+    QK_BLOCK: config.block,
+    QK_TRIGGER: config.trigger,
+    QK_LOOP: config.loop,
+    QK_PREFETCH: config.prefetch,
+    QK_RADIX: config.radix,
+  });
 }

@@ -1,8 +1,8 @@
-import { nativeError } from "../loader.ts";
-import { kernelSource } from "./kernel-source.ts";
+import { QkNormError } from "@qknorm/core";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
-import { type NormGeometry, NormLaunch } from "./norm-launch.ts";
+import { type NormGeometry, NormLaunch, sideParameters } from "./norm-launch.ts";
+import { CudaOp } from "./op.ts";
 
 export interface CudaRowNormOptions {
   /** `headDim` is the length of a row: any number from 1 up. */
@@ -12,8 +12,11 @@ export interface CudaRowNormOptions {
 
 export type RowNormOperand = "input" | "output" | "weight" | "bias";
 
-const names = { input: "input", output: "output", weight: "weight", bias: "bias" } as const;
-const argumentBytes = 88;
+const op = new CudaOp<CudaNormForm, string>({
+  kernel: "row_norm",
+  parameters: { ...sideParameters(""), inverseLength: "f32", chunks: "u32", heads: "u32" },
+  macros: (form) => ({ ...formMacros(form), QK_TAIL: form.headDim % chunk }),
+});
 const mostThreads = 1024;
 const chunk = 8;
 
@@ -31,14 +34,15 @@ export class CudaRowNorm extends NormLaunch<RowNormOperand> {
   constructor(kernels: CudaKernels, options: CudaRowNormOptions) {
     const { form, x } = options;
     const wanted = kernelOf(form, kernels.device.arch);
-    super(kernels, form, argumentBytes, [{ side: x, at: 0, names }]);
+    super(kernels, op, form, { "": x });
     const chunks = Math.ceil(form.headDim / chunk);
     this.#wanted = wanted;
     this.#heads = x.heads;
     this.#threads = Math.min(mostThreads, Math.ceil(chunks / 32) * 32);
-    this.packed.setFloat32(76, 1 / form.headDim, true);
-    this.packed.setUint32(80, chunks, true);
-    this.packed.setUint32(84, x.heads, true);
+    this.launch
+      .set("inverseLength", 1 / form.headDim)
+      .set("chunks", chunks)
+      .set("heads", x.heads);
   }
 
   /** The kernel of a form, for `CudaKernels.warmUp`. Throws as the constructor does. */
@@ -49,7 +53,7 @@ export class CudaRowNorm extends NormLaunch<RowNormOperand> {
   protected override geometryOf(tokens: number): NormGeometry {
     const blocks = tokens * this.#heads;
     if (blocks >= 2 ** 31) {
-      throw nativeError(
+      throw new QkNormError(
         "ERR_QKNORM_SHAPE",
         `${tokens} tokens of ${this.#heads} heads are too many for one launch`,
       );
@@ -61,14 +65,10 @@ export class CudaRowNorm extends NormLaunch<RowNormOperand> {
 function kernelOf(form: CudaNormForm, arch: string): LoadableKernel {
   const { headDim } = form;
   if (!Number.isInteger(headDim) || headDim < 1 || headDim >= 2 ** 31) {
-    throw nativeError("ERR_QKNORM_SHAPE", `a row has from 1 to 2^31 - 1 elements, got ${String(headDim)}`);
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `a row has from 1 to 2^31 - 1 elements, got ${String(headDim)}`,
+    );
   }
-  return {
-    name: "row_norm",
-    source: kernelSource("row_norm"),
-    macros: { ...formMacros(form), QK_TAIL: headDim % chunk },
-    arch,
-    argumentBytes,
-    waits: true,
-  };
+  return op.request(form, arch);
 }

@@ -25,10 +25,7 @@ export function fakeProvider(
 }
 
 /** A prepared call of this `run`. */
-export function running(
-  run: PreparedQkNorm<FlatTensor>["run"],
-  inPlace = true,
-): PreparedQkNorm<FlatTensor> {
+export function running(run: PreparedQkNorm<FlatTensor>["run"], inPlace = true): PreparedQkNorm<FlatTensor> {
   return { inPlace, run };
 }
 

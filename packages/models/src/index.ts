@@ -6,10 +6,9 @@ export type { CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/
 export { type LoadedModel, type LoadOptions, loadModel } from "./families/load-model.ts";
 export { Qwen3ForCausalLm } from "./families/qwen3.ts";
 export { modelFamily } from "./families/registry.ts";
-export { type GenerateOptions, generate } from "./generation/generate.ts";
+export { type GenerateOptions, generate, generateNow } from "./generation/generate.ts";
 export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";
 export type { SamplingOptions } from "./generation/sampling-options.ts";
-export { ForwardTrace, type QkNormTrace } from "./generation/trace.ts";
 export { Attention, type AttentionShape } from "./layers/attention.ts";
 export { Embedding } from "./layers/embedding.ts";
 export { KvCache, type KvCacheShape } from "./layers/kv-cache.ts";
@@ -20,6 +19,7 @@ export { RmsNorm } from "./layers/rms-norm.ts";
 export { RotaryEmbedding } from "./layers/rotary-embedding.ts";
 export { nextStep, type Step } from "./layers/step.ts";
 export { SwiGluMlp } from "./layers/swiglu-mlp.ts";
+export { ForwardTrace, type QkNormTrace } from "./layers/trace.ts";
 export {
   type ChatMessage,
   type ChatTemplate,

@@ -3,7 +3,7 @@ import {
   type ChatTemplate,
   createSampler,
   type ForwardTrace,
-  generate,
+  generateNow,
   type LoadedModel,
   loadChatTemplate,
   loadModel,
@@ -77,7 +77,7 @@ export class Session {
     let prefilled = 0;
     let newTokens = 0;
     const maxTokens = this.#options.maxTokens ?? generation.maxNewTokens ?? undefined;
-    const tokens = generate(model, ids, {
+    const tokens = generateNow(model, ids, {
       sample,
       stopIds: generation.eosTokenIds,
       maxTokens,
@@ -107,7 +107,7 @@ export class Session {
   /** The plan that every layer's QK norm follows, seen in a forward pass over one token. */
   plan(): QkNormPlan {
     let plan: QkNormPlan | undefined;
-    const once = generate(this.loaded.model, [0], {
+    const once = generateNow(this.loaded.model, [0], {
       maxTokens: 1,
       onTrace: (trace) => {
         plan = trace.layers[0]?.plan;

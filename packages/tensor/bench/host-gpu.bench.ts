@@ -9,7 +9,8 @@ import {
   registerFusedQkNorm,
 } from "@qknorm/core";
 import { CudaEvent, type CudaStream } from "@qknorm/native";
-import { cudaStream, normalize, Tensor, tidy } from "../src/index.ts";
+import { cudaStream } from "../src/cuda.ts";
+import { normalize, openDevice, Tensor, tidy } from "../src/index.ts";
 
 // Qwen3-8B's decode step: bf16, one token, 32 query and 8 KV heads of 128.
 const headDim = 128;
@@ -21,6 +22,7 @@ const milliseconds = 400;
 /** Enough to be launched by themselves (native/cuda/repeated_launch.h), and still short. */
 const launchedTokens = 128;
 
+await openDevice(device);
 process.stdout.write(`${JSON.stringify(tidy(measure))}\n`);
 
 function measure(): Record<string, number> {
@@ -61,8 +63,7 @@ function requireFused(request: QkNormRequest<Tensor>): void {
       plans += 1;
       return false;
     },
-    refusals: () => [],
-    run: ({ q, k }) => [q, k],
+    prepare: () => [],
   });
   try {
     const { q, k, qNorm, kNorm } = request;

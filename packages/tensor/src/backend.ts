@@ -1,53 +1,155 @@
-import { QkNormError } from "@qknorm/core";
-import type { Kernels } from "./kernels.ts";
-import { loadNativeKernels } from "./native/kernels.ts";
-import { shown } from "./strides.ts";
-import { typescriptKernels } from "./typescript/kernels.ts";
+import type { NormRounding, NormSpec, Refusal } from "@qknorm/core";
+import type { Device } from "./device.ts";
+import type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
+import type { Indices } from "./indices.ts";
+import type { View } from "./strides.ts";
 
-/** `auto`: native if it loads, otherwise TypeScript. */
-export type KernelChoice = "auto" | "native" | "typescript";
-
-/** Which kernels run, and why not the fast ones if they do not. */
-export interface KernelStatus {
-  readonly running: string;
-  /** Why native kernels do not run; `null` when they do. */
-  readonly reason: string | null;
+/** Memory of one device under one or more tensors. */
+export interface Memory {
+  readonly backend: Backend;
+  /** What two memories are told apart by, and the first byte in it: two typed arrays may lie in one buffer. */
+  readonly region: object;
+  readonly start: number;
+  /** Elements of a dtype that it holds now: 0 once it was freed, or taken away. */
+  capacity(dtype: Dtype): number;
+  /** The elements in V8 memory; `null` where only the device can read them. */
+  readonly data: HostArray | null;
+  /** Whether it was given back. Memory that belongs to the garbage collector never is. */
+  readonly freed: boolean;
+  /** Gives it back once what is queued has run. Twice is allowed. */
+  free(): void;
 }
 
-let choice: KernelChoice = "auto";
+/** Elements of a memory: all of a tensor that a backend needs. */
+export interface TensorView extends View {
+  readonly memory: Memory;
+  readonly dtype: Dtype;
+  readonly size: number;
+}
 
-/** The kernels that ops run on now. */
-export function kernels(): Kernels {
-  if (choice === "typescript") return typescriptKernels;
-  return loadNativeKernels().kernels ?? typescriptKernels;
+/** Rotation of the first `2 * R` values of each head by tabulated angles. */
+export interface RopeTable<T = TensorView> {
+  /** f32 `[P, R]`, for positions `0..P-1`. */
+  readonly cos: T;
+  readonly sin: T;
+}
+
+/** Where the queries of an attention call stand among its keys. */
+export interface AttentionSpan {
+  /** One number: query `t` sees keys `0..past + t`. On a device it may be written after a graph was captured. */
+  readonly past: Indices;
+  /** Factor on the scores, usually `1 / sqrt(D)`. */
+  readonly scale: number;
+  /**
+   * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores and the
+   * probabilities. `once` rounds the result alone.
+   */
+  readonly rounding: NormRounding;
 }
 
 /**
- * Chooses the kernels of this thread and returns the former choice. Throws `ERR_NATIVE` when `native` is asked for and
- * the addon does not load; `auto` never throws.
+ * The arithmetic of a transformer on one device. Arguments were checked by the ops in front of it: ranks and dtypes are
+ * as written here, all lie on the device, and the last axis is dense. Accumulation is f32 or wider, and each result is
+ * rounded to the dtype of `out` (more often with rounding `hf`: see each op).
  */
-export function useKernels(next: KernelChoice): KernelChoice {
-  if (!["auto", "native", "typescript"].includes(next)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `kernels must be auto, native or typescript, got ${typeof next === "string" ? JSON.stringify(next) : shown(next)}`,
-    );
-  }
-  if (next === "native") {
-    const { kernels: native, reason } = loadNativeKernels();
-    if (native === null)
-      throw new QkNormError("ERR_NATIVE", `the native kernels are not available: ${reason}`);
-  }
-  const former = choice;
-  choice = next;
-  return former;
+export interface Ops {
+  /** `out [T, H, D] = norm(x [T, H, D])`; formulas and roundings: `NormSpec`. */
+  normalize(x: TensorView, out: TensorView, spec: NormSpec<TensorView>): void;
+  /** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`. */
+  linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void;
+  /** Rotates `x [T, H, D]` in place; one position a token. */
+  rope(x: TensorView, table: RopeTable, positions: Indices, rounding: NormRounding): void;
+  /** `out [T, Hq, D]` from `q [T, Hq, D]`, `k` and `v` `[S, Hkv, D]`. */
+  attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
+  /** `out [T, I] = silu(gateUp[:, :I]) * gateUp[:, I:]`. */
+  siluMul(gateUp: TensorView, out: TensorView, rounding: NormRounding): void;
+  /** `out [N] = a [N] + b [N]`. */
+  add(a: TensorView, b: TensorView, out: TensorView): void;
+  /** `out [T, C] = table[ids [T]]`. */
+  gatherRows(table: TensorView, ids: Indices, out: TensorView): void;
+  /** `out [N] = x [N]`, rounded to the dtype of `out`. */
+  convert(x: TensorView, out: TensorView): void;
 }
 
-/** What runs and why. */
-export function kernelStatus(): KernelStatus {
-  const { reason } = loadNativeKernels();
-  return {
-    running: kernels().name,
-    reason: choice === "typescript" ? "TypeScript kernels were asked for" : reason,
-  };
+export type OpName = keyof Ops;
+
+/** One tensor of a fused QK norm as `[T, H, D]`, its last axis dense, with the norm of its heads. */
+export interface NormSide {
+  readonly x: TensorView;
+  readonly heads: number;
+  /** Elements between tokens and between heads; 0 where there is one at most. */
+  readonly tokenStride: number;
+  readonly headStride: number;
+  readonly spec: NormSpec<TensorView>;
+}
+
+/** A fused QK norm that every check has passed: shapes, dtypes, devices, weights, overlap. */
+export interface QkNormCall {
+  readonly q: NormSide;
+  readonly k: NormSide;
+  readonly dtype: FloatDtype;
+  readonly headDim: number;
+  readonly tokens: number;
+  /** Otherwise the results are dense `[T, H, D]`. */
+  readonly inPlace: boolean;
+}
+
+/**
+ * Runs a prepared QK norm for tensors that lie as those of its call do, starting anywhere. `false`, with nothing done,
+ * when these start where its kernel's accesses may not, or when the tokens need a kernel that cannot be made.
+ */
+export type QkNormRun = (
+  q: TensorView,
+  k: TensorView,
+  qOut: TensorView,
+  kOut: TensorView,
+  tokens: number,
+) => boolean;
+
+/** The fused kernel of one or more backends. */
+export interface FusedQkNorm {
+  /** As plans name it: `cpu-native`. */
+  readonly name: string;
+  /** The call ready to run, or why there is no kernel for it. */
+  prepare(call: QkNormCall): QkNormRun | readonly Refusal[];
+  /** Makes kernels ready off the main thread, for any number of tokens. */
+  warmUp?(call: QkNormCall): Promise<void>;
+}
+
+/** Work that a device queued, to be queued again as a whole. */
+export interface CapturedGraph {
+  replay(): void;
+  dispose(): void;
+}
+
+/**
+ * One device: its memory and its arithmetic. Every promise is kept once what was queued before has run; where a device
+ * can make the caller wait, the `Now` twin does.
+ */
+export interface Backend {
+  readonly device: Device;
+  /** For people: `native kernels, avx512, 2 threads`. */
+  describe(): string;
+  /** Memory of whatever it held, zeros on the CPU. `what` tells for whom, in the message of an error. */
+  allocate(dtype: Dtype, elements: number, what: () => string): Memory;
+  /** Zeros into all of it. */
+  clear(memory: Memory): void;
+  /** Copies an array into memory, from byte `offset` on. The array may change afterwards. */
+  write(memory: Memory, offset: number, array: HostArray): void;
+  /** Copies the elements of a view into another one of the same shape and dtype; the two share no bytes. */
+  copy(source: TensorView, target: TensorView): void;
+  /** Fills an array from byte `offset` on. */
+  read(memory: Memory, offset: number, into: HostArray): Promise<void>;
+  readNow?(memory: Memory, offset: number, into: HostArray): void;
+  /** What is missing here is composed of others by the op itself, or refused by name. */
+  readonly ops: Partial<Ops>;
+  readonly qkNorm: FusedQkNorm | null;
+  /** Records what `work` queues; `null` for a device that runs at once. */
+  readonly capture: ((work: () => unknown) => CapturedGraph) | null;
+  /** Bytes that all threads hold there; `null` where the garbage collector counts. */
+  readonly liveBytes: (() => number) | null;
+  /** Whether it may still be used. */
+  readonly closed: boolean;
+  /** Nothing may be done on it afterwards but free what it holds. */
+  close(): void;
 }

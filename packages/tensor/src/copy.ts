@@ -1,9 +1,9 @@
-import type { Storage } from "./dtype.ts";
+import type { HostArray } from "./dtype.ts";
 import { denseFrom, sizeOf, type View } from "./strides.ts";
 
 /** A view in V8 memory. */
 export interface HostView extends View {
-  readonly data: Storage;
+  readonly data: HostArray;
 }
 
 /**

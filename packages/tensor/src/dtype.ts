@@ -8,7 +8,7 @@ export type { FloatDtype } from "@qknorm/core";
 export type Dtype = FloatDtype | "i32";
 
 /** The memory of a CPU tensor: ordinary V8 memory, so that anything else in the program can read it. */
-export type Storage = Float32Array | Uint16Array | Int32Array;
+export type HostArray = Float32Array | Uint16Array | Int32Array;
 
 /** What activations and weights may be. */
 export const floatDtypes: readonly FloatDtype[] = ["f32", "bf16", "f16"];
@@ -19,7 +19,7 @@ export const bytesOf: Readonly<Record<Dtype, number>> = { f32: 4, bf16: 2, f16: 
 const arrays = { f32: Float32Array, bf16: Uint16Array, f16: Uint16Array, i32: Int32Array } as const;
 
 /** Zero-filled memory for `length` elements. Throws `ERR_QKNORM_SHAPE` when there is not that much memory. */
-export function allocate(dtype: Dtype, length: number): Storage {
+export function allocate(dtype: Dtype, length: number): HostArray {
   try {
     return new arrays[dtype](length);
   } catch (cause) {
@@ -39,7 +39,7 @@ export function assertDtype(
 }
 
 /** Throws `ERR_QKNORM_DTYPE` unless `data` is the kind of typed array that holds `dtype`. */
-export function assertArray(data: unknown, dtype: Dtype): asserts data is Storage {
+export function assertArray(data: unknown, dtype: Dtype): asserts data is HostArray {
   if (!(ArrayBuffer.isView(data) && data instanceof arrays[dtype])) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `a tensor of ${dtype} needs a ${arrays[dtype].name}`);
   }
@@ -49,7 +49,7 @@ export function assertArray(data: unknown, dtype: Dtype): asserts data is Storag
  * The elements that hold these numbers, each rounded once. Throws `ERR_QKNORM_ARGUMENT` for values that are no numbers,
  * and for numbers that i32 does not hold exactly; `ERR_QKNORM_SHAPE` as `allocate` does.
  */
-export function encodeNumbers(dtype: Dtype, values: ArrayLike<number>): Storage {
+export function encodeNumbers(dtype: Dtype, values: ArrayLike<number>): HostArray {
   const count: unknown = typeof values === "object" ? values?.length : null;
   if (!Number.isSafeInteger(count) || (count as number) < 0) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `values must be an array of numbers, got ${shown(values)}`);

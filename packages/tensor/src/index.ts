@@ -1,26 +1,27 @@
-import { registerFusedQkNorm } from "@qknorm/core";
-import { CudaQkNormProvider } from "./cuda/qk-norm-provider.ts";
-import { loadNativeKernels } from "./native/kernels.ts";
-import { CpuQkNormProvider } from "./qk-norm-provider.ts";
-import { typescriptKernels } from "./typescript/kernels.ts";
+import { nativeQkNorm } from "#cpu-native";
+import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
+import { provideQkNorm } from "./qk-norm/provider.ts";
 
-export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backend.ts";
+export type { Backend, Memory, RopeTable } from "./backend.ts";
+export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/choice.ts";
 export type { TensorLayout } from "./checked-view.ts";
-export { DeviceGraph } from "./cuda/graph.ts";
-export { type CudaStorage, liveBytes } from "./cuda/storage.ts";
-export { cudaStream } from "./cuda/streams.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
-export type { Dtype, FloatDtype, Storage } from "./dtype.ts";
-export type { AttentionSpan, RopeTable } from "./kernels.ts";
-export { attention } from "./ops/attention.ts";
-export { add, convert, gatherRows, siluMul } from "./ops/elementwise.ts";
+export { DeviceGraph } from "./device-graph.ts";
+export { backendOf, liveBytes } from "./devices.ts";
+export type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
+export { Indices } from "./indices.ts";
+export { closeDevice, openDevice } from "./open-device.ts";
+export { add } from "./ops/add.ts";
+export { type AttentionOptions, attention } from "./ops/attention.ts";
+export { convert } from "./ops/convert.ts";
+export { gatherRows } from "./ops/gather-rows.ts";
 export { linear } from "./ops/linear.ts";
 export { normalize } from "./ops/normalize.ts";
 export { rope } from "./ops/rope.ts";
+export { siluMul } from "./ops/silu-mul.ts";
 export { Tensor } from "./tensor.ts";
-export { tidy } from "./tidy.ts";
+export { keep, tidy } from "./tidy.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
-registerFusedQkNorm(new CpuQkNormProvider("cpu-native", () => loadNativeKernels().kernels));
-registerFusedQkNorm(new CpuQkNormProvider("cpu-typescript", () => typescriptKernels));
-registerFusedQkNorm(new CudaQkNormProvider());
+if (nativeQkNorm !== null) provideQkNorm(nativeQkNorm);
+provideQkNorm(typescriptQkNorm);

@@ -105,6 +105,12 @@ export function denseFrom(shape: readonly number[], strides: readonly number[]):
   return 0;
 }
 
+/** Whether the last axis lies dense, as kernels need it. */
+export function lastAxisIsDense({ shape, strides }: View): boolean {
+  const last = shape.length - 1;
+  return last < 0 || shape[last] === 1 || strides[last] === 1 || sizeOf(shape) === 0;
+}
+
 /**
  * Strides that show the same elements under another shape of the same size, or `null` when that takes a copy.
  *

@@ -1,4 +1,5 @@
 import { formatShape, QkNormError } from "@qknorm/core";
+import type { Memory, TensorView } from "./backend.ts";
 import {
   axisOf,
   CheckedView,
@@ -10,32 +11,22 @@ import {
   type TensorLayout,
   transposedView,
 } from "./checked-view.ts";
-import { CudaStorage } from "./cuda/storage.ts";
-import { type Device, ordinalOf } from "./device.ts";
-import {
-  allocate,
-  assertArray,
-  assertDtype,
-  bytesOf,
-  type Dtype,
-  decoder,
-  encodeNumbers,
-  type Storage,
-} from "./dtype.ts";
-import { assertMemory } from "./memory.ts";
+import type { Device } from "./device.ts";
+import { backendOf, hostMemory } from "./devices.ts";
+import { assertArray, assertDtype, type Dtype, decoder, encodeNumbers, type HostArray } from "./dtype.ts";
+import { assertMemory } from "./overlap.ts";
 import { isContiguous, readShape, shown, sizeOf } from "./strides.ts";
-import { copyView } from "./transfer.ts";
+import { copyView, read, readNow } from "./transfer.ts";
 
 /**
- * A row-major strided view of typed memory, on the CPU or on a CUDA device. `slice`, `split`, `transpose` and `view`
- * never copy; `contiguous` and `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see
+ * A row-major strided view of typed memory, on whatever device. `slice`, `split`, `transpose` and `view` never copy; `contiguous` and `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see
  * the ops.
  *
  * Memory of a device belongs to whoever made it, not to the garbage collector. A tensor and its views are one memory:
  * `dispose` of any of them frees it for all, `tidy` frees what was made inside.
  */
-export class Tensor {
-  readonly storage: Storage | CudaStorage;
+export class Tensor implements TensorView {
+  readonly memory: Memory;
   readonly dtype: Dtype;
   readonly device: Device;
   readonly shape: readonly number[];
@@ -44,28 +35,24 @@ export class Tensor {
   readonly size: number;
 
   /**
-   * Wraps existing memory; nothing is copied.
+   * Wraps existing memory, a typed array or that of another tensor; nothing is copied.
    *
    * @param shape at most 64 dimensions, less than 2^53 elements
    * @throws QkNormError `ERR_QKNORM_DTYPE` when the array is of another type, `ERR_QKNORM_SHAPE` for shapes and strides
    *   that are not integers >= 0, `ERR_QKNORM_LAYOUT` when the view reaches past the memory (a detached buffer
    *   included), `ERR_QKNORM_ARGUMENT` for a layout that is no object
    */
-  constructor(
-    storage: Storage | CudaStorage,
-    dtype: Dtype,
-    shape: readonly number[],
-    layout: TensorLayout = {},
-  ) {
+  constructor(memory: HostArray | Memory, dtype: Dtype, shape: readonly number[], layout: TensorLayout = {}) {
     let view = layout as CheckedView;
     if (!(layout instanceof CheckedView)) {
       assertDtype(dtype);
-      if (!(storage instanceof CudaStorage)) assertArray(storage, dtype);
       view = checkView(shape, layout);
     }
-    this.storage = storage;
+    const held = isMemory(memory) ? memory.data : memory;
+    if (held !== null || !isMemory(memory)) assertArray(held, dtype);
+    this.memory = isMemory(memory) ? memory : hostMemory(memory);
     this.dtype = dtype;
-    this.device = storage instanceof CudaStorage ? storage.device : "cpu";
+    this.device = this.memory.backend.device;
     this.shape = view.shape;
     this.strides = view.strides;
     this.offset = view.offset;
@@ -82,11 +69,11 @@ export class Tensor {
 
   /**
    * A tensor of zeros. Throws as the constructor does; `ERR_QKNORM_SHAPE` when there is not that much memory on the CPU,
-   * `ERR_CUDA` when there is not on the device, `ERR_QKNORM_DEVICE` when there is no such device.
+   * `ERR_CUDA` when there is not on the device, `ERR_QKNORM_DEVICE` when the device is not open.
    */
   static zeros(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
     const tensor = Tensor.empty(shape, dtype, device);
-    if (tensor.storage instanceof CudaStorage) tensor.storage.clear();
+    if (device !== "cpu") tensor.memory.backend.clear(tensor.memory);
     return tensor;
   }
 
@@ -94,16 +81,8 @@ export class Tensor {
   static empty(shape: readonly number[], dtype: Dtype = "f32", device: Device = "cpu"): Tensor {
     assertDtype(dtype);
     const view = contiguousView(shape);
-    const ordinal = ordinalOf(device);
-    const storage =
-      ordinal === null
-        ? allocate(dtype, view.size)
-        : new CudaStorage(
-            ordinal,
-            view.size * bytesOf[dtype],
-            () => `${formatShape(view.shape)} of ${dtype}`,
-          );
-    return new Tensor(storage, dtype, view.shape, view);
+    const what = (): string => `${formatShape(view.shape)} of ${dtype}`;
+    return new Tensor(backendOf(device).allocate(dtype, view.size, what), dtype, view.shape, view);
   }
 
   /**
@@ -131,16 +110,31 @@ export class Tensor {
   }
 
   /**
-   * The elements in V8 memory, of which this view shows some. Throws `ERR_QKNORM_DEVICE` for a tensor on a CUDA device:
-   * read a copy, `x.to("cpu").data`.
+   * The elements in V8 memory, of which this view shows some. Throws `ERR_QKNORM_DEVICE` where only the device can read
+   * them: `await x.read()`.
    */
-  get data(): Storage {
-    const { storage } = this;
-    if (!(storage instanceof CudaStorage)) return storage;
+  get data(): HostArray {
+    const { data } = this.memory;
+    if (data !== null) return data;
     throw new QkNormError(
       "ERR_QKNORM_DEVICE",
-      `a tensor on ${this.device} has no data that the CPU can read; copy it: x.to("cpu").data`,
+      `a tensor on ${this.device} has no data that the CPU can read; read a copy of it: await x.read(), or x.to("cpu").data`,
     );
+  }
+
+  /**
+   * The elements in row-major order, once what was queued before has run: the same on every device. An array of its own;
+   * bf16 and f16 as 16-bit patterns.
+   *
+   * Rejects with `ERR_QKNORM_LAYOUT` for memory that is gone, `ERR_QKNORM_SCOPE` inside a capture, `ERR_CUDA`.
+   */
+  read(): Promise<HostArray> {
+    return read(this);
+  }
+
+  /** `read` for devices that can be waited for; throws `ERR_QKNORM_DEVICE` for others, and as `read` rejects. */
+  readNow(): HostArray {
+    return readNow(this);
   }
 
   /** Whether elements lie in row-major order without gaps. */
@@ -216,7 +210,7 @@ export class Tensor {
    * `ERR_QKNORM_LAYOUT` from then on. Twice is allowed; on the CPU it does nothing.
    */
   dispose(): void {
-    if (this.storage instanceof CudaStorage) this.storage.free();
+    this.memory.free();
   }
 
   [Symbol.dispose](): void {
@@ -239,13 +233,13 @@ export class Tensor {
     return this;
   }
 
-  /** All values in row-major order, widened to f64. For tests and for small results: one call per element inside. */
+  /** `readNow`, widened to f64. For tests and for small results: one call per element inside. */
   toNumbers(): Float64Array {
-    return Float64Array.from(this.#copyTo("cpu").data as ArrayLike<number>, decoder(this.dtype));
+    return Float64Array.from(readNow(this) as ArrayLike<number>, decoder(this.dtype));
   }
 
   #show(view: CheckedView): Tensor {
-    return new Tensor(this.storage, this.dtype, view.shape, view);
+    return new Tensor(this.memory, this.dtype, view.shape, view);
   }
 
   #copyTo(device: Device): Tensor {
@@ -257,4 +251,8 @@ export class Tensor {
       throw error;
     }
   }
+}
+
+function isMemory(value: HostArray | Memory): value is Memory {
+  return !ArrayBuffer.isView(value) && typeof (value as Partial<Memory> | null)?.backend === "object";
 }

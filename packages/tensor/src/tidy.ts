@@ -1,13 +1,13 @@
 import { QkNormError } from "@qknorm/core";
-import { scoped } from "./cuda/scope.ts";
-import { CudaStorage } from "./cuda/storage.ts";
+import type { Memory } from "./backend.ts";
+import { release, scoped } from "./scope.ts";
 import { shown } from "./strides.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
- * Runs `fn` and frees the GPU memory that was allocated inside, but for the tensors it returns, alone or in arrays and
- * objects at any depth; those belong to the surrounding `tidy`, if there is one. After an exception all of it is freed.
- * CPU tensors are the garbage collector's, so that the same code runs on both.
+ * Runs `fn` and frees the memory of devices that was allocated inside, but for the tensors it returns, alone or in arrays
+ * and objects at any depth; those belong to the surrounding `tidy`, if there is one. After an exception all of it is
+ * freed. CPU tensors are the garbage collector's, so that the same code runs on every device.
  *
  *     const scores = tidy(() => head(body(x))); // what body made is gone, x and scores are not
  *
@@ -19,8 +19,17 @@ export function tidy<R>(fn: () => R): R {
   }
   return scoped(fn, (result) => {
     refusePromise(result);
-    return storagesIn(result);
+    return memoriesIn(result);
   });
+}
+
+/**
+ * Takes tensors out of every `tidy` that surrounds this call: they live until they are disposed, as what a cache holds
+ * must. Returns what it was given: a tensor, or tensors in arrays and objects at any depth.
+ */
+export function keep<T>(held: T): T {
+  for (const memory of memoriesIn(held)) release(memory);
+  return held;
 }
 
 function refusePromise(result: unknown): void {
@@ -30,16 +39,16 @@ function refusePromise(result: unknown): void {
   throw new QkNormError("ERR_QKNORM_SCOPE", "tidy takes a synchronous function; await outside of it");
 }
 
-function storagesIn(result: unknown): Set<CudaStorage> {
-  const found = new Set<CudaStorage>();
+function memoriesIn(result: unknown): Set<Memory> {
+  const found = new Set<Memory>();
   const seen = new Set<unknown>();
   const open = [result];
   while (open.length > 0) {
     const value = open.pop();
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue;
     seen.add(value);
-    if (!Tensor.is(value)) open.push(...(value instanceof Map ? value.values() : Object.values(value)));
-    else if (value.storage instanceof CudaStorage) found.add(value.storage);
+    if (Tensor.is(value)) found.add(value.memory);
+    else open.push(...(value instanceof Map ? value.values() : Object.values(value)));
   }
   return found;
 }

@@ -1,14 +1,9 @@
 import { formatShape, QkNormError } from "@qknorm/core";
+import type { Backend, Memory, TensorView } from "./backend.ts";
 import { copyElements, countRuns, eachRun, type HostView } from "./copy.ts";
-import { CudaStorage } from "./cuda/storage.ts";
-import { allocate, bytesOf } from "./dtype.ts";
-import { assertMemory, assertNoSelfOverlap, type MemoryView, mayShareMemory } from "./memory.ts";
+import { allocate, bytesOf, type HostArray } from "./dtype.ts";
+import { assertMemory, assertNoSelfOverlap, mayShareMemory } from "./overlap.ts";
 import { contiguousStrides, isContiguous, lastElement } from "./strides.ts";
-
-/** A view in the memory of a device. */
-interface DeviceView extends MemoryView {
-  readonly storage: CudaStorage;
-}
 
 // Each run is a copy of its own, some microseconds of host time: past this many, the layout is the mistake.
 const mostRuns = 65_536;
@@ -19,7 +14,7 @@ const mostRuns = 65_536;
  *
  * Throws what `Tensor.copyFrom` does.
  */
-export function copyView(source: MemoryView, target: MemoryView): void {
+export function copyView(source: TensorView, target: TensorView): void {
   if (source.dtype !== target.dtype) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `cannot copy ${source.dtype} into ${target.dtype}`);
   }
@@ -29,88 +24,134 @@ export function copyView(source: MemoryView, target: MemoryView): void {
       `cannot copy ${formatShape(source.shape)} into ${formatShape(target.shape)}`,
     );
   }
-  assertMemory(source, "the source");
-  assertMemory(target, "the target");
+  assertReadable(source, "the source");
+  assertReadable(target, "the target");
   assertNoSelfOverlap(target, "the target");
   if (target.size === 0) return;
-  const shared = mayShareMemory(source, target);
-  if (isOnDevice(target)) {
-    if (!isOnDevice(source)) upload(asHostView(source), target);
-    else if (source.storage.ordinal !== target.storage.ordinal) upload(downloaded(source), target);
-    else if (shared) copyThroughOther(source, target);
-    else copyOnDevice(source, target);
-  } else if (!isOnDevice(source)) {
-    copyElements(shared ? denseCopy(source) : asHostView(source), asHostView(target));
-  } else if (isContiguous(source.shape, source.strides) && isContiguous(target.shape, target.strides)) {
-    const { data, offset } = asHostView(target);
-    source.storage.download(
-      data.subarray(offset, offset + target.size),
-      source.offset * bytesOf[source.dtype],
+  if (source.memory.backend !== target.memory.backend) copyAcross(source, target);
+  else if (mayShareMemory(source, target)) copyThroughOther(source, target);
+  else copyOnDevice(source, target);
+}
+
+/** The elements of a view in row-major order, read at once. Throws `ERR_QKNORM_DEVICE` where a device cannot be waited for. */
+export function readNow(view: TensorView): HostArray {
+  assertReadable(view, "the tensor");
+  return denseOf(onHost(view), view);
+}
+
+/** The elements of a view in row-major order, once what was queued before has run. */
+export async function read(view: TensorView): Promise<HostArray> {
+  assertReadable(view, "the tensor");
+  const { data, shape, strides, memory } = spanOf(view);
+  await memory.backend.read(memory, view.offset * bytesOf[view.dtype], data);
+  return denseOf({ data, shape, strides, offset: 0 }, view);
+}
+
+/** Throws `ERR_QKNORM_DEVICE` when the device of a view was closed, and as `assertMemory` does. */
+export function assertReadable(view: TensorView, name: string): void {
+  const { backend } = view.memory;
+  if (backend.closed) {
+    throw new QkNormError(
+      "ERR_QKNORM_DEVICE",
+      `${name} ${formatShape(view.shape)} lies on ${backend.device}, which was closed`,
     );
+  }
+  assertMemory(view, name);
+}
+
+function copyAcross(source: TensorView, target: TensorView): void {
+  const { memory, dtype, offset, size } = source;
+  const { data } = target.memory;
+  const dense = isContiguous(source.shape, source.strides) && isContiguous(target.shape, target.strides);
+  if (data !== null && dense && memory.backend.readNow !== undefined) {
+    const into = data.subarray(target.offset, target.offset + size);
+    memory.backend.readNow(memory, offset * bytesOf[dtype], into);
   } else {
-    copyElements(downloaded(source), asHostView(target));
+    upload(onHost(source), target);
   }
 }
 
-function isOnDevice(view: MemoryView): view is DeviceView {
-  return view.storage instanceof CudaStorage;
-}
-
-function asHostView({ storage, shape, strides, offset }: MemoryView): HostView {
-  return { data: storage as HostView["data"], shape, strides, offset };
-}
-
-function denseCopy(source: MemoryView): HostView {
-  const { shape, dtype, size } = source;
-  const copy = { data: allocate(dtype, size), shape, strides: contiguousStrides(shape), offset: 0 };
-  copyElements(asHostView(source), copy);
-  return copy;
-}
-
-// What lies between the elements of the source comes along: one transfer is faster than many, whatever the gaps.
-function downloaded({ storage, dtype, shape, strides, offset }: DeviceView): HostView {
-  const data = allocate(dtype, lastElement({ shape, strides, offset }) + 1 - offset);
-  storage.download(data, offset * bytesOf[dtype]);
+// A view of V8 memory as it is; of a device, a copy. What lies between the elements comes along: one transfer is faster
+// than many, whatever the gaps.
+function onHost(view: TensorView): HostView {
+  const { memory, shape, strides, offset } = view;
+  if (memory.data !== null) return { data: memory.data, shape, strides, offset };
+  const { backend } = memory;
+  if (backend.readNow === undefined) {
+    throw new QkNormError(
+      "ERR_QKNORM_DEVICE",
+      `${backend.device} cannot be read at once; await the tensor's read() instead`,
+    );
+  }
+  const { data } = spanOf(view);
+  backend.readNow(memory, offset * bytesOf[view.dtype], data);
   return { data, shape, strides, offset: 0 };
 }
 
-function upload(source: HostView, target: DeviceView): void {
+/** Memory for what a view reaches, from its first element to its last. */
+function spanOf(view: TensorView): HostView & { readonly memory: Memory } {
+  const length = view.size === 0 ? 0 : lastElement(view) + 1 - view.offset;
+  return { ...view, data: allocate(view.dtype, length), memory: view.memory };
+}
+
+/** A dense copy, or the array itself where it holds nothing else and is nobody's. */
+function denseOf(host: HostView, { dtype, size, memory }: TensorView): HostArray {
+  const dense = isContiguous(host.shape, host.strides);
+  if (dense && host.data !== memory.data && host.offset === 0) return host.data;
+  const copy = { ...host, data: allocate(dtype, size), strides: contiguousStrides(host.shape), offset: 0 };
+  if (size > 0) copyElements(host, copy);
+  return copy.data;
+}
+
+function upload(source: HostView, target: TensorView): void {
+  const { memory } = target;
   const width = bytesOf[target.dtype];
+  if (memory.data !== null) {
+    copyElements(source, { ...target, data: memory.data });
+    return;
+  }
   const dense = isContiguous(source.shape, source.strides)
     ? source
-    : denseCopy({ ...target, ...source, storage: source.data });
+    : {
+        ...source,
+        data: denseOf(source, target),
+        strides: contiguousStrides(source.shape),
+        offset: 0,
+      };
   assertFewRuns(dense, target);
-  eachRun(dense, target, (read, write, count) => {
-    target.storage.upload(dense.data.subarray(read, read + count), write * width);
+  eachRun(dense, target, (from, to, count) => {
+    memory.backend.write(memory, to * width, dense.data.subarray(from, from + count));
   });
 }
 
-function copyOnDevice(source: DeviceView, target: DeviceView): void {
-  const width = bytesOf[target.dtype];
-  assertFewRuns(source, target);
-  eachRun(source, target, (read, write, count) => {
-    target.storage.copyFrom(source.storage, read * width, write * width, count * width);
-  });
+function copyOnDevice(source: TensorView, target: TensorView): void {
+  // V8 memory is walked element by element, whatever the gaps.
+  if (target.memory.data === null) assertFewRuns(source, target);
+  target.memory.backend.copy(source, target);
 }
 
-function copyThroughOther(source: DeviceView, target: DeviceView): void {
+function copyThroughOther(source: TensorView, target: TensorView): void {
   const { shape, dtype, size } = source;
-  const bytes = size * bytesOf[dtype];
-  const storage = new CudaStorage(source.storage.ordinal, bytes, () => `a copy of ${formatShape(shape)}`);
-  const before = { storage, dtype, shape, strides: contiguousStrides(shape), offset: 0, size };
+  const { backend } = source.memory;
+  const before = denseView(backend, source, () => `a copy of ${formatShape(shape)} of ${dtype}`);
   try {
-    copyOnDevice(source, before);
+    if (size > 0) copyOnDevice(source, before);
     copyOnDevice(before, target);
   } finally {
-    storage.free();
+    before.memory.free();
   }
 }
 
-function assertFewRuns(source: HostView | DeviceView, target: DeviceView): void {
+function denseView(backend: Backend, { shape, dtype, size }: TensorView, what: () => string): TensorView {
+  const memory = backend.allocate(dtype, size, what);
+  return { memory, dtype, shape, strides: contiguousStrides(shape), offset: 0, size };
+}
+
+function assertFewRuns(source: HostView | TensorView, target: TensorView): void {
   const runs = countRuns(source, target);
   if (runs <= mostRuns) return;
   throw new QkNormError(
     "ERR_QKNORM_LAYOUT",
-    `${formatShape(target.shape)} from strides ${formatShape(source.strides)} to ${formatShape(target.strides)} on ${target.storage.device} is ${runs} separate copies, and at most ${mostRuns} are made: go through the CPU, or keep the last axes dense`,
+    `${formatShape(target.shape)} from strides ${formatShape(source.strides)} to ${formatShape(target.strides)} on ${target.memory.backend.device} is ${runs} separate copies, and at most ${mostRuns} are made: go through the CPU, or keep the last axes dense`,
   );
 }

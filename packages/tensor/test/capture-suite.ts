@@ -9,7 +9,8 @@ import {
 } from "@qknorm/core";
 import { CudaStream } from "@qknorm/native";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type CudaDeviceName, cudaStream, DeviceGraph, liveBytes, Tensor, tidy } from "../src/index.ts";
+import { cudaStream } from "../src/cuda.ts";
+import { type CudaDeviceName, DeviceGraph, liveBytes, openDevice, Tensor, tidy } from "../src/index.ts";
 import { filled, norm, rms, type Spec, specOn } from "./qk-norm-cases.ts";
 
 const D = 64;
@@ -18,8 +19,9 @@ const D = 64;
 export function captureSuite(device: CudaDeviceName, replays: number): void {
   const ordinal = Number(device.slice("cuda:".length));
   let logger: ReturnType<typeof setQkNormLogger> = null;
-  beforeAll(() => {
+  beforeAll(async () => {
     logger = setQkNormLogger(null);
+    await openDevice(device);
   });
   afterAll(() => {
     setQkNormLogger(logger);

@@ -1,13 +1,14 @@
 // Prints the bytes that a repeated call of applyQkNorm leaves on the JS heap, on the device that the argument names. A
 // program of its own, run as the packages are: vitest rewrites imports, and the optimising compiler then inlines less.
 import { applyQkNorm, type NormSpec } from "@qknorm/core";
-import { type Device, normalize, Tensor } from "../src/index.ts";
+import { type Device, normalize, openDevice, Tensor } from "../src/index.ts";
 
 const device = process.argv[2] as Device;
 const { gc } = globalThis as { gc?: () => void }; // --expose-gc
 // A launch noted by the stand-in driver takes a while, so there are few: what one call in a hundred allocates shows.
 const calls = device === "cpu" ? 20_000 : 3_000;
 
+await openDevice(device);
 const qkv = Tensor.zeros([2, 6 * 64], "bf16", device);
 const [q, k] = qkv.split(1, [4 * 64, 64, 64]) as [Tensor, Tensor];
 const spec: NormSpec<Tensor> = {

@@ -1,10 +1,11 @@
 import { type FloatDtype, type NormSpec, referenceNorm } from "@qknorm/core";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Kernels } from "../src/kernels.ts";
-import { loadNativeKernels } from "../src/native/kernels.ts";
+import type { Ops } from "../src/backend.ts";
+import { loadNativeKernels } from "../src/backends/cpu/native/kernels.ts";
+import { typescriptKernels } from "../src/backends/cpu/typescript/kernels.ts";
+import { Indices } from "../src/indices.ts";
 import { Tensor } from "../src/tensor.ts";
-import { typescriptKernels } from "../src/typescript/kernels.ts";
 import { Distance } from "./distance.ts";
 import { between, gapped, naiveAttention, naiveLinear, naiveRope, naiveSiluMul } from "./naive-ops.ts";
 import { normal } from "./random-values.ts";
@@ -23,7 +24,7 @@ const make = (
   dtype: FloatDtype,
 ): Tensor => (gap ? gapped(values, shape, dtype) : Tensor.from(values, shape, dtype));
 
-function conformance(kernels: () => Kernels): void {
+function conformance(ops: Ops): void {
   test("linear is the matrix product, bias added before the one rounding", () => {
     const distance = new Distance();
     fc.assert(
@@ -41,7 +42,7 @@ function conformance(kernels: () => Kernels): void {
           const w = make(gap, normal(seed + 1, n * k), [n, k], weightDtype);
           const bias = biasDtype && Tensor.from(normal(seed + 2, n), [n], biasDtype);
           const out = make(gap, normal(seed + 3, m * n), [m, n], dtype);
-          kernels().linear(x, w, bias, out);
+          ops.linear(x, w, bias, out);
           const args = [x.toNumbers(), w.toNumbers(), bias?.toNumbers() ?? null] as const;
           const absolute = args.map((values) => values?.map(Math.abs) ?? null);
           distance.add(out, naiveLinear(...args, m, n, k), {
@@ -74,17 +75,15 @@ function conformance(kernels: () => Kernels): void {
           const angles = normal(seed, places * half, 3);
           const cos = Tensor.from(angles.map(Math.cos), [places, half]);
           const sin = Tensor.from(angles.map(Math.sin), [places, half]);
-          const positions = Tensor.from(
+          const positions = Indices.from(
             normal(seed + 1, tokens).map((v) => Math.floor(Math.abs(v * 100)) % places),
-            [tokens],
-            "i32",
           );
           const x = make(gap, normal(seed + 2, shape[0] * shape[1] * shape[2]), shape, dtype);
           const before = x.data.slice();
           const values = x.toNumbers();
           const at = (table: Tensor) => (token: number, i: number) =>
-            table.data[positions.data[token]! * half + i]!;
-          kernels().rope(x, { cos, sin }, positions, rounding);
+            table.data[positions.values![token]! * half + i]!;
+          ops.rope(x, { cos, sin }, positions, rounding);
           const exact = naiveRope(values, shape, at(cos), at(sin), half, between(dtype, rounding));
           distance.add(x, exact, { relative: 1e-5 });
           for (let i = 2 * half; i < shape[2]; i++) expect(x.toNumbers()[i]).toBe(values[i]);
@@ -121,7 +120,7 @@ function conformance(kernels: () => Kernels): void {
           const v = make(gap, normal(seed + 2, keys * kvHeads * width), [keys, kvHeads, width], dtype);
           const out = Tensor.zeros(q.shape, dtype);
           const span = { past, scale: width ** -0.5, rounding };
-          kernels().attention(q, k, v, out, span);
+          ops.attention(q, k, v, out, { ...span, past: Indices.from([past]) });
           const sizes = { tokens, heads, kvHeads, dim: width };
           const args = [q, k, v].map((x) => x.toNumbers()) as [Float64Array, Float64Array, Float64Array];
           const exact = naiveAttention(...args, sizes, span, between(dtype, rounding));
@@ -149,7 +148,7 @@ function conformance(kernels: () => Kernels): void {
         (dtype, rounding, gap, seed, rows, width) => {
           const x = make(gap, normal(seed, rows * 2 * width, 4), [rows, 2 * width], dtype);
           const out = Tensor.zeros([rows, width], dtype);
-          kernels().siluMul(x, out, rounding);
+          ops.siluMul(x, out, rounding);
           distance.add(out, naiveSiluMul(x.toNumbers(), rows, width, between(dtype, rounding)), {
             relative: 1e-5,
           });
@@ -175,7 +174,7 @@ function conformance(kernels: () => Kernels): void {
           ];
           const [av, bv] = [a.toNumbers(), b.toNumbers()];
           const sum = Tensor.zeros([n], dtype);
-          kernels().add(a, b, sum);
+          ops.add(a, b, sum);
           expect(sum).toEqual(
             Tensor.from(
               av.map((value, i) => value + bv[i]!),
@@ -184,12 +183,12 @@ function conformance(kernels: () => Kernels): void {
             ),
           );
           const converted = Tensor.zeros([n], to);
-          kernels().convert(a, converted);
+          ops.convert(a, converted);
           expect(converted).toEqual(Tensor.from(av, [n], to));
           const table = make(gap, normal(seed, 5 * n), [5, n], dtype);
           const ids = [4, 0, 0, 3];
           const rows = Tensor.zeros([4, n], to);
-          kernels().gatherRows(table, Tensor.from(ids, [4], "i32"), rows);
+          ops.gatherRows(table, Indices.from(ids), rows);
           const values = table.toNumbers();
           expect(rows).toEqual(
             Tensor.from(
@@ -252,7 +251,7 @@ function conformance(kernels: () => Kernels): void {
             const exact = referenceNorm({ x: x.toNumbers(), heads, headDim, dtype, spec: numbers });
             return { x, out: inPlace ? x : Tensor.zeros(x.shape, dtype), spec, exact };
           });
-          kernels().normalize(sides);
+          for (const { x, out, spec } of sides) ops.normalize(x, out, spec);
           for (const { out, exact } of sides) distance.add(out, exact, { relative: 2e-6 });
         },
       ),
@@ -262,9 +261,9 @@ function conformance(kernels: () => Kernels): void {
   });
 }
 
-describe("the TypeScript kernels", () => conformance(() => typescriptKernels));
+describe("the TypeScript kernels", () => conformance(typescriptKernels.ops));
 
 const { kernels: native, reason } = loadNativeKernels();
 describe.skipIf(native === null)(`the native kernels${native === null ? ` (skipped: ${reason})` : ""}`, () =>
-  conformance(() => native as Kernels),
+  conformance(native?.ops as Ops),
 );

@@ -1,5 +1,5 @@
 import { roundTo } from "@qknorm/core";
-import type { AttentionSpan, FloatDtype } from "../src/index.ts";
+import type { AttentionOptions, FloatDtype } from "../src/index.ts";
 import { Tensor } from "../src/tensor.ts";
 
 // Each op in f64 as its formula reads, over lists of numbers in row-major order: slow, and plain to see.
@@ -53,7 +53,7 @@ export function naiveAttention(
   k: Values,
   v: Values,
   { tokens, heads, kvHeads, dim }: { tokens: number; heads: number; kvHeads: number; dim: number },
-  span: AttentionSpan,
+  span: AttentionOptions & { readonly past: number },
   round: Round,
 ): number[] {
   return range(tokens).flatMap((t) =>

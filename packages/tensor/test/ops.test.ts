@@ -1,10 +1,12 @@
 import type { FloatDtype, NormSpec, QkNormErrorCode } from "@qknorm/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadNativeKernels } from "../src/backends/cpu/native/kernels.ts";
 import {
   add,
   attention,
   convert,
   gatherRows,
+  Indices,
   type KernelChoice,
   linear,
   normalize,
@@ -14,7 +16,6 @@ import {
   Tensor,
   useKernels,
 } from "../src/index.ts";
-import { loadNativeKernels } from "../src/native/kernels.ts";
 import { Distance } from "./distance.ts";
 import { detach, failure } from "./errors.ts";
 import { between, gapped, naiveAttention, naiveLinear, naiveRope, naiveSiluMul } from "./naive-ops.ts";
@@ -108,7 +109,7 @@ describe.each(choices)("with %s kernels", (choice) => {
             const converted = convert(x, to);
             if (to === dtype) expect(converted).toBe(x);
             else expect(converted).toEqual(Tensor.from(x.toNumbers(), [3, 10], to));
-            const ids = Tensor.from([2, 9, 0, 9, 2, 9], [3, 2], "i32").slice(1, 0, 1).view([3]);
+            const ids = Indices.from([2, 0, 2]);
             const rows = [2, 0, 2].flatMap((id) => [...x.toNumbers().subarray(id * 10, id * 10 + 10)]);
             expect(gatherRows(x, ids, to)).toEqual(Tensor.from(rows, [3, 10], to));
           }
@@ -123,7 +124,7 @@ describe.each(choices)("with %s kernels", (choice) => {
               cos: Tensor.from(angles.map(Math.cos), [6, 4]),
               sin: Tensor.from(angles.map(Math.sin), [6, 4]),
             };
-            const positions = Tensor.from([5, 9, 0, 9, 2, 9], [3, 2], "i32").slice(1, 0, 1).view([3]);
+            const positions = Indices.from([5, 0, 2]);
             const look = (t: Tensor) => (token: number, i: number) => t.data[[5, 0, 2][token]! * 4 + i]!;
             const exact = naiveRope(
               x.toNumbers(),
@@ -169,7 +170,7 @@ describe.each(choices)("with %s kernels", (choice) => {
           weightOffset: 0,
           rounding: "once",
         };
-        const none = Tensor.zeros([0], "i32");
+        const none = Indices.from([]);
         const table = { cos: Tensor.zeros([2, 2]), sin: Tensor.zeros([2, 2]) };
         expect(linear(Tensor.zeros([0, 4]), Tensor.zeros([3, 4])).shape).toEqual([0, 3]);
         expect(linear(Tensor.zeros([2, 4]), Tensor.zeros([0, 4])).shape).toEqual([2, 0]);
@@ -183,7 +184,7 @@ describe.each(choices)("with %s kernels", (choice) => {
         expect(convert(Tensor.zeros([0, 2]), "bf16").shape).toEqual([0, 2]);
         expect(gatherRows(Tensor.zeros([0, 4]), none, "f32").shape).toEqual([0, 4]);
         rope(Tensor.zeros([0, 2, 4]), table, none, "hf");
-        rope(Tensor.zeros([1, 0, 4]), table, Tensor.zeros([1], "i32"), "hf");
+        rope(Tensor.zeros([1, 0, 4]), table, Indices.from([0]), "hf");
         const kv = Tensor.zeros([4, 1, 8]);
         const span = { past: 4, scale: 1, rounding: "once" } as const;
         expect(attention(Tensor.zeros([0, 2, 8]), kv, kv, span).shape).toEqual([0, 2, 8]);
@@ -229,6 +230,7 @@ describe("bad arguments are typed errors, and nothing is written", () => {
 
   const f = (...shape: number[]): Tensor => random(shape, "f32");
   const i = (...values: number[]): Tensor => Tensor.from(values, undefined, "i32");
+  const at = (...values: number[]): Indices => Indices.from(values);
   const gone = (): Tensor => {
     const x = f(4, 4);
     detach(x.data);
@@ -242,7 +244,7 @@ describe("bad arguments are typed errors, and nothing is written", () => {
     weightOffset: 0,
     rounding: "once",
   };
-  const table: RopeTable = { cos: f(8, 2), sin: f(8, 2) };
+  const table: RopeTable<Tensor> = { cos: f(8, 2), sin: f(8, 2) };
   const span = { past: 1, scale: 1, rounding: "once" } as const;
   const none = null as never;
   const mystery = "half" as never;
@@ -293,11 +295,11 @@ describe("bad arguments are typed errors, and nothing is written", () => {
     ["add: unequal dtypes", "ERR_QKNORM_DTYPE", () => add(f(4), convert(f(4), "bf16"))],
     ["convert: to integers", "ERR_QKNORM_DTYPE", () => convert(f(4), "i32" as never)],
     ["convert: to a dtype that is none", "ERR_QKNORM_DTYPE", () => convert(f(4), mystery)],
-    ["gatherRows: into integers", "ERR_QKNORM_DTYPE", () => gatherRows(f(4, 2), i(0), "i32" as never)],
-    ["gatherRows: float ids", "ERR_QKNORM_DTYPE", () => gatherRows(f(4, 2), f(2), "f32")],
-    ["gatherRows: an id behind the table", "ERR_QKNORM_ARGUMENT", () => gatherRows(f(4, 2), i(0, 4), "f32")],
-    ["gatherRows: a negative id", "ERR_QKNORM_ARGUMENT", () => gatherRows(f(4, 2), i(-1), "f32")],
-    ["gatherRows: a table of one axis", "ERR_QKNORM_SHAPE", () => gatherRows(f(4), i(0), "f32")],
+    ["gatherRows: into integers", "ERR_QKNORM_DTYPE", () => gatherRows(f(4, 2), at(0), "i32" as never)],
+    ["gatherRows: a tensor as ids", "ERR_QKNORM_ARGUMENT", () => gatherRows(f(4, 2), f(2) as never, "f32")],
+    ["gatherRows: an id behind the table", "ERR_QKNORM_ARGUMENT", () => gatherRows(f(4, 2), at(0, 4), "f32")],
+    ["gatherRows: a negative id", "ERR_QKNORM_ARGUMENT", () => gatherRows(f(4, 2), at(-1), "f32")],
+    ["gatherRows: a table of one axis", "ERR_QKNORM_SHAPE", () => gatherRows(f(4), at(0), "f32")],
     [
       "attention: unequal dtypes",
       "ERR_QKNORM_DTYPE",
@@ -352,45 +354,45 @@ describe("bad arguments are typed errors, and nothing is written", () => {
   });
 
   test.each<[string, QkNormErrorCode, (x: Tensor) => unknown]>([
-    ["no table", "ERR_QKNORM_ARGUMENT", (x) => rope(x, none, i(0, 1), "hf")],
+    ["no table", "ERR_QKNORM_ARGUMENT", (x) => rope(x, none, at(0, 1), "hf")],
     ["no positions", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, none, "hf")],
-    ["a rounding that is none", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, i(0, 1), mystery)],
-    ["a position behind the table", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, i(0, 8), "hf")],
-    ["a negative position", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, i(0, -1), "hf")],
-    ["float positions", "ERR_QKNORM_DTYPE", (x) => rope(x, table, f(2), "hf")],
+    ["a rounding that is none", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, at(0, 1), mystery)],
+    ["a position behind the table", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, at(0, 8), "hf")],
+    ["a negative position", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, at(0, -1), "hf")],
+    ["a tensor as positions", "ERR_QKNORM_ARGUMENT", (x) => rope(x, table, f(2) as never, "hf")],
     [
       "a bf16 table",
       "ERR_QKNORM_DTYPE",
-      (x) => rope(x, { ...table, cos: convert(table.cos, "bf16") }, i(0, 1), "hf"),
+      (x) => rope(x, { ...table, cos: convert(table.cos, "bf16") }, at(0, 1), "hf"),
     ],
-    ["another number of positions", "ERR_QKNORM_SHAPE", (x) => rope(x, table, i(0), "hf")],
-    ["sin of another shape", "ERR_QKNORM_SHAPE", (x) => rope(x, { ...table, sin: f(8, 1) }, i(0, 1), "hf")],
-    ["sin of three axes", "ERR_QKNORM_SHAPE", (x) => rope(x, { ...table, sin: f(8, 2, 2) }, i(0, 1), "hf")],
+    ["another number of positions", "ERR_QKNORM_SHAPE", (x) => rope(x, table, at(0), "hf")],
+    ["sin of another shape", "ERR_QKNORM_SHAPE", (x) => rope(x, { ...table, sin: f(8, 1) }, at(0, 1), "hf")],
+    ["sin of three axes", "ERR_QKNORM_SHAPE", (x) => rope(x, { ...table, sin: f(8, 2, 2) }, at(0, 1), "hf")],
     [
       "a table with gaps",
       "ERR_QKNORM_SHAPE",
-      (x) => rope(x, { ...table, cos: f(8, 3).slice(1, 0, 2) }, i(0, 1), "hf"),
+      (x) => rope(x, { ...table, cos: f(8, 3).slice(1, 0, 2) }, at(0, 1), "hf"),
     ],
     [
       "a table wider than D",
       "ERR_QKNORM_SHAPE",
-      (x) => rope(x, { cos: f(8, 3), sin: f(8, 3) }, i(0, 1), "hf"),
+      (x) => rope(x, { cos: f(8, 3), sin: f(8, 3) }, at(0, 1), "hf"),
     ],
-    ["two axes", "ERR_QKNORM_SHAPE", (x) => rope(x.view([2, 12]), table, i(0, 1), "hf")],
+    ["two axes", "ERR_QKNORM_SHAPE", (x) => rope(x.view([2, 12]), table, at(0, 1), "hf")],
     [
       "a last axis with gaps",
       "ERR_QKNORM_SHAPE",
-      (x) => rope(x.view([2, 4, 3]).transpose(1, 2), table, i(0, 1), "hf"),
+      (x) => rope(x.view([2, 4, 3]).transpose(1, 2), table, at(0, 1), "hf"),
     ],
     [
       "heads that lie on one another",
       "ERR_QKNORM_OVERLAP",
-      (x) => rope(new Tensor(x.data, "f32", [2, 3, 4], { strides: [4, 4, 1] }), table, i(0, 1), "hf"),
+      (x) => rope(new Tensor(x.data, "f32", [2, 3, 4], { strides: [4, 4, 1] }), table, at(0, 1), "hf"),
     ],
     [
       "a table within x",
       "ERR_QKNORM_OVERLAP",
-      (x) => rope(x, { ...table, cos: x.view([12, 2]).slice(0, 0, 8) }, i(0, 1), "hf"),
+      (x) => rope(x, { ...table, cos: x.view([12, 2]).slice(0, 0, 8) }, at(0, 1), "hf"),
     ],
   ])("rope: %s", (_, code, call) => {
     const x = f(2, 3, 4);

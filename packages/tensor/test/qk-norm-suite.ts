@@ -3,7 +3,7 @@
 import { applyQkNorm, type FloatDtype, planQkNorm, setQkNormLogger } from "@qknorm/core";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Device, Tensor, tidy } from "../src/index.ts";
+import { type Device, openDevice, Tensor, tidy } from "../src/index.ts";
 import { NormBounds, type NormedRows } from "./norm-bounds.ts";
 import {
   type Call,
@@ -23,8 +23,9 @@ import { addresses } from "./view-model.ts";
 /** Declares the tests for the tensors of a device, which this provider has to take. */
 export function qkNormSuite(device: Device, provider: string): void {
   let logger: ReturnType<typeof setQkNormLogger> = null;
-  beforeAll(() => {
+  beforeAll(async () => {
     logger = setQkNormLogger(null);
+    await openDevice(device);
   });
   afterAll(() => {
     setQkNormLogger(logger);
@@ -55,8 +56,8 @@ export function qkNormSuite(device: Device, provider: string): void {
   function becomesReference(call: Call, { q, k }: Packing, bounds: NormBounds): void {
     const { hq, hkv, d, allowInplace } = call;
     const [qSpec, kSpec] = [specOn(device, call.qSpec), specOn(device, call.kSpec)];
-    const memories = [...new Set([q.storage, k.storage])].map((storage) =>
-      wholeMemory(storage === q.storage ? q : k),
+    const memories = [...new Set([q.memory, k.memory])].map((memory) =>
+      wholeMemory(memory === q.memory ? q : k),
     );
     const before = memories.map((memory) => memory.clone().data);
     const rows = [rowsOf(q, hq, d, qSpec), rowsOf(k, hkv, d, kSpec)] as const;
@@ -73,9 +74,9 @@ export function qkNormSuite(device: Device, provider: string): void {
     expect([nq === q, nk === k]).toEqual([allowInplace, allowInplace]);
     expect([nq.shape, nk.shape, nq.device, nk.device]).toEqual([q.shape, k.shape, device, device]);
 
-    for (const [i, storage] of [...new Set([q.storage, k.storage])].entries()) {
-      const after = wholeMemory(storage === q.storage ? q : k).clone().data;
-      const written = allowInplace ? [q, k].filter((x) => x.storage === storage).flatMap(addresses) : [];
+    for (const [i, memory] of [...new Set([q.memory, k.memory])].entries()) {
+      const after = wholeMemory(memory === q.memory ? q : k).clone().data;
+      const written = allowInplace ? [q, k].filter((x) => x.memory === memory).flatMap(addresses) : [];
       for (const address of written) after[address] = before[i]![address]!;
       expect(new Uint8Array(after.buffer)).toEqual(new Uint8Array(before[i]!.buffer));
     }

@@ -1,7 +1,7 @@
 import { applyQkNorm, planQkNorm } from "@qknorm/core";
 import { examine } from "@qknorm/native";
-import { afterEach, describe, expect, test } from "vitest";
-import { liveBytes, Tensor, tidy } from "../src/index.ts";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { liveBytes, openDevice, Tensor, tidy } from "../src/index.ts";
 import { captureSuite } from "./capture-suite.ts";
 import { filled, norm, rms, specOn } from "./qk-norm-cases.ts";
 import { qkNormSuite } from "./qk-norm-suite.ts";
@@ -12,6 +12,9 @@ const cuda = examine().providers.find(({ name }) => name === "cuda");
 const missing = cuda?.ready ? "" : ` (skipped: no GPU to test on: ${cuda?.because})`;
 
 function expectNothingLive(): void {
+  beforeAll(async () => {
+    await openDevice(device);
+  });
   afterEach(() => {
     expect(liveBytes(device)).toBe(0);
   });

@@ -1,9 +1,9 @@
 // The stand-in driver for tests of tensors: it computes the norms, so that what is promised of a device can be tested
 // without one.
 import { join } from "node:path";
-import { afterEach, beforeEach, expect } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { folder, missing, notes, scripted } from "../../../native/test/cuda-fake.ts";
-import { liveBytes } from "../src/index.ts";
+import { liveBytes, openDevice } from "../src/index.ts";
 
 export { missing, notes, scripted };
 
@@ -12,6 +12,9 @@ process.env.QKNORM_CACHE = join(folder, "cache");
 
 /** For each test of a `describe`: nothing is scripted before it, and afterwards nothing is left or was touched wrongly. */
 export function expectCleanDevices(): void {
+  beforeAll(async () => {
+    for (const device of ["cuda:0", "cuda:1"] as const) await openDevice(device);
+  });
   beforeEach(() => {
     scripted();
     notes();

@@ -48,9 +48,9 @@ function checkShape(name: string, parameter: Tensor, checkpoint: Checkpoint): vo
 
 function read(name: string, parameter: Tensor, checkpoint: Checkpoint): void {
   const stored = floatDtypes[checkpoint.info(name).dtype] as FloatDtype;
-  const { data, offset, size, shape } = parameter;
-  if (stored === parameter.dtype) {
-    checkpoint.readInto(name, data.subarray(offset, offset + size));
+  const { memory, offset, size, shape } = parameter;
+  if (stored === parameter.dtype && memory.data !== null) {
+    checkpoint.readInto(name, memory.data.subarray(offset, offset + size));
     return;
   }
   const values = new Tensor(checkpoint.read(name) as Float32Array | Uint16Array, stored, shape);

@@ -1,16 +1,13 @@
-import type { NormRounding, QkNormOptions } from "@qknorm/core";
+import type { QkNormOptions } from "@qknorm/core";
 import type { FloatDtype, Tensor } from "@qknorm/tensor";
 import type { KvCache } from "../layers/kv-cache.ts";
-import type { Module } from "../layers/module.ts";
+import type { LayerOptions, Module } from "../layers/module.ts";
 import type { Step } from "../layers/step.ts";
 
 /** How a model is to run; what its checkpoint says comes from its config. */
-export interface ModelOptions {
+export interface ModelOptions extends LayerOptions {
   /** Dtype of activations and of the KV cache. */
   readonly dtype: FloatDtype;
-  /** Dtype of the weights in memory; at least as exact as the checkpoint unless `dtype` is narrower. */
-  readonly weightDtype: FloatDtype;
-  readonly rounding: NormRounding;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions;
 }

@@ -1,5 +1,5 @@
 import type { NormRounding, QkNormOptions } from "@qknorm/core";
-import type { FloatDtype } from "@qknorm/tensor";
+import type { Device, FloatDtype } from "@qknorm/tensor";
 import { type LoadProgress, openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { readConfig } from "../checkpoint/config.ts";
 import { type GenerationConfig, readGenerationConfig } from "../checkpoint/generation-config.ts";
@@ -9,6 +9,8 @@ import { modelFamily } from "./registry.ts";
 
 /** How to load and run a model. */
 export interface LoadOptions {
+  /** Where the model runs; open it before. Default: the CPU. */
+  readonly device?: Device | undefined;
   /** Dtype of activations and KV cache. Default: the checkpoint's. */
   readonly dtype?: FloatDtype | undefined;
   /** Default `hf`, which agrees with transformers bit for bit most of the time; `once` is more exact. */
@@ -41,6 +43,7 @@ export function loadModel(dir: string, options: LoadOptions = {}): LoadedModel {
   try {
     const dtype = options.dtype ?? configDtype(raw) ?? weightDtypeOf(checkpoint, "f32");
     const model = family.create(raw, {
+      device: options.device,
       dtype,
       weightDtype: weightDtypeOf(checkpoint, dtype),
       rounding: options.rounding ?? "hf",

@@ -40,7 +40,7 @@ class Qwen3Model extends Module {
 
   constructor(config: Qwen3Config, options: ModelOptions) {
     super();
-    const rotary = new RotaryEmbedding(config.headDim, config.ropeTheta, options.rounding);
+    const rotary = new RotaryEmbedding(config.headDim, config.ropeTheta, options);
     this.embedTokens = new Embedding(config.vocabSize, config.hiddenSize, options);
     this.layers = Array.from(
       { length: config.layers },
@@ -75,12 +75,12 @@ export class Qwen3ForCausalLm extends Module implements CausalLm {
   }
 
   newCache(): KvCache {
-    return new KvCache({ ...this.#config, dtype: this.#options.dtype });
+    return new KvCache({ ...this.#config, dtype: this.#options.dtype, device: this.#options.device });
   }
 
   forward(step: Step, rows: LogitRows = "last"): Tensor {
     const hidden = this.model.forward(step); // [T, C]
-    step.cache.advance(step.ids.size);
+    step.cache.advance(step.ids.length);
     const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
     const normalized = this.model.norm.forward(wanted);
     return linear(normalized, this.lmHead?.weight ?? this.model.embedTokens.weight); // [1 or T, V]

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../families/load-model.ts";
+import type { ForwardTrace } from "../layers/trace.ts";
 import { loadTokenizer } from "../text/tokenizer.ts";
-import { generate } from "./generate.ts";
-import type { ForwardTrace } from "./trace.ts";
+import { type generate, generateNow } from "./generate.ts";
 
 const folder = join(import.meta.dirname, "../../../../checkpoints/qwen3-sums");
 const { model, generation } = loadModel(folder);
@@ -11,7 +11,7 @@ const tokenizer = loadTokenizer(folder);
 const stopIds = generation.eosTokenIds;
 
 function answer(prompt: string, options: Parameters<typeof generate>[2] = {}): string {
-  return tokenizer.decode([...generate(model, tokenizer.encode(prompt), { stopIds, ...options })]);
+  return tokenizer.decode([...generateNow(model, tokenizer.encode(prompt), { stopIds, ...options })]);
 }
 
 describe("generate", () => {
@@ -26,7 +26,7 @@ describe("generate", () => {
 
   it("ends when the context is full", () => {
     const prompt = new Array<number>(250).fill(49);
-    const tokens = [...generate(model, prompt, { sample: () => 49 })];
+    const tokens = [...generateNow(model, prompt, { sample: () => 49 })];
     // The token after the last position is chosen, but has no position of its own.
     expect(tokens).toHaveLength(256 - 250 + 1);
   });
@@ -37,7 +37,7 @@ describe("generate", () => {
       seen.push([...(ids ?? [])]);
       return 50 + seen.length;
     };
-    expect([...generate(model, [49, 43], { sample, maxTokens: 3 })]).toEqual([51, 52, 53]);
+    expect([...generateNow(model, [49, 43], { sample, maxTokens: 3 })]).toEqual([51, 52, 53]);
     expect(seen).toEqual([
       [49, 43],
       [49, 43, 51],
@@ -60,10 +60,10 @@ describe("generate", () => {
     ["a prompt longer than the context", new Array<number>(257).fill(49), {}, /257 tokens.*256/],
     ["maxTokens that is no number", [49], { maxTokens: Number.NaN }, /maxTokens/],
   ])("refuses %s before any work", (_, prompt, options, message) => {
-    expect(() => generate(model, prompt, options)).toThrowError(message);
+    expect(() => generateNow(model, prompt, options)).toThrowError(message);
   });
 
   it("refuses a token id that the model has no embedding for", () => {
-    expect(() => [...generate(model, [99_999], {})]).toThrowError(/id 99999 is outside/);
+    expect(() => [...generateNow(model, [99_999], {})]).toThrowError(/id 99999 is outside/);
   });
 });

@@ -1,11 +1,11 @@
 import type { QkNormRequest } from "@qknorm/core";
 import { Tensor } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
-import { ForwardTrace } from "../generation/trace.ts";
 import { Attention } from "./attention.ts";
 import { KvCache } from "./kv-cache.ts";
 import { RotaryEmbedding } from "./rotary-embedding.ts";
 import { nextStep } from "./step.ts";
+import { ForwardTrace } from "./trace.ts";
 
 const shape = { hiddenSize: 24, queryHeads: 4, kvHeads: 2, headDim: 8, eps: 1e-6, bias: false };
 const options = { weightDtype: "f32", rounding: "hf" } as const;
@@ -24,7 +24,7 @@ class RequestTrace extends ForwardTrace {
 }
 
 function attentionWithWeights(): Attention {
-  const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, "hf"), options);
+  const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, options), options);
   let seed = 1;
   for (const [, parameter] of attention.parameters()) {
     for (let i = 0; i < parameter.size; i++) {
@@ -60,7 +60,7 @@ describe("Attention", () => {
 
   it("gives the same result by the fallback", () => {
     const fused = attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache()));
-    const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, "hf"), {
+    const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, options), {
       ...options,
       qkNorm: { path: "fallback" },
     });
@@ -88,7 +88,12 @@ describe("Attention", () => {
   });
 
   it("has a bias for each projection where the family has one", () => {
-    const attention = new Attention(0, { ...shape, bias: true }, new RotaryEmbedding(8, 1e4, "hf"), options);
+    const attention = new Attention(
+      0,
+      { ...shape, bias: true },
+      new RotaryEmbedding(8, 1e4, options),
+      options,
+    );
     const biases = [...attention.parameters()]
       .filter(([name]) => name.endsWith("bias"))
       .map(([name]) => name);

@@ -58,8 +58,8 @@ export class Attention extends Module {
     const [nq, nk] = this.#normalize(q, k, step);
     const queries = nq.view([tokens, queryHeads, headDim]); // [T, Hq, D]
     const newKeys = nk.view([tokens, kvHeads, headDim]); // [T, Hkv, D]
-    this.#rotary.apply(queries, step.positions, step.past + tokens);
-    this.#rotary.apply(newKeys, step.positions, step.past + tokens);
+    this.#rotary.apply(queries, step.positions);
+    this.#rotary.apply(newKeys, step.positions);
 
     const [keys, values] = step.cache.append(this.#layer, newKeys, v.view([tokens, kvHeads, headDim])); // [S, Hkv, D]
     const mixed = attention(queries, keys, values, {

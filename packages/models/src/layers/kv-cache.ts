@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import { type FloatDtype, Tensor } from "@qknorm/tensor";
+import { type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
 
 /** What one cache holds. */
 export interface KvCacheShape {
@@ -7,6 +7,7 @@ export interface KvCacheShape {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly dtype: FloatDtype;
+  readonly device?: Device | undefined;
   /** The longest context of the model, in tokens. */
   readonly maxPositions: number;
 }
@@ -21,7 +22,7 @@ export class KvCache {
 
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
-    const empty = (): Tensor => Tensor.zeros([0, shape.kvHeads, shape.headDim], shape.dtype);
+    const empty = (): Tensor => this.#empty(0);
     this.#keys = Array.from({ length: shape.layers }, empty);
     this.#values = Array.from({ length: shape.layers }, empty);
   }
@@ -50,17 +51,33 @@ export class KvCache {
     }
   }
 
+  /** Frees what it holds on a device. */
+  dispose(): void {
+    for (const tensor of [...this.#keys, ...this.#values]) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   #store(tensors: Tensor[], layer: number, rows: Tensor): Tensor {
     const needed = this.length + rows.dim(0);
     let tensor = tensors[layer] as Tensor;
     if (tensor.dim(0) < needed) {
-      const { kvHeads, headDim, dtype, maxPositions } = this.#shape;
+      const { maxPositions } = this.#shape;
       const capacity = Math.min(maxPositions, Math.max(64, 2 ** Math.ceil(Math.log2(needed))));
-      const grown = Tensor.zeros([Math.max(capacity, needed), kvHeads, headDim], dtype);
-      grown.data.set(tensor.data);
+      const grown = this.#empty(Math.max(capacity, needed));
+      grown.slice(0, 0, tensor.dim(0)).copyFrom(tensor);
+      tensor.dispose();
       tensors[layer] = tensor = grown;
     }
     tensor.slice(0, this.length, needed).copyFrom(rows);
     return tensor;
+  }
+
+  // It outlives the step that made it.
+  #empty(positions: number): Tensor {
+    const { kvHeads, headDim, dtype, device } = this.#shape;
+    return keep(Tensor.zeros([positions, kvHeads, headDim], dtype, device));
   }
 }

@@ -8,8 +8,8 @@ export class Linear extends Module {
 
   constructor(inputs: number, outputs: number, options: LayerOptions & { readonly bias?: boolean }) {
     super();
-    this.weight = Tensor.zeros([outputs, inputs], options.weightDtype);
-    this.bias = options.bias === true ? Tensor.zeros([outputs], options.weightDtype) : null;
+    this.weight = Tensor.zeros([outputs, inputs], options.weightDtype, options.device);
+    this.bias = options.bias === true ? Tensor.zeros([outputs], options.weightDtype, options.device) : null;
   }
 
   forward(x: Tensor): Tensor {

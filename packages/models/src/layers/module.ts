@@ -1,9 +1,11 @@
-import { Tensor } from "@qknorm/tensor";
+import { type Device, type FloatDtype, Tensor } from "@qknorm/tensor";
 
 /** Settings that every layer of a model shares. */
 export interface LayerOptions {
+  /** Where the weights lie, and so where the model runs. Open it before. */
+  readonly device?: Device | undefined;
   /** Dtype of the weights in memory. */
-  readonly weightDtype: "f32" | "bf16" | "f16";
+  readonly weightDtype: FloatDtype;
   /** Where norms, RoPE and SwiGLU round: see `NormSpec`. */
   readonly rounding: "once" | "hf";
 }

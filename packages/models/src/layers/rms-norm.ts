@@ -1,5 +1,5 @@
 import type { NormSpec } from "@qknorm/core";
-import { type Device, normalize, Tensor } from "@qknorm/tensor";
+import { normalize, Tensor } from "@qknorm/tensor";
 import { type LayerOptions, Module } from "./module.ts";
 
 /** RMSNorm over the last axis (Zhang and Sennrich 2019). Its `spec` is what lets QK norm be fused. */
@@ -7,8 +7,7 @@ export class RmsNorm extends Module {
   readonly weight: Tensor; // [D]
   readonly #spec: NormSpec<Tensor>;
 
-  /** `device`: where the weight lies, and so what it normalises. */
-  constructor(width: number, eps: number, options: LayerOptions & { readonly device?: Device }) {
+  constructor(width: number, eps: number, options: LayerOptions) {
     super();
     this.weight = Tensor.zeros([width], options.weightDtype, options.device);
     this.#spec = Object.freeze({

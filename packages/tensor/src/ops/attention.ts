@@ -1,9 +1,14 @@
 import { QkNormError } from "@qknorm/core";
-import { kernels } from "../backend.ts";
-import type { AttentionSpan } from "../kernels.ts";
-import { shown } from "../strides.ts";
+import type { AttentionSpan } from "../backend.ts";
+import { Indices } from "../indices.ts";
+import { lastAxisIsDense, shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
-import { lastAxisIsDense, requireRounding, requireShape, requireTensor } from "./checks.ts";
+import { backendOfAll, opOf, requireRounding, requireShape, requireTensor } from "./checks.ts";
+
+/** `AttentionSpan`, with a number for a `past` that the host knows. */
+export interface AttentionOptions extends Omit<AttentionSpan, "past"> {
+  readonly past: number | Indices;
+}
 
 /**
  * Causal grouped-query attention (Ainslie et al. 2023): `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`, where query `t`
@@ -14,7 +19,7 @@ import { lastAxisIsDense, requireRounding, requireShape, requireTensor } from ".
  * @throws QkNormError `ERR_QKNORM_SHAPE` when sizes do not fit or a last axis has gaps, `ERR_QKNORM_DTYPE` for unequal
  *   or integer dtypes, `ERR_QKNORM_ARGUMENT` for a broken span
  */
-export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionSpan): Tensor {
+export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionOptions): Tensor {
   for (const [name, x] of Object.entries({ q, k, v })) {
     requireTensor(x, name);
     requireShape(
@@ -41,19 +46,26 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionSpan):
     "query heads must be a multiple of KV heads of the same D",
     { q, k },
   );
-  const { past, scale, rounding } = (span ?? {}) as AttentionSpan;
-  if (!Number.isSafeInteger(past) || past < 0 || !Number.isFinite(scale)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `attention needs an integer past >= 0 and a finite scale, got ${shown(past)} and ${shown(scale)}`,
-    );
+  const { past, scale, rounding } = (span ?? {}) as AttentionOptions;
+  const before = readPast(past);
+  if (!Number.isFinite(scale)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `attention needs a finite scale, got ${shown(scale)}`);
   }
   requireRounding(rounding);
-  requireShape((k.shape[0] as number) >= past + tokens, `k and v must hold ${past} + ${tokens} tokens`, {
-    q,
-    k,
-  });
-  const out = Tensor.zeros(q.shape, q.dtype);
-  if (out.size > 0) kernels().attention(q, k, v, out, { past, scale, rounding });
+  const keys = k.shape[0] as number;
+  const most = before.bound - 1;
+  requireShape(keys >= most + tokens, `k and v must hold ${most} + ${tokens} tokens`, { q, k });
+  const op = opOf(backendOfAll({ q, k, v }), "attention");
+  const out = Tensor.empty(q.shape, q.dtype, q.device);
+  if (out.size > 0) op(q, k, v, out, { past: before, scale, rounding });
   return out;
+}
+
+function readPast(past: unknown): Indices {
+  if (typeof past === "number" && Number.isSafeInteger(past) && past >= 0) return Indices.from([past]);
+  if (Indices.is(past) && past.length === 1) return past;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    `attention needs as past an integer >= 0, or Indices of one, got ${Indices.is(past) ? `Indices of ${past.length}` : shown(past)}`,
+  );
 }

@@ -1,9 +1,10 @@
-import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
-import type { Device } from "../device.ts";
+import { formatShape, type NormRounding, type NormSpec, QkNormError } from "@qknorm/core";
+import type { Backend, OpName, Ops } from "../backend.ts";
 import { type Dtype, floatDtypes } from "../dtype.ts";
-import { assertMemory } from "../memory.ts";
-import { shown, sizeOf } from "../strides.ts";
+import { Indices } from "../indices.ts";
+import { lastAxisIsDense, shown, sizeOf } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
+import { assertReadable } from "../transfer.ts";
 
 /** Throws `ERR_QKNORM_SHAPE` unless the condition holds; the shapes of the tensors are added to the message. */
 export function requireShape(holds: boolean, what: string, tensors: Readonly<Record<string, Tensor>>): void {
@@ -13,14 +14,13 @@ export function requireShape(holds: boolean, what: string, tensors: Readonly<Rec
 }
 
 /**
- * Throws unless the value is a tensor (`ERR_QKNORM_ARGUMENT`) of one of the dtypes (`ERR_QKNORM_DTYPE`), on the device
- * that the op runs on (`ERR_QKNORM_DEVICE`), and still has its memory (`ERR_QKNORM_LAYOUT`).
+ * Throws unless the value is a tensor (`ERR_QKNORM_ARGUMENT`) of one of the dtypes (`ERR_QKNORM_DTYPE`), on a device that
+ * is open (`ERR_QKNORM_DEVICE`), and still has its memory (`ERR_QKNORM_LAYOUT`).
  */
 export function requireTensor(
   value: unknown,
   name: string,
   dtypes: readonly Dtype[] = floatDtypes,
-  device: Device = "cpu",
 ): asserts value is Tensor {
   if (!Tensor.is(value)) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a Tensor, got ${shown(value)}`);
@@ -28,13 +28,33 @@ export function requireTensor(
   if (!dtypes.includes(value.dtype)) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `${name} must be ${dtypes.join(" or ")}, got ${value.dtype}`);
   }
-  if (value.device !== device) {
+  assertReadable(value, name);
+}
+
+/** The backend of the tensors of an op, the first of which says where it runs. `ERR_QKNORM_DEVICE` names one elsewhere. */
+export function backendOfAll(tensors: Readonly<Record<string, Tensor | null>>): Backend {
+  const [first, ...others] = Object.entries(tensors).filter(
+    (entry): entry is [string, Tensor] => entry[1] !== null,
+  );
+  const [, { memory, device }] = first as [string, Tensor];
+  for (const [name, other] of others) {
+    if (other.memory.backend === memory.backend) continue;
     throw new QkNormError(
       "ERR_QKNORM_DEVICE",
-      `${name} is on ${value.device} and the op runs on ${device}: move it with to("${device}")`,
+      `${name} is on ${other.device} and the op runs on ${device}: move it with to("${device}")`,
     );
   }
-  assertMemory(value, name);
+  return memory.backend;
+}
+
+/** The op of a backend. Throws `ERR_QKNORM_DEVICE` where it has none: nothing moves to another device by itself. */
+export function opOf<Name extends OpName>(backend: Backend, name: Name): Ops[Name] {
+  const op = backend.ops[name];
+  if (op !== undefined) return op;
+  throw new QkNormError(
+    "ERR_QKNORM_DEVICE",
+    `${backend.device} has no ${name}; it has ${Object.keys(backend.ops).join(", ")}: move the tensors to the cpu for it`,
+  );
 }
 
 /** Throws `ERR_QKNORM_ARGUMENT` unless the value names a rounding. */
@@ -45,21 +65,41 @@ export function requireRounding(value: unknown): asserts value is NormRounding {
   }
 }
 
-/** Throws `ERR_QKNORM_ARGUMENT` unless every value of i32 `indices [T]` is within `0..count - 1`. */
-export function requireWithin(indices: Tensor, count: number, what: string): void {
-  const { data, offset, size } = indices;
-  const stride = indices.strides[0] as number;
-  for (let i = 0; i < size; i++) {
-    const index = data[offset + i * stride] as number;
-    if (index < 0 || index >= count) {
-      throw new QkNormError("ERR_QKNORM_ARGUMENT", `${what} ${index} is outside 0..${count - 1}`);
-    }
+/**
+ * Throws `ERR_QKNORM_ARGUMENT` unless these are indices below `count`; those that a device made are judged by their
+ * bound. `what` names one of them.
+ */
+export function requireWithin(indices: unknown, count: number, what: string): asserts indices is Indices {
+  if (!Indices.is(indices)) {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `${what}s must be Indices (Indices.from([...])), got ${shown(indices)}`,
+    );
   }
+  if (indices.bound <= count) return;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    indices.values === null
+      ? `${what}s that the device made may reach ${indices.bound - 1}, which is outside 0..${count - 1}`
+      : `${what} ${indices.bound - 1} is outside 0..${count - 1}`,
+  );
 }
 
-/** Whether the last axis lies dense, as kernels need it. */
-export function lastAxisIsDense(x: Tensor): boolean {
-  return x.size === 0 || x.shape.at(-1) === 1 || x.strides.at(-1) === 1;
+/** Throws unless weight and bias are float tensors of `headDim` or `heads * headDim` values. */
+export function checkAffine(spec: NormSpec<Tensor>, headDim: number, heads: number, side: string): void {
+  for (const [name, values] of [
+    ["weight", spec.weight],
+    ["bias", spec.bias ?? null],
+  ] as const) {
+    if (values === null) continue;
+    requireTensor(values, `${side} norm's ${name}`);
+    if (values.size !== headDim && values.size !== heads * headDim) {
+      throw new QkNormError(
+        "ERR_QKNORM_SHAPE",
+        `${side} norm's ${name} has shape ${formatShape(values.shape)}; it must be [${headDim}] or [${heads}, ${headDim}]`,
+      );
+    }
+  }
 }
 
 /** A tensor of at least one dimension as `[rows, last]` with a dense last axis; copies only if strides do not allow it. */

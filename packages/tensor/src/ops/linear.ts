@@ -1,12 +1,12 @@
-import { kernels } from "../backend.ts";
 import { Tensor } from "../tensor.ts";
-import { asRows, requireShape, requireTensor, withLast } from "./checks.ts";
+import { asRows, backendOfAll, opOf, requireShape, requireTensor, withLast } from "./checks.ts";
 
 /**
  * `x [..., K] * weight [N, K]^T + bias [N] -> [..., N]`, accumulated in f32 or wider, rounded once to the dtype of x.
  * The weight's dtype is independent of x's.
  *
- * Throws `ERR_QKNORM_SHAPE` when the sizes do not fit, `ERR_QKNORM_DTYPE` for integer tensors.
+ * Throws `ERR_QKNORM_SHAPE` when the sizes do not fit, `ERR_QKNORM_DTYPE` for integer tensors, `ERR_QKNORM_DEVICE` for
+ * tensors of two devices.
  */
 export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   requireTensor(x, "x");
@@ -24,14 +24,10 @@ export function linear(x: Tensor, weight: Tensor, bias: Tensor | null = null): T
     });
   }
   const outputs = weight.shape[0] as number;
-  const out = Tensor.zeros(withLast(x.shape, outputs), x.dtype);
+  const op = opOf(backendOfAll({ x, weight, bias }), "linear");
+  const out = Tensor.empty(withLast(x.shape, outputs), x.dtype, x.device);
   if (out.size > 0) {
-    kernels().linear(
-      asRows(x),
-      asRows(weight),
-      bias?.toContiguous() ?? null,
-      out.view([out.size / outputs, outputs]),
-    );
+    op(asRows(x), asRows(weight), bias?.toContiguous() ?? null, out.view([out.size / outputs, outputs]));
   }
   return out;
 }

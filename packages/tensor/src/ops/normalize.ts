@@ -1,11 +1,8 @@
-import { assertNormSpec, formatShape, type NormSpec, QkNormError } from "@qknorm/core";
-import { kernels } from "../backend.ts";
-import { normalizeOnDevice } from "../cuda/row-norm-launch.ts";
-import type { Device } from "../device.ts";
-import { floatDtypes } from "../dtype.ts";
+import { assertNormSpec, type NormSpec } from "@qknorm/core";
+import { lastAxisIsDense } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { lastAxisIsDense, requireShape, requireTensor } from "./checks.ts";
+import { backendOfAll, checkAffine, opOf, requireShape, requireTensor } from "./checks.ts";
 
 /**
  * One normalisation over the last axis, out of place. With axis `head` and a weight of more than one row, `[H, D]`, x is
@@ -18,61 +15,28 @@ import { lastAxisIsDense, requireShape, requireTensor } from "./checks.ts";
  *   `ERR_NVRTC` and `ERR_CUDA`
  */
 export function normalize(x: Tensor, spec: NormSpec<Tensor>): Tensor {
-  const device = Tensor.is(x) ? x.device : "cpu";
-  requireTensor(x, "x", floatDtypes, device);
+  requireTensor(x, "x");
   assertNormSpec(spec, "given");
   requireShape(x.shape.length > 0, "normalize needs at least one dimension", { x });
   const last = x.shape.at(-1) as number;
   const perHead =
     spec.axis === "head" && [spec.weight, spec.bias].some((w) => Tensor.is(w) && w.size !== last);
   const heads = perHead ? (x.shape.at(-2) ?? 1) : 1;
-  checkAffine(spec, last, heads, "the", device);
-  const out = Tensor.empty(x.shape, x.dtype, device);
+  checkAffine(spec, last, heads, "the");
+  const names = { x, "the norm's weight": spec.weight, "the norm's bias": spec.bias ?? null };
+  const op = opOf(backendOfAll(names), "normalize");
+  const out = Tensor.empty(x.shape, x.dtype, x.device);
   if (x.size === 0) return out;
-  if (device === "cpu") {
-    const rows = asHeads(x, heads);
-    kernels().normalize([{ x: rows, out: out.view(rows.shape), spec: denseSpec(spec) }]);
-    return out;
-  }
   try {
     tidy(() => {
       const rows = asHeads(x, heads);
-      normalizeOnDevice(rows, out.view(rows.shape), spec);
+      op(rows, out.view(rows.shape), spec);
     });
     return out;
   } catch (error) {
     out.dispose();
     throw error;
   }
-}
-
-/** Throws unless weight and bias are float tensors of `headDim` or `heads * headDim` values. */
-export function checkAffine(
-  spec: NormSpec<Tensor>,
-  headDim: number,
-  heads: number,
-  side: string,
-  device: Device = "cpu",
-): void {
-  for (const [name, values] of [
-    ["weight", spec.weight],
-    ["bias", spec.bias ?? null],
-  ] as const) {
-    if (values === null) continue;
-    requireTensor(values, `${side} norm's ${name}`, floatDtypes, device);
-    if (values.size !== headDim && values.size !== heads * headDim) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `${side} norm's ${name} has shape ${formatShape(values.shape)}; it must be [${headDim}] or [${heads}, ${headDim}]`,
-      );
-    }
-  }
-}
-
-/** The spec with weights that kernels can read from their offset on. */
-export function denseSpec(spec: NormSpec<Tensor>): NormSpec<Tensor> {
-  if ((spec.weight?.contiguous ?? true) && (spec.bias?.contiguous ?? true)) return spec;
-  return { ...spec, weight: spec.weight?.toContiguous() ?? null, bias: spec.bias?.toContiguous() ?? null };
 }
 
 /**

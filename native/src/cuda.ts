@@ -1,0 +1,29 @@
+// CUDA: the driver, the compiler, and the kernels of this package.
+
+export { type Alignment, alignmentOf } from "./cuda/alignment.ts";
+export {
+  type CudaDevice,
+  type CudaUsage,
+  cudaDevice,
+  cudaUsage,
+  setCudaBudget,
+} from "./cuda/device.ts";
+export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+export { CudaGraph } from "./cuda/graph.ts";
+export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
+export type { JitState, Rung } from "./cuda/jit-state.ts";
+export { CudaKernel, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
+export type { KernelRequest } from "./cuda/kernel-request.ts";
+export { kernelSource } from "./cuda/kernel-source.ts";
+export { CudaKernels, type LoadableKernel } from "./cuda/kernels.ts";
+export { CudaLaunch } from "./cuda/launch.ts";
+export type { LaunchConfig } from "./cuda/launch-config.ts";
+export type { TriedPath } from "./cuda/library-paths.ts";
+export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
+export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";
+export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
+export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";
+export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
+export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
+export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
+export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";

@@ -1,0 +1,38 @@
+import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
+import type { CpuKernels } from "../kernels.ts";
+import { add } from "./add.ts";
+import { attention } from "./attention.ts";
+import { convert } from "./convert.ts";
+import { gatherRows } from "./gather-rows.ts";
+import { linear } from "./linear.ts";
+import { normalize } from "./normalize.ts";
+import { nativeQkNorm } from "./qk-norm.ts";
+import { rope } from "./rope.ts";
+import { siluMul } from "./silu-mul.ts";
+
+export { nativeQkNorm };
+
+/** The native kernels, or why there are none. */
+export type NativeKernels =
+  | { readonly kernels: CpuKernels; readonly reason: null }
+  | { readonly kernels: null; readonly reason: string };
+
+let loaded: NativeKernels | undefined;
+
+/**
+ * Opens the addon on first use, once per thread. Throws `ERR_QKNORM_ARGUMENT` when `QKNORM_CPU_ISA` names an
+ * instruction set that is not here: running something else instead would hide the mistake.
+ */
+export function loadNativeKernels(): NativeKernels {
+  loaded ??= open();
+  return loaded;
+}
+
+function open(): NativeKernels {
+  const opened = loadBinding();
+  if (opened.binding === null) return { kernels: null, reason: opened.reason };
+  const threads = threadCount();
+  const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
+  const ops = { normalize, linear, rope, attention, siluMul, add, gatherRows, convert };
+  return { kernels: { name, ops, qkNorm: nativeQkNorm }, reason: null };
+}

@@ -1,0 +1,32 @@
+import type { NormRounding } from "@qknorm/core";
+import * as native from "@qknorm/native/cpu";
+import type { RopeTable, TensorView } from "../../../backend.ts";
+import type { Indices } from "../../../indices.ts";
+import { dataOf, hostIndices } from "../memory.ts";
+import { dtypeOf, headsOf } from "./views.ts";
+
+/** Rotates `x [T, H, D]` in place. */
+export function rope(
+  x: TensorView,
+  { cos, sin }: RopeTable,
+  positions: Indices,
+  rounding: NormRounding,
+): void {
+  const [tokens, heads, headDim] = x.shape as [number, number, number];
+  native.rope({
+    dtype: dtypeOf(x),
+    tokens,
+    heads,
+    headDim,
+    rotaryDim: 2 * (cos.shape[1] as number),
+    x: headsOf(x),
+    cos: dataOf(cos) as Float32Array,
+    cosOffset: cos.offset,
+    sin: dataOf(sin) as Float32Array,
+    sinOffset: sin.offset,
+    tableRows: cos.shape[0] as number,
+    positions: hostIndices(positions),
+    positionsOffset: 0,
+    rounding,
+  });
+}

@@ -1,0 +1,146 @@
+import { applyQkNorm, type QkNormErrorCode, type QkNormOptions, setQkNormLogger } from "@qknorm/core";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadNativeKernels } from "#cpu-native";
+import { detach, failure } from "../../../test/errors.ts";
+import { filled, norm, rms, type Spec } from "../../../test/qk-norm-cases.ts";
+import { qkNormSuite } from "../../../test/qk-norm-suite.ts";
+import { type KernelChoice, Tensor, useKernels } from "../../index.ts";
+
+const choices: KernelChoice[] = ["typescript", "native"];
+const { reason } = loadNativeKernels();
+
+describe.each(choices)("with %s kernels", (choice) => {
+  describe.skipIf(choice === "native" && reason !== null)(
+    reason === null ? "loaded" : `(native: ${reason})`,
+    () => {
+      let former: KernelChoice = "auto";
+      let logger: ReturnType<typeof setQkNormLogger> = null;
+      beforeEach(() => {
+        former = useKernels(choice);
+        logger = setQkNormLogger(null);
+      });
+      afterEach(() => {
+        useKernels(former);
+        setQkNormLogger(logger);
+      });
+
+      qkNormSuite("cpu", `cpu-${choice}`);
+
+      test("the fallback gives the same as the fused kernel, also with a flat [H*D] weight", () => {
+        for (const shape of [[16], [3, 16], [48]]) {
+          const spec: Spec = { ...rms, weight: filled(5, shape, "bf16"), rounding: "hf" };
+          const make = (): Tensor => filled(6, [4, 3, 16], "bf16");
+          const [fused] = applyQkNorm(make(), make(), norm(spec), norm(spec), 16);
+          const [two] = applyQkNorm(make(), make(), norm(spec), norm(spec), 16, { path: "fallback" });
+          expect(two.data).toEqual(fused.data);
+        }
+      });
+
+      const base = (): Tensor => filled(9, [64], "f32");
+      const wrong: [
+        string,
+        QkNormErrorCode,
+        () => [q: Tensor, k: Tensor, spec?: Partial<Spec>, options?: QkNormOptions],
+      ][] = [
+        ["integers", "ERR_QKNORM_DTYPE", () => [Tensor.zeros([2, 8], "i32"), Tensor.zeros([2, 8], "i32")]],
+        [
+          "q and k of two dtypes",
+          "ERR_QKNORM_DTYPE",
+          () => [filled(1, [2, 8], "f32"), filled(2, [2, 8], "bf16")],
+        ],
+        [
+          "an integer weight",
+          "ERR_QKNORM_DTYPE",
+          () => [base().view([8, 8]), base().view([8, 8]), { weight: Tensor.zeros([8], "i32") }],
+        ],
+        [
+          "a weight that is no tensor",
+          "ERR_QKNORM_ARGUMENT",
+          () => [base().view([8, 8]), base().view([8, 8]), { weight: new Float32Array(8) as never }],
+        ],
+        [
+          "a weight of another length",
+          "ERR_QKNORM_SHAPE",
+          () => [base().view([8, 8]), base().view([8, 8]), { weight: Tensor.zeros([9]) }],
+        ],
+        [
+          "a bias of another length",
+          "ERR_QKNORM_SHAPE",
+          () => [
+            base().view([8, 8]),
+            base().view([8, 8]),
+            { weight: Tensor.zeros([8]), bias: Tensor.zeros([16]) },
+          ],
+        ],
+        [
+          "k within q",
+          "ERR_QKNORM_OVERLAP",
+          () => {
+            const x = base();
+            return [x.slice(0, 0, 32).view([4, 8]), x.slice(0, 24, 56).view([4, 8])];
+          },
+        ],
+        [
+          "q whose tokens lie on one another",
+          "ERR_QKNORM_OVERLAP",
+          () => [
+            new Tensor(base().data, "f32", [4, 8], { strides: [0, 1] }),
+            base().view([8, 8]).slice(0, 0, 4),
+          ],
+        ],
+        [
+          "k whose heads overlap",
+          "ERR_QKNORM_OVERLAP",
+          () => [
+            base().view([8, 8]).slice(0, 0, 4),
+            new Tensor(base().data, "f32", [4, 8], { strides: [4, 1] }),
+          ],
+        ],
+        [
+          "a weight within q",
+          "ERR_QKNORM_OVERLAP",
+          () => {
+            const x = base();
+            return [x.view([8, 8]), base().view([8, 8]), { weight: x.slice(0, 8, 16) }];
+          },
+        ],
+        [
+          "a bias within k",
+          "ERR_QKNORM_OVERLAP",
+          () => {
+            const x = base();
+            return [base().view([8, 8]), x.view([8, 8]), { bias: x.slice(0, 8, 16) }];
+          },
+        ],
+        [
+          "a detached weight",
+          "ERR_QKNORM_LAYOUT",
+          () => {
+            const weight = Tensor.zeros([8]);
+            detach(weight.data);
+            return [base().view([8, 8]), base().view([8, 8]), { weight }];
+          },
+        ],
+        [
+          "detached q",
+          "ERR_QKNORM_LAYOUT",
+          () => {
+            const x = base().view([8, 8]);
+            detach(x.data);
+            return [x, base().view([8, 8])];
+          },
+        ],
+      ];
+
+      test.each(wrong)("%s: an error before anything is written", (_, code, make) => {
+        const [q, k, over = {}, options] = make();
+        const spec = { ...rms, ...over };
+        const memory = [q, k].map((x) => x.data);
+        const held = () => memory.map((data) => Array.from({ length: data.length }, (_, i) => data[i]));
+        const before = held();
+        failure(code, () => applyQkNorm(q, k, norm(spec), norm(spec), 8, options));
+        expect(held()).toEqual(before);
+      });
+    },
+  );
+});

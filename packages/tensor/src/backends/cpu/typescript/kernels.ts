@@ -1,0 +1,17 @@
+import type { CpuKernels } from "../kernels.ts";
+import { add } from "./add.ts";
+import { attention } from "./attention.ts";
+import { convert } from "./convert.ts";
+import { gatherRows } from "./gather-rows.ts";
+import { linear } from "./linear.ts";
+import { normalize } from "./normalize.ts";
+import { typescriptQkNorm } from "./qk-norm.ts";
+import { rope } from "./rope.ts";
+import { siluMul } from "./silu-mul.ts";
+
+/** Plain TypeScript: correct everywhere and slow. It also is what the native kernels are tested against. */
+export const typescriptKernels: CpuKernels = {
+  name: "TypeScript kernels",
+  ops: { normalize, linear, rope, attention, siluMul, add, gatherRows, convert },
+  qkNorm: typescriptQkNorm,
+};

@@ -1,0 +1,97 @@
+import { isQkNormError, QkNormError } from "@qknorm/core";
+import { cudaUsage } from "@qknorm/native/cuda";
+import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } from "../../backend.ts";
+import { eachRun } from "../../copy.ts";
+import type { CudaDeviceName } from "../../device.ts";
+import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
+import { captureGraph } from "./graph.ts";
+import { cudaKernels } from "./kernels.ts";
+import { DeviceMemory, memoryOf } from "./memory.ts";
+import { normalize } from "./normalize.ts";
+import { cudaQkNorm } from "./qk-norm.ts";
+import { siluMul } from "./silu-mul.ts";
+import { cudaStream } from "./streams.ts";
+
+/**
+ * A CUDA device. Work is queued on its current stream; `readNow` waits for it.
+ *
+ * Throws `ERR_CUDA` without a driver, `ERR_QKNORM_DEVICE` when there is no such device, `ERR_NATIVE` without the addon.
+ */
+export function openCudaBackend(ordinal: number): Backend {
+  cudaStream(ordinal);
+  return new CudaBackend(ordinal);
+}
+
+class CudaBackend implements Backend {
+  readonly device: CudaDeviceName;
+  readonly ops: Partial<Ops> = { normalize, siluMul };
+  readonly qkNorm: FusedQkNorm = cudaQkNorm;
+  readonly #ordinal: number;
+  #closed = false;
+
+  constructor(ordinal: number) {
+    this.device = `cuda:${ordinal}`;
+    this.#ordinal = ordinal;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  describe(): string {
+    const { name, arch } = cudaKernels(this.#ordinal).device;
+    return `${name}, ${arch}`;
+  }
+
+  allocate(dtype: Dtype, elements: number, what: () => string): Memory {
+    this.#assertOpen();
+    try {
+      return new DeviceMemory(this, this.#ordinal, elements * bytesOf[dtype]);
+    } catch (error) {
+      if (!isQkNormError(error)) throw error;
+      throw new QkNormError(error.code, `cannot allocate ${what()} on ${this.device}: ${error.message}`, {
+        cause: error,
+      });
+    }
+  }
+
+  clear(memory: Memory): void {
+    memoryOf({ memory }).fill(0, cudaStream(this.#ordinal));
+  }
+
+  write(memory: Memory, offset: number, array: HostArray): void {
+    memoryOf({ memory }).upload(array, cudaStream(this.#ordinal), offset);
+  }
+
+  copy(source: TensorView, target: TensorView): void {
+    const stream = cudaStream(this.#ordinal);
+    const width = bytesOf[target.dtype];
+    eachRun(source, target, (from, to, count) => {
+      const range = { fromOffset: from * width, offset: to * width, bytes: count * width };
+      memoryOf(target).copyFrom(memoryOf(source), stream, range);
+    });
+  }
+
+  async read(memory: Memory, offset: number, into: HostArray): Promise<void> {
+    this.readNow(memory, offset, into);
+  }
+
+  readNow(memory: Memory, offset: number, into: HostArray): void {
+    memoryOf({ memory }).download(into, cudaStream(this.#ordinal), offset);
+  }
+
+  readonly capture = (work: () => unknown): CapturedGraph => {
+    this.#assertOpen();
+    return captureGraph(this.#ordinal, work);
+  };
+
+  readonly liveBytes = (): number => cudaUsage(this.#ordinal).liveBytes;
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new QkNormError("ERR_QKNORM_DEVICE", `${this.device} was closed`);
+  }
+}

@@ -1,0 +1,54 @@
+import { CudaMemory } from "@qknorm/native/cuda";
+import type { Backend, Memory } from "../../backend.ts";
+import { bytesOf, type Dtype } from "../../dtype.ts";
+import { hold, release } from "../../scope.ts";
+import { cudaStream } from "./streams.ts";
+
+/**
+ * Memory of a CUDA device. It lives until it is freed: by `dispose` of any tensor that lies in it, by `using`, or by the
+ * `tidy` in which it was made. The garbage collector never frees it.
+ */
+export class DeviceMemory implements Memory {
+  readonly backend: Backend;
+  readonly data = null;
+  readonly start = 0;
+  readonly ordinal: number;
+  readonly memory: CudaMemory;
+  readonly #bytes: number;
+
+  /** Uninitialised, in the order of the device's current stream. Throws `ERR_CUDA` past the budget or out of memory. */
+  constructor(backend: Backend, ordinal: number, bytes: number) {
+    this.backend = backend;
+    this.ordinal = ordinal;
+    this.#bytes = bytes;
+    this.memory = new CudaMemory(cudaStream(ordinal), bytes);
+    Object.freeze(this);
+    hold(this);
+  }
+
+  get region(): object {
+    return this;
+  }
+
+  get freed(): boolean {
+    return this.memory.handle === 0;
+  }
+
+  capacity(dtype: Dtype): number {
+    return this.freed ? 0 : Math.floor(this.#bytes / bytesOf[dtype]);
+  }
+
+  free(): void {
+    release(this);
+    this.memory.free();
+  }
+}
+
+/** The memory under a tensor of a CUDA device. */
+export function memoryOf({ memory }: { readonly memory: Memory }): CudaMemory {
+  return (memory as DeviceMemory).memory;
+}
+
+export function ordinalOfMemory({ memory }: { readonly memory: Memory }): number {
+  return (memory as DeviceMemory).ordinal;
+}

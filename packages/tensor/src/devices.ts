@@ -1,0 +1,44 @@
+import { QkNormError } from "@qknorm/core";
+import type { Backend, Memory } from "./backend.ts";
+import { cpuBackend } from "./backends/cpu/backend.ts";
+import { CpuMemory } from "./backends/cpu/memory.ts";
+import { type Device, ordinalOf } from "./device.ts";
+import type { HostArray } from "./dtype.ts";
+
+/** The devices that are open on this thread; the CPU always is. */
+export const openDevices: Map<Device, Backend> = new Map([["cpu", cpuBackend]]);
+
+/**
+ * The backend of a device that is open.
+ *
+ * Throws `ERR_QKNORM_DEVICE` for what is no device, and for one that was never opened, or was closed.
+ */
+export function backendOf(device: Device): Backend {
+  const backend = openDevices.get(device);
+  if (backend !== undefined) return backend;
+  ordinalOf(device);
+  throw new QkNormError(
+    "ERR_QKNORM_DEVICE",
+    `${device} is not open; open it first: await openDevice("${device}")`,
+  );
+}
+
+/** V8 memory as that of a tensor. */
+export function hostMemory(array: HostArray): Memory {
+  return new CpuMemory(cpuBackend, array);
+}
+
+/**
+ * Bytes that all threads have allocated on a device, memory that a graph still keeps included. A program that frees what
+ * it makes sees 0 in the end.
+ *
+ * Throws `ERR_QKNORM_DEVICE` for a device that is not open, and for the CPU, whose memory is the garbage collector's.
+ */
+export function liveBytes(device: Device): number {
+  const { liveBytes: count } = backendOf(device);
+  if (count !== null) return count();
+  throw new QkNormError(
+    "ERR_QKNORM_DEVICE",
+    `the memory of the ${device} is the garbage collector's to count`,
+  );
+}

@@ -1,0 +1,121 @@
+import { QkNormError } from "@qknorm/core";
+import type { Backend, Memory, TensorView } from "./backend.ts";
+import { shown } from "./strides.ts";
+
+/**
+ * Integers that address something: token ids, positions, cache slots, lengths. Values from the host are checked once,
+ * here, and uploaded when a device first needs them. Values that a device made, as by sampling, carry a bound instead:
+ * nobody on the host has seen them.
+ *
+ *     const ids = Indices.from([5, 17, 9]);
+ *     gatherRows(table, ids, "bf16");
+ */
+export class Indices {
+  readonly length: number;
+  /** Every value is below it. */
+  readonly bound: number;
+  /** On the host, once they are known there. */
+  readonly #values: Int32Array | null;
+  /** Where they lie on a device. */
+  #there: TensorView | null;
+
+  /**
+   * Values of the host; they are copied.
+   *
+   * @throws QkNormError `ERR_QKNORM_ARGUMENT` unless all are integers from 0 to 2^31 - 1
+   */
+  static from(values: ArrayLike<number>): Indices {
+    const count: unknown = typeof values === "object" ? values?.length : null;
+    if (!Number.isSafeInteger(count) || (count as number) < 0) {
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `indices must be an array of integers, got ${shown(values)}`,
+      );
+    }
+    const checked = new Int32Array(count as number);
+    let largest = -1;
+    for (let i = 0; i < checked.length; i++) {
+      const value: unknown = values[i];
+      if (typeof value !== "number" || (value | 0) !== value || value < 0) {
+        throw new QkNormError(
+          "ERR_QKNORM_ARGUMENT",
+          `an index must be an integer from 0 to ${2 ** 31 - 1}, got ${shown(value)} at ${i}`,
+        );
+      }
+      checked[i] = value;
+      if (value > largest) largest = value;
+    }
+    return new Indices(checked.length, largest + 1, checked, null);
+  }
+
+  /** `count` values from `start` up: positions of new tokens. Throws as `from` does. */
+  static range(start: number, count: number): Indices {
+    return Indices.from(Array.from({ length: count }, (_, i) => start + i));
+  }
+
+  /**
+   * Values that a device made: a dense i32 `[N]`, each of which the device keeps in `0..bound - 1`.
+   *
+   * @throws QkNormError `ERR_QKNORM_DTYPE` and `ERR_QKNORM_SHAPE` for another view, `ERR_QKNORM_ARGUMENT` for a bound that
+   *   is no integer >= 0
+   */
+  static onDevice(values: TensorView, bound: number): Indices {
+    if (values.dtype !== "i32") {
+      throw new QkNormError("ERR_QKNORM_DTYPE", `indices must be i32, got ${values.dtype}`);
+    }
+    if (values.shape.length !== 1 || (values.size > 1 && values.strides[0] !== 1)) {
+      throw new QkNormError("ERR_QKNORM_SHAPE", "indices on a device must be a dense [N]");
+    }
+    if (!Number.isSafeInteger(bound) || bound < 0) {
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `a bound must be an integer >= 0, got ${shown(bound)}`);
+    }
+    return new Indices(values.size, bound, null, values);
+  }
+
+  private constructor(length: number, bound: number, values: Int32Array | null, there: TensorView | null) {
+    this.length = length;
+    this.bound = bound;
+    this.#values = values;
+    this.#there = there;
+  }
+
+  /** Whether a value is made by one of the functions above. */
+  static is(value: unknown): value is Indices {
+    return typeof value === "object" && value !== null && #values in value;
+  }
+
+  /** On the host; `null` for values that a device made. Nobody may write them. */
+  get values(): Int32Array | null {
+    return this.#values;
+  }
+
+  /**
+   * On a device, uploaded by the first call and again after that memory was freed: i32 `[N]`.
+   *
+   * @throws QkNormError `ERR_QKNORM_DEVICE` for values that another device made, `ERR_QKNORM_LAYOUT` when they were freed
+   */
+  on(backend: Backend): TensorView {
+    const there = this.#there;
+    if (there !== null && there.memory.backend === backend && !there.memory.freed) return there;
+    const values = this.#values;
+    if (values === null) {
+      const made = (there as TensorView).memory;
+      if (made.backend !== backend) {
+        throw new QkNormError(
+          "ERR_QKNORM_DEVICE",
+          `these indices were made on ${made.backend.device} and are asked for on ${backend.device}; read them first`,
+        );
+      }
+      throw new QkNormError(
+        "ERR_QKNORM_LAYOUT",
+        `these indices lie in memory of ${backend.device} that was freed`,
+      );
+    }
+    const memory: Memory = backend.allocate("i32", values.length, () => `${values.length} indices`);
+    backend.write(memory, 0, values);
+    this.#there = {
+      ...{ memory, dtype: "i32", shape: [values.length], strides: [1], offset: 0, size: values.length },
+    };
+    return this.#there;
+  }
+}
