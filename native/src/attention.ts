@@ -1,8 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
-import { dtypeNumbers, roundingNumbers } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
+import { type CpuIsa, dtypeNumbers, roundingNumbers } from "./numbers.ts";
 import { type HeadsView, ParamWriter, requireObject } from "./params.ts";
-import type { CpuIsa } from "./qk-norm.ts";
 
 export interface AttentionCall {
   /** Of all four tensors. */

@@ -1,8 +1,4 @@
-import type { NativeArray } from "./binding.ts";
-
-/** Numbers of the choices (cpu/linear.h, cpu/rope.h). */
-export const engineNumbers = { auto: 0, own: 1, blas: 2 } as const;
-export const layoutNumbers = { halves: 0, interleaved: 1 } as const;
+import type { NativeArray } from "./numbers.ts";
 
 /**
  * The ops around QK norm. `params` is one `Float64Array` of exactly these numbers, in this order; an ISA number of -1

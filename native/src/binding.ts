@@ -1,6 +1,6 @@
-import type { FloatDtype, NormKind, NormRounding } from "@qknorm/core";
 import type { OpsBinding } from "./binding-ops.ts";
 import type { CudaBinding } from "./cuda/binding.ts";
+import type { NativeArray } from "./numbers.ts";
 
 /**
  * The functions of the addon, typed by hand. They check every argument and throw plain `Error`s with a `code`;
@@ -12,16 +12,6 @@ export interface BindingModule extends QkNormBinding, OpsBinding, CudaBinding {
 }
 
 export const BINDING_ABI = 4;
-
-/** Numbers of the element types (cpu/dtype.h). */
-export const dtypeNumbers: Readonly<Record<FloatDtype, number>> = { f32: 0, bf16: 1, f16: 2 };
-
-/** f32 in a `Float32Array`; the bit patterns of bf16 and f16 in a `Uint16Array`. */
-export type NativeArray = Float32Array | Uint16Array;
-
-/** Numbers of the norms and roundings (cpu/qk_norm.h). */
-export const kindNumbers: Readonly<Record<NormKind, number>> = { rms: 0, layer: 1, l2: 2 };
-export const roundingNumbers: Readonly<Record<NormRounding, number>> = { once: 0, hf: 1 };
 
 /**
  * Lengths of the parts of `params`: one `Float64Array` in place of forty properties read through Node-API.

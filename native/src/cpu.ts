@@ -1,6 +1,6 @@
 // The kernels of the CPU.
 export { type AttentionCall, attention } from "./attention.ts";
-export type { BindingModule, NativeArray } from "./binding.ts";
+export type { BindingModule } from "./binding.ts";
 export {
   type AddCall,
   add,
@@ -16,6 +16,7 @@ export {
 } from "./elementwise.ts";
 export { type BlasInfo, blasInfo, type LinearCall, linear, setThreadCount, threadCount } from "./linear.ts";
 export { type LoadedBinding, loadBinding } from "./loader.ts";
+export type { CpuIsa, NativeArray } from "./numbers.ts";
 export type { HeadsView, RowsView, VectorView } from "./params.ts";
-export { availableIsas, type CpuIsa, cpuIsa, type NormSide, type QkNormCall, qkNorm } from "./qk-norm.ts";
+export { availableIsas, cpuIsa, type NormSide, type QkNormCall, qkNorm } from "./qk-norm.ts";
 export { type RopeCall, rope } from "./rope.ts";

@@ -6,7 +6,8 @@ import type { TriedPath } from "./cuda/library-paths.ts";
 import { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 import { type BlasInfo, blasInfo, threadCount } from "./linear.ts";
 import { loadBinding } from "./loader.ts";
-import { availableIsas, type CpuIsa, cpuIsa } from "./qk-norm.ts";
+import type { CpuIsa } from "./numbers.ts";
+import { availableIsas, cpuIsa } from "./qk-norm.ts";
 
 /** Why something is not there, and for a library each path that was tried. */
 export interface Absence {

@@ -1,8 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
-import { dtypeNumbers, roundingNumbers } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
+import { type CpuIsa, dtypeNumbers, roundingNumbers } from "./numbers.ts";
 import { ParamWriter, type RowsView, requireObject, type VectorView } from "./params.ts";
-import type { CpuIsa } from "./qk-norm.ts";
 
 // Every function here throws an `Error` with `code`, before anything is written: `ERR_QKNORM_ARGUMENT` (a value of the
 // wrong type or range), `ERR_QKNORM_DTYPE` (an array of another dtype), `ERR_QKNORM_LAYOUT` (an array too short or

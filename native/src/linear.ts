@@ -1,8 +1,6 @@
-import { dtypeNumbers } from "./binding.ts";
-import { engineNumbers } from "./binding-ops.ts";
 import { requireBinding } from "./loader.ts";
+import { type CpuIsa, dtypeNumbers, engineNumbers } from "./numbers.ts";
 import { ParamWriter, type RowsView, requireObject, type VectorView } from "./params.ts";
-import type { CpuIsa } from "./qk-norm.ts";
 
 export interface LinearCall {
   readonly rows: number;

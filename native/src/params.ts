@@ -1,7 +1,6 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
-import { dtypeNumbers, type NativeArray } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
-import type { CpuIsa } from "./qk-norm.ts";
+import { type CpuIsa, dtypeNumbers, type NativeArray } from "./numbers.ts";
 
 /** `[rows, width]` in memory, the last axis dense. Offset and stride count elements. */
 export interface RowsView {

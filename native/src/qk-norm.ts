@@ -1,10 +1,8 @@
 import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
-import { dtypeNumbers, kindNumbers, type NativeArray, paramCounts, roundingNumbers } from "./binding.ts";
+import { paramCounts } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
+import { type CpuIsa, dtypeNumbers, kindNumbers, type NativeArray, roundingNumbers } from "./numbers.ts";
 import { ParamWriter, requireObject } from "./params.ts";
-
-/** An instruction set that the CPU kernels come in. */
-export type CpuIsa = "scalar" | "avx2" | "avx512";
 
 /**
  * One tensor of the call: `[tokens, heads, headDim]` with the last axis dense. Offsets and strides count elements.

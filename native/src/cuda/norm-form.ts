@@ -1,5 +1,5 @@
 import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
-import { dtypeNumbers, kindNumbers, roundingNumbers } from "../binding.ts";
+import { dtypeNumbers, kindNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
 
 /**

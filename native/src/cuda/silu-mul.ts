@@ -1,5 +1,5 @@
 import { type FloatDtype, type NormRounding, QkNormError } from "@qknorm/core";
-import { dtypeNumbers, roundingNumbers } from "../binding.ts";
+import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";

@@ -1,7 +1,6 @@
 import type { NormRounding, NormSpec, Refusal } from "@qknorm/core";
 import type { Device } from "./device.ts";
 import type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
-import type { Indices } from "./indices.ts";
 import type { View } from "./strides.ts";
 
 /** Memory of one device under one or more tensors. */
@@ -27,6 +26,17 @@ export interface TensorView extends View {
   readonly size: number;
 }
 
+/** Integers that address something: all of `Indices` that a backend needs. */
+export interface IndexView {
+  readonly length: number;
+  /** Every value is below it. */
+  readonly bound: number;
+  /** On the host; `null` for values that a device made. */
+  readonly values: Int32Array | null;
+  /** On a device: i32 `[N]`. */
+  on(backend: Backend): TensorView;
+}
+
 /** Rotation of the first `2 * R` values of each head by tabulated angles. */
 export interface RopeTable<T = TensorView> {
   /** f32 `[P, R]`, for positions `0..P-1`. */
@@ -37,7 +47,7 @@ export interface RopeTable<T = TensorView> {
 /** Where the queries of an attention call stand among its keys. */
 export interface AttentionSpan {
   /** One number: query `t` sees keys `0..past + t`. On a device it may be written after a graph was captured. */
-  readonly past: Indices;
+  readonly past: IndexView;
   /** Factor on the scores, usually `1 / sqrt(D)`. */
   readonly scale: number;
   /**
@@ -58,7 +68,7 @@ export interface Ops {
   /** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`. */
   linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void;
   /** Rotates `x [T, H, D]` in place; one position a token. */
-  rope(x: TensorView, table: RopeTable, positions: Indices, rounding: NormRounding): void;
+  rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]`, `k` and `v` `[S, Hkv, D]`. */
   attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
   /** `out [T, I] = silu(gateUp[:, :I]) * gateUp[:, I:]`. */
@@ -66,7 +76,7 @@ export interface Ops {
   /** `out [N] = a [N] + b [N]`. */
   add(a: TensorView, b: TensorView, out: TensorView): void;
   /** `out [T, C] = table[ids [T]]`. */
-  gatherRows(table: TensorView, ids: Indices, out: TensorView): void;
+  gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */
   convert(x: TensorView, out: TensorView): void;
 }

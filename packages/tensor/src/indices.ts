@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import type { Backend, Memory, TensorView } from "./backend.ts";
+import type { Backend, IndexView, Memory, TensorView } from "./backend.ts";
 import { shown } from "./strides.ts";
 
 /**
@@ -10,7 +10,7 @@ import { shown } from "./strides.ts";
  *     const ids = Indices.from([5, 17, 9]);
  *     gatherRows(table, ids, "bf16");
  */
-export class Indices {
+export class Indices implements IndexView {
   readonly length: number;
   /** Every value is below it. */
   readonly bound: number;

@@ -1,7 +1,6 @@
 import { QkNormError } from "@qknorm/core";
-import type { Backend, Memory } from "../../backend.ts";
+import type { Backend, IndexView, Memory } from "../../backend.ts";
 import type { HostArray } from "../../dtype.ts";
-import type { Indices } from "../../indices.ts";
 
 /** Ordinary V8 memory, so that anything else in the program can read it. It belongs to the garbage collector. */
 export class CpuMemory implements Memory {
@@ -38,7 +37,7 @@ export function dataOf({ memory }: { readonly memory: Memory }): HostArray {
 }
 
 /** The values of indices. Throws `ERR_QKNORM_DEVICE` for those that a device made: nobody has read them. */
-export function hostIndices({ values }: Indices): Int32Array {
+export function hostIndices({ values }: IndexView): Int32Array {
   if (values !== null) return values;
   throw new QkNormError(
     "ERR_QKNORM_DEVICE",

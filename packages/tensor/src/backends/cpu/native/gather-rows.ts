@@ -1,11 +1,10 @@
 import * as native from "@qknorm/native/cpu";
-import type { TensorView } from "../../../backend.ts";
-import type { Indices } from "../../../indices.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
 import { rowsOf } from "./views.ts";
 
 /** `out [T, C] = table [V, C]` at `ids [T]`. */
-export function gatherRows(table: TensorView, ids: Indices, out: TensorView): void {
+export function gatherRows(table: TensorView, ids: IndexView, out: TensorView): void {
   const [rows, width] = out.shape as [number, number];
   native.gatherRows({
     rows,

@@ -1,7 +1,6 @@
 import type { NormRounding } from "@qknorm/core";
 import * as native from "@qknorm/native/cpu";
-import type { RopeTable, TensorView } from "../../../backend.ts";
-import type { Indices } from "../../../indices.ts";
+import type { IndexView, RopeTable, TensorView } from "../../../backend.ts";
 import { dataOf, hostIndices } from "../memory.ts";
 import { dtypeOf, headsOf } from "./views.ts";
 
@@ -9,7 +8,7 @@ import { dtypeOf, headsOf } from "./views.ts";
 export function rope(
   x: TensorView,
   { cos, sin }: RopeTable,
-  positions: Indices,
+  positions: IndexView,
   rounding: NormRounding,
 ): void {
   const [tokens, heads, headDim] = x.shape as [number, number, number];

@@ -1,10 +1,9 @@
-import type { TensorView } from "../../../backend.ts";
-import type { Indices } from "../../../indices.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
 import { load, store } from "./values.ts";
 
 /** `out [T, C] = table[ids]`. */
-export function gatherRows(table: TensorView, ids: Indices, out: TensorView): void {
+export function gatherRows(table: TensorView, ids: IndexView, out: TensorView): void {
   const [tokens, width] = out.shape as [number, number];
   const values = hostIndices(ids);
   const row = new Float64Array(width);

@@ -1,11 +1,10 @@
 import type { NormRounding } from "@qknorm/core";
-import type { RopeTable, TensorView } from "../../../backend.ts";
-import type { Indices } from "../../../indices.ts";
+import type { IndexView, RopeTable, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
 import { load, rounder, store } from "./values.ts";
 
 /** Rotates value `i` of each head against value `i + R` (half-split layout), in place. */
-export function rope(x: TensorView, table: RopeTable, positions: Indices, rounding: NormRounding): void {
+export function rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void {
   const [tokens, heads] = x.shape as [number, number];
   const half = table.cos.shape[1] as number;
   const round = rounding === "hf" ? rounder(x) : (value: number) => value;

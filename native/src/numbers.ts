@@ -1,0 +1,20 @@
+import type { FloatDtype, NormKind, NormRounding } from "@qknorm/core";
+
+// The numbers by which the addon and the kernels know the words of core.
+
+/** Element types (cpu/dtype.h). */
+export const dtypeNumbers: Readonly<Record<FloatDtype, number>> = { f32: 0, bf16: 1, f16: 2 };
+
+/** f32 in a `Float32Array`; the bit patterns of bf16 and f16 in a `Uint16Array`. */
+export type NativeArray = Float32Array | Uint16Array;
+
+/** Norms and roundings (cpu/qk_norm.h). */
+export const kindNumbers: Readonly<Record<NormKind, number>> = { rms: 0, layer: 1, l2: 2 };
+export const roundingNumbers: Readonly<Record<NormRounding, number>> = { once: 0, hf: 1 };
+
+/** Choices of ops (cpu/linear.h, cpu/rope.h). */
+export const engineNumbers = { auto: 0, own: 1, blas: 2 } as const;
+export const layoutNumbers = { halves: 0, interleaved: 1 } as const;
+
+/** An instruction set that the CPU kernels come in. */
+export type CpuIsa = "scalar" | "avx2" | "avx512";
