@@ -26,5 +26,6 @@ export {
   loadChatTemplate,
   type RenderOptions,
 } from "./text/chat-template.ts";
+export { JsonText } from "./text/template/json-text.ts";
 export { TextStream } from "./text/text-stream.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";

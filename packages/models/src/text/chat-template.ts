@@ -1,9 +1,12 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { Template } from "@huggingface/jinja";
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, type JsonObject, readTextFile } from "../checkpoint/json-file.ts";
 import { shown } from "../checkpoint/shown-value.ts";
+import { within } from "./deadline.ts";
+import { type Node, parseTemplate } from "./template/jinja.ts";
+import { JsonText } from "./template/json-text.ts";
+import { render } from "./template/render.ts";
 import { namedSpecialTokens } from "./tokenizer/special-tokens.ts";
 import { readTokenizerConfig } from "./tokenizer/tokenizer-folder.ts";
 
@@ -21,12 +24,17 @@ export interface RenderOptions {
   readonly enableThinking?: boolean | undefined;
   /** Which of several named templates. Default "default". */
   readonly name?: string;
-  /** Further variables of the template, such as `tools`. */
-  readonly variables?: JsonObject;
+  /** Further variables of the template, such as `tools`. JSON values, or `JsonText` where 1.0 is not to become 1. */
+  readonly variables?: Readonly<Record<string, unknown>>;
 }
 
+/** Parsing or rendering may take so long, in milliseconds, and a millisecond more for so many characters of JSON. */
+const LIMIT = { ms: 1000, charactersPerMs: 500 };
+/** A longer template is refused; those of published models stay below 20,000 characters. */
+const LONGEST = 2 ** 20;
+
 /**
- * Loads the chat template of a model folder: `chat_template.jinja`, or else `chat_template` of
+ * Loads the chat template of a model folder: `chat_template.jinja` and those of `additional_chat_templates`, or else of
  * `tokenizer_config.json`, one text or a list of named ones. Null if the model has none.
  *
  * @throws ERR_CHECKPOINT for a template that is malformed
@@ -34,15 +42,29 @@ export interface RenderOptions {
 export function loadChatTemplate(dir: string): ChatTemplate | null {
   const configPath = join(dir, "tokenizer_config.json");
   const config = readTokenizerConfig(dir);
-  const path = join(dir, "chat_template.jinja");
-  const source = existsSync(path) ? readTextFile(path) : (config.chat_template ?? null);
-  return source === null ? null : new ChatTemplate(source, config, existsSync(path) ? path : configPath);
+  const files = templateFiles(dir);
+  const [source, path] =
+    files.length > 0 ? [files, files[0]!.path] : [config.chat_template ?? null, configPath];
+  return source === null ? null : new ChatTemplate(source, config, path);
+}
+
+/** `chat_template.jinja`, and the named templates of the folder `additional_chat_templates`. */
+function templateFiles(dir: string): readonly { name: string; template: string; path: string }[] {
+  const more = join(dir, "additional_chat_templates");
+  const named = (existsSync(more) ? readdirSync(more).sort() : [])
+    .filter((file) => file.endsWith(".jinja"))
+    .map((file) => ({ name: basename(file, ".jinja"), path: join(more, file) }));
+  const main = { name: "default", path: join(dir, "chat_template.jinja") };
+  return [...(existsSync(main.path) ? [main] : []), ...named].map((file) => ({
+    ...file,
+    template: readTextFile(file.path),
+  }));
 }
 
 /** Renders conversations as the text that a model was trained on. */
 export class ChatTemplate {
   readonly names: readonly string[];
-  readonly #templates: ReadonlyMap<string, Template>;
+  readonly #templates: ReadonlyMap<string, Node>;
   readonly #specialTokens: JsonObject;
   readonly #path: string;
 
@@ -58,8 +80,11 @@ export class ChatTemplate {
     this.names = Object.freeze([...this.#templates.keys()]);
   }
 
-  /** @throws ERR_GENERATION for messages that are not messages, or that the template itself refuses */
-  renderChat(messages: readonly ChatMessage[], options: RenderOptions = {}): string {
+  /**
+   * @throws ERR_GENERATION for messages that are not messages, or that the template itself refuses, and for a template
+   *   that takes longer than a second, or more steps or memory than `LIMITS` of the interpreter allow
+   */
+  renderChat(messages: readonly ChatMessage[] | JsonText, options: RenderOptions = {}): string {
     const { addGenerationPrompt = true, enableThinking, name = "default", variables = {} } = options;
     const template = this.#templates.get(name);
     if (template === undefined) {
@@ -68,41 +93,74 @@ export class ChatTemplate {
         `${this.#path}: no template ${shown(name)}; there is ${this.names.join(", ")}`,
       );
     }
-    checkMessages(messages);
+    checkMessages(messages instanceof JsonText ? messages.value : messages);
     const thinking = enableThinking === undefined ? {} : { enable_thinking: enableThinking };
     const given = { ...variables, ...thinking, messages, add_generation_prompt: addGenerationPrompt };
+    return this.#render(template, { ...this.#specialTokens, ...given });
+  }
+
+  #render(template: Node, values: Readonly<Record<string, unknown>>): string {
+    const fail = (problem: string, options?: ErrorOptions): never => {
+      throw new QkNormError("ERR_GENERATION", `the chat template ${problem}`, options);
+    };
     try {
-      return template.render({ ...this.#specialTokens, ...given });
+      const variables = asJson(values);
+      const characters = [...variables.values()].reduce((sum, { length }) => sum + length, 0);
+      const ms = LIMIT.ms + Math.ceil(characters / LIMIT.charactersPerMs);
+      const rendered = within(ms, () => render(template, variables));
+      return rendered?.value ?? fail(`did not come to an end within ${ms} ms`);
     } catch (cause) {
-      const reason = `the chat template refused the conversation: ${(cause as Error).message}`;
-      throw new QkNormError("ERR_GENERATION", reason, { cause });
+      if (cause instanceof QkNormError) throw cause;
+      return fail(`refused the conversation: ${oneLine((cause as Error).message)}`, { cause });
     }
   }
 }
 
-function parseTemplates(source: unknown, path: string): Map<string, Template> {
+// A value that JSON does not know, such as undefined, is left out.
+function asJson(values: Readonly<Record<string, unknown>>): ReadonlyMap<string, string> {
+  const texts = Object.entries(values).map(([name, value]) => {
+    const text: string | undefined = value instanceof JsonText ? value.text : JSON.stringify(value);
+    return [name, text] as const;
+  });
+  return new Map(texts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+}
+
+function oneLine(message: string): string {
+  return message.replaceAll(/\s+/g, " ").slice(0, 300);
+}
+
+function parseTemplates(source: unknown, path: string): Map<string, Node> {
   const named: unknown[] = Array.isArray(source) ? source : [{ name: "default", template: source }];
-  const templates = new Map<string, Template>();
+  const templates = new Map<string, Node>();
   for (const item of named) {
     const { name, template } = isJsonObject(item) ? item : {};
     if (typeof name !== "string" || typeof template !== "string") {
       const problem = "chat_template must be a text, or a list of { name, template }";
       throw new QkNormError("ERR_CHECKPOINT", `${path}: ${problem}, got ${shown(source)}`);
     }
-    try {
-      templates.set(name, new Template(template));
-    } catch (cause) {
-      const problem = `the chat template ${shown(name)} is not valid Jinja (${(cause as Error).message})`;
-      throw new QkNormError("ERR_CHECKPOINT", `${path}: ${problem}`, { cause });
-    }
+    templates.set(name, parse(template, `${path}: the chat template ${shown(name)}`));
   }
   return templates;
 }
 
-function checkMessages(messages: readonly ChatMessage[]): void {
+function parse(text: string, owner: string): Node {
+  const fail = (problem: string, options?: ErrorOptions): never => {
+    throw new QkNormError("ERR_CHECKPOINT", `${owner} ${problem}`, options);
+  };
+  if (text.length > LONGEST) fail(`has more than ${LONGEST} characters`);
+  try {
+    const parsed = within(LIMIT.ms, () => parseTemplate(text));
+    return parsed?.value ?? fail(`could not be read within ${LIMIT.ms} ms`);
+  } catch (cause) {
+    if (cause instanceof QkNormError) throw cause;
+    return fail(`is not valid Jinja (${oneLine((cause as Error).message)})`, { cause });
+  }
+}
+
+function checkMessages(messages: unknown): void {
   if (!Array.isArray(messages))
     throw new QkNormError("ERR_GENERATION", `messages must be an array, got ${shown(messages)}`);
-  for (const [i, message] of (messages as unknown[]).entries()) {
+  for (const [i, message] of messages.entries()) {
     if (isJsonObject(message) && typeof message.role === "string" && typeof message.content === "string")
       continue;
     throw new QkNormError(

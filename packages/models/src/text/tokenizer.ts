@@ -1,7 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { JsonObject } from "../checkpoint/json-file.ts";
+import { within } from "./deadline.ts";
 import { type AddedToken, AddedTokenFinder } from "./tokenizer/added-tokens.ts";
-import { within } from "./tokenizer/deadline.ts";
 import { Decoder, isByteToken } from "./tokenizer/decoders.ts";
 import { Normalizer } from "./tokenizer/normalizers.ts";
 import { PostProcessor } from "./tokenizer/post-processor.ts";

@@ -30,10 +30,12 @@ export function readSteps(part: unknown, path: string, name: string, list: strin
     const type = fields.string("type");
     if (type !== "Sequence") {
       steps.push({ type, fields });
-      if (steps.length > MOST_STEPS) fields.fail("type", `is one of more than ${MOST_STEPS} steps`);
+      if (steps.length > MOST_STEPS)
+        throw new QkNormError("ERR_CHECKPOINT", `${path}: ${name} has more than ${MOST_STEPS} steps`);
       return;
     }
-    if (depth === MOST_NESTED) fields.fail("type", `is a Sequence nested more than ${MOST_NESTED} deep`);
+    if (depth === MOST_NESTED)
+      throw new QkNormError("ERR_CHECKPOINT", `${path}: ${name} has sequences more than ${MOST_NESTED} deep`);
     const items = value[list];
     const listed = Array.isArray(items) ? items : fields.fail(list, `must be an array, got ${shown(items)}`);
     for (const [i, item] of listed.entries()) visit(item, `${owner}.${list}[${i}]`, depth + 1);

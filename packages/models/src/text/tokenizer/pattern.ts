@@ -1,7 +1,7 @@
 import * as library from "@huggingface/tokenizers";
 import type { ConfigFields } from "../../checkpoint/config-fields.ts";
 import { isJsonObject } from "../../checkpoint/json-file.ts";
-import { within } from "./deadline.ts";
+import { within } from "../deadline.ts";
 
 // The library translates Oniguruma's syntax, and shows the result only here; its types leave the class out.
 const { SplitPreTokenizer } = library as unknown as {
