@@ -35,10 +35,15 @@ export function namesNorm(text: string): boolean {
   return false;
 }
 
-/** Whether any name in the text is that of a norm of q or k. */
-export function namesSideNorm(text: string): boolean {
-  for (const { kind } of normNames(text)) if (kind === "qk-norm") return true;
-  return false;
+/** Where the names stand that are those of a norm, of q and k or of anything else. */
+export function* namesNormAt(text: string): Iterable<number> {
+  for (const { start, kind } of normNames(text)) if (kind !== "flag") yield start;
+}
+
+/** Where q, a query, or a norm of q or k is named. */
+export function* speaksOfSideAt(text: string): Iterable<number> {
+  for (const { start, kind } of normNames(text)) if (kind === "qk-norm") yield start;
+  for (const { index } of text.matchAll(new RegExp(ofQueries, "g"))) yield index;
 }
 
 /** The same of the names that stand in the code, for a file that was read without asking its text first. */
@@ -70,8 +75,10 @@ export function findCandidates(text: string, language: Language): readonly Candi
 
 /** A text that never says q or query has no attention in it, whatever it calls `normalizeKey`. */
 export function speaksOfQueries(text: string): boolean {
-  return /(?<![A-Za-z])[xwXW]?q(?![a-z])|Q(?![a-z])|[qQ]k|[qQ]uer(?:y|ies)/.test(text);
+  return ofQueries.test(text);
 }
+
+const ofQueries = /(?<![A-Za-z])[xwXW]?q(?![a-z])|Q(?![a-z])|[qQ]k|[qQ]uer(?:y|ies)/;
 
 interface NormName {
   readonly name: string;
@@ -185,17 +192,26 @@ function linePrefix(code: string, offset: number): string {
   return near.slice(Math.max(near.lastIndexOf("\n"), near.lastIndexOf("\r")) + 1);
 }
 
-const identifierPart = /[\w$]/;
-
 /** Where the identifier around `offset` starts, a private field with its `#`. */
 function identifierStart(text: string, offset: number): number {
   let start = offset;
-  while (start > 0 && identifierPart.test(text[start - 1]!)) start -= 1;
+  while (start > 0 && isIdentifierPart(text.charCodeAt(start - 1))) start -= 1;
   return text[start - 1] === "#" ? start - 1 : start;
 }
 
 function identifierAt(text: string, start: number): string {
-  const identifier = /#?[\w$]*/y;
-  identifier.lastIndex = start;
-  return identifier.exec(text)![0];
+  let end = text[start] === "#" ? start + 1 : start;
+  while (isIdentifierPart(text.charCodeAt(end))) end += 1;
+  return text.slice(start, end);
+}
+
+/** `[\w$]`; this is asked of more characters than anything else. */
+function isIdentifierPart(code: number): boolean {
+  return (
+    (code >= 97 && code <= 122) ||
+    (code >= 65 && code <= 90) ||
+    (code >= 48 && code <= 57) ||
+    code === 95 ||
+    code === 36
+  );
 }

@@ -23,13 +23,36 @@ export const normPart = /norm|ln|rms/gi;
 /** Words that may stand between a side and its norm: `q_layer_norm`, `norm_added_q`, `keyHeadNorm`. */
 const fillers = new Set(["layer", "rms", "l2", "head", "heads", "added", "proj"]);
 const flagWords = new Set(["use", "uses", "has", "with", "enable", "enabled", "is", "if"]);
+/** Names under which every module is called. */
+export const forwards: ReadonlySet<string> = new Set([
+  "forward",
+  "apply",
+  "call",
+  "__call__",
+  "forward_native",
+  "forward_cuda",
+  "forward_inplace",
+]);
 
 /** Nobody writes longer names; a program that does shall not make this take long. */
 const longestName = 200;
 
+/** Few names stand in most places. */
+const known = new Map<string, NameKind>();
+const mostKnown = 20_000;
+
 export function classifyName(identifier: string): NameKind {
   if (identifier.length > longestName) return "other";
-  const words = splitWords(identifier);
+  let kind = known.get(identifier);
+  if (kind === undefined) {
+    kind = kindOfWords(splitWords(identifier));
+    if (known.size >= mostKnown) known.clear();
+    known.set(identifier, kind);
+  }
+  return kind;
+}
+
+function kindOfWords(words: readonly string[]): NameKind {
   if (isLowRank(words)) return "other";
   if (namesSideNorm(words)) return words.some((word) => flagWords.has(word)) ? "flag" : "qk-norm";
   const isNorm = words.some((word) => normWords.has(word) || looseWords.has(word));

@@ -5,7 +5,8 @@ import type { Value, ValueTable } from "./value.ts";
 
 /**
  * Finds what a call runs: a method of the same class, a function in reach. Undefined for anything else. A call of kind `wrapper` has
- * two forms of one tensor as its arguments, so that even a function without a norm matters: it may free one of them.
+ * two forms of one tensor as its arguments, or is given a norm or a closure, so that even a function without a norm matters: it may free
+ * the tensor, or apply the norm.
  */
 export type FindFunction = (callee: Value, kind: "plain" | "wrapper") => FunctionForm | undefined;
 

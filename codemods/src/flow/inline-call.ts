@@ -2,7 +2,7 @@ import type { CallExpr } from "../form/form.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import { bind, runBlock } from "./evaluate-steps.ts";
 import type { Closure, Env, Evaluation } from "./evaluation.ts";
-import { type CallParts, factorsOf, isAboutStreams, normCall, viewCall } from "./tensor-calls.ts";
+import { type CallParts, factorsOf, isAboutStreams, namesNorm, normCall, viewCall } from "./tensor-calls.ts";
 import type { Block, NormEvent } from "./trace.ts";
 import { baseOf, type Value } from "./value.ts";
 
@@ -71,7 +71,9 @@ function declaredBy(evaluation: Evaluation, { callee, args }: CallParts): Closur
   const isWrapper =
     args.length === 2 &&
     (baseOf(old!) === baseOf(next!) || evaluation.events.some(({ value }) => holds(next!, value)));
-  const fn = evaluation.find(callee, isWrapper ? "wrapper" : "plain");
+  // A function that names no norm may still be given one.
+  const takesCode = args.some(({ value }) => evaluation.closures.has(value) || namesNorm(value));
+  const fn = evaluation.find(callee, isWrapper || takesCode ? "wrapper" : "plain");
   return fn && !fn.isAsync ? { params: fn.params, body: fn.body, fn, env: new Map() } : undefined;
 }
 

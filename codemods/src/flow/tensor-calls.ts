@@ -1,4 +1,4 @@
-import { classifyName, splitWords } from "../candidates/names.ts";
+import { classifyName, forwards, splitWords } from "../candidates/names.ts";
 import type { Value, ValueOf, ValueTable } from "./value.ts";
 
 /** A call with its arguments worked out. */
@@ -19,16 +19,6 @@ const builders = new Set([
   "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",
   "wrap", "replace", "parse", "read", "write", "save", "has", "is", "use", "check", "test", "fuse", "quantize",
 ]); // biome-ignore format: a word list
-/** Names under which every module is called. */
-export const forwards: ReadonlySet<string> = new Set([
-  "forward",
-  "apply",
-  "call",
-  "__call__",
-  "forward_native",
-  "forward_cuda",
-  "forward_inplace",
-]);
 
 /** The value of a call that only looks at a tensor in another way, or undefined. */
 export function viewCall({ callee, args }: CallParts, values: ValueTable): Value | undefined {

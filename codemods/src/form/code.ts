@@ -232,7 +232,7 @@ export interface FunctionForm {
   readonly owner?: string;
   /** Without Python's self. */
   readonly params: readonly Param[];
-  readonly returns?: TypeName;
+  readonly returns?: TypeName | undefined;
   readonly body: readonly Step[];
   /** With decorators, modifiers and `export`. */
   readonly span: Span;

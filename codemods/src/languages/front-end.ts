@@ -14,6 +14,9 @@ export interface LanguageFrontEnd {
   /** Lowers one file. Never throws for bad code: what does not parse is in `FileForm.errors`. No state is kept. */
   lower(source: SourceInput): FileForm;
 
+  /** What can be told of a file without a parser; undefined where nothing can. Left out by a language of which nothing can be told. */
+  glance?(text: string): Glance | undefined;
+
   /** What does not parse, for a text that nothing else is asked about: `lower(source).errors`, for less. */
   syntaxErrors(source: SourceInput): readonly ParseError[];
 
@@ -59,6 +62,13 @@ export interface LanguageFrontEnd {
 
   /** What a type checker knows, for `--types`; left out by a language without one. It remembers what it has read. */
   checkedTypes?(): CheckedTypes;
+}
+
+export interface Glance {
+  /** Whether a function may hold a step, or call what does. False for no file in which the matcher finds anything. */
+  readonly mayHoldStep: boolean;
+  /** Names of functions that may come to apply a norm. */
+  readonly nearNorms: ReadonlySet<string>;
 }
 
 export interface CheckedTypes {

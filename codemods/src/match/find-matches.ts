@@ -100,7 +100,9 @@ function finderFor(
     // A call of the helper is what a copy becomes; looking inside would find the step again.
     if (callee.kind !== "free" || callee.name === profile.helper.name) return undefined;
     const found = project.resolveFunction(callee.name, form, call === "wrapper" ? "any" : "near-norms");
-    return found !== undefined && "declaration" in found ? found.declaration : undefined;
+    if (found === undefined || !("declaration" in found)) return undefined;
+    const isFar = found.form === form && !near.has(found.declaration);
+    return isFar && call === "plain" ? undefined : found.declaration;
   };
 }
 

@@ -63,7 +63,7 @@ export class NormFacts {
   /** What the values say of themselves that an attribute is given, those of unknown class included. */
   #built({ declaration: cls, form }: Declared<ClassForm>, name: string, depth: number): readonly NormFact[] {
     const inMethods = cls.methods.flatMap((method) => {
-      const values = valuesGivenTo(name, method.body);
+      const values = givenIn(method, name, form);
       const trace = values.length === 0 ? undefined : traceFunction(method, () => undefined);
       return values.map((value) => ({ value, trace }));
     });
@@ -129,7 +129,7 @@ export class NormFacts {
   /** Facts of all `this.name = new C(...)` in the class. */
   #constructions(cls: ClassForm, form: FileForm, name: string): readonly NormFact[] {
     return cls.methods.flatMap((method) => {
-      const values = valuesGivenTo(name, method.body);
+      const values = givenIn(method, name, form);
       if (values.length === 0) return [];
       const trace = traceFunction(method, () => undefined);
       return values.flatMap((value) => this.#given(value, method, form, trace));
@@ -195,4 +195,10 @@ export class NormFacts {
   #typeFact(type: TypeName, form: FileForm): NormFact {
     return namedClassFact(type.name, form, this.#project) ?? { ...nothing, className: type.name };
   }
+}
+
+/** The values that a method gives to `this.name`; most methods need not be lowered to see that there are none. */
+function givenIn(method: FunctionForm, name: string, { text }: FileForm): readonly Expr[] {
+  const isNamed = text.slice(method.span.start, method.span.end).includes(name);
+  return isNamed ? valuesGivenTo(name, method.body) : [];
 }

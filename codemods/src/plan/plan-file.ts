@@ -1,6 +1,6 @@
 import { inlineCopyForm, pairCopyForm } from "../copies/copy-form.ts";
 import type { FilesMentioning } from "../files/mention-index.ts";
-import type { FileForm } from "../form/form.ts";
+import type { FileForm, ParseError } from "../form/form.ts";
 import type { CopyForm } from "../helper/helper-form.ts";
 import { findMatches, type MatchContext } from "../match/find-matches.ts";
 import { matchInline } from "../match/inline-pair.ts";
@@ -33,7 +33,8 @@ export interface PlanContext extends MatchContext {
 /** Plans all changes of one file and checks that the result still parses. Reads other files, writes none. */
 export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const frontEnd = context.project.frontEnd(form.language)!;
-  if (form.errors.length > 0) return { findings: parseErrorFindings(form), after: undefined };
+  if (form.nearErrors.length > 0)
+    return { findings: parseErrorFindings(form.nearErrors, form), after: undefined };
   const { pairs, inline, refused } = findMatches(form, context);
   const changes: Change[] = [];
   const findings = refused.map(refusedFinding);
@@ -89,6 +90,8 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       );
     });
   }
+  if (changes.length > 0 && form.errors.length > 0)
+    return { findings: parseErrorFindings(form.errors, form), after: undefined };
   const chosen = changes.filter(({ finding }) => context.chooses?.(finding) ?? true);
   const all = [...findings, ...chosen.map(({ finding }) => finding)].sort((a, b) => a.line - b.line);
   const copies = chosen.flatMap(({ copy }) => copy ?? []);
@@ -151,9 +154,8 @@ function refusedFinding({ reason, message, at, span }: RefusedMatch): Finding {
   };
 }
 
-function parseErrorFindings(form: FileForm): readonly Finding[] {
-  const [error] = form.errors;
-  const line = lineAt(form.text, error?.offset ?? 0);
+function parseErrorFindings([error]: readonly ParseError[], { text }: FileForm): readonly Finding[] {
+  const line = lineAt(text, error?.offset ?? 0);
   const message = `the file does not parse: ${error?.message ?? "syntax error"}`;
   return [{ line, endLine: line, kind: "refused", reason: "parse-error", symbol: "<module>", message }];
 }

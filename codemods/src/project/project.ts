@@ -174,10 +174,16 @@ export class Project {
       const word = name.replace(/\$/g, "\\$&");
       const isDeclared = new RegExp(`\\b(?:def|function|const|let|var)\\s+${word}(?![\\w$])`).test(text);
       const isElsewhere = text.includes(name) ? !isDeclared : /\b(?:im|ex)port\s*\*/.test(text);
-      known = isElsewhere || namesNorm(text);
+      known = isElsewhere || this.#isNearNorm(path, name, text);
       this.#leads.set(key, known);
     }
     return known;
+  }
+
+  #isNearNorm(path: string, name: string, text: string): boolean {
+    const language = languageOf(path);
+    const glance = language && this.#frontEnds.get(language)?.glance?.(text);
+    return glance?.nearNorms.has(name) ?? namesNorm(text);
   }
 
   #exists(path: string): boolean {

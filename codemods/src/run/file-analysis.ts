@@ -108,13 +108,18 @@ export class FileAnalysis {
     chooses: FileRequest["chooses"],
   ): Promise<Pick<FileOutcome, "result" | "lackOfHelper">> {
     const { text: before, byteOrderMark } = source;
-    this.#project.use(await frontEndFor(language));
+    const frontEnd = await frontEndFor(language);
+    const mayHold = () => frontEnd.glance?.(before)?.mayHoldStep ?? true;
+    if (this.#options.prefilter && !mayHold()) return {};
+    this.#project.use(frontEnd);
     // Syntax trees of native code are freed by finalisers, which run between the turns of the event loop only.
     await setImmediate();
     const form = this.#project.add(path, language, before)!;
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
     const { findings, after, copies } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
     if (findings.length === 0) return {};
+    // What does not parse was not looked into: it matters where a step may be.
+    if (findings.every(({ reason }) => reason === "parse-error") && !mayHold()) return {};
     // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
     if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
     const mark = markOfGenerated(path, source);

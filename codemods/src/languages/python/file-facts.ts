@@ -1,23 +1,40 @@
 import type { Comment, Span } from "../../form/form.ts";
 import { indentAt, lineStart } from "./lines.ts";
+import { once } from "./once.ts";
 import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** What lowering one declaration needs to know about the whole file. */
 export interface FileFacts {
-  readonly comments: readonly Comment[];
+  readonly comments: () => readonly Comment[];
   /** The strings of `__all__`, if the file has it. */
   readonly listed: readonly SyntaxNode[];
   /** Comments on lines of their own directly above `offset`, as far as no other line comes between, from the top. */
   commentsAbove(offset: number): readonly Span[];
   /** Whether importers of this file may expect the top-level name. */
   exports(name: string): boolean;
+  /** Where the body of a function ends that begins at an offset, if the sketch left it out. */
+  leftOut(start: number): Span | undefined;
+  /** The statements of that body. */
+  bodyAt(start: number): readonly SyntaxNode[];
 }
 
-export function readFileFacts(root: SyntaxNode, text: string): FileFacts {
-  const comments = root.findAll({ rule: { kind: "comment" } }).map((node) => ({ span: spanOf(node) }));
-  const byStart = new Map(comments.map(({ span }) => [span.start, span]));
+/** The tree that a sketch stands for, and what the sketch left out of it; see `Sketch`. */
+export interface WholeTree {
+  readonly whole: () => SyntaxNode;
+  readonly left: ReadonlyMap<number, Span>;
+}
+
+/** `root` is the tree of a sketch. */
+export function readFileFacts(root: SyntaxNode, text: string, { whole, left }: WholeTree): FileFacts {
   const listed = listedNames(root);
   const names = new Set(listed.map((node) => node.text().slice(1, -1)));
+  const comments = once(() =>
+    whole()
+      .findAll({ rule: { kind: "comment" } })
+      .map((node) => ({ span: spanOf(node) })),
+  );
+  const commentAt = once(() => new Map(comments().map(({ span }) => [span.start, span])));
+  const blocks = once(() => blocksOf(whole()));
   return {
     comments,
     listed,
@@ -27,14 +44,28 @@ export function readFileFacts(root: SyntaxNode, text: string): FileFacts {
       let line = lineStart(text, offset);
       while (line > 0) {
         line = lineStart(text, lineBefore(text, line));
-        const comment = byStart.get(line + indent.length);
+        if (text[line + indent.length] !== "#") break;
+        const comment = commentAt().get(line + indent.length);
         if (comment === undefined || indentAt(text, line) !== indent) break;
         above.unshift(comment);
       }
       return above;
     },
     exports: (name) => names.has(name) || !name.startsWith("_"),
+    leftOut: (start) => left.get(start),
+    bodyAt: (start) => blocks().get(start) ?? [],
   };
+}
+
+/** The statements of every function, by where the first one starts. */
+function blocksOf(root: SyntaxNode): ReadonlyMap<number, readonly SyntaxNode[]> {
+  return new Map(
+    root.findAll({ rule: { kind: "function_definition" } }).flatMap((node) => {
+      const block = node.field("body");
+      const [first] = block === null ? [] : partsOf(block);
+      return block === null || first === undefined ? [] : [[spanOf(first).start, partsOf(block)]];
+    }),
+  );
 }
 
 /** The strings assigned or added to `__all__` at the top level. */

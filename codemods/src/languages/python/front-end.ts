@@ -5,13 +5,15 @@ import { pythonImportPath } from "./import-path.ts";
 import { pythonImportTargets } from "./import-targets.ts";
 import { lowerPython } from "./lower.ts";
 import { pythonUses } from "./name-uses.ts";
+import { glanceAtPython } from "./sketch.ts";
 import { parseErrors, parsePython } from "./syntax.ts";
 import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
 export const pythonFrontEnd: LanguageFrontEnd = {
   languages: ["python"],
-  lower: lowerPython,
+  lower: (source) => lowerPython(source),
+  glance: glanceAtPython,
   syntaxErrors: ({ text }) => parseErrors(parsePython(text)),
   importTargets: pythonImportTargets,
   importPath: pythonImportPath,

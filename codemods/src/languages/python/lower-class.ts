@@ -2,6 +2,7 @@ import type { ClassForm, FieldForm } from "../../form/form.ts";
 import type { FileFacts } from "./file-facts.ts";
 import { lowerArgument, lowerExpression } from "./lower-expression.ts";
 import { lowerFunction } from "./lower-function.ts";
+import { once } from "./once.ts";
 import { enclosing, partsOf, type SyntaxNode, spanOf, undecorated } from "./syntax.ts";
 import { readTypeName } from "./type-names.ts";
 
@@ -11,18 +12,27 @@ const noSelf = { self: undefined };
 export function lowerClass(node: SyntaxNode, file: FileFacts): ClassForm {
   const definition = undecorated(node);
   const name = definition.field("name")?.text() ?? "";
-  const statements = membersOf(definition.field("body"));
+  const statements = once(() => membersOf(definition.field("body")));
   const nested = enclosing(node, ["function_definition", "class_definition"]) !== undefined;
   const place = { file, owner: name, inside: name, scope: noSelf };
+  const methods = once(() =>
+    statements()
+      .filter((statement) => undecorated(statement).is("function_definition"))
+      .map((statement) => lowerFunction(statement, place)),
+  );
+  const fields = once(() => statements().flatMap(readField));
   return {
     name,
     span: spanOf(node),
     bases: basesOf(definition),
     exported: !nested && file.exports(name),
-    methods: statements
-      .filter((statement) => undecorated(statement).is("function_definition"))
-      .map((statement) => lowerFunction(statement, place)),
-    fields: statements.flatMap(readField),
+    // Of most classes nothing but the name is asked.
+    get methods() {
+      return methods();
+    },
+    get fields() {
+      return fields();
+    },
     nested,
   };
 }

@@ -1,7 +1,8 @@
-import type { FunctionForm, Step } from "../../form/form.ts";
+import type { FunctionForm } from "../../form/form.ts";
 import type { FileFacts } from "./file-facts.ts";
 import { lowerExpression } from "./lower-expression.ts";
 import { lowerBody, spanOfBlock } from "./lower-steps.ts";
+import { once } from "./once.ts";
 import { lowerParams, type Scope, scopeInside } from "./params.ts";
 import { partsOf, type SyntaxNode, spanOf, undecorated } from "./syntax.ts";
 import { readTypeName } from "./type-names.ts";
@@ -25,13 +26,13 @@ export function lowerFunction(node: SyntaxNode, place: Place): FunctionForm {
   const name = nameNode.text();
   const symbol = inside === "" ? name : `${inside}.${name}`;
   const decorators = decoratorsOf(node);
-  const { params, scope, isStatic } = readParams(definition, place, decorators);
-  const returns = readTypeName(definition.field("return_type"));
+  const signature = once(() => readParams(definition, place, decorators));
+  const returns = once(() => readTypeName(definition.field("return_type")));
   const block = definition.field("body");
   const span = spanOf(node);
   const body = once(() =>
-    lowerBody(block === null ? [] : partsOf(block), {
-      scope,
+    lowerBody(statementsOf(block, file), {
+      scope: signature().scope,
       declare: (inner, around) => lowerFunction(inner, { file, inside: symbol, scope: around }),
     }),
   );
@@ -40,20 +41,30 @@ export function lowerFunction(node: SyntaxNode, place: Place): FunctionForm {
     symbol,
     kind: owner === undefined ? "function" : memberKind(name, decorators),
     ...(owner !== undefined && { owner }),
-    params,
-    ...(returns && { returns }),
     // Lowered when first asked for: most functions of a model file have nothing to do with attention.
+    get params() {
+      return signature().params;
+    },
+    get returns() {
+      return returns();
+    },
     get body() {
       return body();
     },
     span,
-    bodySpan: spanOfBlock(block, span),
+    get bodySpan() {
+      return spanOfBlock(block, span);
+    },
     nameSpan: spanOf(nameNode),
-    leadingComments: file.commentsAbove(span.start),
+    get leadingComments() {
+      return file.commentsAbove(span.start);
+    },
     decorators,
     visibility: visibilityOf(name, place),
-    isStatic,
-    isAsync: definition.children().some((child) => child.is("async")),
+    get isStatic() {
+      return signature().isStatic;
+    },
+    isAsync: definition.child(0)?.is("async") ?? false,
   };
 }
 
@@ -75,7 +86,9 @@ export function lowerNamedLambda(statement: SyntaxNode, place: Place): FunctionF
     span,
     bodySpan: closure.body[0]?.span ?? span,
     nameSpan: spanOf(target),
-    leadingComments: place.file.commentsAbove(span.start),
+    get leadingComments() {
+      return place.file.commentsAbove(span.start);
+    },
     decorators: [],
     visibility: visibilityOf(name, place),
     isStatic: false,
@@ -122,10 +135,11 @@ function visibilityOf(name: string, { file, owner, inside }: Place): FunctionFor
   return name.startsWith("__") ? "private" : "protected";
 }
 
-function once(compute: () => readonly Step[]): () => readonly Step[] {
-  let known: readonly Step[] | undefined;
-  return () => {
-    known ??= compute();
-    return known;
-  };
+/** The statements of a body, also of one that the sketch left out. */
+function statementsOf(block: SyntaxNode | null, file: FileFacts): readonly SyntaxNode[] {
+  if (block === null) return [];
+  const parts = partsOf(block);
+  const [first] = parts;
+  const start = first && spanOf(first).start;
+  return start !== undefined && file.leftOut(start) !== undefined ? file.bodyAt(start) : parts;
 }

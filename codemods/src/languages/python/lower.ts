@@ -6,15 +6,27 @@ import { blocksIn, lowerClass } from "./lower-class.ts";
 import { lowerFunction, lowerNamedLambda, type Place } from "./lower-function.ts";
 import { lowerBody } from "./lower-steps.ts";
 import { mentionsOf } from "./mentions.ts";
+import { once } from "./once.ts";
+import { type Sketch, sketchOf } from "./sketch.ts";
 import { parseErrors, parsePython, partsOf, type SyntaxNode, undecorated } from "./syntax.ts";
 
-/** Lowers one Python file. What does not parse is in `errors`; the rest is lowered as far as tree-sitter understood it. */
-export function lowerPython({ path, language, text }: SourceInput): FileForm {
-  const root = parsePython(text);
-  const file = readFileFacts(root, text);
+/**
+ * Lowers one Python file. What does not parse is in `errors`; the rest is lowered as far as tree-sitter understood it.
+ *
+ * Parsing takes most of the time, so a sketch is parsed, and the whole text when something is asked for that the sketch lacks.
+ */
+export function lowerPython(
+  { path, language, text }: SourceInput,
+  sketch: Sketch = sketchOf(text),
+): FileForm {
+  const root = parsePython(sketch.text);
+  const whole = sketch.left.size === 0 ? () => root : once(() => parsePython(text));
+  const file = readFileFacts(root, text, { whole, left: sketch.left });
   const top: Place = { file, inside: "", scope: { self: undefined } };
   const classes = root.findAll({ rule: { kind: "class_definition" } });
-  let mentions: FileForm["mentions"] | undefined;
+  const mentions = once(() => mentionsOf(whole(), text, file.listed));
+  const nearErrors = once(() => parseErrors(root));
+  const errors = once(() => (whole() === root ? nearErrors() : parseErrors(whole())));
   return {
     path,
     language,
@@ -24,12 +36,18 @@ export function lowerPython({ path, language, text }: SourceInput): FileForm {
     classes: classes.map((node) => lowerClass(decorated(node), file)),
     functions: topLevel(partsOf(root)).flatMap((statement) => functionsIn(statement, top)),
     module: lowerModule(root, text, top),
-    comments: file.comments,
-    get mentions() {
-      mentions ??= mentionsOf(root, text, file.listed);
-      return mentions;
+    get comments() {
+      return file.comments();
     },
-    errors: parseErrors(root),
+    get mentions() {
+      return mentions();
+    },
+    get nearErrors() {
+      return nearErrors();
+    },
+    get errors() {
+      return errors();
+    },
   };
 }
 

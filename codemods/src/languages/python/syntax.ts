@@ -31,7 +31,7 @@ export function spanOf(node: SyntaxNode): Span {
 
 /** The named children that are neither comments nor the backslashes that continue a line. */
 export function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
-  return node.children().filter(isPart);
+  return node.namedChildren().filter((child) => !extras.has(String(child.kind())));
 }
 
 export function isPart(node: SyntaxNode): boolean {

@@ -32,6 +32,7 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
     tokens ??= tokensOf(file);
     return tokens;
   };
+  const errors = parseErrors(file);
   return {
     path,
     language,
@@ -47,7 +48,8 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
     get mentions() {
       return tokensOnce().mentions;
     },
-    errors: parseErrors(file),
+    nearErrors: errors,
+    errors,
   };
 }
 

@@ -1,0 +1,69 @@
+import { type CodePiece, type NearCode, nearCode } from "../../candidates/near-code.ts";
+import type { Span } from "../../text/span.ts";
+import type { Glance } from "../front-end.ts";
+import { type Outline, type OutlinedFunction, outlineOf } from "./outline.ts";
+
+/** A file in which only what may have to do with a norm is left; every character that is has kept its place. */
+export interface Sketch {
+  readonly text: string;
+  /** Where bodies of functions were left out, by where they start. */
+  readonly left: ReadonlyMap<number, Span>;
+}
+
+export function glanceAtPython(text: string): Glance | undefined {
+  const read = readOutline(text);
+  return (
+    read && {
+      mayHoldStep: read.traced.size > 0,
+      nearNorms: new Set([...read.near].flatMap(({ calledAs }) => calledAs ?? [])),
+    }
+  );
+}
+
+/** The file without the bodies of functions that have nothing to do with norms: most of it, as a rule. */
+export function sketchOf(text: string): Sketch {
+  const read = readOutline(text);
+  if (read === undefined) return { text, left: new Map() };
+  const { outline, needed } = read;
+  const left = new Map<number, Span>();
+  const pieces: string[] = [];
+  let done = 0;
+  for (const span of outline.functions.filter((fn) => !needed.has(fn) && !fn.ofNorm).flatMap(bodyOf))
+    left.set(span.start, span);
+  for (const { start, end } of [...left.values(), ...outline.docstrings].sort((a, b) => a.start - b.start)) {
+    if (start < done) continue;
+    // A statement of any length: an empty tuple, an empty string.
+    const [open, close] = left.has(start) ? ["(", ")"] : ['"""', '"""'];
+    const inside = blank(text, start + open.length, end - close.length);
+    pieces.push(text.slice(done, start), open, inside, close);
+    done = end;
+  }
+  return { text: pieces.join("") + text.slice(done), left };
+}
+
+interface ReadOutline extends NearCode<CodePiece> {
+  readonly outline: Outline;
+}
+
+/** The last one that was read: a file that may hold a step is lowered next. */
+let last: { readonly text: string; readonly read: ReadOutline | undefined } | undefined;
+
+function readOutline(text: string): ReadOutline | undefined {
+  if (last?.text !== text) {
+    const outline = outlineOf(text);
+    const pieces = outline && [...outline.functions, ...outline.lambdas, outline.module];
+    last = { text, read: outline && pieces && { outline, ...nearCode<CodePiece>(text, pieces) } };
+  }
+  return last.read;
+}
+
+/** A body that is no longer is read as fast as it is left out. */
+const shortest = 16;
+
+function bodyOf({ body, declares }: OutlinedFunction): readonly Span[] {
+  return body === undefined || declares || body.end - body.start < shortest ? [] : [body];
+}
+
+function blank(text: string, start: number, end: number): string {
+  return text.slice(start, end).replace(/[^\r\n]+/g, (line) => " ".repeat(line.length));
+}
