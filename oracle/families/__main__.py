@@ -7,6 +7,7 @@ published, golden.json and golden.safetensors.
 """
 
 import argparse
+import logging
 import shutil
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from ..checkpoint import write_json
+from .keys import write_keys
 from .registry import FAMILIES, writers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     for name in args.families or FAMILIES:
         family = FAMILIES[name]
@@ -41,7 +42,7 @@ def main():
             record = write_variant(args.out, family, variant)
             brief = {key: value for key, value in record.items() if key not in ("oracle", "versions")}
             print(f"{name}/{variant.name}: {brief}", flush=True)
-        write_json(folder / "keys.json", config_keys(family))
+        write_keys(folder / "keys.json", config_keys(args.out, family))
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         print(f"{name}: {size / 1e3:.0f} kB", flush=True)
         assert size < LIMIT, f"{name} takes {size} bytes"

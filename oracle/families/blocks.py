@@ -135,13 +135,14 @@ def write_variant(out, family, block):
     return record
 
 
-def config_keys(family):
+def config_keys(_, family):
     """The arguments of the module's class stand in for a config class's keys."""
     parameters = inspect.signature(family.module.__init__).parameters
     fields = {
         name: {
             "default": None if parameter.default is inspect.Parameter.empty else parameter.default,
             "type": str(parameter.annotation).replace("<class '", "").replace("'>", ""),
+            "effect": None,
         }
         for name, parameter in parameters.items()
         if name not in ("self", "processor")

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from ..checkpoint import versions, write_json, write_record
+from .norm_spec import norms
 from .probes import first_of_each_kind, recording
 from .weights import random_state
 
@@ -158,6 +159,9 @@ def write_golden(folder, ids, seed):
         "oracle": "transformers, eager attention, CPU",
         "seed": seed,
         "layers": list(seen),
+        "norms": norms(
+            first, seen_bf16[first], load_file(folder / "model.safetensors"), model.config.to_dict()
+        ),
         "unread": unread,
         "token_by_token": float(f"{apart:.2g}"),
         "logits_std": round(logits.std().item(), 3),

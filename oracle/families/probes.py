@@ -59,9 +59,10 @@ def by_token(states, tokens):
 def recording(model, layers, tokens):
     """Yields {layer index: {name: tensor}}, filled while the model runs.
 
-    Names: `hidden` and `output` of the attention module [T, C]; `q_before`, `k_before` and `q_norm`, `k_norm`
-    around the norms, [T, H, D], or [T, H*D] where the norm runs across heads; `q_scores`, `k_scores`,
-    `v_scores` [T, H, D] as the scores take them, after norm and RoPE in the family's order.
+    Names: `hidden` and `output` of the attention module [T, C]; `k_projected` [T, H*D] where k has a
+    projection of its own; `q_before`, `k_before` and `q_norm`, `k_norm` around the norms, [T, H, D], or
+    [T, H*D] where the norm runs across heads; `q_scores`, `k_scores`, `v_scores` [T, H, D] as the scores take
+    them, after norm and RoPE in the family's order.
     """
     seen = {index: {} for index, _ in layers}
     handles = []
@@ -83,8 +84,16 @@ def recording(model, layers, tokens):
 
         return hook
 
+    def after_projection(index):
+        def hook(_, __, output):
+            seen[index]["k_projected"] = by_token(output, tokens)
+
+        return hook
+
     for index, attention in layers:
         handles.append(attention.register_forward_hook(around_attention(index), with_kwargs=True))
+        if hasattr(attention, "k_proj"):
+            handles.append(attention.k_proj.register_forward_hook(after_projection(index)))
         for name, letter in {**NORMS, "qk_norm": None}.items():
             norm = getattr(attention, name, None)
             if norm is not None:

@@ -20,7 +20,7 @@ FAMILIES = {family.name: family for group in GROUPS for family in group.FAMILIES
 
 
 def writers(family):
-    """write_variant(out, family, variant) and config_keys(family) for this kind of family."""
+    """write_variant(out, family, variant) and config_keys(out, family) for this kind of family."""
     if isinstance(family, stated_configs.StatedFamily):
         return stated.write_variant, stated.config_keys
     if isinstance(family, block_configs.BlockFamily):

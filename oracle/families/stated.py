@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from ..checkpoint import versions, write_json, write_record
 from .golden import SEEDS, TOKENS
+from .norm_spec import norms
 from .stated_math import Sdar
 
 ORACLE = (
@@ -123,6 +124,7 @@ def write_variant(out, family, variant):
         "oracle": ORACLE,
         "seed": seed,
         "layers": [0],
+        "norms": norms(0, seen_bf16, weights, variant.config) if model.has_qk_norm else {},
         "block": variant.block,
         "unread": [],
         "token_by_token": apart,
@@ -150,12 +152,14 @@ def changed_tops(family, variant, seed):
     return int((tops[0] != tops[1]).sum())
 
 
-def config_keys(family):
+def config_keys(_, family):
     return {
         "model_type": family.variants[0].config["model_type"],
         "class": "brought along by the checkpoints",
         "version": None,
-        "fields": {name: {"default": value, "type": None} for name, value in family.defaults.items()},
+        "fields": {
+            name: {"default": value, "type": None, "effect": None} for name, value in family.defaults.items()
+        },
         "aliases": family.aliases,
         "inherited": [],
     }
