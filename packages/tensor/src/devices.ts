@@ -23,9 +23,17 @@ export function backendOf(device: Device): Backend {
   );
 }
 
+// An array is one memory, however many tensors are made of it: q and k in one array repeat as packed ones do.
+const ofArrays = new WeakMap<HostArray, Memory>();
+
 /** V8 memory as that of a tensor. */
 export function hostMemory(array: HostArray): Memory {
-  return new CpuMemory(cpuBackend, array);
+  let memory = ofArrays.get(array);
+  if (memory === undefined) {
+    memory = new CpuMemory(cpuBackend, array);
+    ofArrays.set(array, memory);
+  }
+  return memory;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { applyQkNorm, planQkNorm } from "@qknorm/core";
 import { examine } from "@qknorm/native";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { liveBytes, openDevice, Tensor, tidy } from "../src/index.ts";
+import { liveBytes, openDevice, siluMul, Tensor, tidy } from "../src/index.ts";
 import { captureSuite } from "./capture-suite.ts";
+import { planIsRunSuite } from "./plan-is-run-suite.ts";
 import { filled, norm, rms, specOn } from "./qk-norm-cases.ts";
 import { qkNormSuite } from "./qk-norm-suite.ts";
 import { repeatedCallsSuite } from "./repeated-calls-suite.ts";
@@ -23,6 +24,30 @@ function expectNothingLive(): void {
 describe.skipIf(missing !== "")(`QK norm on a GPU${missing}`, () => {
   expectNothingLive();
   qkNormSuite(device, "cuda");
+
+  planIsRunSuite(device);
+
+  test.each(["f32", "bf16", "f16"] as const)("siluMul of %s is the CPU's within a rounding", (dtype) => {
+    for (const [rows, width] of [
+      [1, 3072],
+      [7, 24],
+      [300, 1000],
+      [5, 13],
+    ] as const) {
+      for (const rounding of ["once", "hf"] as const) {
+        const x = filled(3, [rows, 2 * width], dtype, 3);
+        tidy(() => {
+          const result = siluMul(x.to(device), rounding).toNumbers();
+          const expected = siluMul(x, rounding).toNumbers();
+          const step = dtype === "f32" ? 2 ** -20 : dtype === "bf16" ? 2 ** -7 : 2 ** -10;
+          const far = result.findIndex(
+            (value, i) => Math.abs(value - expected[i]!) > Math.abs(expected[i]!) * step + 1e-30,
+          );
+          expect(far).toBe(-1);
+        });
+      }
+    }
+  });
 
   test("rows past element 2^31 are normalised as any other, and nothing between them is touched", () => {
     tidy(() => {

@@ -1,4 +1,11 @@
-import { applyQkNorm, type QkNormErrorCode, type QkNormOptions, setQkNormLogger } from "@qknorm/core";
+import {
+  applyQkNorm,
+  planQkNorm,
+  type QkNormErrorCode,
+  type QkNormOptions,
+  registerFusedQkNorm,
+  setQkNormLogger,
+} from "@qknorm/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadNativeKernels } from "#cpu-native";
 import { detach, failure } from "../../../test/errors.ts";
@@ -33,6 +40,42 @@ describe.each(choices)("with %s kernels", (choice) => {
           const [fused] = applyQkNorm(make(), make(), norm(spec), norm(spec), 16);
           const [two] = applyQkNorm(make(), make(), norm(spec), norm(spec), 16, { path: "fallback" });
           expect(two.data).toEqual(fused.data);
+        }
+      });
+
+      test("a repeated call goes on when the buffer of a weight grows", () => {
+        const Resizable = ArrayBuffer as unknown as new (bytes: number, options: object) => ArrayBuffer;
+        const data = new Float32Array(new Resizable(64, { maxByteLength: 128 })).fill(2);
+        const one = norm({ ...rms, weight: new Tensor(data, "f32", [16]) });
+        const call = () => {
+          const [q, k] = filled(1, [2, 48], "f32").split(1, [32, 16]) as [Tensor, Tensor];
+          return applyQkNorm(q, k, one, one, 16).map((x) => [...x.toNumbers()]);
+        };
+        const before = call();
+        (data.buffer as ArrayBuffer & { resize(bytes: number): void }).resize(128);
+        expect(call()).toEqual(before);
+        expect(call()).toEqual(before);
+      });
+
+      test("heads that come first are normalised where they lie, in place and apart", () => {
+        for (const allowInplace of [true, false]) {
+          const spec: Spec = { ...rms, weight: filled(5, [16], "f32") };
+          const rows = filled(6, [2, 3, 4 * 16], "f32"); // [B, T, H * D]
+          const expected = rows.clone();
+          const flat = { q: expected.slice(2, 0, 32).view([2, 3, 32]), k: expected.slice(2, 32, 64) };
+          applyQkNorm(flat.q, flat.k, norm(spec), norm(spec), 16);
+          const split = rows.view([2, 3, 4, 16]).transpose(1, 2); // [B, H, T, D]
+          const [q, k] = split.split(1, [2, 2]) as [Tensor, Tensor];
+          const options = { layout: "heads-first", allowInplace } as const;
+          const plan = planQkNorm({ q, k, qNorm: norm(spec), kNorm: norm(spec), headDim: 16, options });
+          expect(plan).toMatchObject({ path: "fused", inPlace: allowInplace });
+          const [nq, nk] = applyQkNorm(q, k, norm(spec), norm(spec), 16, options);
+          expect([nq.shape, nk.shape]).toEqual([q.shape, k.shape]);
+          const heads = expected.view([2, 3, 4, 16]).transpose(1, 2).split(1, [2, 2]) as [Tensor, Tensor];
+          expect([...nq.toNumbers()]).toEqual([...heads[0].toNumbers()]);
+          expect([...nk.toNumbers()]).toEqual([...heads[1].toNumbers()]);
+          const two = applyQkNorm(q.clone(), k.clone(), norm(spec), norm(spec), 16, options);
+          expect(two.map((x) => x.shape)).toEqual([q.shape, k.shape]);
         }
       });
 
@@ -144,3 +187,32 @@ describe.each(choices)("with %s kernels", (choice) => {
     },
   );
 });
+
+test.skipIf(reason !== null)(
+  `kernels that are no longer in use run nothing more, and are found again${reason ?? ""}`,
+  () => {
+    let plans = 0;
+    const remove = registerFusedQkNorm<Tensor>({
+      name: "counts plans",
+      claims: () => {
+        plans += 1;
+        return false;
+      },
+      prepare: () => [],
+    });
+    const one = norm(rms);
+    const call = (choice: KernelChoice): number => {
+      const former = useKernels(choice);
+      const before = plans;
+      const [q, k] = filled(1, [2, 48], "f32").split(1, [32, 16]) as [Tensor, Tensor];
+      applyQkNorm(q, k, one, one, 16);
+      useKernels(former);
+      return plans - before;
+    };
+    // One plan asks the counter once: it does not claim q.
+    expect([call("native"), call("native"), call("typescript"), call("typescript"), call("native")]).toEqual([
+      1, 0, 1, 0, 0,
+    ]);
+    remove();
+  },
+);
