@@ -30,10 +30,11 @@ export function arrayOf(x: TensorView): NativeArray {
 export function exactly(x: TensorView): NativeArray {
   const data = arrayOf(x);
   const { offset, size } = x;
+  const { resizable = false, byteLength } = data.buffer as ArrayBuffer & { readonly resizable?: boolean };
   const whole = offset === 0 && data.length === size;
-  // An array that follows the length of its buffer would stop to fit when that grows.
-  const follows = (data.buffer as { readonly resizable?: boolean }).resizable === true;
-  return whole && !follows ? data : data.subarray(offset, offset + size);
+  // An array that follows the length of its buffer would stop to fit when that grows. Optimised code of V8 may still
+  // show the length of an array that was detached; the addon tells, and says so.
+  return (whole && !resizable) || byteLength === 0 ? data : data.subarray(offset, offset + size);
 }
 
 export function dtypeOf(x: TensorView): FloatDtype {
