@@ -27,7 +27,7 @@ QueryGroup QueryGroups::at(std::size_t i) const {
 }
 
 void AttentionBlock::load_queries(float* q) const {
-  const auto widen = gemm_.widen[static_cast<int>(call_.dtype)];
+  const auto widen = kernels_.widen(call_.dtype);
   for (std::size_t r = 0; r < block_.count; ++r) {
     widen(row(call_.q, token_of(r), head_of(r)), q + r * call_.head_dim, call_.head_dim);
   }
@@ -35,7 +35,7 @@ void AttentionBlock::load_queries(float* q) const {
 
 void AttentionBlock::score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores,
                            std::size_t stride) const {
-  gemm_.dot[static_cast<int>(call_.dtype)](q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
+  kernels_.gemm.dot[static_cast<int>(call_.dtype)](q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
                                            call_.k.token_stride, keys.size(), call_.head_dim,
                                            scores + (keys.begin - base), stride, false);
   constexpr float kNothing = -std::numeric_limits<float>::infinity();
@@ -65,7 +65,7 @@ void AttentionBlock::mix_rows(const float* weights, std::size_t stride, std::siz
                               std::size_t rows, float* out) const {
   const auto add = [&](std::size_t first, std::size_t count, KeyRange range) {
     if (range.size() == 0) return;
-    gemm_.mix[static_cast<int>(call_.dtype)](weights + first * stride + (range.begin - base), stride, count,
+    kernels_.gemm.mix[static_cast<int>(call_.dtype)](weights + first * stride + (range.begin - base), stride, count,
                                              row(call_.v, range.begin, block_.kv_head), call_.v.token_stride,
                                              range.size(), call_.head_dim, out + first * call_.head_dim, call_.head_dim);
   };

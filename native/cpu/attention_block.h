@@ -6,8 +6,7 @@
 #include <cstddef>
 
 #include "cpu/attention.h"
-#include "cpu/attention_kernels.h"
-#include "cpu/gemm.h"
+#include "cpu/kernels.h"
 
 namespace qknorm {
 
@@ -53,7 +52,7 @@ class QueryGroups {
 class AttentionBlock {
  public:
   AttentionBlock(const Attention& call, Isa isa, const QueryBlock& block)
-      : call_(call), block_(block), group_(call.query_heads / call.kv_heads), gemm_(gemm_kernels(isa)) {}
+      : call_(call), block_(block), group_(call.query_heads / call.kv_heads), kernels_(kernels_of(isa)) {}
 
   // The keys that row r of the block sees.
   KeyRange keys_of(std::size_t r) const {
@@ -85,7 +84,7 @@ class AttentionBlock {
   const Attention& call_;
   const QueryBlock block_;
   const std::size_t group_;
-  const GemmKernels& gemm_;
+  const CpuKernels& kernels_;
 };
 
 void attention_once(const Attention& call, Isa isa);

@@ -14,7 +14,7 @@ constexpr std::size_t kScoreFloats = std::size_t(1) << 20;  // for one thread, b
 class HfAttention {
  public:
   HfAttention(const Attention& call, Isa isa)
-      : call_(call), isa_(isa), kernels_(attention_kernels(isa)),
+      : call_(call), isa_(isa), kernels_(kernels_of(isa).attention),
         groups_(call, std::clamp<std::size_t>(kScoreFloats / (call.past + call.tokens + 2 * kKeys), 1, kQueries), 1) {}
 
   void run() const {

@@ -27,7 +27,7 @@ struct Sums {
 class OnceAttention {
  public:
   OnceAttention(const Attention& call, Isa isa, std::size_t pieces)
-      : call_(call), isa_(isa), kernels_(attention_kernels(isa)), groups_(call, kQueries, pieces),
+      : call_(call), isa_(isa), kernels_(kernels_of(isa).attention), groups_(call, kQueries, pieces),
         group_rows_(groups_.heads() * groups_.rows()), group_floats_(group_rows_ * call.head_dim) {}
 
   std::size_t floats_by_chunk(std::size_t chunks) const { return groups_.count() * chunks * sums_floats(); }

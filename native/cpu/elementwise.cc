@@ -2,32 +2,16 @@
 
 #include <cstring>
 
-#include "cpu/elementwise_kernels.h"
+#include "cpu/kernels.h"
 #include "cpu/thread_pool.h"
 
 namespace qknorm {
-
-extern const ElementwiseKernels kElementwiseScalar;
-#if defined(QKNORM_X86)
-extern const ElementwiseKernels kElementwiseAvx2;
-extern const ElementwiseKernels kElementwiseAvx512;
-#endif
-
 namespace {
 
 // Worth another thread: about ten microseconds of work.
 constexpr std::size_t kGrain = 32768;      // elements that only pass through
 constexpr std::size_t kSiluGrain = 8192;   // elements
 constexpr std::size_t kCopyGrain = 131072; // bytes
-
-const ElementwiseKernels& kernels_of(Isa isa) {
-#if defined(QKNORM_X86)
-  if (isa == Isa::kAvx512) return kElementwiseAvx512;
-  if (isa == Isa::kAvx2) return kElementwiseAvx2;
-#endif
-  static_cast<void>(isa);
-  return kElementwiseScalar;
-}
 
 const unsigned char* at(const void* base, Dtype dtype, std::size_t i) {
   return static_cast<const unsigned char*>(base) + i * bytes_of(dtype);
@@ -40,7 +24,7 @@ unsigned char* at(void* base, Dtype dtype, std::size_t i) {
 
 void silu_mul(const SiluMul& call, Isa isa) {
   if (call.rows == 0 || call.width == 0) return;
-  const ElementwiseKernels& kernels = kernels_of(isa);
+  const ElementwiseKernels& kernels = kernels_of(isa).elementwise;
   const auto& by_dtype = call.rounding == SiluRounding::kHf ? kernels.silu_mul_hf : kernels.silu_mul_once;
   const auto kernel = by_dtype[static_cast<int>(call.dtype)];
   // Over all values, not rows: one token's row is long enough for several threads.
@@ -56,14 +40,14 @@ void silu_mul(const SiluMul& call, Isa isa) {
 }
 
 void add(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Isa isa) {
-  const auto kernel = kernels_of(isa).add[static_cast<int>(dtype)];
+  const auto kernel = kernels_of(isa).elementwise.add[static_cast<int>(dtype)];
   parallel_for(n, kGrain, [&](std::size_t begin, std::size_t end) {
     kernel(at(a, dtype, begin), at(b, dtype, begin), at(out, dtype, begin), end - begin);
   });
 }
 
 void convert(Dtype from_dtype, const void* from, Dtype to_dtype, void* to, std::size_t n, Isa isa) {
-  const auto kernel = kernels_of(isa).convert[static_cast<int>(from_dtype)][static_cast<int>(to_dtype)];
+  const auto kernel = kernels_of(isa).convert(from_dtype, to_dtype);
   parallel_for(n, kGrain, [&](std::size_t begin, std::size_t end) {
     kernel(at(from, from_dtype, begin), at(to, to_dtype, begin), end - begin);
   });
@@ -71,7 +55,7 @@ void convert(Dtype from_dtype, const void* from, Dtype to_dtype, void* to, std::
 
 void gather_rows(const GatherRows& call, Isa isa) {
   if (call.rows == 0 || call.width == 0) return;
-  const auto kernel = kernels_of(isa).convert[static_cast<int>(call.table_dtype)][static_cast<int>(call.out_dtype)];
+  const auto kernel = kernels_of(isa).convert(call.table_dtype, call.out_dtype);
   parallel_for(call.rows, kGrain / call.width + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t r = begin; r < end; ++r) {
       const std::size_t id = static_cast<std::size_t>(call.ids[r]);

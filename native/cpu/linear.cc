@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "cpu/blas.h"
-#include "cpu/gemm.h"
+#include "cpu/kernels.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 
@@ -35,10 +35,10 @@ struct Rows {
   std::size_t stride;
 };
 
-Rows widen_rows(const Linear& call, const GemmKernels& kernels, Scratch& memory) {
+Rows widen_rows(const Linear& call, const CpuKernels& kernels, Scratch& memory) {
   if (call.x_dtype == Dtype::kF32) return {static_cast<const float*>(call.x), call.x_stride};
   float* const copy = memory.need(call.rows * call.in);
-  const auto widen = kernels.widen[static_cast<int>(call.x_dtype)];
+  const auto widen = kernels.widen(call.x_dtype);
   parallel_for(call.rows, kGrain / std::max<std::size_t>(call.in, 1) + 1, [&](std::size_t begin, std::size_t end) {
     for (std::size_t r = begin; r < end; ++r) {
       widen(at(call.x, call.x_dtype, r * call.x_stride), copy + r * call.in, call.in);
@@ -65,12 +65,12 @@ void for_each_piece(const Linear& call, std::size_t max_rows, std::size_t max_co
 }
 
 // sums [rows, cols] of the piece -> y, with the bias.
-void finish(const Linear& call, const GemmKernels& kernels, const Piece& piece, float* sums, std::size_t stride) {
+void finish(const Linear& call, const CpuKernels& kernels, const Piece& piece, float* sums, std::size_t stride) {
   float bias[std::max(kCols, kBlasCols)];
   if (call.bias != nullptr) {
-    kernels.widen[static_cast<int>(call.bias_dtype)](at(call.bias, call.bias_dtype, piece.col), bias, piece.cols);
+    kernels.widen(call.bias_dtype)(at(call.bias, call.bias_dtype, piece.col), bias, piece.cols);
   }
-  const auto narrow = kernels.narrow[static_cast<int>(call.y_dtype)];
+  const auto narrow = kernels.narrow(call.y_dtype);
   for (std::size_t r = 0; r < piece.rows; ++r) {
     float* const sum = sums + r * stride;
     if (call.bias != nullptr) {
@@ -81,8 +81,8 @@ void finish(const Linear& call, const GemmKernels& kernels, const Piece& piece, 
 }
 
 // Weights are read in their own type: widening them in the register costs less than the cache space of an f32 copy.
-void linear_own(const Linear& call, const GemmKernels& kernels, const Rows& x) {
-  const auto dot = kernels.dot[static_cast<int>(call.weight_dtype)];
+void linear_own(const Linear& call, const CpuKernels& kernels, const Rows& x) {
+  const auto dot = kernels.gemm.dot[static_cast<int>(call.weight_dtype)];
   for_each_piece(call, kRows, kCols, [&](const Piece& piece) {
     alignas(64) float sums[kRows * kCols];
     dot(x.data + piece.row * x.stride, x.stride, piece.rows, at(call.weight, call.weight_dtype, piece.col * call.weight_stride),
@@ -91,8 +91,8 @@ void linear_own(const Linear& call, const GemmKernels& kernels, const Rows& x) {
   });
 }
 
-void linear_blas(const Linear& call, const GemmKernels& kernels, const Rows& x) {
-  const auto widen = kernels.widen[static_cast<int>(call.weight_dtype)];
+void linear_blas(const Linear& call, const CpuKernels& kernels, const Rows& x) {
+  const auto widen = kernels.widen(call.weight_dtype);
   for_each_piece(call, kBlasRows, kBlasCols, [&](const Piece& piece) {
     thread_local Scratch panel_memory, sums_memory;
     float* const panel = panel_memory.need(kBlasCols * kBlasDepth);
@@ -122,7 +122,7 @@ bool wants_blas(const Linear& call, Isa isa, LinearEngine engine, const Rows& x)
 
 void linear(const Linear& call, Isa isa, LinearEngine engine) {
   if (call.rows == 0 || call.out == 0) return;
-  const GemmKernels& kernels = gemm_kernels(isa);
+  const CpuKernels& kernels = kernels_of(isa);
   thread_local Scratch x_memory;
   const Rows x = widen_rows(call, kernels, x_memory);
   if (wants_blas(call, isa, engine, x)) {

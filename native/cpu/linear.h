@@ -25,7 +25,7 @@ struct Linear {
 
 enum class LinearEngine {
   kAuto = 0,  // kBlas for many rows on a processor without AVX2, kOwn otherwise
-  kOwn = 1,   // the kernels of gemm.h: a row's bits do not depend on the number of rows
+  kOwn = 1,   // our own kernels: a row's bits do not depend on the number of rows
   kBlas = 2,  // OpenBLAS where there is one, kOwn otherwise: a row's bits may depend on the number of rows
 };
 

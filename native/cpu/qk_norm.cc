@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "cpu/kernels.h"
 #include "cpu/qk_norm_affine.h"
-#include "cpu/qk_norm_tokens.h"
 #include "cpu/thread_pool.h"
 
 namespace qknorm {
@@ -13,19 +13,6 @@ namespace {
 constexpr std::size_t kGrainBytes = 128 * 1024;
 // q and k of a few tokens in turn: slices of one packed tensor are then read once, in order.
 constexpr std::size_t kTurnBytes = 32 * 1024;
-
-QkNormTokens* kernel_for(Isa isa) {
-  switch (isa) {
-#if defined(QKNORM_X86)
-    case Isa::kAvx512:
-      return qk_norm_tokens_avx512;
-    case Isa::kAvx2:
-      return qk_norm_tokens_avx2;
-#endif
-    default:
-      return qk_norm_tokens_scalar;
-  }
-}
 
 }  // namespace
 
@@ -41,7 +28,7 @@ void qk_norm(const NormSide* sides, std::size_t side_count, std::size_t tokens, 
   }
   if (count == 0 || tokens == 0) return;
 
-  QkNormTokens* const kernel = kernel_for(isa);
+  const auto kernel = kernels_of(isa).qk_norm;
   const std::size_t turn = std::max<std::size_t>(kTurnBytes / token_bytes, 1);
   const std::size_t grain = std::max<std::size_t>(kGrainBytes / token_bytes, 1);
   parallel_for(tokens, grain, [&](std::size_t begin, std::size_t end) {

@@ -1,4 +1,4 @@
-// The formula in f64, one element at a time, for what the fast path (qk_norm_kernel.h) cannot be sure of: single
+// The formula in f64, one element at a time, for what the fast path (kernels/qk_norm.h) cannot be sure of: single
 // elements next to a rounding boundary, and rows whose scale is out of range. bf16 and f16 without bias only.
 #pragma once
 

@@ -1,29 +1,13 @@
 #include "cpu/rope.h"
 
-#include "cpu/rope_kernels.h"
+#include "cpu/kernels.h"
 #include "cpu/scratch.h"
 #include "cpu/thread_pool.h"
 
 namespace qknorm {
-
-extern const RopeKernels kRopeScalar;
-#if defined(QKNORM_X86)
-extern const RopeKernels kRopeAvx2;
-extern const RopeKernels kRopeAvx512;
-#endif
-
 namespace {
 
 constexpr std::size_t kGrain = 16384;  // values that are worth another thread
-
-const RopeKernels& kernels_of(Isa isa) {
-#if defined(QKNORM_X86)
-  if (isa == Isa::kAvx512) return kRopeAvx512;
-  if (isa == Isa::kAvx2) return kRopeAvx2;
-#endif
-  static_cast<void>(isa);
-  return kRopeScalar;
-}
 
 template <typename Element>
 void part(const Element* pairs, Element* halves, std::size_t half) {
@@ -43,7 +27,7 @@ void join(const Element* halves, Element* pairs, std::size_t half) {
 
 // Through a copy in halves: few models interleave, and none spends its time here.
 template <typename Element>
-void turn_pairs(TurnHalves turn, void* x, const float* cos, const float* sin, std::size_t half, void* copy) {
+void turn_pairs(RopeKernels::Turn turn, void* x, const float* cos, const float* sin, std::size_t half, void* copy) {
   part(static_cast<const Element*>(x), static_cast<Element*>(copy), half);
   turn(copy, static_cast<Element*>(copy) + half, cos, sin, half);
   join(static_cast<const Element*>(copy), static_cast<Element*>(x), half);
@@ -53,9 +37,9 @@ void turn_pairs(TurnHalves turn, void* x, const float* cos, const float* sin, st
 
 void rope(const Rope& call, Isa isa) {
   if (call.tokens == 0 || call.heads == 0 || call.half == 0) return;
-  const RopeKernels& kernels = kernels_of(isa);
+  const RopeKernels& kernels = kernels_of(isa).rope;
   const auto& by_dtype = call.rounding == RopeRounding::kHf ? kernels.hf : kernels.once;
-  const TurnHalves turn = by_dtype[static_cast<int>(call.dtype)];
+  const RopeKernels::Turn turn = by_dtype[static_cast<int>(call.dtype)];
   const std::size_t bytes = bytes_of(call.dtype);
   const std::size_t grain = kGrain / (call.heads * call.half) + 1;
   parallel_for(call.tokens, grain, [&](std::size_t begin, std::size_t end) {

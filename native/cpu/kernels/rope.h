@@ -1,19 +1,11 @@
-// Turning one head, written once over Lanes. Include only from rope_<isa>.cc.
+// RopeKernels, written once over Lanes.
 #pragma once
 
 #include <cstddef>
 
-#include "cpu/dtype.h"
+#include "cpu/kernels.h"
 
 namespace qknorm {
-
-// Turns the pairs (x[i], y[i]), i < half, in place.
-using TurnHalves = void (*)(void* x, void* y, const float* cos, const float* sin, std::size_t half);
-
-struct RopeKernels {
-  TurnHalves once[kDtypes];
-  TurnHalves hf[kDtypes];
-};
 
 template <typename Lanes>
 struct RopeOver {

@@ -1,6 +1,5 @@
-// The one kernel, written against sixteen virtual lanes and compiled once per instruction set (qk_norm_scalar.cc,
-// qk_norm_avx2.cc, qk_norm_avx512.cc). All of them give the same bits: lanes and the order of additions are fixed,
-// and nothing is contracted.
+// The one kernel, written against sixteen virtual lanes and compiled once per instruction set. All of them
+// give the same bits: lanes and the order of additions are fixed, and nothing is contracted.
 //
 // Sums are f64; the squares of bf16, f16 and f32 are exact there. Two ways to finish a row:
 //   wide  f64 arithmetic per element, rounded through round-to-odd. Everything can take it.
@@ -15,8 +14,8 @@
 #include <cstddef>
 
 #include "cpu/qk_norm_affine.h"
-#include "cpu/qk_norm_finish.h"
-#include "cpu/qk_norm_row.h"
+#include "cpu/kernels/qk_norm_finish.h"
+#include "cpu/kernels/qk_norm_row.h"
 
 namespace qknorm {
 

@@ -1,4 +1,4 @@
-// A row seen as groups of two registers, and the sums over it. Part of the kernel: see qk_norm_kernel.h.
+// A row seen as groups of two registers, and the sums over it. Part of the kernel: see qk_norm.h.
 #pragma once
 
 #include <cstddef>

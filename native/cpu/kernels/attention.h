@@ -1,7 +1,7 @@
-// The kernels of attention_kernels.h, written once over Lanes. Include only from attention_<isa>.cc.
+// AttentionKernels, written once over Lanes.
 #pragma once
 
-#include "cpu/attention_kernels.h"
+#include "cpu/kernels.h"
 
 namespace qknorm {
 

@@ -1,22 +1,11 @@
-// The kernels of elementwise.h, written once over Lanes. Include only from elementwise_<isa>.cc.
+// ElementwiseKernels, written once over Lanes.
 #pragma once
 
 #include <cstddef>
 
-#include "cpu/dtype.h"
+#include "cpu/kernels.h"
 
 namespace qknorm {
-
-struct ElementwiseKernels {
-  using SiluMul = void (*)(const void* gate, const void* up, void* out, std::size_t n);
-  using Add = void (*)(const void* a, const void* b, void* out, std::size_t n);
-  using Convert = void (*)(const void* from, void* to, std::size_t n);
-
-  SiluMul silu_mul_once[kDtypes];
-  SiluMul silu_mul_hf[kDtypes];
-  Add add[kDtypes];
-  Convert convert[kDtypes][kDtypes];  // [from][to]
-};
 
 template <typename Lanes>
 struct ElementwiseOver {

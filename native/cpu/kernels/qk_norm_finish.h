@@ -1,11 +1,11 @@
-// The two ways to finish a row whose scale is known. Part of the kernel: see qk_norm_kernel.h.
+// The two ways to finish a row whose scale is known. Part of the kernel: see qk_norm.h.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "cpu/qk_norm_exact.h"
-#include "cpu/qk_norm_row.h"
+#include "cpu/kernels/qk_norm_row.h"
 
 namespace qknorm {
 

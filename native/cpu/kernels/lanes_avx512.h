@@ -1,5 +1,5 @@
-// Vectors of sixteen f32 for the kernels that are written once and compiled per instruction set (gemm_kernels.h and
-// the like). lanes_avx2.h and lanes_scalar.h offer the same names with other widths. Include only from *_avx512.cc.
+// Vectors of sixteen f32 for the kernels that are written once and compiled per instruction set (gemm.h and the
+// like). lanes_avx2.h and lanes_scalar.h offer the same names with other widths.
 #pragma once
 
 // GCC 12 takes the deliberately undefined operands inside its own AVX-512 header for mistakes.

@@ -1,10 +1,10 @@
-// The kernels of gemm.h, written once over Lanes. Include only from gemm_<isa>.cc.
+// GemmKernels, written once over Lanes.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
 
-#include "cpu/gemm.h"
+#include "cpu/kernels.h"
 
 namespace qknorm {
 
@@ -181,29 +181,9 @@ struct GemmOver {
     take(std::integral_constant<std::size_t, 1>{});
   }
 
-  template <Dtype D>
-  static void widen(const void* from, float* to, std::size_t n) {
-    std::size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-      Lanes::template store<Dtype::kF32>(to, i, Lanes::template load<D>(from, i));
-    }
-    if (i < n) Lanes::template store_some<Dtype::kF32>(to, i, Lanes::template load_some<D>(from, i, n - i), n - i);
-  }
-
-  template <Dtype D>
-  static void narrow(const float* from, void* to, std::size_t n) {
-    std::size_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-      Lanes::template store<D>(to, i, Lanes::template load<Dtype::kF32>(from, i));
-    }
-    if (i < n) Lanes::template store_some<D>(to, i, Lanes::template load_some<Dtype::kF32>(from, i, n - i), n - i);
-  }
-
   static constexpr GemmKernels kTable = {
       {dot<Dtype::kF32>, dot<Dtype::kBf16>, dot<Dtype::kF16>},
       {mix<Dtype::kF32>, mix<Dtype::kBf16>, mix<Dtype::kF16>},
-      {widen<Dtype::kF32>, widen<Dtype::kBf16>, widen<Dtype::kF16>},
-      {narrow<Dtype::kF32>, narrow<Dtype::kBf16>, narrow<Dtype::kF16>},
   };
 };
 

@@ -1,4 +1,4 @@
-// Vectors of eight f32 on AVX2 with FMA and F16C; lanes_avx512.h says what each name means. Include only from *_avx2.cc.
+// Vectors of eight f32 on AVX2 with FMA and F16C; lanes_avx512.h says what each name means.
 #pragma once
 
 #include <immintrin.h>

@@ -1,0 +1,93 @@
+// What is compiled once per instruction set: one table of functions each, filled in by kernels/<isa>.cc and picked by
+// kernels_of(). Arrays of functions are indexed by dtype.
+#pragma once
+
+#include <cstddef>
+
+#include "cpu/dtype.h"
+#include "cpu/isa.h"
+
+namespace qknorm {
+
+struct NormSide;
+struct NormAffine;
+
+// Sums run over blocks of this many elements, which are then added up in order; a caller that splits a sum itself
+// must split it here.
+inline constexpr std::size_t kDotBlock = 1024;
+
+// The arithmetic under linear and attention: dot products of rows with rows. A sum's bits depend on its two rows alone:
+// not on how many rows there are, where a block or a slice of a loop ends, or the number of threads. So a token gets
+// the same result alone and in a batch.
+struct GemmKernels {
+  // sums[i][j] = x[i] . w[j] for i < rows, j < cols; adds to what is there if `accumulate`. Strides in elements.
+  using Dot = void (*)(const float* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
+                       std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate);
+  // out[i][c] += sum over j in order of p[i][j] * v[j][c], for i < rows, j < count, c < width.
+  using Mix = void (*)(const float* p, std::size_t p_stride, std::size_t rows, const void* v, std::size_t v_stride,
+                       std::size_t count, std::size_t width, float* out, std::size_t out_stride);
+
+  Dot dot[kDtypes];  // by dtype of w
+  Mix mix[kDtypes];  // by dtype of v
+};
+
+// The running softmax of one query: weights are exp(score - peak), and `total` is their sum.
+struct SoftmaxState {
+  float peak, total;
+};
+
+inline constexpr std::size_t kSoftmaxPad = 16;
+
+// Softmax in pieces. Where it does not say "any n", n is a multiple of kSoftmaxPad: callers fill up with -inf, which
+// weighs nothing.
+struct AttentionKernels {
+  // scores -> weights against the new peak; returns the factor for what was summed against the old one.
+  float (*absorb)(float* scores, std::size_t n, float scale, SoftmaxState& state);
+  // Any n. x *= factor
+  void (*rescale)(float* x, std::size_t n, float factor);
+  // Any n. Joins two states and their weighted sums x and y [n] in the first.
+  void (*merge)(SoftmaxState& state, float* x, const SoftmaxState& other, const float* y, std::size_t n);
+  // Any n. out = x / total, rounded.
+  void (*finish[kDtypes])(const float* x, float total, void* out, std::size_t n);
+  // Rounding as transformers does, over a whole row: score = round(round(score) * scale), then round(softmax).
+  void (*probabilities[kDtypes])(float* scores, std::size_t n, float scale);
+};
+
+struct ElementwiseKernels {
+  using SiluMul = void (*)(const void* gate, const void* up, void* out, std::size_t n);
+  using Add = void (*)(const void* a, const void* b, void* out, std::size_t n);
+  using Convert = void (*)(const void* from, void* to, std::size_t n);  // to nearest, ties to even
+
+  SiluMul silu_mul_once[kDtypes];
+  SiluMul silu_mul_hf[kDtypes];
+  Add add[kDtypes];
+  Convert convert[kDtypes][kDtypes];  // [from][to]
+};
+
+struct RopeKernels {
+  // Turns the pairs (x[i], y[i]), i < half, in place.
+  using Turn = void (*)(void* x, void* y, const float* cos, const float* sin, std::size_t half);
+
+  Turn once[kDtypes];
+  Turn hf[kDtypes];
+};
+
+struct CpuKernels {
+  // Tokens [begin, end) of one side.
+  void (*qk_norm)(const NormSide& side, const NormAffine& affine, std::size_t begin, std::size_t end);
+  GemmKernels gemm;
+  AttentionKernels attention;
+  ElementwiseKernels elementwise;
+  RopeKernels rope;
+
+  ElementwiseKernels::Convert widen(Dtype from) const { return convert(from, Dtype::kF32); }
+  ElementwiseKernels::Convert narrow(Dtype to) const { return convert(Dtype::kF32, to); }
+  ElementwiseKernels::Convert convert(Dtype from, Dtype to) const {
+    return elementwise.convert[static_cast<int>(from)][static_cast<int>(to)];
+  }
+};
+
+// The table of an instruction set that can run here.
+const CpuKernels& kernels_of(Isa isa);
+
+}  // namespace qknorm
