@@ -1,4 +1,5 @@
 import type { Expr, NameExpr } from "../form/form.ts";
+import { childrenOf } from "../form/traversal.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
 import type { Value } from "./value.ts";
 
@@ -47,20 +48,46 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
     case "await":
       return values.of({ kind: "await", of: inner(expr.value) });
     case "closure":
-      visitClosure(evaluation, expr, env);
-      return evaluation.closure({ params: expr.params, body: expr.body, fn: evaluation.at.fn, env });
-    case "opaque":
-      expr.parts.forEach(inner);
-      return evaluation.unknown();
+      return evaluation.closure(
+        { params: expr.params, body: expr.body, fn: evaluation.at.fn, env },
+        visitClosure(evaluation, expr, env),
+      );
+    case "opaque": {
+      const parts = expr.parts.map(inner);
+      const value = evaluation.unknown(parts);
+      const [target] = expr.what === "assignment" ? expr.parts : [];
+      if (target !== undefined) assignInside(evaluation, target, value, env);
+      return value;
+    }
     default:
       return expr satisfies never;
   }
 }
 
-/** A closure may run at any time, so each of its reads of outer variables counts where it is written. */
-function visitClosure(evaluation: Evaluation, expr: Extract<Expr, { kind: "closure" }>, env: Env): void {
-  const inner = new Set(expr.params.map(({ name }) => name));
-  for (const read of namesReadIn(expr.body)) if (!inner.has(read.name)) evaluation.read(read, env);
+/**
+ * A closure may run at any time, so each of its reads of outer variables counts where it is written. Gives what it sees there: the
+ * variables around it and the defaults of its parameters.
+ */
+export function visitClosure(
+  evaluation: Evaluation,
+  { params, body, span }: Pick<Extract<Expr, { kind: "closure" }>, "params" | "body" | "span">,
+  env: Env,
+): readonly Value[] {
+  const inner = new Set(params.map(({ name }) => name));
+  const read = namesReadIn(body).filter(({ name }) => !inner.has(name));
+  evaluation.capture(new Set(read.map(({ name }) => name)), span);
+  const defaults = params.flatMap(({ initial }) =>
+    initial === undefined ? [] : [evaluate(evaluation, initial, env)],
+  );
+  return [...defaults, ...read.map((one) => evaluation.read(one, env))];
+}
+
+/** `(a := b)`, `f((a = b))`, `a = b = c`: each variable on the left may be what is on the right, or what it was. */
+export function assignInside(evaluation: Evaluation, target: Expr, value: Value, env: Env): void {
+  if (target.kind === "name") evaluation.define(target.name, value, env, evaluation.at.step);
+  else if (target.kind === "attribute" || target.kind === "index")
+    evaluation.store(value, evaluation.at.step);
+  else for (const part of childrenOf(target)) assignInside(evaluation, part, value, env);
 }
 
 /** Every name read anywhere inside; a walk over plain data, so that no kind of node can be forgotten. */

@@ -1,6 +1,6 @@
 import type { AssignStep, BranchStep, Step, Target } from "../form/form.ts";
 import { namesAssignedIn, namesOf } from "./assigned-names.ts";
-import { evaluate } from "./evaluate-expression.ts";
+import { assignInside, evaluate, visitClosure } from "./evaluate-expression.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
 import { isAboutStreams } from "./tensor-calls.ts";
 import type { Block } from "./trace.ts";
@@ -73,14 +73,17 @@ function runFrom(evaluation: Evaluation, block: Block, from: number, start: Env)
       case "opaque":
         env = repeat(evaluation, step, env);
         break;
-      case "function":
+      case "function": {
+        const { declared } = step;
+        const sees = visitClosure(evaluation, declared, env);
         evaluation.define(
-          step.declared.name,
-          evaluation.closure({ ...step.declared, fn: step.declared, env }),
+          declared.name,
+          evaluation.closure({ ...declared, fn: declared, env }, sees),
           env,
           step,
         );
         break;
+      }
       default:
         step satisfies never;
     }
@@ -151,18 +154,34 @@ function merge(evaluation: Evaluation, test: Value, then: Env, otherwise: Env, s
 /** A body that may run any number of times: what it assigns is unknown before and after. */
 function repeat(evaluation: Evaluation, step: Extract<Step, { kind: "loop" | "opaque" }>, before: Env): Env {
   evaluation.effect(step);
-  for (const expr of step.kind === "loop" ? step.head : step.parts) evaluate(evaluation, expr, before);
+  const heads = (step.kind === "loop" ? step.head : step.parts).map((one) =>
+    evaluate(evaluation, one, before),
+  );
+  if (step.kind === "opaque" && step.what === "assignment") {
+    const [target] = step.parts;
+    if (target !== undefined) assignInside(evaluation, target, evaluation.unknown(heads), before);
+  }
   const env = new Map(before);
-  if (step.kind === "loop" && step.target) bind(evaluation, step.target, evaluation.unknown(), env, step);
-  for (const name of namesAssignedIn(step.body))
-    if (env.has(name)) evaluation.define(name, evaluation.unknown(), env, step);
+  if (step.kind === "loop" && step.target)
+    bind(evaluation, step.target, evaluation.unknown(heads), env, step);
+  const starts = new Map<string, Value>();
+  for (const name of namesAssignedIn(step.body)) {
+    const known = env.get(name);
+    if (known === undefined) continue;
+    const value = evaluation.unknown([known.value]);
+    starts.set(name, value);
+    evaluation.define(name, value, env, step);
+  }
   const block = evaluation.newBlock(step.body, step.kind === "loop" ? "loop" : "opaque", step);
   const inner = runBlock(evaluation, block, new Map(env));
   for (const [name, definition] of inner.env) {
     const known = env.get(name);
-    if (known !== undefined && known !== definition) {
-      evaluation.define(name, evaluation.unknown(), env, step, [known, definition]);
-    }
+    if (known === definition) continue;
+    const start = starts.get(name);
+    if (start !== undefined) evaluation.mayBe(start, definition.value);
+    const sources = known === undefined ? [definition] : [known, definition];
+    const value = evaluation.unknown(sources.map((one) => one.value));
+    evaluation.define(name, value, env, step, sources);
   }
   return env;
 }
@@ -172,7 +191,8 @@ function assign(evaluation: Evaluation, step: AssignStep, env: Env): void {
   let value = evaluate(evaluation, step.value, env);
   if (operator !== undefined && target.kind === "name") {
     const before = evaluation.read({ kind: "name", name: target.name, span: target.span }, env);
-    value = evaluation.values.of({ kind: "operation", operator, operands: [before, value] });
+    // Of a tensor `a += b` writes into a, where `a + b` is a new one.
+    value = evaluation.values.of({ kind: "operation", operator: `${operator}=`, operands: [before, value] });
   }
   bind(evaluation, target, value, env, step);
 }
@@ -201,7 +221,7 @@ export function bind(
       }
       break;
     case "rest":
-      bind(evaluation, target.target, evaluation.unknown(), env, step);
+      bind(evaluation, target.target, evaluation.unknown([value]), env, step);
       break;
     case "attribute":
     case "index":

@@ -1,6 +1,6 @@
-import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Step } from "../form/form.ts";
+import type { CallExpr, Expr, FunctionForm, NameExpr, Param, Span, Step } from "../form/form.ts";
 import { namesNorm } from "./tensor-calls.ts";
-import type { Block, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
+import type { Block, Capture, Definition, NormEvent, Read, StepTrace, Store, Trace } from "./trace.ts";
 import type { Value, ValueTable } from "./value.ts";
 
 /**
@@ -46,6 +46,9 @@ export class Evaluation {
   readonly #steps = new Map<Step, StepTrace>();
   readonly #reads: Read[] = [];
   readonly #stores: Store[] = [];
+  readonly #definitions: Definition[] = [];
+  readonly #captures: Capture[] = [];
+  readonly #contents = new Map<Value, Value[]>();
   /** How many calls deep the code being evaluated is inlined; 0 is the traced function itself. */
   depth = 0;
   /** How many calls have been inlined so far. */
@@ -71,6 +74,9 @@ export class Evaluation {
       reads: this.#reads,
       events: this.events,
       stores: this.#stores,
+      definitions: this.#definitions,
+      captures: this.#captures,
+      contents: this.#contents,
     };
   }
 
@@ -103,7 +109,9 @@ export class Evaluation {
   ): void {
     const definition = { name, value, step, block: this.at.block, sources, reads: [] };
     env.set(name, definition);
-    if (step !== undefined && this.depth === 0) this.#steps.get(step)?.assigned.push(definition);
+    if (this.depth > 0) return;
+    this.#definitions.push(definition);
+    if (step !== undefined) this.#steps.get(step)?.assigned.push(definition);
   }
 
   read(expr: NameExpr, env: Env): Value {
@@ -162,14 +170,31 @@ export class Evaluation {
     return value;
   }
 
-  closure(closure: Closure): Value {
-    const value = this.unknown();
+  /** `sees`: what its defaults and the variables around it hold where it is written. */
+  closure(closure: Closure, sees: readonly Value[]): Value {
+    const value = this.unknown(sees);
     this.closures.set(value, closure);
     return value;
   }
 
-  unknown(): Value {
-    return this.values.of({ kind: "unknown", site: ++this.#unknowns + 100_000 * this.depth + this.#order });
+  /** The variables around it that a closure reads. */
+  capture(names: ReadonlySet<string>, span: Span): void {
+    if (this.depth === 0) this.#captures.push({ names, span, order: this.nextOrder() });
+  }
+
+  /** A value of which nothing is known but what it may be, or hold. */
+  unknown(contents: readonly Value[] = []): Value {
+    const value = this.values.of({
+      kind: "unknown",
+      site: ++this.#unknowns + 100_000 * this.depth + this.#order,
+    });
+    this.#contents.set(value, [...contents]);
+    return value;
+  }
+
+  /** The unknown value may also be this one. */
+  mayBe(unknown: Value, other: Value): void {
+    this.#contents.get(unknown)?.push(other);
   }
 
   nextOrder(): number {

@@ -1,4 +1,4 @@
-import type { CallExpr, Expr, FunctionForm, NameExpr, Step } from "../form/form.ts";
+import type { CallExpr, Expr, FunctionForm, NameExpr, Span, Step } from "../form/form.ts";
 import type { Value, ValueOf } from "./value.ts";
 
 /** One assignment of a variable: what its readers see. */
@@ -67,6 +67,13 @@ export interface Store {
   readonly order: number;
 }
 
+/** A function written inside the traced one: it reads these variables whenever it runs, whatever they hold by then. */
+export interface Capture {
+  readonly names: ReadonlySet<string>;
+  readonly span: Span;
+  readonly order: number;
+}
+
 export interface Trace {
   readonly body: Block;
   readonly values: ReadonlyMap<Expr, Value>;
@@ -75,6 +82,11 @@ export interface Trace {
   readonly reads: readonly Read[];
   readonly events: readonly NormEvent[];
   readonly stores: readonly Store[];
+  /** Every assignment of a variable, parameters and merges included. */
+  readonly definitions: readonly Definition[];
+  readonly captures: readonly Capture[];
+  /** What an unknown value may be, or hold: the items of an object, what a closure sees, either value of a loop variable. */
+  readonly contents: ReadonlyMap<Value, readonly Value[]>;
   /** What the function returns; undefined when it returns nothing, or not on every way. */
   readonly result: Value | undefined;
   readonly params: readonly Value[];

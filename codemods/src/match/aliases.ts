@@ -2,6 +2,7 @@ import type { Block, Definition, Read, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { Expr, Step } from "../form/form.ts";
 import { expressionsOf, pathTo, within } from "../form/traversal.ts";
+import { isElsewhere } from "./exclusive.ts";
 import { Refusal } from "./reasons.ts";
 
 const views = new Set([
@@ -47,6 +48,7 @@ export interface AliasQuestion {
 export function refuseAliases(question: AliasQuestion): void {
   const { input, side, trace, step, removed } = question;
   const layers = new Set(layersOf(input));
+  const same = new Set([input, baseLayer(input), ...insideOf(baseLayer(input), trace)]);
   const order = trace.steps.get(step)?.order ?? 0;
   const end = question.last?.span.end ?? Number.POSITIVE_INFINITY;
   for (const store of trace.stores) {
@@ -59,11 +61,9 @@ export function refuseAliases(question: AliasQuestion): void {
       removed.some((span) => within(read.expr.span, span))
     )
       continue;
-    if (isExclusive(read, question)) continue;
+    if (isElsewhere(read.expr.span, question)) continue;
     const reaching = definitionsAt(read.definition, question.block).map(({ value }) => value);
-    const isSame = reaching.some((value) =>
-      layersOf(value).some((one) => one === input || one === baseLayer(input)),
-    );
+    const isSame = reaching.some((value) => layersOf(value).some((one) => same.has(one)));
     const isPacked = !isSame && reaching.some((value) => layers.has(value));
     if (!isSame && !isPacked) continue;
     const use = useOf(read);
@@ -92,23 +92,14 @@ function aliased(side: string, what: string): Refusal {
   return new Refusal("aliased-input", `${side} as it was before the norm ${what}`);
 }
 
+/** What a variable may be that was assigned inside an expression: `if (k := v) is not None`. */
+function insideOf(value: Value, trace: Trace): readonly Value[] {
+  if (value.kind !== "unknown") return [];
+  return (trace.contents.get(value) ?? []).filter(({ kind }) => kind === "item" || kind === "reshape");
+}
+
 function baseLayer(value: Value): Value {
   return value.kind === "reshape" ? value.of : value;
-}
-
-/** In the other arm of a branch around the helper, or after an arm that returned. */
-function isExclusive(read: Read, { block, step }: AliasQuestion): boolean {
-  for (let one: Block | undefined = block; one?.parent !== undefined; one = one.parent.block) {
-    const around = one.parent.step;
-    const isInside = within(read.expr.span, around.span);
-    if (around.kind === "branch" && isInside && !blockHolds(one, read)) return true;
-    if (one.terminates && !isInside) return true;
-  }
-  return within(read.expr.span, step.span) && read.expr.span.end < step.span.start;
-}
-
-function blockHolds(block: Block, read: Read): boolean {
-  return block.steps.some(({ span }) => within(read.expr.span, span));
 }
 
 /** Whether only the tensor's shape or the like is looked at, or it is freed. */

@@ -25,7 +25,8 @@ export interface InlineMatch {
   /** Before this step of `block` the helper goes. */
   readonly block: Block;
   readonly position: number;
-  readonly allowInplace: boolean;
+  /** Who may still hold q or k as it was; undefined where it is proven that nobody does, so that the helper may overwrite them. */
+  readonly holder?: string;
 }
 
 /** A whole function that is the step and nothing else; its callers are to call the helper, and it goes. */

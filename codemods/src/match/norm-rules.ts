@@ -4,6 +4,7 @@ import { meaningOfSize } from "../norms/norm-axis.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
+import type { Project } from "../project/project.ts";
 import { layersOf } from "./aliases.ts";
 import { Refusal } from "./reasons.ts";
 import type { SideName } from "./side-of.ts";
@@ -20,6 +21,7 @@ export interface AppliedNorm {
 export interface NormRules {
   readonly profile: Profile;
   readonly facts: NormFacts;
+  readonly project: Project;
   readonly place: Place;
 }
 

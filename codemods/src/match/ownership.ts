@@ -1,4 +1,4 @@
-import { baseOf, type Value } from "../flow/value.ts";
+import type { Value } from "../flow/value.ts";
 import { within } from "../form/traversal.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
@@ -20,20 +20,10 @@ export function ownedParts(side: Side, { trace }: Traced): readonly { start: num
   });
 }
 
-/** Whether somebody else may still hold one of the tensors, or frees it himself, so that it must not be overwritten. */
-export function mayBeShared(q: Side, k: Side, at: Traced): boolean {
-  return [q, k].some(({ input }) => comesFromParam(input)) || freesInput(q, k, at);
-}
-
-function freesInput(q: Side, k: Side, { trace }: Traced): boolean {
-  const inputs = [q.input, k.input];
+/** Whether the function frees one of the tensors itself, so that it must not be the result. */
+export function freesInput(inputs: readonly Value[], { trace }: Traced): boolean {
   return [...trace.values].some(([expr, value]) => {
     const callee = value.kind === "call" && expr.kind === "call" ? value.callee : undefined;
     return callee?.kind === "attribute" && callee.name === "dispose" && inputs.includes(callee.object);
   });
-}
-
-/** Whether the caller may still hold the tensor. */
-function comesFromParam(input: Value): boolean {
-  return baseOf(input).kind === "param";
 }

@@ -1,7 +1,9 @@
 import { baseOf, type Value } from "../flow/value.ts";
 import { within } from "../form/traversal.ts";
 import type { Profile } from "../profiles/profile.ts";
+import type { Project } from "../project/project.ts";
 import { refuseAliases } from "./aliases.ts";
+import { holderOf } from "./holders.ts";
 import type { PairCall, PairFunction } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
@@ -13,8 +15,8 @@ import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
 export function checkPairCall(
   pair: PairFunction,
   { at, call, step }: PairCall,
-  { inPlace }: Pick<Profile, "inPlace">,
-): { allowInplace: boolean } {
+  { profile: { inPlace }, project }: { readonly profile: Profile; readonly project: Project },
+): { readonly holder: string | undefined } {
   const { trace } = at;
   const given = (index: number) => {
     const name = pair.at.fn.params[index]?.name;
@@ -46,9 +48,11 @@ export function checkPairCall(
       ...(!inPlace && { last: step }),
     });
   }
-  const [q, k] = inputs.map(({ value }) => baseOf(value));
-  if (q === k) throw new Refusal("ambiguous", "both norms are given the same tensor");
-  return { allowInplace: q?.kind !== "param" && k?.kind !== "param" };
+  const [q, k] = inputs.map(({ value }) => value) as [Value, Value];
+  if (baseOf(q) === baseOf(k)) throw new Refusal("ambiguous", "both norms are given the same tensor");
+  return {
+    holder: holderOf({ inputs: { q, k }, trace, place: at, project, block, step, removed: [call.span] }),
+  };
 }
 
 function refuseOtherSide(side: SideName, value: Value, names: readonly string[]): void {

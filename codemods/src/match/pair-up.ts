@@ -3,10 +3,11 @@ import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import { layersOf, refuseAliases } from "./aliases.ts";
 import { sideOfEvent } from "./given-side.ts";
+import { holderOf } from "./holders.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
 import { checkAxis, checkKind, factOf, lastSize, type NormRules } from "./norm-rules.ts";
-import { mayBeShared, ownedParts } from "./ownership.ts";
+import { freesInput, ownedParts } from "./ownership.ts";
 import { placementFor } from "./placement.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
@@ -55,6 +56,13 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     const last = rules.profile.inPlace ? {} : { last: q.step.span.end < k.step.span.end ? k.step : q.step };
     refuseAliases({ input, side, trace, block: homeOf(event, trace).block, step, removed, ...last });
   }
+  const inputs = { q: q.input, k: k.input };
+  const { project } = rules;
+  const { block } = placement;
+  const holder =
+    ownership.length > 0 || freesInput([q.input, k.input], at)
+      ? "what frees them"
+      : holderOf({ inputs, trace, place: at, project, block, step, removed });
   return {
     kind: "inline",
     at,
@@ -65,7 +73,7 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     altStream: k.event.stream ?? q.event.stream ?? streamOf(all, k),
     block: placement.block,
     position: placement.index,
-    allowInplace: ownership.length === 0 && !mayBeShared(q, k, at),
+    ...(holder !== undefined && { holder }),
   };
 }
 

@@ -58,7 +58,7 @@ function isSameTest(early: Side, late: Side, block: Block, trace: Trace): boolea
 }
 
 /** Read twice, it gives the same: no call, nothing unknown. */
-function isPlain(value: Value): boolean {
+export function isPlain(value: Value): boolean {
   switch (value.kind) {
     case "self":
     case "param":

@@ -12,7 +12,7 @@ import type { Project } from "../project/project.ts";
 import { lineAt } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
 
-interface HelperContext {
+export interface HelperContext {
   readonly project: Project;
   readonly profile: Profile;
 }

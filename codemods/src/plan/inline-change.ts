@@ -38,7 +38,7 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
       kNorm: norm(match.k),
       ...(needsHeadDim(profile) && { headDim: headDimText(match, scope) }),
       ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
-      ...(match.allowInplace || !profile.inPlace ? {} : { allowInplace: false as const }),
+      ...(match.holder !== undefined && profile.inPlace && { allowInplace: false as const }),
       layout: layoutAt(form, offset, before),
     });
   const edits = editsFor(match, anchor, call, frontEnd);

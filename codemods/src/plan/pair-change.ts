@@ -5,11 +5,10 @@ import { layoutAt } from "../languages/layout.ts";
 import type { PairCall, PairFunction } from "../match/match.ts";
 import { checkPairCall } from "../match/pair-calls.ts";
 import { Refusal } from "../match/reasons.ts";
-import type { Profile } from "../profiles/profile.ts";
 import { isBlankLineAt, lineAt, lineStart, nextLine, type TextEdit, wholeLines } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
-import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
+import { type HelperContext, needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 
 /** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
@@ -17,11 +16,12 @@ export function pairChange(
   pair: PairFunction,
   calls: readonly PairCall[],
   frontEnd: LanguageFrontEnd,
-  profile: Profile,
+  context: HelperContext,
 ): Change {
+  const { profile } = context;
   refuseLostStream(pair.altStream, profile);
   const { form, fn } = pair.at;
-  const edits = calls.map((call) => callEdit(pair, call, frontEnd, profile));
+  const edits = calls.map((call) => callEdit(pair, call, frontEnd, context));
   const deletion = functionSpan(fn, form.text);
   const places = calls.map(({ call }) => lineAt(form.text, call.span.start));
   return {
@@ -41,10 +41,11 @@ function callEdit(
   pair: PairFunction,
   { at, call, step }: PairCall,
   frontEnd: LanguageFrontEnd,
-  profile: Profile,
+  context: HelperContext,
 ): TextEdit {
   const { form, trace } = at;
-  const { allowInplace } = checkPairCall(pair, { at, call, step }, profile);
+  const { profile } = context;
+  const { holder } = checkPairCall(pair, { at, call, step }, context);
   const stepTrace = trace.steps.get(step);
   const visible = stepTrace?.block.before[stepTrace.index] ?? new Map();
   const scope: Scope = { form, trace, visible };
@@ -72,7 +73,7 @@ function callEdit(
           pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
       }),
       ...(pair.altStream && { altStream: write(pair.altStream) }),
-      ...(allowInplace || !profile.inPlace ? {} : { allowInplace: false as const }),
+      ...(holder !== undefined && profile.inPlace && { allowInplace: false as const }),
       layout: layoutAt(form, call.span.start, ""),
     }),
   };

@@ -71,7 +71,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       return withHelper(
         () => pairCopyForm(pair, context),
         { ...context, at: pair.at },
-        () => pairChange(pair, calls, frontEnd, context.profile),
+        () => pairChange(pair, calls, frontEnd, context),
       );
     });
   }

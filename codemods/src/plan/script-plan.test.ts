@@ -112,10 +112,10 @@ describe("every spelling of the step becomes the call", () => {
 
   it("at the second place, when k is only there then", () => {
     const forward = `    q = ${rows("q")};
-    k = this.widen(k);
+    k = k.mul(2);
     k = ${rows("k")};`;
     const { after } = planScript(attention({ forward }));
-    expect(after).toContain(`    k = this.widen(k);\n    [q, k] = ${call};`);
+    expect(after).toContain(`    k = k.mul(2);\n    [q, k] = ${call};`);
   });
 
   it("never under a name that holds something else by then", () => {

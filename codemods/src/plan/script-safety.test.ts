@@ -11,7 +11,7 @@ describe("two branches with one test", () => {
     ["with braces", `if (this.useQkNorm) {\n      ${q}\n    }\n    if (this.useQkNorm) {\n      ${k}\n    }`],
     [
       "where k is made between them",
-      `if (this.useQkNorm) {\n      ${q}\n    }\n    k = this.kScale(k);\n    if (this.useQkNorm) {\n      ${k}\n    }`,
+      `if (this.useQkNorm) {\n      ${q}\n    }\n    k = k.mul(2);\n    if (this.useQkNorm) {\n      ${k}\n    }`,
     ],
   ])("become one, %s", (_, forward) => {
     const { after, findings } = planScript(attention({ forward }));
@@ -56,7 +56,7 @@ describe("a variable of a block", () => {
   });
 
   it("can be normalised with its partner in the same block", () => {
-    const forward = `    {\n      let q = this.qOther(x);\n      let k = this.kOther(x);\n      ${q}\n      ${k}\n      this.use(q, k);\n    }`;
+    const forward = `    {\n      let q = this.qProj.forward(this.other);\n      let k = this.kProj.forward(this.other);\n      ${q}\n      ${k}\n      this.use(q, k);\n    }`;
     expect(planScript(attention({ forward })).after).toContain(call);
   });
 });

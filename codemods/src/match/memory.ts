@@ -1,0 +1,211 @@
+import { calleeName } from "../flow/tensor-calls.ts";
+import type { Block, Trace } from "../flow/trace.ts";
+import type { Value, ValueOf } from "../flow/value.ts";
+import type { Place } from "../languages/front-end.ts";
+import type { Project } from "../project/project.ts";
+import { areDisjoint, type Selector } from "./disjoint.ts";
+import { isProjection } from "./projection.ts";
+import { isLibraryName, type MemoryUse, memoryUseOf, operatorUse } from "./tensor-operations.ts";
+import { isPlain } from "./twin-branches.ts";
+
+/** Memory that a value may lie in: the value that it was made as, and the way from there to a part of it. */
+export interface Piece {
+  readonly root: Value;
+  readonly path: readonly Selector[];
+  /** Whether somebody outside of the function, or a function that is not known, may have it too. */
+  readonly isHeld: boolean;
+}
+
+export interface MemoryQuestion {
+  readonly trace: Trace;
+  readonly place: Place;
+  readonly project: Project;
+  /** Norms that the helper stands for: what they give is new. */
+  readonly replaced: ReadonlySet<Value>;
+  /** Where the helper will stand: of a branch around it, the other arm has not run. */
+  readonly block: Block;
+}
+
+/** Which memory values may lie in, by the table of `tensor-operations.ts`. */
+export class Memory {
+  readonly #question: MemoryQuestion;
+  readonly #known = new Map<Value, readonly Piece[]>();
+  readonly #arms: ReadonlyMap<Value, "then" | "otherwise">;
+
+  constructor(question: MemoryQuestion) {
+    this.#question = question;
+    this.#arms = armsAround(question.block, question.trace);
+  }
+
+  /** Nothing for what is no tensor. */
+  of(value: Value): readonly Piece[] {
+    const known = this.#known.get(value);
+    if (known !== undefined) return known;
+    // What a loop carries round may hold itself.
+    this.#known.set(value, []);
+    const pieces = this.#compute(value);
+    this.#known.set(value, pieces);
+    return pieces;
+  }
+
+  overlap(a: Value, b: Value): boolean {
+    return this.of(a).some((one) => this.of(b).some((other) => mayMeet(one, other)));
+  }
+
+  #compute(value: Value): readonly Piece[] {
+    switch (value.kind) {
+      case "self":
+      case "literal":
+      case "shape":
+        return [];
+      case "param":
+      case "free":
+        return [{ root: value, path: [], isHeld: true }];
+      case "attribute":
+        return this.#ofAttribute(value);
+      case "tuple":
+        return this.#ofAll(value.items);
+      case "item":
+        return this.#selected(value.of, { of: value.of, index: value.index });
+      case "reshape":
+      case "owned":
+      case "await":
+        return this.of(value.of);
+      case "norm":
+        return this.#question.replaced.has(value) ? [] : this.#unknown(value, [value.of]);
+      case "operation": {
+        const use = operatorUse(value.operator);
+        if (use === "new") return [{ root: value, path: [], isHeld: false }];
+        return this.#ofAll(use === "first" ? value.operands.slice(0, 1) : value.operands);
+      }
+      case "choice":
+        return this.#ofChoice(value);
+      case "unknown":
+        return this.#unknown(value, this.#question.trace.contents.get(value) ?? []);
+      case "call":
+        return this.#ofCall(value);
+      default:
+        return value satisfies never;
+    }
+  }
+
+  #ofAll(values: readonly Value[]): readonly Piece[] {
+    return values.flatMap((one) => this.of(one));
+  }
+
+  #selected(of: Value, selector: Selector): readonly Piece[] {
+    return this.of(of).map((piece) => ({ ...piece, path: [...piece.path, selector] }));
+  }
+
+  #unknown(value: Value, given: readonly Value[]): readonly Piece[] {
+    return [...this.#ofAll(given), { root: value, path: [], isHeld: true }];
+  }
+
+  #ofAttribute(value: ValueOf<"attribute">): readonly Piece[] {
+    const { object, name } = value;
+    if (this.#useOf(name) === "look") return [];
+    const inner = this.of(object);
+    return inner.length > 0 ? inner : [{ root: value, path: [], isHeld: true }];
+  }
+
+  /** An arm that the helper is in has run when somebody reads what the branch gives. */
+  #ofChoice({ test, then, otherwise }: ValueOf<"choice">): readonly Piece[] {
+    const arm = this.#arms.get(test);
+    const taken = arm === "then" ? then : otherwise;
+    if (arm !== undefined && this.#isAfterHelper(taken, isPlain(test))) return this.of(taken);
+    return this.#ofAll([then, otherwise]);
+  }
+
+  /** Whether the value is what a norm gives that the helper stands for; with `anyhow`, whether that went into it in any way. */
+  #isAfterHelper(value: Value, anyhow: boolean): boolean {
+    const seen = new Set<Value>();
+    const pending = [value];
+    for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
+      if (this.#question.replaced.has(one)) return true;
+      if (seen.has(one)) continue;
+      seen.add(one);
+      if (one.kind === "call" && anyhow) pending.push(one.callee, ...one.args);
+      else if (one.kind === "operation" && anyhow) pending.push(...one.operands);
+      else if (one.kind === "attribute" && anyhow) pending.push(one.object);
+      else if (one.kind === "tuple") pending.push(...one.items);
+      else if (one.kind === "choice") pending.push(one.then, one.otherwise);
+      else if ("of" in one) pending.push(one.of);
+    }
+    return false;
+  }
+
+  #ofCall(value: ValueOf<"call">): readonly Piece[] {
+    const { callee, args } = value;
+    const { place, project } = this.#question;
+    const use = this.useOfCall(callee);
+    const receiver = callee.kind === "attribute" && !isModule(callee.object) ? [callee.object] : [];
+    if (use === "look") return [];
+    if (use === "new" || (use === undefined && isProjection(callee, place, project)))
+      return [{ root: value, path: [], isHeld: false }];
+    const given = [...receiver, ...args];
+    if (use === undefined) return this.#unknown(value, given);
+    const [first, ...others] = given;
+    // A method, or a function of its first argument; what else is given says how.
+    if (first === undefined) return [];
+    const selector = { of: first, index: value };
+    return [...this.#selected(first, selector), ...this.#ofAll(others.filter((one) => this.#isTensor(one)))];
+  }
+
+  /** What the table says of a call: of the function of an array library, or of a tensor's own method. */
+  useOfCall(callee: Value): MemoryUse | undefined {
+    const name = calleeName(callee);
+    if (name === undefined) return undefined;
+    const use = this.#useOf(name);
+    if (callee.kind === "free") return use === "new" && !this.#isKnown(name) ? undefined : use;
+    if (callee.kind !== "attribute") return undefined;
+    const { object } = callee;
+    if (isModule(object)) return isLibrary(object) || use === "view" || use === "parts" ? use : undefined;
+    return this.#isTensor(object) ? use : undefined;
+  }
+
+  /** Whether a bare function is the language's own or an array library's: one of the same name from elsewhere may do anything. */
+  #isKnown(name: string): boolean {
+    const { imports, functions } = this.#question.place.form;
+    const source = imports.find(({ names }) => names.some(({ local }) => local === name));
+    if (source === undefined) return !functions.some((fn) => fn.name === name);
+    return source.module.split(/[./]/).some((part) => isLibraryName(part));
+  }
+
+  /** A list, a set or an object is none: `add` may be that of a set. */
+  #isTensor(value: Value): boolean {
+    return !["tuple", "unknown", "attribute", "self", "literal", "shape", "free"].includes(value.kind);
+  }
+
+  #useOf(name: string): MemoryUse | undefined {
+    return memoryUseOf(name, this.#question.place.form.language);
+  }
+}
+
+function mayMeet(a: Piece, b: Piece): boolean {
+  if (a.root !== b.root) return false;
+  return !a.path.some((one) => b.path.some((other) => areDisjoint(one, other)));
+}
+
+/** `torch`, `self.mx`: what functions are called of. */
+function isModule(value: Value): boolean {
+  return (
+    value.kind === "free" ||
+    (value.kind === "attribute" && (value.object.kind === "self" || isModule(value.object)))
+  );
+}
+
+function isLibrary(value: Value): boolean {
+  if (value.kind === "free") return isLibraryName(value.name);
+  return value.kind === "attribute" && (isLibraryName(value.name) || isLibrary(value.object));
+}
+
+/** The tests of the branches around a block, and the arm of each that it is in. */
+function armsAround(block: Block, trace: Trace): ReadonlyMap<Value, "then" | "otherwise"> {
+  const arms = new Map<Value, "then" | "otherwise">();
+  for (let one: Block | undefined = block; one?.parent !== undefined; one = one.parent.block) {
+    const { step } = one.parent;
+    const test = step.kind === "branch" ? trace.values.get(step.test) : undefined;
+    if (test !== undefined && (one.kind === "then" || one.kind === "otherwise")) arms.set(test, one.kind);
+  }
+  return arms;
+}

@@ -1,0 +1,223 @@
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { pythonFixtures } from "../../test/python-run.ts";
+import { attention, planScript } from "../../test/script-cases.ts";
+import { pythonFrontEnd } from "../languages/python/front-end.ts";
+import { NormFacts } from "../norms/norm-facts.ts";
+import { sglangProfile } from "../profiles/profile.ts";
+import { Project } from "../project/project.ts";
+import { planFile } from "./plan-file.ts";
+
+/** `before` and `after` stand around the two norms; how q and k are made comes first. */
+interface Step {
+  readonly before?: readonly string[];
+  readonly after?: readonly string[];
+  readonly made?: readonly string[];
+  readonly params?: string;
+}
+
+type Outcome = "in place" | "apart" | "kept";
+
+function python({ before = [], after = [], made, params = "hidden, attend" }: Step): Outcome {
+  const lines = [
+    ...(made ?? ["q, k, v = self.qkv(hidden).split(self.sizes, dim=-1)"]),
+    ...before,
+    "q = self.q_norm(q.view(-1, self.head_dim)).view(q.shape)",
+    "k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)",
+    ...after,
+    "return attend(q, k, v)",
+  ];
+  const text = `from torch import nn
+
+from engine.layers.norms import RMSNorm
+
+
+class Attention(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.sizes = config.sizes
+        self.qkv = nn.Linear(config.hidden, sum(self.sizes))
+        self.skip = nn.Identity()
+        self.q_norm = RMSNorm(self.head_dim)
+        self.k_norm = RMSNorm(self.head_dim)
+
+    def forward(self, ${params}):
+${lines.map((line) => `        ${line}\n`).join("")}`;
+  const project = new Project([pythonFrontEnd]);
+  const form = project.add(join(pythonFixtures, "keep", "engine", "models", "case.py"), "python", text);
+  if (form === undefined) throw new Error("the case was not lowered");
+  const profile = { ...sglangProfile, helper: { name: "apply_qk_norm", module: "engine.models.common" } };
+  return outcomeOf(
+    planFile(form, { project, facts: new NormFacts(project), profile, filesMentioning: () => [] }).after,
+  );
+}
+
+function script({ before = [], after = [], made }: Step): Outcome {
+  const lines = [
+    ...before,
+    "q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);",
+    "k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);",
+    ...after,
+  ];
+  const code = attention({ forward: lines.join("\n"), ...(made && { project: made.join("\n") }) });
+  return outcomeOf(planScript(code).after);
+}
+
+function outcomeOf(after: string | undefined): Outcome {
+  if (after === undefined) return "kept";
+  return /allow_inplace=False|allowInplace: false/.test(after) ? "apart" : "in place";
+}
+
+describe("in Python the helper overwrites q and k", () => {
+  test.each<[string, Step]>([
+    ["that a projection has just made", {}],
+    ["of which somebody has a product", { before: ["raw = k * 1.0"], after: ["self.log(raw)"] }],
+    ["of which somebody has a clone", { before: ["raw = k.clone()"], after: ["self.log(raw)"] }],
+    ["of which somebody had a list that nobody reads", { before: ["raw = [q, k]"] }],
+    ["whose shape is read again", { before: ["raw = k"], after: ["self.log(raw.shape, raw.size(0))"] }],
+    ["beside another part of the packed tensor", { after: ["self.log(v)"] }],
+    [
+      "that are slices which do not meet",
+      {
+        made: [
+          "packed = self.qkv(hidden)",
+          "q, k = packed[..., :self.n], packed[..., self.n : self.n + self.m]",
+          "v = packed[..., self.n + self.m :]",
+        ],
+        after: ["self.log(v)", "self.log(packed[..., self.n + self.m :])"],
+      },
+    ],
+    ["under a guard", { before: ["if self.debug:", "    self.log(q.shape)"] }],
+  ])("%s", (_, step) => expect(python(step)).toBe("in place"));
+
+  test.each<[string, Step]>([
+    ["in a list", { before: ["raw = [q, k]"], after: ["self.log(raw[1])"] }],
+    [
+      "in a tuple that is taken apart",
+      { before: ["pair = q, k", "_, raw = pair"], after: ["self.log(raw)"] },
+    ],
+    ["in a dict", { before: ['state = {"k": k}'], after: ['self.log(state["k"])'] }],
+    ["behind a star", { before: ["raw = [*(q, k)]"], after: ["self.log(raw)"] }],
+    ["in what is left of a tuple", { before: ["_, *raw = v, k"], after: ["self.log(raw)"] }],
+    ["appended", { before: ["raw = []", "raw.append(k)"], after: ["self.log(raw)"] }],
+    ["by setdefault", { before: ['self.state.setdefault("k", k)'] }],
+    ["in a set of the module", { before: ["seen.add(k)"] }],
+    ["by setattr", { before: ['setattr(self, "raw", k)'] }],
+    ["in a partial", { before: ["later = partial(self.log, k)"], after: ["later()"] }],
+    ["as a default of a lambda", { before: ["later = lambda k=k: self.log(k)"], after: ["later()"] }],
+    [
+      "as a default of a function",
+      { before: ["def later(raw=k):", "    self.log(raw)"], after: ["later()"] },
+    ],
+    [
+      "in a function that is written before the variable",
+      { before: ["def later():", "    return raw", "raw = k"], after: ["self.log(later())"] },
+    ],
+    ["by a conditional expression", { before: ["raw = k if self.keep else v"], after: ["self.log(raw)"] }],
+    ["by `or`", { before: ["raw = self.raw or k"], after: ["self.log(raw)"] }],
+    [
+      "on both branches",
+      {
+        before: [
+          "if self.a:",
+          "    k = self.shift(k)",
+          "    raw = k",
+          "else:",
+          "    k = k + 1",
+          "    raw = k",
+        ],
+        after: ["self.log(raw)"],
+      },
+    ],
+    ["in the other dtype that may be its own", { before: ["raw = k.to(v.dtype)"], after: ["self.log(raw)"] }],
+    ["as float", { before: ["raw = k.float()"], after: ["self.log(raw)"] }],
+    ["as its data", { before: ["raw = k.data"], after: ["self.log(raw)"] }],
+    ["detached", { before: ["raw = k.detach()"], after: ["self.log(raw)"] }],
+    ["transposed by an attribute", { before: ["raw = k.mT"], after: ["self.log(raw)"] }],
+    ["rearranged", { before: ['raw = rearrange(k, "t d -> d t")'], after: ["self.log(raw)"] }],
+    ["by dropout, which may do nothing", { before: ["raw = self.drop(k)"], after: ["self.log(raw)"] }],
+    ["with something added in place", { before: ["raw = k", "k += 1"], after: ["self.log(raw)"] }],
+    ["in a hook", { before: ["k.register_hook(print)"] }],
+    ["in a comprehension", { before: ["raw = [t for t in (q, k)]"], after: ["self.log(raw)"] }],
+    ["in a loop over both", { before: ["for t in (q, k):", "    raw = t"], after: ["self.log(raw)"] }],
+    ["in a global variable", { before: ["global raw", "raw = k"] }],
+    ["in a generator", { before: ["yield k"] }],
+    ["in a class", { before: ["class Kept:", "    raw = k"], after: ["self.log(Kept.raw)"] }],
+    ["as a function's `out`", { before: ["raw = torch.add(q, v, out=k)"], after: ["self.log(raw)"] }],
+    ["by the caller", { made: ["v = self.qkv(hidden)"], params: "q, k, hidden, attend" }],
+    ["by the caller, as a part", { made: ["q, k, v = given"], params: "given, attend" }],
+    ["by an attribute", { made: ["q, v = self.qkv(hidden).split(self.sizes)", "k = self.last_k"] }],
+    ["by a cache", { made: ["q, v = self.qkv(hidden).split(self.sizes)", "k = self.cache.get(v)"] }],
+    ["by a module that gives back what it is given", { made: ["q, k, v = self.skip(hidden)"] }],
+  ])("but not while one of them is held: %s", (_, step) => expect(python(step)).not.toBe("in place"));
+});
+
+describe("in TypeScript the helper overwrites q and k", () => {
+  test.each<[string, Step]>([
+    ["that projections have just made", {}],
+    ["of which somebody has a product", { before: ["const raw = k.mul(2);"], after: ["this.log(raw);"] }],
+    ["of which somebody had an array that nobody reads", { before: ["const raw = [q, k];"] }],
+    ["whose shape is read again", { before: ["const raw = k;"], after: ["this.log(raw.shape);"] }],
+  ])("%s", (_, step) => expect(script(step)).toBe("in place"));
+
+  test.each<[string, Step]>([
+    ["in an array", { before: ["const raw = [q, k];"], after: ["this.log(raw[1]);"] }],
+    ["pushed", { before: ["this.taps.push(k);"] }],
+    ["in an object", { before: ["const state = { k };"], after: ["this.log(state.k);"] }],
+    [
+      "in an object by a method",
+      { before: ["const state = { get: () => k };"], after: ["this.log(state);"] },
+    ],
+    ["spread", { before: ["const raw = [...[q, k]];"], after: ["this.log(raw);"] }],
+    ["concatenated", { before: ["const raw = [q].concat([k]);"], after: ["this.log(raw);"] }],
+    ["by `??`", { before: ["const raw = this.raw ?? k;"], after: ["this.log(raw);"] }],
+    ["by an assignment inside", { before: ["let raw;", "this.f((raw = k));"], after: ["this.log(raw);"] }],
+    ["by a chain", { before: ["let raw, other;", "raw = other = k;"], after: ["this.log(raw);"] }],
+    ["in a variable of the module", { before: ["kept = k;"] }],
+    ["by a closure that is written before", { before: ["const later = () => raw;", "const raw = k;"] }],
+    ["as a default", { before: ["const later = (raw = k) => raw;"], after: ["this.log(later());"] }],
+    ["bound", { before: ["const later = this.log.bind(this, k);"], after: ["later();"] }],
+    ["in a class that is made of it", { before: ["const raw = new Box(k);"], after: ["this.log(raw);"] }],
+    ["in its data", { before: ["const raw = k.data;"], after: ["this.log(raw);"] }],
+    [
+      "on both branches",
+      {
+        before: [
+          "let raw;",
+          "if (this.a) {",
+          "k = this.f(k);",
+          "raw = k;",
+          "} else {",
+          "k = k.mul(2);",
+          "raw = k;",
+          "}",
+        ],
+        after: ["this.log(raw);"],
+      },
+    ],
+    [
+      "where a handler may see it",
+      {
+        before: ["const rawK = [k];", "try {"],
+        after: ["} catch {", "this.log(rawK);", "}"],
+      },
+    ],
+    ["by a Map", { before: ['this.state.set("k", k);'] }],
+  ])("but not while one of them is held: %s", (_, step) => expect(script(step)).not.toBe("in place"));
+
+  test("nor what a projection gives back that does nothing", () => {
+    const code = attention({
+      forward: "q = this.qNorm.forward(q);\nk = this.kNorm.forward(k);",
+      members: "  readonly qProj: Linear;\n  readonly kProj: Linear;\n",
+      imports: 'import { Linear } from "./linear";',
+      project:
+        "let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);\nlet k = this.kProj.forward(x).reshape([-1, this.heads, this.headDim]);\nconst v = x;",
+    });
+    const linear = (body: string) => ({
+      "repo/linear.ts": `export class Linear { forward(x: Tensor): Tensor { return ${body}; } }`,
+    });
+    expect(outcomeOf(planScript(code, { others: linear("x") }).after)).toBe("apart");
+    expect(outcomeOf(planScript(code, { others: linear("x.matmul(this.weight)") }).after)).toBe("in place");
+  });
+});
