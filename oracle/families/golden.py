@@ -104,31 +104,23 @@ def token_by_token(model, ids):
 
 
 def write_variant(out, family, variant):
-    """Takes the first of a few seeds for which bfloat16 changes no top token, or the one with the fewest
-    changes.
-    """
+    """Takes the steadiest of a few seeds: where bfloat16 changes the fewest top tokens, and least in all."""
     folder = Path(out, family.name, variant.name)
     folder.mkdir(parents=True, exist_ok=True)
-    results = []
-    for seed in range(SEEDS):
+
+    def draw(seed):
         write_checkpoint(folder, family, variant, build(family, variant, seed))
         generator = torch.Generator().manual_seed(seed)
-        ids = torch.randint(variant.config["vocab_size"], (TOKENS,), generator=generator)
-        results.append((changed_tops(folder, ids), seed))
-        if results[-1][0] == 0:
-            break
-    seed = min(results)[1]
-    if seed != results[-1][1]:
-        write_checkpoint(folder, family, variant, build(family, variant, seed))
-        ids = torch.randint(
-            variant.config["vocab_size"], (TOKENS,), generator=torch.Generator().manual_seed(seed)
-        )
-    return write_golden(folder, ids, seed)
+        return torch.randint(variant.config["vocab_size"], (TOKENS,), generator=generator)
+
+    seed = min(range(SEEDS), key=lambda seed: unsteadiness(folder, draw(seed)))
+    return write_golden(folder, draw(seed), seed)
 
 
-def changed_tops(folder, ids):
-    tops = [answer(load(folder, dtype)[0], ids)[0].argmax(-1) for dtype in (torch.float32, torch.bfloat16)]
-    return int((tops[0] != tops[1]).sum())
+def unsteadiness(folder, ids):
+    exact, rounded = (answer(load(folder, dtype)[0], ids)[0] for dtype in (torch.float32, torch.bfloat16))
+    changed = int((exact.argmax(-1) != rounded.argmax(-1)).sum())
+    return changed, ((rounded - exact).norm() / exact.norm()).item()
 
 
 def write_golden(folder, ids, seed):
