@@ -19,6 +19,7 @@ describe.skipIf(python === undefined)("run by Python", () => {
       "CalledAttention",
       "EarlyReturnAttention",
       "GuardedAttention",
+      "HeadsFirstAttention",
       "HeadsStayAttention",
       "OneLineAttention",
       "OneLinersAttention",

@@ -67,6 +67,8 @@ export function misfitOf(copy: CopyForm, helper: HelperForm, language: Language)
     return copy.reshapes ? "it makes rows of heads, and the helper does not" : undefined;
   if (copy.frees)
     return "its tensors are freed by hand, and nobody would free the rows that the helper makes";
+  if (copy.viewsHeadsFirst)
+    return "its heads stand before its tokens, and `view` may not take what the helper makes of rows";
   if (!copy.reshapes) {
     return copy.byHead
       ? undefined

@@ -1,5 +1,5 @@
 import type { NormEvent } from "../flow/trace.ts";
-import { baseOf, type Value } from "../flow/value.ts";
+import { baseOf, holds, type Value } from "../flow/value.ts";
 import type { CopyForm, StreamForm } from "../helper/helper-form.ts";
 import type { InlineMatch, PairFunction, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
@@ -17,7 +17,8 @@ export interface CopyContext {
 /** The form of a copy in the middle of a function. Throws `Refusal` when no helper could do what it does. */
 export function inlineCopyForm(match: InlineMatch, context: CopyContext): CopyForm {
   const sides = [match.q, match.k].map(({ event, input, result }) => ({ event, input, result }));
-  return copyForm(match.at, sides, match.altStream, context);
+  const form = copyForm(match.at, sides, match.altStream, context);
+  return { ...form, viewsHeadsFirst: match.isHeadsFirst && sides.some((side) => isViewed(side, match.at)) };
 }
 
 /** The form of a function that is the step. Throws `Refusal` when no helper could do what it does. */
@@ -85,6 +86,7 @@ function copyForm(
     byHead: sides.every(
       ({ event }) => event.value.style === "function" || isByHead(event.value.norm, at, facts),
     ),
+    viewsHeadsFirst: false,
     frees: [...at.trace.values.values()].some(isFreeing),
     ...(reshape && { reshape }),
     ...(stream && { stream }),
@@ -114,6 +116,16 @@ function streamOf(at: Traced, sides: readonly CopySide[], altStream: Value, proj
 function isByHead(norm: Value, at: Traced, facts: NormFacts): boolean {
   const { kind, sizeName } = facts.factOf(norm, at);
   return kind !== "unknown" && (kind !== "layer" || sizeName !== undefined);
+}
+
+/** Whether the function itself takes a `view` of the result, or of what it makes of it. */
+function isViewed({ result }: CopySide, { trace }: Traced): boolean {
+  return [...trace.values].some(([expr]) => {
+    if (expr.kind !== "call" || expr.callee.kind !== "attribute" || !/^view/.test(expr.callee.name))
+      return false;
+    const viewed = trace.values.get(expr.callee.object);
+    return viewed !== undefined && holds(viewed, result);
+  });
 }
 
 function isFreeing(value: Value): boolean {

@@ -97,6 +97,7 @@ function emittingProfile(profiles: readonly Profile[], language: Language, path:
     requiredAttributes: [],
     takesAltStream: true,
     inPlace: false,
+    headsFirst: "as-is",
     helperInRepository: false,
   };
 }

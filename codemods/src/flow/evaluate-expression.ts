@@ -1,7 +1,7 @@
 import type { Expr, NameExpr } from "../form/form.ts";
 import { childrenOf } from "../form/traversal.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
-import type { Value } from "./value.ts";
+import { isSpread, type Value } from "./value.ts";
 
 /** The value of an expression, which is written down with the order in which it came. */
 export function evaluate(evaluation: Evaluation, expr: Expr, env: Env): Value {
@@ -30,10 +30,15 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
     case "index":
       return values.item(inner(expr.object), inner(expr.index));
     case "tuple": {
-      const items = expr.items.map(inner);
-      const [only] = expr.items;
-      const spread = items.length === 1 && only?.kind === "opaque" && evaluation.valueOf.get(only.parts[0]!);
-      return spread && spread.kind === "shape" ? spread : values.of({ kind: "tuple", items });
+      const items = expr.items.map((item) => {
+        if (item.kind !== "opaque" || item.what !== "spread" || item.parts.length !== 1) return inner(item);
+        const spread = values.spread(inner(item.parts[0]!));
+        evaluation.note(item, spread, evaluation.lastOrder);
+        return spread;
+      });
+      const [only] = items;
+      const whole = items.length === 1 && only?.kind === "operation" && isSpread(only) && only.operands[0];
+      return whole && whole.kind === "shape" ? whole : values.of({ kind: "tuple", items });
     }
     case "literal":
       return values.literal(expr.value);

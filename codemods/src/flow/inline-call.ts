@@ -4,7 +4,7 @@ import { bind, runBlock } from "./evaluate-steps.ts";
 import type { Closure, Env, Evaluation } from "./evaluation.ts";
 import { type CallParts, factorsOf, isAboutStreams, namesNorm, normCall, viewCall } from "./tensor-calls.ts";
 import type { Block, NormEvent } from "./trace.ts";
-import { baseOf, type Value } from "./value.ts";
+import { baseOf, holds, type Value } from "./value.ts";
 
 const deepest = 4;
 /** Calls inlined into one function; helpers that call each other many times over would take for ever. */
@@ -101,37 +101,4 @@ function ownershipOf(
   if (args.length !== 2 || old === undefined || next === undefined || value !== next) return undefined;
   if (!body.some(({ kind }) => kind !== "return") || old === next) return undefined;
   return baseOf(next) === baseOf(old) ? next : values.of({ kind: "owned", wrapper: callee, old, of: next });
-}
-
-/** A walk over each part once: values share parts, so that there are far more ways to a part than parts. */
-function holds(value: Value, part: Value): boolean {
-  const seen = new Set<Value>();
-  const pending: Value[] = [value];
-  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
-    if (one === part) return true;
-    if (!seen.has(one)) pending.push(...partsOf(one));
-    seen.add(one);
-  }
-  return false;
-}
-
-function partsOf(value: Value): readonly Value[] {
-  switch (value.kind) {
-    case "reshape":
-    case "owned":
-    case "await":
-      return [value.of];
-    case "tuple":
-      return value.items;
-    case "choice":
-      return [value.then, value.otherwise];
-    case "operation":
-      return value.operands;
-    case "call":
-      return [...value.args, value.callee];
-    case "attribute":
-      return [value.object];
-    default:
-      return [];
-  }
 }

@@ -70,7 +70,10 @@ function targetShape(name: string, args: CallParts["args"], values: ValueTable):
     return first!.value;
   }
   if (args.length === 1 && first!.value.kind !== "literal") return first!.value;
-  return values.of({ kind: "tuple", items: args.map(({ value }) => value) });
+  return values.of({
+    kind: "tuple",
+    items: args.map(({ value, spread }) => (spread ? values.spread(value) : value)),
+  });
 }
 
 /** A norm applied to one tensor: `norm.forward(x)`, `norm(x)`, `rmsNorm(x, weight, eps)`; or undefined. */

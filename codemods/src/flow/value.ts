@@ -59,6 +59,11 @@ export class ValueTable {
     return this.of({ kind: "attribute", object, name });
   }
 
+  /** All items of a list or tuple at once, among others: `*shape`, `...shape`. */
+  spread(of: Value): Value {
+    return this.of({ kind: "operation", operator: "...", operands: [of] });
+  }
+
   /** A reshape of a reshape is one reshape, and a reshape to a tensor's own shape is that tensor. */
   reshape(of: Value, to: Value): Value {
     const base = of.kind === "reshape" ? of.of : of;
@@ -68,7 +73,8 @@ export class ValueTable {
 
   item(of: Value, index: Value): Value {
     if (of.kind === "tuple" && index.kind === "literal" && typeof index.value === "number") {
-      return of.items.at(index.value) ?? this.of({ kind: "item", of, index });
+      const known = of.items.some(isSpread) ? undefined : of.items.at(index.value);
+      return known ?? this.of({ kind: "item", of, index });
     }
     if (of.kind === "choice") {
       const [then, otherwise] = [this.item(of.then, index), this.item(of.otherwise, index)];
@@ -82,9 +88,47 @@ export class ValueTable {
   }
 }
 
+/** See `ValueTable.spread`. */
+export function isSpread(value: Value): boolean {
+  return value.kind === "operation" && value.operator === "...";
+}
+
 /** The tensor under a reshape. */
 export function baseOf(value: Value): Value {
   return value.kind === "reshape" ? value.of : value;
+}
+
+/** Whether a value is made of another one. A walk over each part once: values share parts, so that there are far more ways to a part than parts. */
+export function holds(value: Value, part: Value): boolean {
+  const seen = new Set<Value>();
+  const pending: Value[] = [value];
+  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
+    if (one === part) return true;
+    if (!seen.has(one)) pending.push(...partsOf(one));
+    seen.add(one);
+  }
+  return false;
+}
+
+function partsOf(value: Value): readonly Value[] {
+  switch (value.kind) {
+    case "reshape":
+    case "owned":
+    case "await":
+      return [value.of];
+    case "tuple":
+      return value.items;
+    case "choice":
+      return [value.then, value.otherwise];
+    case "operation":
+      return value.operands;
+    case "call":
+      return [...value.args, value.callee];
+    case "attribute":
+      return [value.object];
+    default:
+      return [];
+  }
 }
 
 function keyOf(content: ValueContent): string {

@@ -14,6 +14,8 @@ export interface CopyForm {
   readonly reshapes: boolean;
   /** Whether the norms are known to treat each head alone, so that their shape around the last axis does not matter. */
   readonly byHead: boolean;
+  /** Whether its tensors have the heads before the tokens, and somebody asks for a view of what comes out, which rows brought back may not have. */
+  readonly viewsHeadsFirst: boolean;
   /** Whether the copy says when its tensors are freed, so that nobody would free what a helper makes in between. */
   readonly frees: boolean;
   readonly reshape?: ReshapeForm;

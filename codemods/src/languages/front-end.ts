@@ -146,6 +146,8 @@ export interface HelperCall {
   readonly altStream?: string;
   /** Written only when the helper must not overwrite q and k. */
   readonly allowInplace?: false;
+  /** Written only for q and k with heads before the tokens, where the helper has to be told. */
+  readonly headOrder?: "heads-first";
   readonly layout: CodeLayout;
 }
 

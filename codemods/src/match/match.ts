@@ -27,6 +27,8 @@ export interface InlineMatch {
   readonly position: number;
   /** Who may still hold q or k as it was; undefined where it is proven that nobody does, so that the helper may overwrite them. */
   readonly holder?: string;
+  /** Whether q and k have their heads before their tokens: `[B, H, L, D]`. */
+  readonly isHeadsFirst: boolean;
 }
 
 /** A whole function that is the step and nothing else; its callers are to call the helper, and it goes. */

@@ -1,3 +1,4 @@
+import { calleeName } from "../flow/tensor-calls.ts";
 import type { Value, ValueOf } from "../flow/value.ts";
 import type { Place } from "../languages/front-end.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
@@ -8,6 +9,7 @@ import type { Project } from "../project/project.ts";
 import { layersOf } from "./aliases.ts";
 import { Refusal } from "./reasons.ts";
 import type { SideName } from "./side-of.ts";
+import { axesOf, headOrderOf, transposers } from "./tensor-axes.ts";
 
 /** One applied norm, as the rules see it. */
 export interface AppliedNorm {
@@ -96,15 +98,11 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
   if (fact.axis === "row") {
     throw new Refusal("norm-not-per-head", `${who} is as wide as all heads together, not one head`);
   }
-  if (hasTransposed(input)) {
-    throw new Refusal(
-      "norm-not-per-head",
-      `${who} is applied after a transpose, where heads are not next to the head dim`,
-    );
-  }
-  const last = lastSize(of) ?? lastSize(input) ?? firstPieceSize(input);
+  const axes = axesOf(of) ?? axesOf(input);
+  if (hasTransposed(input)) refuseOrder(headOrderOf(axesOf(input)), who, rules.profile);
+  const last = lastSize(of) ?? lastSize(input) ?? firstPieceSize(input) ?? axes?.at(-1)?.size;
   if (last === undefined) {
-    if (fact.axis === "head") return undefined;
+    if (fact.axis === "head" || axes?.at(-1)?.of === "head dim") return undefined;
     if (isProjected(input)) {
       throw new Refusal(
         "norm-not-per-head",
@@ -123,6 +121,24 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
     );
   }
   return last;
+}
+
+/** A helper that is told where the heads stand has to be told right; one that calls the norms on what it is given needs not. */
+function refuseOrder(
+  order: ReturnType<typeof headOrderOf>,
+  who: string,
+  { headsFirst, helper }: Profile,
+): void {
+  if (order === "tokens-first" || headsFirst === "as-is" || (headsFirst === "option" && order !== undefined))
+    return;
+  const where =
+    headsFirst === "refused"
+      ? `which ${helper.name} does not take`
+      : "and what order its axes have then could not be told";
+  throw new Refusal(
+    "norm-not-per-head",
+    `${who} is applied after a transpose, where heads are not next to the head dim, ${where}`,
+  );
 }
 
 /** `[B, L, heads, -1]`: what is left of a row when it is cut into heads. */
@@ -185,8 +201,5 @@ export function lastSize(value: Value): Value | undefined {
 }
 
 function isTransposed(value: Value): boolean {
-  const callee = value.kind === "call" ? value.callee : undefined;
-  return (
-    callee?.kind === "attribute" && /^(?:transpose|transposeAxes|permute|swapaxes|movedim)$/.test(callee.name)
-  );
+  return value.kind === "call" && transposers.has(calleeName(value.callee) ?? "");
 }

@@ -1,6 +1,7 @@
 import type { Block, NormEvent, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
+import type { Profile } from "../profiles/profile.ts";
 import { layersOf, refuseAliases } from "./aliases.ts";
 import { sideOfEvent } from "./given-side.ts";
 import { holderOf } from "./holders.ts";
@@ -12,6 +13,7 @@ import { placementFor } from "./placement.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
 import type { SideName } from "./side-of.ts";
+import { axesOf, headOrderOf } from "./tensor-axes.ts";
 import { refuseMoreInBranch } from "./whole-branch.ts";
 
 /** The norms of one block that may be a pair, and all others of the function. */
@@ -74,7 +76,19 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     block: placement.block,
     position: placement.index,
     ...(holder !== undefined && { holder }),
+    isHeadsFirst: isHeadsFirst(q.input, k.input, rules.profile),
   };
+}
+
+/** Throws when the heads of q and k stand in different places, and the helper would have to be told of one. */
+function isHeadsFirst(q: Value, k: Value, { headsFirst }: Profile): boolean {
+  const [qFirst, kFirst] = [q, k].map((value) => headOrderOf(axesOf(value)) === "heads-first");
+  if (qFirst !== kFirst && headsFirst === "option")
+    throw new Refusal(
+      "norm-not-per-head",
+      "q has its heads elsewhere than k has, or it cannot be told where",
+    );
+  return qFirst === true && kFirst === true;
 }
 
 /** The one norm of each side. What the norms are comes first: it is the reason that a reader can do least about. */

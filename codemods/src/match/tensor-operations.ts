@@ -69,9 +69,9 @@ export function isLibraryName(name: string): boolean {
   return libraries.test(name);
 }
 
-/** How an operator uses its operands: `a && b`, `a ?? b` give back one of them, and `a += b` writes into a tensor a. */
+/** How an operator uses its operands: `a && b`, `a ?? b` and `...a` give back what they are given, and `a += b` writes into a tensor a. */
 export function operatorUse(operator: string): "new" | "either" | "first" {
-  if (operator === "&&" || operator === "||" || operator === "??") return "either";
+  if (["&&", "||", "??", "..."].includes(operator)) return "either";
   const isAssigning = operator.endsWith("=") && !["==", "!=", "<=", ">="].includes(operator);
   return isAssigning ? "first" : "new";
 }

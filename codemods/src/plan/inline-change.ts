@@ -39,6 +39,7 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
       ...(needsHeadDim(profile) && { headDim: headDimText(match, scope) }),
       ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
       ...(match.holder !== undefined && profile.inPlace && { allowInplace: false as const }),
+      ...(match.isHeadsFirst && profile.headsFirst === "option" && { headOrder: "heads-first" as const }),
       layout: layoutAt(form, offset, before),
     });
   const edits = editsFor(match, anchor, call, frontEnd);

@@ -104,6 +104,10 @@ const profileKeys: Readonly<Record<string, KeyRule>> = {
   acceptsFunctions: trueOrFalse,
   takesAltStream: trueOrFalse,
   inPlace: trueOrFalse,
+  headsFirst: {
+    expected: "refused, as-is or option",
+    holds: (value) => ["refused", "as-is", "option"].includes(value as string),
+  },
   helperInRepository: trueOrFalse,
 };
 

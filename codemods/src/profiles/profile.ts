@@ -17,6 +17,11 @@ export interface Profile {
   readonly takesAltStream: boolean;
   /** Whether it may overwrite q and k, so that nothing may read them afterwards. */
   readonly inPlace: boolean;
+  /**
+   * What becomes of q and k with heads before the tokens, `[B, H, L, D]`, as they are after `.transpose(1, 2)`: they are refused, the
+   * helper takes them as they are, or it has to be told: `{ layout: "heads-first" }`, `layout="heads-first"`.
+   */
+  readonly headsFirst: "refused" | "as-is" | "option";
   /** Whether the helper must exist in the scanned repository (unless `--assume-helper`). */
   readonly helperInRepository: boolean;
 }
@@ -43,6 +48,7 @@ export const qknormProfile: Profile = {
   requiredAttributes: [],
   takesAltStream: true,
   inPlace: true,
+  headsFirst: "option",
   helperInRepository: false,
 };
 
@@ -56,6 +62,7 @@ export const sglangProfile: Profile = {
   requiredAttributes: ["variance_epsilon", "weight"],
   takesAltStream: true,
   inPlace: true,
+  headsFirst: "refused",
   helperInRepository: true,
 };
 

@@ -1,50 +1,40 @@
 import type { ForwardTrace } from "@qknorm/models";
+import { useKernels } from "@qknorm/tensor";
 import pc from "picocolors";
-import { converse } from "./chat/converse.ts";
 import { compare } from "./compare.ts";
-import { explainFailure, UsageError } from "./failure.ts";
+import { explainFailure } from "./failure.ts";
 import { type Options, parseOptions, type Setting } from "./options.ts";
-import { endWithItsReader } from "./output/closed-pipe.ts";
-import { JsonPrinter, type Printer, QuietPrinter, ReadablePrinter } from "./output/printer.ts";
-import { describeRun, traceTable } from "./output/report.ts";
-import { type Request, readRequests } from "./prompts.ts";
-import { Session } from "./session/session.ts";
+import { describeRun, describeSpeed, traceTable } from "./report.ts";
+import { Session } from "./session.ts";
 
-/** Runs the command line; 0 when everything was answered, 1 for anything the caller can mend. */
-export async function run(args: readonly string[], setting: Setting): Promise<number> {
-  endWithItsReader();
+/** Runs the command line; 0 when every prompt was answered, 1 for anything the caller can mend. */
+export function run(args: readonly string[], setting: Setting): number {
   try {
     const options = parseOptions(args, setting);
-    const requests = await readRequests(options, setting);
-    const talk = options.interactive === true || (requests.length === 0 && process.stdin.isTTY);
-    if (talk) await converse(await Session.open(options), options);
-    else if (requests.length === 0)
-      throw new UsageError('give a prompt: --prompt "...", --prompt-file FILE, or something on stdin');
-    else if (options.compare) process.stdout.write(`${await compare(options, requests)}\n`);
-    else await answerAll(requests, options);
+    if (options.prompts.length === 0) {
+      process.stderr.write('Give a prompt: --prompt "..."\n');
+      return 1;
+    }
+    useKernels(options.kernels);
+    if (options.compare) process.stdout.write(`${compare(options)}\n`);
+    else answerAll(options);
     return 0;
   } catch (error) {
     return explainFailure(error);
   }
 }
 
-async function answerAll(requests: readonly Request[], options: Options): Promise<void> {
-  const session = await Session.open(options);
-  const printer = printerFor(options);
-  for (const request of requests) {
+function answerAll(options: Options): void {
+  const session = new Session(options);
+  for (const prompt of options.prompts) {
     const traces: ForwardTrace[] = [];
-    const answer = await session.answer(request, {
-      onStart: () => printer.start(request),
-      onText: (piece) => printer.text(piece),
+    const answer = session.answer(prompt, {
+      onStart: () => process.stdout.write(pc.dim(prompt)),
+      onText: (piece) => process.stdout.write(pc.bold(piece)),
       onTrace: options.trace ? (trace) => traces.push(trace) : undefined,
     });
-    printer.end(request, answer);
+    process.stdout.write(`   ${pc.dim(describeSpeed(answer))}\n`);
     if (options.trace) process.stdout.write(`${traceTable(traces)}\n`);
   }
-  if (!options.quiet) process.stderr.write(`${pc.dim(await describeRun(session))}\n`);
-}
-
-function printerFor({ json, quiet }: Options): Printer {
-  if (json) return new JsonPrinter();
-  return quiet ? new QuietPrinter() : new ReadablePrinter();
+  process.stdout.write(`${pc.dim(describeRun(session))}\n`);
 }
