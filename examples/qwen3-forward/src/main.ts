@@ -1,7 +1,7 @@
 import { run } from "@qknorm/run";
 import { sumsCheckpoint } from "./sums.ts";
 
-process.exitCode = run(process.argv.slice(2), {
+process.exitCode = await run(process.argv.slice(2), {
   name: "npm start --",
   fallback: {
     model: sumsCheckpoint,

@@ -1,22 +1,25 @@
 import pc from "picocolors";
 import type { Options } from "./options.ts";
-import { describeRun } from "./report.ts";
-import { type Answer, Session } from "./session.ts";
+import { describeRun } from "./output/report.ts";
+import { visible } from "./output/safe-text.ts";
+import type { Request } from "./prompts.ts";
+import type { Answer } from "./session/answer.ts";
+import { Session } from "./session/session.ts";
 
 /** The fused path and the fallback over the same prompts, as a table: tokens/s, and whether the texts agree. */
-export function compare(options: Options): string {
+export async function compare(options: Options, requests: readonly Request[]): Promise<string> {
   // One seed for both, so that sampled texts can agree as well.
   const seeded = options.seed === undefined ? { ...options, seed: 1 } : options;
-  const fused = new Session(seeded, "auto");
-  const fallback = new Session(seeded, "fallback");
+  const fused = await Session.open(seeded, "auto");
+  const fallback = await Session.open(seeded, "fallback");
   // The first answer pays for warming up, whichever path gives it.
-  for (const session of [fused, fallback]) session.answer(options.prompts[0] as string);
+  for (const session of [fused, fallback]) await session.answer(requests[0] as Request);
 
-  const rows = options.prompts.map((prompt) => ({
-    prompt,
-    fused: fused.answer(prompt),
-    fallback: fallback.answer(prompt),
-  }));
+  const rows = [];
+  for (const request of requests) {
+    const prompt = request.kind === "text" ? request.text : "";
+    rows.push({ prompt, fused: await fused.answer(request), fallback: await fallback.answer(request) });
+  }
   const agree = rows.every((row) => row.fused.text === row.fallback.text);
   return [
     pc.dim(line("prompt", "fused", "tokens/s", "fallback", "tokens/s", "")),
@@ -38,8 +41,8 @@ export function compare(options: Options): string {
       total(rows.map((row) => row.fallback)),
       agree ? pc.green("same text") : pc.red("texts differ"),
     ),
-    pc.dim(`fused:    ${describeRun(fused)}`),
-    pc.dim(`fallback: ${describeRun(fallback)}`),
+    pc.dim(`fused:    ${await describeRun(fused)}`),
+    pc.dim(`fallback: ${await describeRun(fallback)}`),
   ].join("\n");
 }
 
@@ -60,12 +63,12 @@ function speed(answer: Answer): string {
 
 // Tokens put through the model, prompt included, over the whole time.
 function total(answers: readonly Answer[]): string {
-  const tokens = answers.reduce((sum, answer) => sum + answer.promptTokens + answer.newTokens, 0);
+  const tokens = answers.reduce((sum, answer) => sum + answer.promptIds.length + answer.ids.length, 0);
   const seconds = answers.reduce((sum, answer) => sum + answer.prefillSeconds + answer.decodeSeconds, 0);
   return (tokens / seconds).toFixed(0);
 }
 
 function shorten(text: string, length: number): string {
-  const line = text.replaceAll("\n", " ");
+  const line = visible(text.replaceAll("\n", " "));
   return line.length > length ? `${line.slice(0, length - 1)}…` : line;
 }

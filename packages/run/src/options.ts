@@ -1,16 +1,21 @@
-import { resolve } from "node:path";
-import { Command, Option } from "commander";
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { parseTokenIds } from "./logits/token-ids.ts";
+import { addModelOptions, type ModelOptions } from "./model-options.ts";
 import { integer, number, positive } from "./option-values.ts";
 
+/** New tokens of an answer when nobody says how many. */
+export const DEFAULT_MAX_TOKENS = 1024;
+
 /** What the command line asks for, parsed once. */
-export interface Options {
-  readonly prompts: readonly string[];
-  readonly model: string;
-  readonly device: "cpu";
-  readonly dtype?: "f32" | "bf16" | "f16";
-  readonly rounding: "hf" | "once";
-  readonly kernels: "auto" | "native" | "typescript";
-  readonly qkNorm: "auto" | "fallback";
+export interface Options extends ModelOptions {
+  readonly prompt?: readonly string[];
+  readonly promptFile?: readonly string[];
+  readonly ids?: readonly number[];
+  readonly messages?: string;
+  readonly interactive?: boolean;
+  readonly system?: string;
+  readonly tools?: string;
   readonly chat?: boolean;
   readonly thinking: boolean;
   readonly maxTokens?: number;
@@ -18,7 +23,11 @@ export interface Options {
   readonly topK?: number;
   readonly topP?: number;
   readonly minP?: number;
+  readonly repetitionPenalty?: number;
   readonly seed?: number;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly qkNorm: "auto" | "fallback";
   readonly trace: boolean;
   readonly compare: boolean;
 }
@@ -34,67 +43,107 @@ export interface Setting {
   };
 }
 
-/** The command with its help; throws commander's own error for a wrong option. */
-export function parseOptions(args: readonly string[], { name, fallback }: Setting): Options {
-  const model = new Option(
-    "-m, --model <folder>",
-    "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
-  );
-  const command = new Command(name)
-    .description("Answers prompts with a model, every layer's q and k normalised through applyQkNorm.")
-    .option("-p, --prompt <text...>", "what to continue; several prompts are answered one after the other")
-    .addOption(
-      fallback === undefined ? model.makeOptionMandatory() : model.default(fallback.model, fallback.shownAs),
+/** Parses the arguments; throws commander's own error for a wrong option, and for --help and --version. */
+export function parseOptions(args: readonly string[], setting: Setting): Options {
+  const command = addOptions(new Command(setting.name), setting);
+  command.parse(args, { from: "user" });
+  return Object.freeze(command.opts<Options>());
+}
+
+function addOptions(command: Command, { name, fallback }: Setting): Command {
+  command
+    .description(
+      "Answers prompts, or talks, with a model whose every layer normalises q and k through applyQkNorm.\n" +
+        "Answers go to stdout; what was measured, and warnings, to stderr.",
     )
-    .addOption(new Option("--device <device>", "where to run").choices(["cpu"]).default("cpu"))
+    .version(version(), "-V, --version")
+    .option("-p, --prompt <text...>", "what to answer, one after the other; - reads stdin")
+    .option(
+      "-f, --prompt-file <file...>",
+      "prompts from files, each less one line end at its end; - reads stdin",
+    )
     .addOption(
-      new Option("--dtype <dtype>", "of activations and KV cache; default: the checkpoint's").choices([
-        "f32",
-        "bf16",
-        "f16",
+      new Option("--ids <ids>", "raw token ids to continue, such as 5,17,9")
+        .argParser(parseTokenIds)
+        .conflicts(["prompt", "promptFile", "messages", "interactive", "chat", "system", "tools"]),
+    )
+    .addOption(
+      new Option("--messages <file>", "a conversation to answer: JSON, [{ role, content }]").conflicts([
+        "prompt",
+        "promptFile",
+        "interactive",
+        "system",
       ]),
     )
     .addOption(
-      new Option("--rounding <mode>", "hf rounds where transformers does, once rounds each result once")
-        .choices(["hf", "once"])
-        .default("hf"),
+      new Option(
+        "-i, --interactive",
+        "a conversation, a line a turn; default: when no prompt is given on a terminal",
+      ).conflicts(["prompt", "promptFile"]),
+    );
+  addModelOptions(command, fallback)
+    .optionsGroup("Chat (for models with a chat template):")
+    .option("--system <text>", "what the conversation begins with")
+    .option("--tools <file>", "tools that the template may offer: JSON")
+    .option("--chat", "put the prompt through the model's chat template; default: when it has one")
+    .option("--no-chat", "continue the prompt as it is")
+    .option("--thinking", "let a chat model think before it answers (Qwen3's enable_thinking)", false)
+    .optionsGroup("Sampling (default: what generation_config.json says):")
+    .option(
+      "-n, --max-tokens <count>",
+      `stop after so many new tokens; default: generation_config.json's, or ${DEFAULT_MAX_TOKENS}`,
+      positive,
     )
+    .option("--temperature <t>", "0 takes the most likely token", number)
+    .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer)
+    .option("--top-p <p>", "keep the most likely tokens that together reach p", number)
+    .option("--min-p <p>", "keep tokens at least p times as likely as the most likely one", number)
+    .option("--repetition-penalty <x>", "divide the logits of what was said by it; 1 is off", aboveZero)
+    .option("--seed <n>", "draw the same tokens again", integer)
+    .optionsGroup("Output:")
     .addOption(
-      new Option("--kernels <kind>", "what runs the arithmetic")
-        .choices(["auto", "native", "typescript"])
-        .default("auto"),
+      new Option("--json", "one JSON object a line and answer: text, ids, finishReason, timings")
+        .default(false)
+        .conflicts(["compare", "trace"]),
     )
+    .option("-q, --quiet", "the answers alone, and nothing on stderr but errors", false)
+    .optionsGroup("Looking inside:")
     .addOption(
       new Option("--qk-norm <path>", "fallback runs the two norms one by one")
         .choices(["auto", "fallback"])
         .default("auto"),
     )
-    .option("--chat", "put the prompt through the model's chat template; default: when it has one")
-    .option("--no-chat", "continue the prompt as it is")
-    .option("--thinking", "let a chat model think before it answers (Qwen3's enable_thinking)", false)
-    .optionsGroup("Sampling (default: what generation_config.json says):")
-    .option("-n, --max-tokens <count>", "stop after so many tokens", positive)
-    .option("--temperature <t>", "0 takes the most likely token", number)
-    .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer)
-    .option("--top-p <p>", "keep the most likely tokens that together reach p", number)
-    .option("--min-p <p>", "keep tokens at least p times as likely as the most likely one", number)
-    .option("--seed <n>", "draw the same tokens again", integer)
-    .optionsGroup("Looking inside:")
     .option("--trace", "per layer: the QK-norm plan, its time and its share of the forward pass", false)
-    .option(
-      "--compare",
-      "the fused path and the fallback side by side: tokens/s, and whether the texts agree",
-      false,
-    )
-    .addHelpText(
-      "after",
-      `\nExamples:\n  ${name} --model ~/models/Qwen3-0.6B --prompt "Why is the sky blue?" --max-tokens 200\n` +
-        `  ${name} --model ~/models/Qwen3-0.6B --prompt "Why is the sky blue?" --trace\n`,
-    )
-    .allowExcessArguments(false)
-    .exitOverride();
-  command.parse(args, { from: "user" });
-  const { prompt, ...rest } = command.opts<Omit<Options, "prompts"> & { prompt?: string[] }>();
-  const examples = rest.model === fallback?.model ? fallback.prompts : [];
-  return Object.freeze({ ...rest, model: resolve(rest.model), prompts: prompt ?? examples });
+    .addOption(
+      new Option(
+        "--compare",
+        "the fused path and the fallback side by side: tokens/s, and whether the texts agree",
+      )
+        .default(false)
+        .conflicts(["interactive", "messages", "ids"]),
+    );
+  return command.addHelpText("after", examples(name)).allowExcessArguments(false).exitOverride();
+}
+
+function examples(name: string): string {
+  return [
+    "",
+    "Examples:",
+    `  ${name} -m ~/models/Qwen3-0.6B                            # talk; /help says how`,
+    `  ${name} -m ~/models/Qwen3-0.6B -p "Why is the sky blue?"`,
+    `  ${name} -m ~/models/Qwen3-0.6B -q < question.txt > answer.txt`,
+    `  ${name} -m ~/models/Qwen3-0.6B --json -p "one" "two"      # a JSON object a line`,
+    "",
+  ].join("\n");
+}
+
+function version(): string {
+  const file = new URL("../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+function aboveZero(text: string): number {
+  const value = number(text);
+  if (value <= 0) throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
 }

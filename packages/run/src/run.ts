@@ -1,40 +1,50 @@
 import type { ForwardTrace } from "@qknorm/models";
-import { useKernels } from "@qknorm/tensor";
 import pc from "picocolors";
+import { converse } from "./chat/converse.ts";
 import { compare } from "./compare.ts";
-import { explainFailure } from "./failure.ts";
+import { explainFailure, UsageError } from "./failure.ts";
 import { type Options, parseOptions, type Setting } from "./options.ts";
-import { describeRun, describeSpeed, traceTable } from "./report.ts";
-import { Session } from "./session.ts";
+import { endWithItsReader } from "./output/closed-pipe.ts";
+import { JsonPrinter, type Printer, QuietPrinter, ReadablePrinter } from "./output/printer.ts";
+import { describeRun, traceTable } from "./output/report.ts";
+import { type Request, readRequests } from "./prompts.ts";
+import { Session } from "./session/session.ts";
 
-/** Runs the command line; 0 when every prompt was answered, 1 for anything the caller can mend. */
-export function run(args: readonly string[], setting: Setting): number {
+/** Runs the command line; 0 when everything was answered, 1 for anything the caller can mend. */
+export async function run(args: readonly string[], setting: Setting): Promise<number> {
+  endWithItsReader();
   try {
     const options = parseOptions(args, setting);
-    if (options.prompts.length === 0) {
-      process.stderr.write('Give a prompt: --prompt "..."\n');
-      return 1;
-    }
-    useKernels(options.kernels);
-    if (options.compare) process.stdout.write(`${compare(options)}\n`);
-    else answerAll(options);
+    const requests = await readRequests(options, setting);
+    const talk = options.interactive === true || (requests.length === 0 && process.stdin.isTTY);
+    if (talk) await converse(await Session.open(options), options);
+    else if (requests.length === 0)
+      throw new UsageError('give a prompt: --prompt "...", --prompt-file FILE, or something on stdin');
+    else if (options.compare) process.stdout.write(`${await compare(options, requests)}\n`);
+    else await answerAll(requests, options);
     return 0;
   } catch (error) {
     return explainFailure(error);
   }
 }
 
-function answerAll(options: Options): void {
-  const session = new Session(options);
-  for (const prompt of options.prompts) {
+async function answerAll(requests: readonly Request[], options: Options): Promise<void> {
+  const session = await Session.open(options);
+  const printer = printerFor(options);
+  for (const request of requests) {
     const traces: ForwardTrace[] = [];
-    const answer = session.answer(prompt, {
-      onStart: () => process.stdout.write(pc.dim(prompt)),
-      onText: (piece) => process.stdout.write(pc.bold(piece)),
+    const answer = await session.answer(request, {
+      onStart: () => printer.start(request),
+      onText: (piece) => printer.text(piece),
       onTrace: options.trace ? (trace) => traces.push(trace) : undefined,
     });
-    process.stdout.write(`   ${pc.dim(describeSpeed(answer))}\n`);
+    printer.end(request, answer);
     if (options.trace) process.stdout.write(`${traceTable(traces)}\n`);
   }
-  process.stdout.write(`${pc.dim(describeRun(session))}\n`);
+  if (!options.quiet) process.stderr.write(`${pc.dim(await describeRun(session))}\n`);
+}
+
+function printerFor({ json, quiet }: Options): Printer {
+  if (json) return new JsonPrinter();
+  return quiet ? new QuietPrinter() : new ReadablePrinter();
 }

@@ -2,44 +2,59 @@ import { describe, expect, it } from "vitest";
 import { ask } from "./run-command.ts";
 
 describe("qknorm-run", () => {
-  it("prints the prompt and its answer, the speed, and what ran", () => {
+  it("prints the prompt, marked, and its answer; the speed and what ran go to stderr", () => {
     const { code, stdout, stderr } = ask(["--prompt", "127+456="]);
-    expect(stdout).toContain("127+456=583");
-    expect(stdout).toMatch(/prefill \d+ tokens\/s, decode \d+ tokens\/s/);
-    expect(stdout).toMatch(/qwen3 in bf16 on .+ kernels.*; QK norm: fused by cpu-/);
-    expect(stderr).toBe("");
+    expect(stdout).toBe("> 127+456=\n583\n");
+    expect(stderr).toMatch(/^8 tokens in, 3 out: prefill \d+ tokens\/s, decode \d+ tokens\/s$/m);
+    expect(stderr).toMatch(/^qwen3 in bf16 on .+ kernels.*; QK norm: fused by cpu-/m);
     expect(code).toBe(0);
   });
 
   it("answers several prompts in turn", () => {
     const { stdout } = ask(["--prompt", "1+1=", "20+30="]);
-    expect(stdout).toMatch(/1\+1=2 .*\n20\+30=50 /);
+    expect(stdout).toBe("> 1+1=\n2\n> 20+30=\n50\n");
   });
 
   it.each(["f32", "f16", "bf16"])("runs in %s", (dtype) => {
-    const { code, stdout } = ask(["--prompt", "999+1=", "--dtype", dtype]);
-    expect(stdout).toContain("999+1=1000");
-    expect(stdout).toContain(`in ${dtype}`);
+    const { code, stdout, stderr } = ask(["--prompt", "999+1=", "--dtype", dtype]);
+    expect(stdout).toContain("\n1000\n");
+    expect(stderr).toContain(`in ${dtype}`);
     expect(code).toBe(0);
   });
 
   it("answers without the addon, and says why it is slow", () => {
-    const { code, stdout } = ask(["--prompt", "127+456="], { QKNORM_NATIVE: "off" });
-    expect(stdout).toContain("127+456=583");
-    expect(stdout).toMatch(/on TypeScript kernels \(.*QKNORM_NATIVE.*\)/);
+    const { code, stdout, stderr } = ask(["--prompt", "127+456="], { env: { QKNORM_NATIVE: "off" } });
+    expect(stdout).toContain("\n583\n");
+    expect(stderr).toMatch(/on TypeScript kernels \(.*QKNORM_NATIVE.*\)/);
     expect(code).toBe(0);
   });
 
-  it("stops after --max-tokens", () => {
-    const { stdout } = ask(["--prompt", "9999+1=", "--max-tokens", "2"]);
-    expect(stdout).toContain("9999+1=10 ");
+  it("stops after --max-tokens, and says so", () => {
+    const { stdout, stderr } = ask(["--prompt", "9999+1=", "--max-tokens", "2"]);
+    expect(stdout).toContain("\n10\n");
+    expect(stderr).toMatch(/2 out: .*; cut off at --max-tokens$/m);
+  });
+
+  it("says that the context is full", () => {
+    const long = `${"1+".repeat(126)}1=`; // 254 of 256 tokens, and the model adds four digits or so
+    const { stderr } = ask(["--prompt", long, "--temperature", "0.01"]);
+    expect(stderr).toMatch(/254 tokens in, \d out: .*/);
+    const { stderr: full } = ask(["--prompt", `${"9".repeat(255)}=`, "--temperature", "9", "--seed", "1"]);
+    expect(full).toMatch(/256 tokens in, 1 out: .*; the context is full$/m);
   });
 
   it("draws the same tokens again from the same seed", () => {
     const args = ["--prompt", "12+", "--temperature", "3", "--max-tokens", "12", "--no-chat"];
-    const texts = ["7", "7", "8"].map((seed) => ask([...args, "--seed", seed]).stdout.split("   ")[0]);
+    const texts = ["7", "7", "8"].map((seed) => ask([...args, "--seed", seed]).stdout);
     expect(texts[0]).toBe(texts[1]);
     expect(texts[0]).not.toBe(texts[2]);
+  });
+
+  it("says other things under a repetition penalty", () => {
+    const answer = (penalty: string) =>
+      ask(["-q", "--prompt", "1111+1111=", "--repetition-penalty", penalty]).stdout;
+    expect(answer("1")).toBe("2222\n");
+    expect(answer("100")).not.toContain("22");
   });
 
   it("traces each layer's plan, time and share", () => {
@@ -60,19 +75,12 @@ describe("qknorm-run", () => {
     expect(code).toBe(0);
   });
 
-  it("explains itself with --help", () => {
+  it("explains itself with --help, and tells its version", () => {
     const { stdout, code } = ask(["--help"]);
-    for (const option of [
-      "--prompt",
-      "--model",
-      "--device",
-      "--max-tokens",
-      "--top-p",
-      "--trace",
-      "--compare",
-    ]) {
+    for (const option of ["--prompt", "--model", "--device", "--max-tokens", "--top-p", "--trace", "--json"])
       expect(stdout).toContain(option);
-    }
+    expect(stdout).toContain("or 1024");
     expect(code).toBe(0);
+    expect(ask(["--version"]).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

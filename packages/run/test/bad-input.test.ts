@@ -69,7 +69,22 @@ describe("bad input gets one clear sentence and exit code 1", () => {
 
   it.each([
     ["an unknown option", ["--prmpt", "1+1="], /--prmpt/],
-    ["a device that is not there", ["--device", "cuda:0"], /cuda:0.*cpu/],
+    ["a device that is not there", ["--prompt", "1+1=", "--device", "cuda:99"], /CUDA|cuda|addon/],
+    [
+      "a device that is none",
+      ["--prompt", "1+1=", "--device", "tpu"],
+      /"cpu" or "cuda:<ordinal>", got "tpu"/,
+    ],
+    ["nothing to answer", [], /give a prompt/],
+    ["a prompt file that is not there", ["--prompt-file", "nowhere.txt"], /nowhere\.txt.*ENOENT/],
+    [
+      "a system prompt for a model without a template",
+      ["-p", "1", "--system", "x"],
+      /no chat template.*--system/,
+    ],
+    ["ids that are none", ["--ids", "1,x"], /"x"/],
+    ["two kinds of prompt", ["--ids", "1", "--prompt", "1+1="], /--ids.*cannot be used with.*--prompt/],
+    ["a penalty of nothing", ["--prompt", "1+1=", "--repetition-penalty", "0"], /above 0/],
     ["a dtype that is none", ["--dtype", "int8"], /int8.*f32, bf16, f16/],
     ["a temperature that is no number", ["--temperature", "warm"], /warm/],
     ["no tokens to generate", ["--prompt", "1+1=", "--max-tokens", "0"], /max-tokens.*from 1/],
@@ -93,7 +108,9 @@ describe("bad input gets one clear sentence and exit code 1", () => {
   });
 
   it("kernels that are not there", () => {
-    const { code, stderr } = ask(["--prompt", "1+1=", "--kernels", "native"], { QKNORM_NATIVE: "off" });
+    const { code, stderr } = ask(["--prompt", "1+1=", "--kernels", "native"], {
+      env: { QKNORM_NATIVE: "off" },
+    });
     expect(stderr).toMatch(/native kernels are not available/);
     expect(code).toBe(1);
   });

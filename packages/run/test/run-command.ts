@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The small checkpoint of this repository. */
@@ -22,21 +23,37 @@ export function commandLine(command: keyof typeof files, args: readonly string[]
   ];
 }
 
+/** What a run gets besides its arguments. */
+export interface Surroundings {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Piped in. Without it stdin is /dev/null. */
+  readonly input?: string;
+}
+
 /** Runs a command to its end, with colours off. */
 export function runCommand(
   command: keyof typeof files,
   args: readonly string[],
-  env: Record<string, string> = {},
+  { env = {}, input }: Surroundings = {},
 ): Run {
   const { status, stdout, stderr } = spawnSync(...commandLine(command, args), {
     encoding: "utf8",
     env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    ...(input === undefined ? {} : { input }),
     maxBuffer: 2 ** 28,
   });
   return { code: status, stdout, stderr };
 }
 
 /** Asks the small checkpoint. */
-export function ask(args: readonly string[], env?: Record<string, string>): Run {
-  return runCommand("run", ["--model", sumsCheckpoint, ...args], env);
+export function ask(args: readonly string[], surroundings?: Surroundings): Run {
+  return runCommand("run", ["--model", sumsCheckpoint, ...args], surroundings);
+}
+
+/** A copy of the small checkpoint that answers through a chat template. */
+export function chatCheckpoint(folder: string, template: string): string {
+  cpSync(sumsCheckpoint, folder, { recursive: true });
+  writeFileSync(join(folder, "chat_template.jinja"), template);
+  return folder;
 }

@@ -1,4 +1,5 @@
 import { createSampler, generate, type LoadedModel, nextStep } from "@qknorm/models";
+import { convert } from "@qknorm/tensor";
 
 /** What a model makes of some tokens: the interface for comparing with another implementation. */
 export interface LogitsReport {
@@ -20,9 +21,12 @@ export async function reportLogits(
   maxNewTokens: number | undefined,
 ): Promise<LogitsReport> {
   const { model, modelType } = loaded;
-  const logits = model.forward(nextStep(ids, model.newCache()), "all"); // [T, V]
+  const cache = model.newCache();
+  const logits = convert(model.forward(nextStep(ids, cache), "all"), "f32"); // [T, V]
   const shape = [logits.dim(0), logits.dim(1)] as const;
-  const values = logits.toNumbers();
+  const values = (await logits.read()) as Float32Array;
+  logits.dispose();
+  cache.dispose();
   const rows = Array.from({ length: shape[0] }, (_, t) => [
     ...values.subarray(t * shape[1], (t + 1) * shape[1]),
   ]);

@@ -2,22 +2,33 @@ import { explainQkNorm } from "@qknorm/core";
 import type { ForwardTrace } from "@qknorm/models";
 import { kernelStatus } from "@qknorm/tensor";
 import pc from "picocolors";
-import type { Answer, Session } from "./session.ts";
+import type { Answer, FinishReason } from "../session/answer.ts";
+import type { Session } from "../session/session.ts";
 
 /** One line: the kernels that ran and why, and what the QK-norm plan was. */
-export function describeRun(session: Session): string {
+export async function describeRun(session: Session): Promise<string> {
   const { running, reason } = kernelStatus();
   // Who set things up knows better why there is no addon than the loader, which only sees no file.
   const why = reason === null ? "" : ` (${process.env.QKNORM_NATIVE_MISSING ?? reason})`;
   const { dtype, modelType } = session.loaded;
-  const plan = explainQkNorm(session.plan()).split(":")[0];
+  const plan = explainQkNorm(await session.plan()).split(":")[0];
   return `${modelType} in ${dtype} on ${running}${why}; QK norm: ${plan}`;
 }
 
-/** Tokens a second, prefill and decode apart. */
-export function describeSpeed(answer: Answer): string {
-  const { promptTokens, decodeSteps, prefillSeconds, decodeSeconds } = answer;
-  return `prefill ${rate(promptTokens, prefillSeconds)}, decode ${rate(decodeSteps, decodeSeconds)}`;
+const ENDS: Readonly<Record<FinishReason, string>> = {
+  stop: "",
+  length: "; cut off at --max-tokens",
+  context: "; the context is full",
+  interrupted: "; interrupted",
+};
+
+/** One line: tokens a second, prefill and decode apart, and why the answer ended if it did not end by itself. */
+export function describeAnswer(answer: Answer): string {
+  const { promptIds, ids, decodeSteps, prefillSeconds, decodeSeconds, finishReason } = answer;
+  return (
+    `${promptIds.length} tokens in, ${ids.length} out: prefill ${rate(promptIds.length, prefillSeconds)}, ` +
+    `decode ${rate(decodeSteps, decodeSeconds)}${ENDS[finishReason]}`
+  );
 }
 
 /** The layers of the traced passes as a table: plan, time, share of the pass. */

@@ -1,0 +1,56 @@
+import { resolve } from "node:path";
+import { type LoadedModel, type LoadOptions, loadModel } from "@qknorm/models";
+import { type Device, type KernelChoice, openDevice, useKernels } from "@qknorm/tensor";
+import { type Command, Option } from "commander";
+
+/** Which model, and how it runs: what both commands ask for. */
+export interface ModelOptions {
+  readonly model: string;
+  readonly device: Device;
+  readonly dtype?: "f32" | "bf16" | "f16";
+  readonly rounding: "hf" | "once";
+  readonly kernels: KernelChoice;
+}
+
+/** Adds the options; `fallback` is the model when none is named, and how it is shown. */
+export function addModelOptions(
+  command: Command,
+  fallback?: { readonly model: string; readonly shownAs: string },
+): Command {
+  const model = new Option(
+    "-m, --model <folder>",
+    "a Hugging Face model folder: config.json, safetensors, tokenizer.json",
+  );
+  return command
+    .addOption(
+      fallback === undefined ? model.makeOptionMandatory() : model.default(fallback.model, fallback.shownAs),
+    )
+    .option("--device <device>", "where to run: cpu, or a CUDA device such as cuda:0", "cpu")
+    .addOption(
+      new Option("--dtype <dtype>", "of activations and KV cache; default: the checkpoint's").choices([
+        "f32",
+        "bf16",
+        "f16",
+      ]),
+    )
+    .addOption(
+      new Option("--rounding <mode>", "hf rounds where transformers does, once rounds each result once")
+        .choices(["hf", "once"])
+        .default("hf"),
+    )
+    .addOption(
+      new Option("--kernels <kind>", "what runs the arithmetic on the CPU")
+        .choices(["auto", "native", "typescript"])
+        .default("auto"),
+    );
+}
+
+/** Opens the device and loads the model. @throws QkNormError that says what is missing */
+export async function openModel(
+  { model, device, dtype, rounding, kernels }: ModelOptions,
+  more: Pick<LoadOptions, "qkNorm" | "onProgress"> = {},
+): Promise<LoadedModel> {
+  useKernels(kernels);
+  await openDevice(device);
+  return loadModel(resolve(model), { device, dtype, rounding, ...more });
+}
