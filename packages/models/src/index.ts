@@ -1,11 +1,19 @@
 export { type Checkpoint, type LoadProgress, openCheckpoint } from "./checkpoint/checkpoint.ts";
 export { type GenerationConfig, readGenerationConfig } from "./checkpoint/generation-config.ts";
 export { parseQwen3Config, type Qwen3Config } from "./checkpoint/qwen3-config.ts";
+export type { RopeParameters } from "./checkpoint/rope-parameters.ts";
 export { openSafetensors, type SafetensorsFile } from "./checkpoint/safetensors.ts";
-export type { CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";
-export { type LoadedModel, type LoadOptions, loadModel } from "./families/load-model.ts";
+export type { Blueprint, CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";
+export {
+  type LoadedEmbedder,
+  type LoadedModel,
+  type LoadOptions,
+  loadEmbedder,
+  loadModel,
+} from "./families/load-model.ts";
 export { Qwen3ForCausalLm } from "./families/qwen3.ts";
 export { modelFamily } from "./families/registry.ts";
+export { type Pooling, TextEmbedder } from "./families/text-embedder.ts";
 export { type GenerateOptions, generate, generateNow } from "./generation/generate.ts";
 export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";
 export type { SamplingOptions } from "./generation/sampling-options.ts";

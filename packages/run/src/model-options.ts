@@ -45,12 +45,14 @@ export function addModelOptions(
     );
 }
 
-/** Opens the device and loads the model. @throws QkNormError that says what is missing */
+/** Opens the device and loads the model; what is odd about its folder goes to stderr. @throws QkNormError that says what is missing */
 export async function openModel(
   { model, device, dtype, rounding, kernels }: ModelOptions,
   more: Pick<LoadOptions, "qkNorm" | "onProgress"> = {},
 ): Promise<LoadedModel> {
   useKernels(kernels);
   await openDevice(device);
-  return loadModel(resolve(model), { device, dtype, rounding, ...more });
+  const loaded = loadModel(resolve(model), { device, dtype, rounding, ...more });
+  for (const warning of loaded.warnings) process.stderr.write(`warning: ${warning}\n`);
+  return loaded;
 }

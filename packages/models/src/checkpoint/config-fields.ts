@@ -6,12 +6,16 @@ import { shown } from "./shown-value.ts";
  * Typed reading of a configuration object. Each reader returns the field, or `fallback` where the field is absent
  * or null and a fallback was given; anything else throws ERR_CHECKPOINT, such as
  * "config.json: hidden_size must be a positive integer, got null".
+ *
+ * It remembers which keys were asked for, so that a parser can say at its end what nobody read: `unread`.
  */
 export class ConfigFields {
   /** What the object came from; errors begin with it. */
   readonly source: string;
   readonly raw: JsonObject;
   readonly #prefix: string;
+  readonly #asked = new Set<string>();
+  readonly #nested: ConfigFields[] = [];
 
   constructor(raw: JsonObject, source: string, prefix = "") {
     this.raw = raw;
@@ -22,6 +26,18 @@ export class ConfigFields {
   /** Written in the file, and not null. */
   has(key: string): boolean {
     return this.#value(key) !== undefined;
+  }
+
+  /** The value as it is written, of any type; undefined where it is absent or null. */
+  value(key: string): unknown {
+    return this.#value(key);
+  }
+
+  /** Keys, here and in objects that were read, that hold something and that no reader asked for: "rope_scaling.mrope". */
+  unread(): string[] {
+    const here = Object.keys(this.raw).filter((key) => !this.#asked.has(key) && this.raw[key] !== null);
+    const below = this.#nested.flatMap((nested) => nested.unread());
+    return [...here.map((key) => this.#prefix + key), ...below];
   }
 
   positiveInteger(key: string, fallback?: number): number {
@@ -55,6 +71,24 @@ export class ConfigFields {
     return this.#read(key, "a string", (value) => typeof value === "string", fallback);
   }
 
+  /** Finite numbers, one at least. */
+  numbers(key: string): readonly number[] {
+    const value = this.#value(key);
+    if (Array.isArray(value) && value.length > 0 && value.every((item) => Number.isFinite(item))) {
+      return Object.freeze([...(value as number[])]);
+    }
+    return this.fail(key, `must be a list of numbers, got ${shown(value)}`);
+  }
+
+  /** One of the words; `fallback` where the field is absent or null. */
+  oneOf<Word extends string>(key: string, words: readonly Word[], fallback: Word): Word {
+    const value = this.string(key, fallback);
+    return (
+      words.find((word) => word === value) ??
+      this.fail(key, `must be ${words.map((word) => `"${word}"`).join(" or ")}, got ${shown(value)}`)
+    );
+  }
+
   /** One token id, or a list of them; `[]` where the field is absent or null. */
   tokenIds(key: string): readonly number[] {
     const value = this.#value(key) ?? [];
@@ -69,7 +103,9 @@ export class ConfigFields {
     const value = this.#value(key);
     if (value === undefined) return null;
     if (!isJsonObject(value)) return this.fail(key, `must be an object, got ${shown(value)}`);
-    return new ConfigFields(value, this.source, `${this.#prefix}${key}.`);
+    const nested = new ConfigFields(value, this.source, `${this.#prefix}${key}.`);
+    this.#nested.push(nested);
+    return nested;
   }
 
   /** @throws ERR_CHECKPOINT "config.json: key problem" */
@@ -78,6 +114,7 @@ export class ConfigFields {
   }
 
   #value(key: string): unknown {
+    this.#asked.add(key);
     return Object.hasOwn(this.raw, key) ? (this.raw[key] ?? undefined) : undefined;
   }
 

@@ -1,10 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readConfig } from "./config.ts";
-import { readGenerationConfig } from "./generation-config.ts";
 import { parseQwen3Config } from "./qwen3-config.ts";
 
 /** The fields that Qwen3-0.6B is published with. */
@@ -94,11 +93,13 @@ describe("parseQwen3Config", () => {
       kvHeads: 8,
       headDim: 128,
       eps: 1e-6,
-      ropeTheta: 1e6,
+      rope: { type: "default", theta: 1e6 },
+      windows: new Array(28).fill(null),
       maxPositions: 40960,
       tieWordEmbeddings: true,
       attentionBias: false,
-      dtype: "bfloat16",
+      dtype: "bf16",
+      quantization: null,
     });
     expect(Object.isFrozen(config)).toBe(true);
   });
@@ -106,8 +107,11 @@ describe("parseQwen3Config", () => {
   it("reads transformers 5's spelling of RoPE and dtype", () => {
     const { rope_theta: _, rope_scaling: __, torch_dtype: ___, ...rest } = published;
     const config = { ...rest, rope_parameters: { rope_theta: 5e6, rope_type: "default" }, dtype: "float32" };
-    expect(parseQwen3Config(config)).toMatchObject({ ropeTheta: 5e6, dtype: "float32" });
-    expect(parseQwen3Config({ ...published, rope_scaling: { type: "default" } }).ropeTheta).toBe(1e6);
+    expect(parseQwen3Config(config)).toMatchObject({
+      rope: { type: "default", theta: 5e6 },
+      dtype: "f32",
+    });
+    expect(parseQwen3Config({ ...published, rope_scaling: { type: "default" } }).rope.theta).toBe(1e6);
   });
 
   it("fills absent fields as transformers does", () => {
@@ -119,7 +123,13 @@ describe("parseQwen3Config", () => {
       tie_word_embeddings: _____,
       ...rest
     } = published;
-    const expected = { headDim: 128, eps: 1e-6, ropeTheta: 10_000, dtype: null, tieWordEmbeddings: false };
+    const expected = {
+      headDim: 128,
+      eps: 1e-6,
+      rope: { theta: 10_000 },
+      dtype: null,
+      tieWordEmbeddings: false,
+    };
     expect(parseQwen3Config(rest)).toMatchObject(expected);
     expect(parseQwen3Config({ ...rest, head_dim: null, num_key_value_heads: null })).toMatchObject({
       headDim: 64,
@@ -139,19 +149,44 @@ describe("parseQwen3Config", () => {
     [{ head_dim: null, hidden_size: 1000 }, "hidden_size 1000 is not a multiple of 16 heads"],
     [{ rms_norm_eps: 0 }, "rms_norm_eps must be a positive number, got 0"],
     [{ tie_word_embeddings: 1 }, "tie_word_embeddings must be true or false, got 1"],
-    [{ hidden_act: "gelu" }, 'hidden_act must be "silu", got "gelu"'],
-    [{ use_sliding_window: true }, "sliding-window attention is not supported"],
-    [{ layer_types: ["full_attention", "sliding_attention"] }, 'layer_types must all be "full_attention"'],
-    [{ quantization_config: { quant_method: "fp8" } }, 'asks for "fp8": quantised weights are not supported'],
+    [{ hidden_act: "gelu" }, 'hidden_act must be "silu" or "swish", got "gelu"'],
+    [{ num_hidden_layers: 2 ** 53 - 1 }, "num_hidden_layers is 9007199254740991; at most 10000 layers"],
+    [{ layer_types: ["full_attention"] }, "layer_types has 1 entries for 28 layers"],
     [
-      { rope_scaling: { rope_type: "yarn", factor: 4 } },
-      'rope_scaling.rope_type is "yarn"; only RoPE without scaling',
+      { layer_types: ["chunked_attention"] },
+      'layer_types has "chunked_attention"; supported: full_attention',
     ],
-    [{ rope_scaling: { type: "linear", factor: 2 } }, 'rope_scaling.rope_type is "linear"'],
+    [
+      { layer_types: new Array(28).fill("sliding_attention") },
+      'layer_types has "sliding_attention", but use_sliding_window is not true',
+    ],
+    [{ quantization_config: { quant_method: "gptq" } }, 'asks for "gptq"; of quantised weights only'],
+    [{ quantization_config: { quant_method: "fp8" } }, "quantization_config.weight_block_size is missing"],
+    [
+      { quantization_config: { quant_method: "fp8", activation_scheme: "static" } },
+      'quantization_config.activation_scheme must be "dynamic", got "static"',
+    ],
+    [
+      { rope_scaling: { rope_type: "su", factor: 4 } },
+      'rope_scaling.rope_type is "su"; supported: default, linear, dynamic, proportional, yarn, llama3, longrope',
+    ],
+    [{ rope_scaling: { type: "linear" } }, "rope_scaling.factor is missing; it must be a positive number"],
+    [{ rope_scaling: { type: "yarn", factor: 0 } }, "rope_scaling.factor must be a positive number, got 0"],
     [{ rope_scaling: "yarn" }, 'rope_scaling must be an object, got "yarn"'],
+    [
+      { rope_scaling: { type: "longrope", short_factor: [1], long_factor: [2] } },
+      "rope_scaling.short_factor must be 64 positive numbers, one a frequency, got 1",
+    ],
+    [{ rope_parameters: { full_attention: {} } }, "RoPE per layer type is not supported"],
     [{ rope_parameters: { rope_theta: 3 } }, "rope_theta is written twice, differently: 3 and 1000000"],
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, "rope_parameters.partial_rotary_factor must be 1"],
-    [{ torch_dtype: "int8" }, 'torch_dtype must be one of bfloat16, float16, float32, got "int8"'],
+    [{ torch_dtype: "int8" }, 'float16, half, float32, float, float64 and auto, got "int8"'],
+    [
+      { is_causal: false },
+      "is_causal is false, which asks for attention to later tokens; that is not supported",
+    ],
+    [{ pruned_heads: { 0: [1] } }, "pruned_heads is an object, which asks for heads to be taken out"],
+    [{ hidden_act: "x".repeat(1e6) }, `got "${"x".repeat(80)}"...`],
     [{ model_type: "llama" }, 'model_type must be "qwen3" here, got "llama"'],
   ])("refuses %j", (change, message) => {
     const act = () => parseQwen3Config({ ...published, ...change });
@@ -179,60 +214,5 @@ describe("parseQwen3Config", () => {
   ])("reads %s", (folder) => {
     const { raw } = readConfig(join(import.meta.dirname, "../../../..", folder));
     expect(parseQwen3Config(raw).layers).toBe(raw.num_hidden_layers);
-  });
-});
-
-describe("readGenerationConfig", () => {
-  it("reads what the published Qwen3-0.6B has", () => {
-    write("generation_config.json", {
-      bos_token_id: 151643,
-      do_sample: true,
-      eos_token_id: [151645, 151643],
-      pad_token_id: 151643,
-      temperature: 0.6,
-      top_k: 20,
-      top_p: 0.95,
-      transformers_version: "4.51.0",
-    });
-    expect(readGenerationConfig(dir, published)).toEqual({
-      eosTokenIds: [151645, 151643],
-      doSample: true,
-      temperature: 0.6,
-      topK: 20,
-      topP: 0.95,
-      minP: null,
-      repetitionPenalty: null,
-      maxNewTokens: null,
-    });
-  });
-
-  it("falls back to config.json for the end of text, and to none", () => {
-    expect(readGenerationConfig(dir, published).eosTokenIds).toEqual([151645]);
-    write("generation_config.json", { eos_token_id: null });
-    expect(readGenerationConfig(dir, { eos_token_id: [3, 3, 4] }).eosTokenIds).toEqual([3, 4]);
-    expect(readGenerationConfig(dir)).toMatchObject({ eosTokenIds: [], doSample: false });
-  });
-
-  it.each<[unknown, string]>([
-    [
-      { eos_token_id: "</s>" },
-      'generation_config.json: eos_token_id must be a token id or a list of them, got "</s>"',
-    ],
-    [{ eos_token_id: [1, -2] }, "got [1, -2]"],
-    [{ top_k: 0.5 }, "top_k must be an integer from 0, got 0.5"],
-    [{ do_sample: "yes" }, 'do_sample must be true or false, got "yes"'],
-    [{ temperature: [] }, "temperature must be a number, got []"],
-    [{ max_new_tokens: 0 }, "max_new_tokens must be a positive integer, got 0"],
-    ["nope", "generation_config.json: is not valid JSON"],
-  ])("refuses %j", (content, message) => {
-    write("generation_config.json", content);
-    expect(() => readGenerationConfig(dir)).toThrow(message);
-    expect(() => readGenerationConfig(dir)).toThrow(expect.objectContaining({ code: "ERR_CHECKPOINT" }));
-  });
-
-  it("reads the checkpoint in this repository, whose end of text is a list", () => {
-    const folder = join(import.meta.dirname, "../../../../checkpoints/qwen3-sums");
-    const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8"));
-    expect(readGenerationConfig(folder, config)).toMatchObject({ eosTokenIds: [256, 258], doSample: false });
   });
 });

@@ -1,4 +1,7 @@
-/** Where a tensor's elements land when it is read. F16 and BF16 stay 16-bit patterns; BOOL is one byte each, 0 or 1. */
+/**
+ * Where a tensor's elements land when it is read. F16, BF16 and the 8-bit floats stay bit patterns; BOOL is one byte
+ * each, 0 or 1.
+ */
 export type TensorData =
   | Float64Array
   | Float32Array
@@ -33,8 +36,8 @@ export const SAFETENSORS_DTYPES = {
   I8: { bits: 8, allocate: (n) => new Int8Array(n) },
   U8: { bits: 8, allocate: (n) => new Uint8Array(n) },
   BOOL: { bits: 8, allocate: (n) => new Uint8Array(n) },
-  F8_E4M3: { bits: 8 },
-  F8_E5M2: { bits: 8 },
+  F8_E4M3: { bits: 8, allocate: (n) => new Uint8Array(n) },
+  F8_E5M2: { bits: 8, allocate: (n) => new Uint8Array(n) },
   F8_E8M0: { bits: 8 },
   F8_E4M3FNUZ: { bits: 8 },
   F8_E5M2FNUZ: { bits: 8 },

@@ -29,10 +29,11 @@ export class HeaderText {
     });
   }
 
-  /** An array of numbers, of any kind: the caller judges their range. */
-  numbers(owner: string): number[] {
+  /** An array of at most so many numbers, of any kind: the caller judges their range. */
+  numbers(owner: string, most: number): number[] {
     const values: number[] = [];
     this.#list("[", "]", owner, () => {
+      if (values.length === most) this.#fail(`${owner} has more than ${most} numbers`);
       NUMBER.lastIndex = this.#at;
       const match = NUMBER.exec(this.#text);
       if (match === null)
@@ -41,6 +42,14 @@ export class HeaderText {
       values.push(Number(match[0]) + 0); // -0 is 0
     });
     return values;
+  }
+
+  /** Takes `null`, if it stands here. */
+  nullValue(): boolean {
+    this.#skipSpace();
+    if (!this.#text.startsWith("null", this.#at)) return false;
+    this.#at += 4;
+    return true;
   }
 
   string(owner: string): string {

@@ -4,9 +4,11 @@ import type { Tensor } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../families/load-model.ts";
 import { qwen3 } from "../families/qwen3.ts";
-import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { readConfig } from "./config.ts";
 import { loadWeights, weightDtypeOf } from "./load-weights.ts";
+import { withoutHead } from "./tied-head.ts";
+import { type Weight, type Weights, weightsOf } from "./weights.ts";
 
 const tied = join(import.meta.dirname, "../../golden/tiny-tied"); // bf16, with a redundant lm_head.weight
 const untied = join(import.meta.dirname, "../../golden/tiny-untied"); // f32, two shards
@@ -39,9 +41,9 @@ describe("loadWeights", () => {
   });
 
   it("keeps f32 weights for f32 activations", () => {
-    expect(weightDtypeOf(openCheckpoint(untied), "f32")).toBe("f32");
-    expect(weightDtypeOf(openCheckpoint(tied), "f32")).toBe("bf16");
-    expect(weightDtypeOf(openCheckpoint(untied), "f16")).toBe("f16");
+    expect(weightDtypeOf(weightsOf(openCheckpoint(untied)), "f32")).toBe("f32");
+    expect(weightDtypeOf(weightsOf(openCheckpoint(tied)), "f32")).toBe("bf16");
+    expect(weightDtypeOf(weightsOf(openCheckpoint(untied)), "f16")).toBe("f16");
   });
 
   it("leaves a tied model's redundant lm_head.weight alone", () => {
@@ -61,9 +63,9 @@ describe("loadWeights", () => {
   ])("names %s, before it reads any", (_, change, message) => {
     const { raw } = readConfig(tied);
     const options = { dtype: "bf16", weightDtype: "bf16", rounding: "hf" } as const;
-    const model = qwen3.create(raw, options);
-    const checkpoint = altered(openCheckpoint(tied), change);
-    expect(() => loadWeights(model, checkpoint, qwen3, raw)).toThrowError(
+    const model = qwen3.read(raw, () => {}).create(options);
+    const weights = altered(withoutHead(weightsOf(openCheckpoint(tied))), change);
+    expect(() => loadWeights(model, weights, tied)).toThrowError(
       expect.objectContaining({ code: "ERR_CHECKPOINT", message: expect.stringMatching(message) }),
     );
     for (const [, parameter] of model.parameters()) expect(isZero(parameter)).toBe(true);
@@ -77,24 +79,15 @@ interface Change {
   readonly dtype?: string;
 }
 
-/** The checkpoint as it would look with one tensor changed. */
-function altered(checkpoint: Checkpoint, { drop, add, shape, dtype }: Change): Checkpoint {
-  const names = [...checkpoint.names.filter((name) => name !== drop), ...(add === undefined ? [] : [add])];
-  return new Proxy(checkpoint, {
-    get(target, property) {
-      if (property === "names") return names;
-      if (property === "has") return (name: string) => names.includes(name);
-      if (property === "info") {
-        return (name: string) => ({
-          ...target.info(name),
-          ...(name === shape ? { shape: [1, 2] } : {}),
-          ...(name === dtype ? { dtype: "I64" } : {}),
-        });
-      }
-      const value: unknown = Reflect.get(target, property, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+/** The weights as they would be with one tensor changed. */
+function altered(weights: Weights, { drop, add, shape, dtype }: Change): Weights {
+  const changed = new Map(weights);
+  if (drop !== undefined) changed.delete(drop);
+  const any = weights.get("model.norm.weight") as Weight;
+  if (add !== undefined) changed.set(add, any);
+  if (shape !== undefined) changed.set(shape, { ...(weights.get(shape) as Weight), shape: [1, 2] });
+  if (dtype !== undefined) changed.set(dtype, { ...(weights.get(dtype) as Weight), dtype: "I64" });
+  return changed;
 }
 
 function isZero(parameter: Tensor): boolean {

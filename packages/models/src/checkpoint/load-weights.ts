@@ -1,67 +1,64 @@
 import { formatShape, QkNormError } from "@qknorm/core";
 import { convert, type FloatDtype, Tensor } from "@qknorm/tensor";
-import type { ModelFamily } from "../families/causal-lm.ts";
 import type { Module } from "../layers/module.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { shownList, shownName } from "./shown-value.ts";
+import { readFloat32, type Weight, type Weights } from "./weights.ts";
 
-const floatDtypes: Readonly<Record<string, FloatDtype>> = { F32: "f32", BF16: "bf16", F16: "f16" };
+const floatDtypes: Readonly<Record<string, FloatDtype>> = {
+  F32: "f32",
+  BF16: "bf16",
+  F16: "f16",
+  F64: "f32",
+};
 
 /**
- * Fills every parameter of a model from a checkpoint, straight into its memory where dtypes agree.
+ * Fills every parameter of a model, straight into its memory where dtypes agree; F64 becomes f32 on the way.
  *
- * Throws `ERR_CHECKPOINT` that names the tensors when some are missing, left over, or of another shape or dtype.
+ * Throws `ERR_CHECKPOINT` that names the folder and the tensors when some are missing, left over, or of another shape or
+ * dtype.
  */
-export function loadWeights(
-  model: Module,
-  checkpoint: Checkpoint,
-  family: ModelFamily,
-  rawConfig: Readonly<Record<string, unknown>>,
-): void {
+export function loadWeights(model: Module, weights: Weights, dir: string): void {
+  const fail = (what: string): never => {
+    throw new QkNormError("ERR_CHECKPOINT", `the checkpoint in ${dir} ${what}`);
+  };
   const parameters = new Map(model.parameters());
-  const missing = [...parameters.keys()].filter((name) => !checkpoint.has(name));
-  const left = checkpoint.names.filter((name) => !parameters.has(name) && !family.ignores(name, rawConfig));
-  if (missing.length > 0) fail(checkpoint, `lacks ${list(missing)}`);
-  if (left.length > 0) fail(checkpoint, `has ${list(left)}, which this model does not have`);
-  for (const [name, parameter] of parameters) checkShape(name, parameter, checkpoint);
-  for (const [name, parameter] of parameters) read(name, parameter, checkpoint);
+  const missing = [...parameters.keys()].filter((name) => !weights.has(name));
+  const left = [...weights.keys()].filter((name) => !parameters.has(name));
+  if (missing.length > 0) fail(`lacks ${shownList(missing)}`);
+  if (left.length > 0) fail(`has ${shownList(left)}, which this model does not have`);
+  const pairs = [...parameters].map(([name, parameter]) => [name, parameter, weights.get(name)!] as const);
+  for (const [name, parameter, weight] of pairs) {
+    const problem = misfit(parameter, weight);
+    if (problem !== null) fail(`does not fit: ${shownName(name)} ${problem}`);
+  }
+  for (const [, parameter, weight] of pairs) read(parameter, weight);
 }
 
 /** The dtype weights are kept in: the checkpoint's where that loses nothing, otherwise that of the activations. */
-export function weightDtypeOf(checkpoint: Checkpoint, activations: FloatDtype): FloatDtype {
+export function weightDtypeOf(weights: Weights, activations: FloatDtype): FloatDtype {
   if (activations !== "f32") return activations;
-  const dtypes = new Set(checkpoint.names.map((name) => floatDtypes[checkpoint.info(name).dtype]));
+  const dtypes = new Set([...weights.values()].map(({ dtype }) => floatDtypes[dtype]));
   const [only] = dtypes;
   return dtypes.size === 1 && only !== undefined ? only : "f32";
 }
 
-function checkShape(name: string, parameter: Tensor, checkpoint: Checkpoint): void {
-  const { shape, dtype } = checkpoint.info(name);
+function misfit(parameter: Tensor, { shape, dtype }: Weight): string | null {
   if (shape.length !== parameter.shape.length || shape.some((dim, axis) => dim !== parameter.shape[axis])) {
-    fail(
-      checkpoint,
-      `${name} has shape ${formatShape(shape)}; the config asks for ${formatShape(parameter.shape)}`,
-    );
+    return `has shape ${formatShape(shape)}; the config asks for ${formatShape(parameter.shape)}`;
   }
-  if (floatDtypes[dtype] === undefined)
-    fail(checkpoint, `${name} has dtype ${dtype}; weights must be F32, BF16 or F16`);
+  return floatDtypes[dtype] === undefined
+    ? `has dtype ${dtype}; weights must be F32, BF16, F16 or F64`
+    : null;
 }
 
-function read(name: string, parameter: Tensor, checkpoint: Checkpoint): void {
-  const stored = floatDtypes[checkpoint.info(name).dtype] as FloatDtype;
+function read(parameter: Tensor, weight: Weight): void {
   const { memory, offset, size, shape } = parameter;
-  if (stored === parameter.dtype && memory.data !== null) {
-    checkpoint.readInto(name, memory.data.subarray(offset, offset + size));
+  if (weight.dtype !== "F64" && floatDtypes[weight.dtype] === parameter.dtype && memory.data !== null) {
+    weight.readInto(memory.data.subarray(offset, offset + size));
     return;
   }
-  const values = new Tensor(checkpoint.read(name) as Float32Array | Uint16Array, stored, shape);
-  parameter.copyFrom(convert(values, parameter.dtype as FloatDtype));
-}
-
-function fail(checkpoint: Checkpoint, what: string): never {
-  throw new QkNormError("ERR_CHECKPOINT", `the checkpoint in ${checkpoint.dir} ${what}`);
-}
-
-function list(names: readonly string[]): string {
-  const shown = names.slice(0, 6).join(", ");
-  return names.length > 6 ? `${shown} and ${names.length - 6} more tensors` : shown;
+  const values = weight.dtype === "F64" ? readFloat32(weight) : weight.read();
+  const stored = floatDtypes[weight.dtype] as FloatDtype;
+  const tensor = new Tensor(values as Float32Array | Uint16Array, stored, shape);
+  parameter.copyFrom(convert(tensor, parameter.dtype as FloatDtype));
 }

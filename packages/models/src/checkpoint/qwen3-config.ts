@@ -1,10 +1,14 @@
+import type { FloatDtype } from "@qknorm/tensor";
+import { type AttentionKind, readWindows } from "./attention-windows.ts";
+import { type BlockFp8, readQuantization } from "./block-fp8.ts";
+import { readConfigDtype } from "./config-dtype.ts";
 import { ConfigFields } from "./config-fields.ts";
 import type { JsonObject } from "./json-file.ts";
+import { BASE_KEYS, settleUnreadKeys } from "./known-keys.ts";
+import { readLayers } from "./outline.ts";
+import { contextLength, type RopeParameters, readRopeParameters } from "./rope-parameters.ts";
 import { shown } from "./shown-value.ts";
-
-const DTYPES = ["bfloat16", "float16", "float32"] as const;
-
-export type WeightDtype = (typeof DTYPES)[number];
+import type { Warn } from "./warnings.ts";
 
 export interface Qwen3Config {
   readonly modelType: "qwen3";
@@ -21,15 +25,19 @@ export interface Qwen3Config {
   /** D, even; not always C / Hq. */
   readonly headDim: number;
   readonly eps: number;
-  readonly ropeTheta: number;
-  /** The longest context, in tokens. */
+  readonly rope: RopeParameters;
+  /** Of each layer: how many tokens a query sees, itself included; null where it sees all before it. */
+  readonly windows: readonly (number | null)[];
+  /** The longest context, in tokens: `max_position_embeddings`, or what RoPE scaling stretches it to. */
   readonly maxPositions: number;
-  /** The logits come from the embedding; a `lm_head.weight` in the checkpoint is then redundant. */
+  /** The logits come from the embedding, unless the checkpoint has a `lm_head.weight` that differs from it. */
   readonly tieWordEmbeddings: boolean;
   /** q, k, v and o projections have a bias. */
   readonly attentionBias: boolean;
   /** What the file says the weights are; null where it does not. */
-  readonly dtype: WeightDtype | null;
+  readonly dtype: FloatDtype | null;
+  /** How the weights are quantised in the file; null where they are not. */
+  readonly quantization: BlockFp8 | null;
 }
 
 /**
@@ -38,48 +46,50 @@ export interface Qwen3Config {
  * Absent fields take the defaults of transformers' `Qwen3Config` (head_dim 128, rms_norm_eps 1e-6, rope_theta 10000,
  * max_position_embeddings 32768, no bias, not tied); sizes have to be written.
  *
+ * Every key is read, known to be harmless, refused by name, or named to `warn`.
+ *
  * @throws ERR_CHECKPOINT that names the field: missing, of a wrong type, sizes that do not fit together, or a feature
- *   that is not supported (RoPE scaling, sliding window, quantised weights, an activation other than SiLU)
+ *   that is not supported (attention to later tokens, quantised weights other than block-wise FP8, an activation other
+ *   than SiLU)
  */
-export function parseQwen3Config(raw: JsonObject): Qwen3Config {
+export function parseQwen3Config(raw: JsonObject, warn: Warn = () => {}): Qwen3Config {
   const fields = new ConfigFields(raw, "config.json");
-  refuseUnsupported(fields);
+  const modelType = fields.string("model_type");
+  if (modelType !== "qwen3") fields.fail("model_type", `must be "qwen3" here, got ${shown(modelType)}`);
+  fields.oneOf("hidden_act", ["silu", "swish"], "silu"); // two names of one function
   const hiddenSize = fields.positiveInteger("hidden_size");
   const queryHeads = fields.positiveInteger("num_attention_heads");
-  return Object.freeze({
+  const layers = readLayers(fields);
+  const headDim = readHeadDim(fields, hiddenSize, queryHeads);
+  const trainedPositions = fields.positiveInteger("max_position_embeddings", 32768);
+  const rope = readRopeParameters(fields, { rotaryDim: headDim, maxPositions: trainedPositions });
+  const maxPositions = contextLength(rope, trainedPositions);
+  const config: Qwen3Config = Object.freeze({
     modelType: "qwen3",
     vocabSize: fields.positiveInteger("vocab_size"),
     hiddenSize,
     intermediateSize: fields.positiveInteger("intermediate_size"),
-    layers: fields.positiveInteger("num_hidden_layers"),
+    layers,
     queryHeads,
     kvHeads: readKvHeads(fields, queryHeads),
-    headDim: readHeadDim(fields, hiddenSize, queryHeads),
+    headDim,
     eps: fields.positiveNumber("rms_norm_eps", 1e-6),
-    ropeTheta: readRopeTheta(fields),
-    maxPositions: fields.positiveInteger("max_position_embeddings", 32768),
+    rope,
+    windows: readWindows(fields, { layers, maxPositions, kindOf: qwen3Kind(fields) }),
+    maxPositions,
     tieWordEmbeddings: fields.boolean("tie_word_embeddings", false),
     attentionBias: fields.boolean("attention_bias", false),
-    dtype: readDtype(fields),
+    dtype: readConfigDtype(fields, warn),
+    quantization: readQuantization(fields),
   });
+  settleUnreadKeys(fields, [BASE_KEYS], warn);
+  return config;
 }
 
-function refuseUnsupported(fields: ConfigFields): void {
-  const modelType = fields.string("model_type");
-  if (modelType !== "qwen3") fields.fail("model_type", `must be "qwen3" here, got ${shown(modelType)}`);
-  const activation = fields.string("hidden_act", "silu");
-  if (activation !== "silu") fields.fail("hidden_act", `must be "silu", got ${shown(activation)}`);
-  if (fields.boolean("use_sliding_window", false)) {
-    fields.fail("use_sliding_window", "is true, but sliding-window attention is not supported");
-  }
-  const layerTypes = fields.raw.layer_types ?? [];
-  if (!Array.isArray(layerTypes) || layerTypes.some((type) => type !== "full_attention")) {
-    fields.fail("layer_types", `must all be "full_attention", got ${shown(layerTypes)}`);
-  }
-  if (fields.has("quantization_config")) {
-    const method = fields.object("quantization_config")?.raw.quant_method;
-    fields.fail("quantization_config", `asks for ${shown(method)}: quantised weights are not supported`);
-  }
+/** Where `layer_types` is absent: the layers from `max_window_layers` on have the window, if there is one. */
+function qwen3Kind(fields: ConfigFields): (layer: number) => AttentionKind {
+  const firstWindowed = fields.nonNegativeInteger("max_window_layers", 28);
+  return (layer) => (layer >= firstWindowed ? "sliding_attention" : "full_attention");
 }
 
 function readKvHeads(fields: ConfigFields, queryHeads: number): number {
@@ -103,33 +113,4 @@ function readHeadDim(fields: ConfigFields, hiddenSize: number, queryHeads: numbe
   const headDim = fields.positiveInteger("head_dim", perHead);
   if (headDim % 2 !== 0) fields.fail("head_dim", `is ${headDim}; RoPE rotates pairs, so it must be even`);
   return headDim;
-}
-
-/** Top-level `rope_theta` (transformers 4) or `rope_parameters.rope_theta` (5); any scaling is refused. */
-function readRopeTheta(fields: ConfigFields): number {
-  const found: number[] = [];
-  for (const key of ["rope_parameters", "rope_scaling"]) {
-    const rope = fields.object(key);
-    if (rope === null) continue;
-    const type = rope.string("rope_type", rope.string("type", "default"));
-    if (type !== "default")
-      rope.fail("rope_type", `is ${shown(type)}; only RoPE without scaling is supported`);
-    if (rope.number("partial_rotary_factor", 1) !== 1) rope.fail("partial_rotary_factor", "must be 1");
-    if (rope.has("full_attention"))
-      rope.fail("full_attention", "is set, but RoPE per layer type is not supported");
-    if (rope.has("rope_theta")) found.push(rope.positiveNumber("rope_theta"));
-  }
-  if (fields.has("rope_theta")) found.push(fields.positiveNumber("rope_theta"));
-  if (fields.number("partial_rotary_factor", 1) !== 1) fields.fail("partial_rotary_factor", "must be 1");
-  if (new Set(found).size > 1)
-    fields.fail("rope_theta", `is written twice, differently: ${found.join(" and ")}`);
-  return found[0] ?? 10_000;
-}
-
-function readDtype(fields: ConfigFields): WeightDtype | null {
-  const key = fields.has("dtype") ? "dtype" : "torch_dtype";
-  if (!fields.has(key)) return null;
-  const name = fields.string(key);
-  const dtype = DTYPES.find((known) => known === name);
-  return dtype ?? fields.fail(key, `must be one of ${DTYPES.join(", ")}, got ${shown(name)}`);
 }

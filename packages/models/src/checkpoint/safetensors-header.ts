@@ -3,6 +3,11 @@ import { dtypeTraits, isSafetensorsDtype, SAFETENSORS_DTYPES, type SafetensorsDt
 import { HeaderText } from "./header-text.ts";
 import { shown } from "./shown-value.ts";
 
+/** The largest models published have about 140,000 tensors; a million empty ones would cost gigabytes. */
+const MOST_TENSORS = 250_000;
+const LONGEST_NAME = 512;
+const MOST_AXES = 16;
+
 /** What a header says of one tensor. */
 export interface TensorInfo {
   readonly dtype: SafetensorsDtype;
@@ -27,7 +32,8 @@ export interface SafetensorsHeader {
  * @param header UTF-8 bytes, without the 8 bytes of their length
  * @param dataBytes size of the rest of the file
  * @param file shown in errors
- * @throws ERR_CHECKPOINT unless the entries are well formed and tile the data section: no hole, no overlap, no rest
+ * @throws ERR_CHECKPOINT unless the entries are well formed and tile the data section: no hole, no overlap, no rest;
+ *   and for more than 250,000 tensors, names of more than 512 characters, or more than 16 axes
  */
 export function parseSafetensorsHeader(
   header: Uint8Array,
@@ -42,8 +48,15 @@ export function parseSafetensorsHeader(
   const tensors = new Map<string, TensorEntry>();
   text.object("the header", (key) => {
     if (key === "__metadata__") {
+      // Some writers leave it empty in this way, and the Rust library reads that as none.
+      if (text.nullValue()) return;
       text.object("__metadata__", (name) => metadata.set(name, text.string("a value of __metadata__")));
     } else {
+      if (key.length > LONGEST_NAME)
+        fail(
+          `tensor ${shown(key)} has a name of ${key.length} characters; at most ${LONGEST_NAME} are allowed`,
+        );
+      if (tensors.size === MOST_TENSORS) fail(`there are more than ${MOST_TENSORS} tensors in the file`);
       tensors.set(key, readEntry(text, `tensor ${shown(key)}`, fail));
     }
   });
@@ -68,8 +81,8 @@ function readEntry(text: HeaderText, tensor: string, fail: Fail): TensorEntry {
   let offsets: number[] | undefined;
   text.object(tensor, (key) => {
     if (key === "dtype") dtype = text.string(`dtype of ${tensor}`);
-    else if (key === "shape") shape = text.numbers(`shape of ${tensor}`);
-    else if (key === "data_offsets") offsets = text.numbers(`data_offsets of ${tensor}`);
+    else if (key === "shape") shape = text.numbers(`shape of ${tensor}`, MOST_AXES);
+    else if (key === "data_offsets") offsets = text.numbers(`data_offsets of ${tensor}`, MOST_AXES);
     else fail(`${tensor} has an unknown field ${shown(key)}`);
   });
   if (dtype === undefined || shape === undefined || offsets === undefined) {

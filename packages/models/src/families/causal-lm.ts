@@ -1,5 +1,9 @@
 import type { QkNormOptions } from "@qknorm/core";
 import type { FloatDtype, Tensor } from "@qknorm/tensor";
+import type { BlockFp8 } from "../checkpoint/block-fp8.ts";
+import type { JsonObject } from "../checkpoint/json-file.ts";
+import type { Outline } from "../checkpoint/outline.ts";
+import type { Warn } from "../checkpoint/warnings.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
 import type { LayerOptions, Module } from "../layers/module.ts";
 import type { Step } from "../layers/step.ts";
@@ -10,6 +14,8 @@ export interface ModelOptions extends LayerOptions {
   readonly dtype: FloatDtype;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions;
+  /** The logits come from the embedding. Default: as the config says. */
+  readonly tiesHead?: boolean;
 }
 
 /** Which rows of the logits a caller wants. */
@@ -19,15 +25,31 @@ export type LogitRows = "last" | "all";
 export interface CausalLm extends Module {
   /** `[1, V]` for the last token of the step, or `[T, V]` for all. Counts the step's tokens into its cache. */
   forward(step: Step, rows?: LogitRows): Tensor;
+  /** The last layer's output after the final norm, `[T, C]`. Counts the step's tokens into its cache. */
+  hidden(step: Step): Tensor;
   newCache(): KvCache;
   readonly maxPositions: number;
 }
 
-/** One family of models: how its config is read and its weights are found. */
+/** A model as its config describes it, before anything of it is made. */
+export interface Blueprint {
+  /** What the checkpoint is held to first. */
+  readonly outline: Outline;
+  /** What the base model consists of, such as "layers"; some checkpoints have no "model." before these. */
+  readonly baseParts: readonly string[];
+  /** The config says that the logits come from the embedding. */
+  readonly tiesHead: boolean;
+  /** What the config says the weights are; null where it does not. */
+  readonly dtype: FloatDtype | null;
+  readonly quantization: BlockFp8 | null;
+  /** The model with all parameters zero. */
+  create(options: ModelOptions): CausalLm;
+}
+
+/** One family of models: how its config is read. */
 export interface ModelFamily {
   /** `model_type` in config.json. */
   readonly modelType: string;
-  create(rawConfig: Readonly<Record<string, unknown>>, options: ModelOptions): CausalLm;
-  /** Checkpoint tensors that the model does without, such as a redundant `lm_head.weight` of a tied model. */
-  ignores(tensorName: string, rawConfig: Readonly<Record<string, unknown>>): boolean;
+  /** Throws `ERR_CHECKPOINT` for what the config asks and the family does not do; `warn` hears of ignored keys. */
+  read(rawConfig: JsonObject, warn: Warn): Blueprint;
 }

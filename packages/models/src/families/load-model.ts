@@ -1,11 +1,14 @@
 import type { NormRounding, QkNormOptions } from "@qknorm/core";
 import type { Device, FloatDtype } from "@qknorm/tensor";
-import { type LoadProgress, openCheckpoint } from "../checkpoint/checkpoint.ts";
+import type { LoadProgress } from "../checkpoint/checkpoint.ts";
 import { readConfig } from "../checkpoint/config.ts";
 import { type GenerationConfig, readGenerationConfig } from "../checkpoint/generation-config.ts";
 import { loadWeights, weightDtypeOf } from "../checkpoint/load-weights.ts";
+import { openModelWeights, type Purpose } from "../checkpoint/model-weights.ts";
+import { requireOutline } from "../checkpoint/outline.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { modelFamily } from "./registry.ts";
+import { readPooling, TextEmbedder } from "./text-embedder.ts";
 
 /** How to load and run a model. */
 export interface LoadOptions {
@@ -20,51 +23,74 @@ export interface LoadOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
-/** A model ready to run, and what its folder says about generating with it. */
-export interface LoadedModel {
-  readonly model: CausalLm;
+/** What a folder holds, whatever it is loaded for. */
+interface Loaded {
   readonly modelType: string;
   readonly dtype: FloatDtype;
+  /** What was ignored, merged or computed on the way; one sentence each, for the user to read. */
+  readonly warnings: readonly string[];
+}
+
+/** A model ready to run, and what its folder says about generating with it. */
+export interface LoadedModel extends Loaded {
+  readonly model: CausalLm;
   readonly generation: GenerationConfig;
 }
 
+/** A model that turns texts into vectors. */
+export interface LoadedEmbedder extends Loaded {
+  readonly embedder: TextEmbedder;
+}
+
 /**
- * Loads a Hugging Face model folder: config.json, generation_config.json and the safetensors weights.
+ * Loads a Hugging Face model folder: config.json, generation_config.json, the safetensors weights, and a LoRA adapter
+ * where one lies beside them.
  *
  * Throws `ERR_CHECKPOINT`, in one sentence, for anything missing, broken or not supported.
  */
 export function loadModel(dir: string, options: LoadOptions = {}): LoadedModel {
-  const { modelType, raw } = readConfig(dir);
-  const family = modelFamily(modelType);
-  const checkpoint = openCheckpoint(
-    dir,
-    options.onProgress === undefined ? {} : { onProgress: options.onProgress },
-  );
-  try {
-    const dtype = options.dtype ?? configDtype(raw) ?? weightDtypeOf(checkpoint, "f32");
-    const model = family.create(raw, {
-      device: options.device,
-      dtype,
-      weightDtype: weightDtypeOf(checkpoint, dtype),
-      rounding: options.rounding ?? "hf",
-      qkNorm: options.qkNorm ?? {},
-    });
-    loadWeights(model, checkpoint, family, raw);
-    return { model, modelType, dtype, generation: readGenerationConfig(dir, raw) };
-  } finally {
-    checkpoint.close();
-  }
+  const { model, raw, ...loaded } = load(dir, "logits", options);
+  const generation = readGenerationConfig(dir, raw);
+  return { ...loaded, model, generation, warnings: [...loaded.warnings, ...generation.warnings] };
 }
 
-function configDtype(raw: Readonly<Record<string, unknown>>): FloatDtype | null {
-  switch (raw.dtype ?? raw.torch_dtype) {
-    case "bfloat16":
-      return "bf16";
-    case "float16":
-      return "f16";
-    case "float32":
-      return "f32";
-    default:
-      return null;
+/**
+ * Loads a model folder for its embeddings: the model without a head, pooled as `1_Pooling/config.json` says (the last
+ * token where there is none) and normalised. Throws as `loadModel` does.
+ */
+export function loadEmbedder(dir: string, options: LoadOptions = {}): LoadedEmbedder {
+  const pooling = readPooling(dir);
+  const { model, raw: _, ...loaded } = load(dir, "embeddings", options);
+  return { ...loaded, embedder: new TextEmbedder(model, pooling) };
+}
+
+function load(
+  dir: string,
+  purpose: Purpose,
+  options: LoadOptions,
+): Loaded & { readonly model: CausalLm; readonly raw: Readonly<Record<string, unknown>> } {
+  const { modelType, raw } = readConfig(dir);
+  const warnings: string[] = [];
+  const warn = (sentence: string): void => {
+    warnings.push(sentence);
+  };
+  const blueprint = modelFamily(modelType).read(raw, warn);
+  const opened = openModelWeights(dir, blueprint, { purpose, onProgress: options.onProgress, warn });
+  try {
+    const { weights, tiesHead } = opened;
+    requireOutline(weights, blueprint.outline, dir);
+    const dtype = options.dtype ?? blueprint.dtype ?? weightDtypeOf(weights, "f32");
+    const model = blueprint.create({
+      device: options.device,
+      dtype,
+      weightDtype: weightDtypeOf(weights, dtype),
+      rounding: options.rounding ?? "hf",
+      qkNorm: options.qkNorm ?? {},
+      tiesHead,
+    });
+    loadWeights(model, weights, dir);
+    return { model, modelType, dtype, raw, warnings };
+  } finally {
+    opened.close();
   }
 }

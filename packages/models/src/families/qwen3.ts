@@ -1,5 +1,6 @@
 import type { Tensor } from "@qknorm/tensor";
 import { add, linear } from "@qknorm/tensor";
+import { decoderOutline } from "../checkpoint/outline.ts";
 import { parseQwen3Config, type Qwen3Config } from "../checkpoint/qwen3-config.ts";
 import { Attention } from "../layers/attention.ts";
 import { Embedding } from "../layers/embedding.ts";
@@ -22,7 +23,8 @@ class Qwen3DecoderLayer extends Module {
     super();
     const { hiddenSize, intermediateSize, eps, attentionBias: bias } = config;
     this.inputLayernorm = new RmsNorm(hiddenSize, eps, options);
-    this.selfAttn = new Attention(layer, { ...config, bias }, rotary, options);
+    const window = config.windows[layer] ?? null;
+    this.selfAttn = new Attention(layer, { ...config, bias, window }, rotary, options);
     this.postAttentionLayernorm = new RmsNorm(hiddenSize, eps, options);
     this.mlp = new SwiGluMlp(hiddenSize, intermediateSize, options);
   }
@@ -40,7 +42,7 @@ class Qwen3Model extends Module {
 
   constructor(config: Qwen3Config, options: ModelOptions) {
     super();
-    const rotary = new RotaryEmbedding(config.headDim, config.ropeTheta, options);
+    const rotary = new RotaryEmbedding(config.rope, config.headDim, options);
     this.embedTokens = new Embedding(config.vocabSize, config.hiddenSize, options);
     this.layers = Array.from(
       { length: config.layers },
@@ -65,7 +67,8 @@ export class Qwen3ForCausalLm extends Module implements CausalLm {
   constructor(config: Qwen3Config, options: ModelOptions) {
     super();
     this.model = new Qwen3Model(config, options);
-    this.lmHead = config.tieWordEmbeddings ? null : new Linear(config.hiddenSize, config.vocabSize, options);
+    const tied = options.tiesHead ?? config.tieWordEmbeddings;
+    this.lmHead = tied ? null : new Linear(config.hiddenSize, config.vocabSize, options);
     this.#config = config;
     this.#options = options;
   }
@@ -79,16 +82,34 @@ export class Qwen3ForCausalLm extends Module implements CausalLm {
   }
 
   forward(step: Step, rows: LogitRows = "last"): Tensor {
-    const hidden = this.model.forward(step); // [T, C]
-    step.cache.advance(step.ids.length);
+    const hidden = this.#run(step); // [T, C]
     const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
     const normalized = this.model.norm.forward(wanted);
     return linear(normalized, this.lmHead?.weight ?? this.model.embedTokens.weight); // [1 or T, V]
+  }
+
+  hidden(step: Step): Tensor {
+    return this.model.norm.forward(this.#run(step));
+  }
+
+  #run(step: Step): Tensor {
+    const hidden = this.model.forward(step);
+    step.cache.advance(step.ids.length);
+    return hidden;
   }
 }
 
 export const qwen3: ModelFamily = {
   modelType: "qwen3",
-  create: (rawConfig, options) => new Qwen3ForCausalLm(parseQwen3Config(rawConfig), options),
-  ignores: (name, rawConfig) => name === "lm_head.weight" && parseQwen3Config(rawConfig).tieWordEmbeddings,
+  read(rawConfig, warn) {
+    const config = parseQwen3Config(rawConfig, warn);
+    return {
+      outline: decoderOutline(config),
+      baseParts: ["embed_tokens", "layers", "norm", "rotary_emb"],
+      tiesHead: config.tieWordEmbeddings,
+      dtype: config.dtype,
+      quantization: config.quantization,
+      create: (options) => new Qwen3ForCausalLm(config, options),
+    };
+  },
 };

@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { ModelFamily } from "./causal-lm.ts";
 import { qwen3 } from "./qwen3.ts";
 
@@ -11,5 +12,8 @@ export function modelFamily(modelType: string): ModelFamily {
   const family = families.get(modelType);
   if (family !== undefined) return family;
   const known = [...families.keys()].join(", ");
-  throw new QkNormError("ERR_CHECKPOINT", `model_type "${modelType}" is not supported; supported: ${known}`);
+  throw new QkNormError(
+    "ERR_CHECKPOINT",
+    `model_type ${shown(modelType)} is not supported; supported: ${known}`,
+  );
 }

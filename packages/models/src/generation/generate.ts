@@ -85,7 +85,7 @@ class Continuation {
   readonly #options: GenerateOptions;
   readonly #maxTokens: number;
   readonly #cache: KvCache;
-  readonly #seen: Set<number>;
+  readonly #ids: number[];
   #next: readonly number[];
   #count = 0;
 
@@ -105,7 +105,7 @@ class Continuation {
     this.#options = options;
     this.#maxTokens = maxTokens;
     this.#cache = model.newCache();
-    this.#seen = new Set(prompt);
+    this.#ids = [...prompt];
     this.#next = prompt;
   }
 
@@ -129,9 +129,9 @@ class Continuation {
   /** The next token, which becomes part of the text; `null` at a stop id. */
   choose(logits: Float32Array): number | null {
     const { sample = argmax, stopIds = [] } = this.#options;
-    const token = sample(logits, this.#seen);
+    const token = sample(logits, this.#ids);
     if (stopIds.includes(token)) return null;
-    this.#seen.add(token);
+    this.#ids.push(token);
     this.#next = [token];
     this.#count += 1;
     return token;

@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { type Cutoff, epsilonCutoff, etaCutoff, typicalCutoff } from "./sampling-cutoffs.ts";
 import type { Sampling } from "./sampling-options.ts";
 
 /** Ids share a double with 32 bits of logit, so that a plain numeric sort orders both. */
@@ -9,10 +10,11 @@ const BANDS = [1, 2, 4, 8, 16, 32];
 
 /**
  * Chooses the tokens that may be drawn, as transformers' warpers do and in their order: temperature, top-k, top-p,
- * min-p (`generation/logits_process.py`). Keeps its scratch memory from call to call.
+ * min-p, typical-p, epsilon, eta (`generation/logits_process.py`). Keeps its scratch memory from call to call.
  */
 export class SamplingFilter {
   readonly #sampling: Omit<Sampling, "seed">;
+  readonly #cutoffs: readonly Cutoff[];
   #ids = new Uint32Array(0);
   #weights = new Float64Array(0);
   #keys = new Float64Array(0);
@@ -20,6 +22,7 @@ export class SamplingFilter {
 
   constructor(sampling: Omit<Sampling, "seed">) {
     this.#sampling = sampling;
+    this.#cutoffs = cutoffsOf(sampling);
   }
 
   /** The token at `point`, in [0, 1), of the kept tokens laid out by probability. `best` is the largest logit. */
@@ -55,6 +58,18 @@ export class SamplingFilter {
       this.#weights[i] = Math.exp((logits[this.#ids[i]!]! - best) / temperature);
     if (topP < 1) this.#cutTail(logits, topP);
     if (minP > 0) this.#dropBelow(minP);
+    for (const cutoff of this.#cutoffs) this.#cut(cutoff);
+  }
+
+  #cut(cutoff: Cutoff): void {
+    const stays = cutoff(this.#weights.subarray(0, this.#count));
+    let count = 0;
+    for (let i = 0; i < this.#count; i++) {
+      if (stays[i] === 0) continue;
+      this.#ids[count] = this.#ids[i]!;
+      this.#weights[count++] = this.#weights[i]!;
+    }
+    this.#count = count;
   }
 
   #reserve(length: number): void {
@@ -120,6 +135,14 @@ export class SamplingFilter {
       this.#weights[i] = weights[from]!;
     }
   }
+}
+
+function cutoffsOf(sampling: Omit<Sampling, "seed">): readonly Cutoff[] {
+  const cutoffs: Cutoff[] = [];
+  if (sampling.typicalP < 1) cutoffs.push(typicalCutoff(sampling.typicalP));
+  if (sampling.epsilonCutoff > 0) cutoffs.push(epsilonCutoff(sampling.epsilonCutoff));
+  if (sampling.etaCutoff > 0) cutoffs.push(etaCutoff(sampling.etaCutoff));
+  return cutoffs;
 }
 
 function sum(values: Float64Array, count: number): number {

@@ -82,7 +82,7 @@ describe("the tokens that may be drawn", () => {
 /** The definition, written for reading: see the docstrings of `SamplingOptions`. */
 function plainlyKept(
   logits: Float32Array,
-  options: Required<Omit<SamplingOptions, "seed" | "repetitionPenalty">>,
+  options: Required<Pick<SamplingOptions, "temperature" | "topK" | "topP" | "minP">>,
 ): number[] {
   const best = Math.max(...logits);
   const weight = (id: number) => Math.exp((logits[id]! - best) / options.temperature!);
@@ -189,8 +189,8 @@ describe("what cannot be sampled", () => {
     [{ temperature: -1 }, "temperature must be a number from 0, got -1"],
     [{ temperature: Number.NaN }, "temperature must be a number from 0, got NaN"],
     [{ temperature: Number.POSITIVE_INFINITY }, "temperature must be a number from 0, got Infinity"],
-    [{ topK: 1.5 }, "topK must be an integer from 0, got 1.5"],
-    [{ topK: -1 }, "topK must be an integer from 0, got -1"],
+    [{ topK: 1.5 }, "topK must be an integer from 0, or -1, got 1.5"],
+    [{ topK: -2 }, "topK must be an integer from 0, or -1, got -2"],
     [{ topP: 1.1 }, "topP must be a number from 0 to 1, got 1.1"],
     [{ minP: -0.1 }, "minP must be a number from 0 to 1, got -0.1"],
     [{ repetitionPenalty: 0 }, "repetitionPenalty must be a number above 0, got 0"],
@@ -219,7 +219,7 @@ describe("what cannot be sampled", () => {
 
   it("a repetition penalty without the ids so far, or with an id beyond the logits, is refused", () => {
     const sample = createSampler({ repetitionPenalty: 1.2 });
-    expect(() => sample(rows[0]!)).toThrow("repetitionPenalty needs the ids so far");
+    expect(() => sample(rows[0]!)).toThrow("repetitionPenalty and the token rules need the ids so far");
     expect(() => sample(rows[0]!, [48])).toThrow("token 48 was seen, but there are only 48 logits");
   });
 });

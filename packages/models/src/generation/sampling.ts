@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { logitsProcessors } from "./logits-processors.ts";
 import { createRandomSource, randomSeed } from "./random.ts";
 import { SamplingFilter } from "./sampling-filter.ts";
 import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
@@ -7,13 +8,13 @@ import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
  * Picks the next token of a sequence.
  *
  * @param logits [V], one per token id; not written to
- * @param seen ids so far, prompt included; read only for a repetition penalty, and needed then
+ * @param seen ids so far, prompt included, in order; needed for a repetition penalty and the token rules
  * @throws ERR_GENERATION for logits that are empty, hold a NaN or +Infinity, or are all -Infinity
  */
 export type Sampler = (logits: Float32Array, seen?: Iterable<number>) => number;
 
 /**
- * A sampler with its own random stream: one for each sequence. Without a temperature it takes the largest logit, of
+ * A sampler with its own random stream: one for each sequence, whose prompt are the ids of the first call. Without a temperature it takes the largest logit, of
  * equal ones the lowest id.
  *
  * @throws ERR_GENERATION for an option out of range
@@ -22,13 +23,23 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   const sampling = resolveSampling(options);
   const filter = new SamplingFilter(sampling);
   const random = createRandomSource(sampling.seed ?? randomSeed());
+  const processors = logitsProcessors(sampling);
+  let promptTokens: number | null = null;
   return (logits, seen) => {
-    const scores =
-      sampling.repetitionPenalty === 1 ? logits : penalised(logits, seen, sampling.repetitionPenalty);
+    let scores = logits;
+    if (processors.length > 0) {
+      if (seen === undefined) throw new QkNormError("ERR_GENERATION", NEEDS_IDS);
+      const ids = Array.isArray(seen) ? (seen as readonly number[]) : [...seen];
+      promptTokens ??= ids.length;
+      scores = logits.slice();
+      for (const process of processors) process(scores, { ids, promptTokens });
+    }
     const likeliest = argmax(scores);
     return sampling.temperature === 0 ? likeliest : filter.draw(scores, scores[likeliest]!, random.next());
   };
 }
+
+const NEEDS_IDS = "repetitionPenalty and the token rules need the ids so far: pass them with the logits";
 
 /** Id of the largest logit, of equal ones the lowest. @throws ERR_GENERATION as `Sampler` */
 export function argmax(logits: Float32Array): number {
@@ -52,26 +63,4 @@ export function argmax(logits: Float32Array): number {
   if (Number.isFinite(best)) return id;
   const problem = id < 0 ? "every logit is -Infinity" : `the logit of token ${id} is Infinity`;
   throw new QkNormError("ERR_GENERATION", `${problem}: the forward pass went wrong`);
-}
-
-/** Keskar et al., CTRL (arXiv 1909.05858), as transformers' `RepetitionPenaltyLogitsProcessor` does it. */
-function penalised(logits: Float32Array, seen: Iterable<number> | undefined, penalty: number): Float32Array {
-  if (seen === undefined) {
-    throw new QkNormError(
-      "ERR_GENERATION",
-      "repetitionPenalty needs the ids so far: pass them with the logits",
-    );
-  }
-  const scores = logits.slice();
-  for (const id of new Set(seen)) {
-    const logit = scores[id];
-    if (logit === undefined) {
-      throw new QkNormError(
-        "ERR_GENERATION",
-        `token ${id} was seen, but there are only ${logits.length} logits`,
-      );
-    }
-    scores[id] = logit < 0 ? logit * penalty : logit / penalty;
-  }
-  return scores;
 }

@@ -24,7 +24,12 @@ class RequestTrace extends ForwardTrace {
 }
 
 function attentionWithWeights(): Attention {
-  const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, options), options);
+  const attention = new Attention(
+    0,
+    shape,
+    new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
+    options,
+  );
   let seed = 1;
   for (const [, parameter] of attention.parameters()) {
     for (let i = 0; i < parameter.size; i++) {
@@ -60,10 +65,15 @@ describe("Attention", () => {
 
   it("gives the same result by the fallback", () => {
     const fused = attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache()));
-    const attention = new Attention(0, shape, new RotaryEmbedding(8, 1e4, options), {
-      ...options,
-      qkNorm: { path: "fallback" },
-    });
+    const attention = new Attention(
+      0,
+      shape,
+      new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
+      {
+        ...options,
+        qkNorm: { path: "fallback" },
+      },
+    );
     const weights = new Map(attentionWithWeights().parameters());
     for (const [name, parameter] of attention.parameters()) parameter.copyFrom(weights.get(name) as Tensor);
     const trace = new ForwardTrace();
@@ -91,7 +101,7 @@ describe("Attention", () => {
     const attention = new Attention(
       0,
       { ...shape, bias: true },
-      new RotaryEmbedding(8, 1e4, options),
+      new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
       options,
     );
     const biases = [...attention.parameters()]

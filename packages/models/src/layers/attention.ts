@@ -1,11 +1,12 @@
 import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import { attention, type Tensor } from "@qknorm/tensor";
+import type { Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { PackedLinear } from "./packed-linear.ts";
 import { RmsNorm } from "./rms-norm.ts";
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
 import type { Step } from "./step.ts";
+import { windowedAttention } from "./windowed-attention.ts";
 
 /** The sizes of one attention layer. */
 export interface AttentionShape {
@@ -15,6 +16,8 @@ export interface AttentionShape {
   readonly headDim: number;
   readonly eps: number;
   readonly bias: boolean;
+  /** How many tokens a query sees, itself included. Default: all before it. */
+  readonly window?: number | null;
 }
 
 /** Grouped-query attention with QK norm before RoPE, as Qwen3 has it. */
@@ -62,8 +65,9 @@ export class Attention extends Module {
     this.#rotary.apply(newKeys, step.positions);
 
     const [keys, values] = step.cache.append(this.#layer, newKeys, v.view([tokens, kvHeads, headDim])); // [S, Hkv, D]
-    const mixed = attention(queries, keys, values, {
+    const mixed = windowedAttention(queries, keys, values, {
       past: step.past,
+      window: this.#shape.window ?? null,
       scale: headDim ** -0.5,
       rounding: this.#rounding,
     }); // [T, Hq, D]

@@ -1,18 +1,37 @@
 import type { NormRounding } from "@qknorm/core";
 import { type Indices, keep, type RopeTable, rope, Tensor } from "@qknorm/tensor";
+import type { RopeParameters } from "../checkpoint/rope-parameters.ts";
 import type { LayerOptions } from "./module.ts";
+import { lengthOfFirstFrequencies, ropeFrequencies } from "./rope-frequencies.ts";
 
-/** Rotary positions for all layers of a model: the angle tables, grown as positions come up. */
+/** The angles of positions below `cos.dim(0)`, for sequences of some lengths. */
+interface AngleTable extends RopeTable<Tensor> {
+  /** Sequences from so many tokens... */
+  readonly fromTokens: number;
+  /** ...to so many have these angles. */
+  readonly toTokens: number;
+}
+
+/**
+ * Rotary positions for all layers of a model: the angle tables, grown as positions come up. Where frequencies depend on
+ * the length of the sequence ("dynamic", "longrope"), that is the bound of the positions: keys that were rotated before
+ * stay as they are, as in transformers.
+ */
 export class RotaryEmbedding {
-  readonly #headDim: number;
-  readonly #theta: number;
+  readonly #rope: RopeParameters;
+  readonly #rotaryDim: number;
   readonly #rounding: NormRounding;
   readonly #device: LayerOptions["device"];
-  #table: RopeTable<Tensor> | null = null;
+  #table: AngleTable | null = null;
 
-  constructor(headDim: number, theta: number, options: Pick<LayerOptions, "rounding" | "device">) {
-    this.#headDim = headDim;
-    this.#theta = theta;
+  /** @param rotaryDim values of a head that are rotated, even */
+  constructor(
+    parameters: RopeParameters,
+    rotaryDim: number,
+    options: Pick<LayerOptions, "rounding" | "device">,
+  ) {
+    this.#rope = parameters;
+    this.#rotaryDim = rotaryDim;
     this.#rounding = options.rounding;
     this.#device = options.device;
   }
@@ -22,30 +41,46 @@ export class RotaryEmbedding {
     rope(x, this.#tableOf(positions.bound), positions, this.#rounding);
   }
 
-  #tableOf(positions: number): RopeTable<Tensor> {
+  #tableOf(tokens: number): AngleTable {
     const known = this.#table;
-    if (known !== null && known.cos.dim(0) >= positions) return known;
-    this.#table = keep(this.#tabulate(2 ** Math.ceil(Math.log2(Math.max(positions, 64)))));
+    if (
+      known !== null &&
+      known.cos.dim(0) >= tokens &&
+      known.fromTokens <= tokens &&
+      tokens <= known.toTokens
+    )
+      return known;
+    this.#table = this.#tabulate(tokens);
+    keep(this.#table.cos);
+    keep(this.#table.sin);
     known?.cos.dispose();
     known?.sin.dispose();
     return this.#table;
   }
 
-  // The angles as transformers makes them: inverse frequencies and products in f32, cos and sin of the f32 angle.
-  #tabulate(positions: number): RopeTable<Tensor> {
-    const half = this.#headDim / 2;
+  // As transformers makes them: products in f32, cos and sin of the f32 angle.
+  #tabulate(tokens: number): AngleTable {
+    const { inverse, attentionFactor } = ropeFrequencies(this.#rope, this.#rotaryDim, tokens);
+    const positions = 2 ** Math.ceil(Math.log2(Math.max(tokens, 64)));
+    const half = inverse.length;
     const cos = new Float32Array(positions * half);
     const sin = new Float32Array(positions * half);
-    for (let i = 0; i < half; i++) {
-      const exponent = Math.fround((2 * i) / this.#headDim);
-      const frequency = Math.fround(1 / Math.fround(this.#theta ** exponent));
+    for (const [i, frequency] of inverse.entries()) {
       for (let position = 0; position < positions; position++) {
         const angle = Math.fround(position * frequency);
-        cos[position * half + i] = Math.cos(angle);
-        sin[position * half + i] = Math.sin(angle);
+        cos[position * half + i] = Math.fround(Math.cos(angle)) * attentionFactor;
+        sin[position * half + i] = Math.fround(Math.sin(angle)) * attentionFactor;
       }
     }
     const there = (table: Float32Array) => Tensor.from(table, [positions, half], "f32", this.#device);
-    return { cos: there(cos), sin: there(sin) };
+    return { cos: there(cos), sin: there(sin), ...this.#lengthsLike(tokens) };
+  }
+
+  /** The lengths whose frequencies are those of `tokens`. */
+  #lengthsLike(tokens: number): { readonly fromTokens: number; readonly toTokens: number } {
+    const first = lengthOfFirstFrequencies(this.#rope);
+    if (tokens <= first) return { fromTokens: 0, toTokens: first };
+    if (this.#rope.type === "dynamic") return { fromTokens: tokens, toTokens: tokens };
+    return { fromTokens: first + 1, toTokens: Number.POSITIVE_INFINITY };
   }
 }

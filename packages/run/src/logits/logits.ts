@@ -41,9 +41,9 @@ async function continueGreedily(
   ids: readonly number[],
   maxTokens: number,
 ): Promise<number[]> {
-  const repetitionPenalty = generation.repetitionPenalty ?? undefined;
+  const sample = createSampler(generation.sampling({ temperature: 0 }));
   const generated: number[] = [];
-  for await (const id of generate(model, ids, { sample: createSampler({ repetitionPenalty }), maxTokens })) {
+  for await (const id of generate(model, ids, { sample, maxTokens })) {
     generated.push(id);
     if (generation.eosTokenIds.includes(id)) break;
   }

@@ -47,9 +47,10 @@ export class Session {
     return this.#template !== null;
   }
 
-  /** Most new tokens of an answer. */
-  get maxTokens(): number {
-    return this.#options.maxTokens ?? this.loaded.generation.maxNewTokens ?? DEFAULT_MAX_TOKENS;
+  /** Most new tokens of an answer to a prompt of so many. */
+  #maxTokens(promptTokens: number): number {
+    const { generation } = this.loaded;
+    return this.#options.maxTokens ?? generation.maxNewTokens(promptTokens) ?? DEFAULT_MAX_TOKENS;
   }
 
   /** Answers one request. Throws before the first call of `listen` when it cannot be answered. */
@@ -83,7 +84,7 @@ export class Session {
       promptIds,
       sample: samplerFor(this.#options, generation),
       stopIds: generation.eosTokenIds,
-      maxTokens: this.maxTokens,
+      maxTokens: this.#maxTokens(promptIds.length),
     };
     return answer(task, listen);
   }

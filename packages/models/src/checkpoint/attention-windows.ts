@@ -1,0 +1,57 @@
+import type { ConfigFields } from "./config-fields.ts";
+import { shown } from "./shown-value.ts";
+
+export type AttentionKind = "full_attention" | "sliding_attention";
+
+/** Names of kinds of attention; the second is transformers 4's of the first. */
+const KINDS: Readonly<Record<string, AttentionKind>> = {
+  full_attention: "full_attention",
+  attention: "full_attention",
+  sliding_attention: "sliding_attention",
+};
+
+export interface WindowSetting {
+  readonly layers: number;
+  /** The longest context; a window as long changes nothing. */
+  readonly maxPositions: number;
+  /** The kind of a layer where `layer_types` is absent. */
+  readonly kindOf: (layer: number) => AttentionKind;
+}
+
+/**
+ * How many tokens each layer's queries see, themselves included; null for all before them. From `use_sliding_window`,
+ * `sliding_window` and `layer_types`, as `Qwen3Config` combines them.
+ *
+ * @throws ERR_CHECKPOINT for another kind of layer, a list of another length, or a kind that needs a window without one
+ */
+export function readWindows(
+  fields: ConfigFields,
+  { layers, maxPositions, kindOf }: WindowSetting,
+): readonly (number | null)[] {
+  const used = fields.boolean("use_sliding_window", false);
+  // Null is no window; absent is transformers' default.
+  const size = fields.raw.sliding_window === null ? null : fields.positiveInteger("sliding_window", 4096);
+  const window = used ? size : null;
+  const types = readLayerTypes(fields, layers);
+  if (types === null && window === null) return Object.freeze(new Array<null>(layers).fill(null));
+  const kinds = types ?? Array.from({ length: layers }, (_, layer) => kindOf(layer));
+  if (types?.includes("sliding_attention") === true && window === null) {
+    fields.fail("layer_types", `has "sliding_attention", but use_sliding_window is not true`);
+  }
+  const effective = window === null || window >= maxPositions ? null : window;
+  return Object.freeze(kinds.map((kind) => (kind === "sliding_attention" ? effective : null)));
+}
+
+function readLayerTypes(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
+  const types = fields.value("layer_types");
+  if (types === undefined) return null;
+  if (!Array.isArray(types)) return fields.fail("layer_types", `must be a list, got ${shown(types)}`);
+  const unknown = types.find((type) => typeof type !== "string" || !Object.hasOwn(KINDS, type));
+  if (unknown !== undefined) {
+    return fields.fail("layer_types", `has ${shown(unknown)}; supported: ${Object.keys(KINDS).join(", ")}`);
+  }
+  if (types.length !== layers) {
+    return fields.fail("layer_types", `has ${types.length} entries for ${layers} layers`);
+  }
+  return types.map((type) => KINDS[type as string] as AttentionKind);
+}

@@ -1,0 +1,86 @@
+import { formatShape, QkNormError } from "@qknorm/core";
+import type { ConfigFields } from "./config-fields.ts";
+import { shownName } from "./shown-value.ts";
+import type { Weights } from "./weights.ts";
+
+/** The deepest models published have about 130. */
+const MOST_LAYERS = 10_000;
+
+/**
+ * What a config says of the weights, in the few shapes that all sizes follow from. A checkpoint is held to it before
+ * anything of the model is made, so that no config can ask for more memory than its weights fill.
+ */
+export interface Outline {
+  readonly layers: number;
+  /** By name; of the layers, those of layer 0. */
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+}
+
+/** The sizes of a decoder whose parts are called as in Llama. */
+export interface DecoderSizes {
+  readonly layers: number;
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** The outline of a dense decoder whose parts are called as in Llama. */
+export function decoderOutline(sizes: DecoderSizes): Outline {
+  const { layers, vocabSize, hiddenSize, intermediateSize, queryHeads, kvHeads, headDim } = sizes;
+  const layer = "model.layers.0";
+  return {
+    layers,
+    shapes: {
+      "model.embed_tokens.weight": [vocabSize, hiddenSize],
+      [`${layer}.self_attn.q_proj.weight`]: [queryHeads * headDim, hiddenSize],
+      [`${layer}.self_attn.k_proj.weight`]: [kvHeads * headDim, hiddenSize],
+      [`${layer}.mlp.gate_proj.weight`]: [intermediateSize, hiddenSize],
+    },
+  };
+}
+
+/** `num_hidden_layers`, or another key that says it. @throws ERR_CHECKPOINT beyond 10,000 */
+export function readLayers(fields: ConfigFields, key = "num_hidden_layers"): number {
+  const layers = fields.positiveInteger(key);
+  if (layers > MOST_LAYERS) fields.fail(key, `is ${layers}; at most ${MOST_LAYERS} layers are supported`);
+  return layers;
+}
+
+/** @throws ERR_CHECKPOINT that says what the config asks for and what the checkpoint in `dir` has */
+export function requireOutline(weights: Weights, { layers, shapes }: Outline, dir: string): void {
+  const fail = (problem: string): never => {
+    throw new QkNormError("ERR_CHECKPOINT", `the checkpoint in ${dir} ${problem}`);
+  };
+  const present = layersOf(weights);
+  if (present < layers) {
+    fail(`lacks layers.${present}: it has weights of ${present} layers, the config asks for ${layers}`);
+  }
+  let wanted = 0;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const weight = weights.get(name) ?? fail(`lacks ${name}`);
+    if (weight.shape.join() !== shape.join()) {
+      fail(
+        `has ${shownName(name)} of shape ${formatShape(weight.shape)}; the config asks for ${formatShape(shape)}`,
+      );
+    }
+    wanted += elements(shape) * (name.includes("layers.0.") ? layers : 1);
+  }
+  const held = [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
+  if (wanted > held) fail(`holds ${held} values; the config asks for ${wanted} at least`);
+}
+
+function layersOf(weights: Weights): number {
+  let last = -1;
+  for (const name of weights.keys()) {
+    const [, layer] = /(?:^|\.)layers\.(\d{1,6})\./.exec(name) ?? [];
+    if (layer !== undefined) last = Math.max(last, Number(layer));
+  }
+  return last + 1;
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

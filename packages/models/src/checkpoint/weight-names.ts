@@ -1,0 +1,48 @@
+import { QkNormError } from "@qknorm/core";
+import { shownName } from "./shown-value.ts";
+import type { Weight, Weights } from "./weights.ts";
+
+/**
+ * Tensors that older writers saved beside the weights and that transformers skips when it loads: tables that follow from
+ * the config (`_adjust_missing_and_unexpected_keys` in its `modeling_utils.py`).
+ */
+const BUFFERS = [
+  /(^|\.)rotary_emb\.((original_)?inv_freq|cos_cached|sin_cached)$/,
+  /(^|\.)position_ids$/,
+  /\.attn\.(masked_)?bias$/,
+];
+
+/** The weights without buffers that hold no weight. */
+export function withoutBuffers(weights: Weights): Weights {
+  return new Map([...weights].filter(([name]) => !BUFFERS.some((buffer) => buffer.test(name))));
+}
+
+/**
+ * The weights under the names of the whole model, as transformers renames them: a checkpoint of the base model alone,
+ * as embedding models are published, has `layers.0...` for `model.layers.0...`, and one that was wrapped once more has
+ * `model.model.layers.0...` or `model.lm_head.weight`.
+ *
+ * @param parts of the base model, such as "layers"
+ * @throws ERR_CHECKPOINT when two tensors then have one name
+ */
+export function withBasePrefix(weights: Weights, parts: readonly string[]): Weights {
+  const renamed = new Map<string, Weight>();
+  for (const [name, weight] of weights) {
+    const target = wholeName(name, parts);
+    if (renamed.has(target)) {
+      throw new QkNormError(
+        "ERR_CHECKPOINT",
+        `the checkpoint has ${shownName(target)} twice, with and without "model." before it`,
+      );
+    }
+    renamed.set(target, weight);
+  }
+  return renamed;
+}
+
+function wholeName(name: string, parts: readonly string[]): string {
+  const [first = "", second = ""] = name.split(".", 2);
+  if (parts.includes(first)) return `model.${name}`;
+  if (first === "model" && (second === "model" || second === "lm_head")) return name.slice("model.".length);
+  return name;
+}

@@ -1,0 +1,63 @@
+import { decodeBf16, decodeF16 } from "@qknorm/core";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { TensorData } from "./dtypes.ts";
+import type { TensorInfo } from "./safetensors-header.ts";
+
+/** One tensor as a model will see it: read from a file as it is, or computed when it is read. */
+export interface Weight extends TensorInfo {
+  /** A new typed array, row-major; F16 and BF16 as bit patterns. */
+  read(): TensorData;
+  /** Fills a destination of exactly the weight's byte length. */
+  readInto(destination: ArrayBufferView): void;
+}
+
+/**
+ * The weights of a model by name. Loading is a chain of functions from one such map to the next: names made the
+ * model's, quantised blocks made numbers, an adapter merged. Nothing is read before a weight is asked for.
+ */
+export type Weights = ReadonlyMap<string, Weight>;
+
+/** The tensors of a checkpoint as they lie in its files; the checkpoint stays open for as long as they are read. */
+export function weightsOf(checkpoint: Checkpoint): Weights {
+  return new Map(
+    checkpoint.names.map((name) => [
+      name,
+      {
+        ...checkpoint.info(name),
+        read: () => checkpoint.read(name),
+        readInto: (destination: ArrayBufferView) => checkpoint.readInto(name, destination),
+      },
+    ]),
+  );
+}
+
+/** A weight that is computed in f32 when it is read. */
+export function computedWeight(shape: readonly number[], compute: () => Float32Array): Weight {
+  const elements = shape.reduce((product, size) => product * size, 1);
+  return {
+    dtype: "F32",
+    shape,
+    bytes: 4 * elements,
+    read: compute,
+    readInto(destination) {
+      const { buffer, byteOffset, byteLength } = destination;
+      new Uint8Array(buffer, byteOffset, byteLength).set(new Uint8Array(compute().buffer));
+    },
+  };
+}
+
+/** A weight in f32, whatever float dtype it is stored in; null for any other dtype. */
+export function readFloat32(weight: Weight): Float32Array | null {
+  switch (weight.dtype) {
+    case "F32":
+      return weight.read() as Float32Array;
+    case "F64":
+      return Float32Array.from(weight.read() as Float64Array);
+    case "BF16":
+      return Float32Array.from(weight.read() as Uint16Array, decodeBf16);
+    case "F16":
+      return Float32Array.from(weight.read() as Uint16Array, decodeF16);
+    default:
+      return null;
+  }
+}
