@@ -7,7 +7,7 @@ import { bundle } from "./gpu-bundle.mjs";
 import { writeNumbers } from "./numbers.mjs";
 import { root } from "./setup.mjs";
 
-const results = join(root, "native/bench/results");
+const results = join(root, "native/gpu/results");
 const args = process.argv.slice(2);
 if (args[0] === "--from" && args[1] !== undefined) {
   const file = resolve(process.env.INIT_CWD ?? ".", args[1]);

@@ -28,13 +28,13 @@ const programs = new Set([
   ...["doctor", "run-tests", "run-file", "sanitize", "sanitize-sample"].map(
     (name) => `native/gpu/runner/${name}.ts`,
   ),
-  "native/bench/gpu/main.ts",
-  "native/bench/gpu/tune.ts",
+  "native/gpu/bench/main.ts",
+  "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
-const assets = /^native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|bench\/(gpu|tuning)\/.*\.(cu|py))$/;
+const assets = /^native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)$/;
 
 const mostBytes = 60e6;
 

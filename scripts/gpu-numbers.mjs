@@ -1,4 +1,4 @@
-// The README's part on the GPU, from the results of each device in native/bench/results.
+// The README's part on the GPU, from the results of each device in native/gpu/results.
 import { gpuPlots } from "./plot.mjs";
 
 const shown = [
@@ -39,7 +39,7 @@ function overRows({ device, date, copyTBs, rows, loadedRows = [] }) {
       "the others take, as geometric means over the 112 rows of the published table (4 or 8 query heads per KV head, 1 to 8 KV " +
       "heads, 1 to 8,192 tokens), and the worst row in brackets. All in place, in one process and in turn, launches in one " +
       "CUDA graph; warm: 100 launches on one set of q and k, cold: 64 launches on 64 sets. A process has two states " +
-      "([notes](native/bench/NOTES.md)); this is the one that a process of this library is in, where the other designs are at " +
+      "([notes](native/gpu/NOTES.md)); this is the one that a process of this library is in, where the other designs are at " +
       "their best. `npm run bench:gpu`",
     ["data", ...names.map((name) => contenders[name])],
     lines,
@@ -109,7 +109,7 @@ function onceMore({ oddRows, hostUs, jitMs }) {
     dims.length > 0 && `Other head dims, 64/8 x 8,192, beside a copy of as many bytes: ${dims.join(", ")}.`,
     hostUs?.asLaunch &&
       `One eager \`applyQkNorm\` call costs the host ${hostUs.applyQkNorm.toFixed(2)} us where it is repeated and small, ` +
-        `${hostUs.asLaunch.toFixed(2)} us where the kernel is launched by itself ([notes](native/bench/NOTES.md)).`,
+        `${hostUs.asLaunch.toFixed(2)} us where the kernel is launched by itself ([notes](native/gpu/NOTES.md)).`,
     jitMs &&
       `A kernel takes ${jitMs.cold.toFixed(0)} ms to compile, ${jitMs.disk.toFixed(1)} ms from the disk's cache and ` +
         `${(1000 * jitMs.memory).toFixed(2)} us from memory.`,

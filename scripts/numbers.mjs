@@ -122,7 +122,7 @@ function section(title, head, lines) {
 /** Measured on machines that have a GPU, and taken over from there. */
 function gpuResults() {
   return ["h200", "h100"]
-    .map((device) => `native/bench/results/${device}.json`)
+    .map((device) => `native/gpu/results/${device}.json`)
     .filter((path) => existsSync(join(root, path)))
     .map(results);
 }

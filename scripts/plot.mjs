@@ -21,7 +21,7 @@ export function drawCpuPlot({ device, isa, threads, rows }) {
   });
 }
 
-/** The plots of native/bench/results/h200.json, each with its path and what it shows; none without rows for it. */
+/** The plots of native/gpu/results/h200.json, each with its path and what it shows; none without rows for it. */
 export function gpuPlots({ device, copyTBs, rows }) {
   const ofSeed = rows
     .filter((row) => row.headDim === 128 && row.dtype === "bf16" && row.layout === "contiguous")

@@ -1,6 +1,5 @@
 // cudaCaptureBegin(stream), cudaCaptureEnd(stream), cudaIsCapturing(stream): null asks for any stream that this thread
-// has begun to capture, cudaGraphInstantiate(graph),
-// cudaGraphUpdate(ready, graph), cudaGraphReplay(ready, stream).
+// has begun to capture, cudaGraphInstantiate(graph), cudaGraphReplay(ready, stream).
 #include "addon/cuda_call.h"
 #include "cuda/graph.h"
 
@@ -25,11 +24,6 @@ napi_value instantiate(const Args& args) {
   return new_handle(args, std::make_shared<GraphExec>(*handle_at<Graph>(args, 0, "graph")));
 }
 
-napi_value update(const Args& args) {
-  const auto exec = handle_at<GraphExec>(args, 0, "ready");
-  return Napi::Boolean::New(args.env(), exec->update(*handle_at<Graph>(args, 1, "graph")));
-}
-
 napi_value replay(const Args& args) {
   const auto exec = handle_at<GraphExec>(args, 0, "ready");
   exec->replay(handle_at<Stream>(args, 1, "stream"));
@@ -43,7 +37,6 @@ void register_graphs(Napi::Object exports) {
   define_cuda<end>(exports, "cudaCaptureEnd");
   define_cuda<is_capturing>(exports, "cudaIsCapturing");
   define_cuda<instantiate>(exports, "cudaGraphInstantiate");
-  define_cuda<update>(exports, "cudaGraphUpdate");
   define_cuda<replay>(exports, "cudaGraphReplay");
 }
 

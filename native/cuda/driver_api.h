@@ -20,8 +20,7 @@ using RawGraph = struct OpaqueGraph*;
 using RawGraphExec = struct OpaqueGraphExec*;
 using RawGraphNode = struct OpaqueGraphNode*;
 
-inline constexpr Status kSuccess = 0, kOutOfMemory = 2, kStubLibrary = 34, kNoDevice = 100, kNotReady = 600,
-                        kGraphUpdateFailed = 910;
+inline constexpr Status kSuccess = 0, kOutOfMemory = 2, kStubLibrary = 34, kNoDevice = 100, kNotReady = 600;
 
 enum class DeviceAttribute : int {
   kMultiprocessors = 16,
@@ -75,12 +74,6 @@ struct KernelNode {
   void** extra;
   void* kernel;
   RawContext context;  // null: the current one
-};
-
-struct GraphUpdateResult {
-  int result;
-  void* node;
-  void* from_node;
 };
 
 // X(member, exported name, parameters); every function returns Status.
@@ -137,7 +130,6 @@ struct GraphUpdateResult {
   X(graph_destroy, cuGraphDestroy, (RawGraph graph))                                                               \
   X(graph_instantiate, cuGraphInstantiateWithFlags,                                                                \
     (RawGraphExec * exec, RawGraph graph, unsigned long long flags))                                               \
-  X(graph_update, cuGraphExecUpdate_v2, (RawGraphExec exec, RawGraph graph, GraphUpdateResult * result))           \
   X(exec_set_kernel, cuGraphExecKernelNodeSetParams_v2,                                                            \
     (RawGraphExec exec, RawGraphNode node, const KernelNode* kernel))                                              \
   X(graph_launch, cuGraphLaunch, (RawGraphExec exec, RawStream stream))                                            \

@@ -31,7 +31,7 @@ QKNORM_NEWER_DRIVER_FUNCTIONS(QKNORM_CHECK)
 
 static_assert(kSuccess == CUDA_SUCCESS && kOutOfMemory == CUDA_ERROR_OUT_OF_MEMORY &&
               kStubLibrary == CUDA_ERROR_STUB_LIBRARY && kNoDevice == CUDA_ERROR_NO_DEVICE &&
-              kNotReady == CUDA_ERROR_NOT_READY && kGraphUpdateFailed == CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE);
+              kNotReady == CUDA_ERROR_NOT_READY);
 static_assert(int(DeviceAttribute::kMultiprocessors) == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT &&
               int(DeviceAttribute::kL2Bytes) == CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE &&
               int(DeviceAttribute::kCapabilityMajor) == CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR &&
@@ -66,8 +66,6 @@ static_assert(sizeof(KernelNode) == sizeof(CUDA_KERNEL_NODE_PARAMS) &&
               offsetof(KernelNode, shared_bytes) == offsetof(CUDA_KERNEL_NODE_PARAMS, sharedMemBytes) &&
               offsetof(KernelNode, parameters) == offsetof(CUDA_KERNEL_NODE_PARAMS, kernelParams) &&
               offsetof(KernelNode, context) == offsetof(CUDA_KERNEL_NODE_PARAMS, ctx));
-static_assert(sizeof(GraphUpdateResult) == sizeof(CUgraphExecUpdateResultInfo) &&
-              offsetof(GraphUpdateResult, node) == offsetof(CUgraphExecUpdateResultInfo, errorNode));
 
 }  // namespace
 }  // namespace qknorm::cuda

@@ -71,18 +71,6 @@ GraphExec::~GraphExec() {
   if (raw_ != nullptr) driver().exec_destroy(raw_);  // a replay that runs still ends
 }
 
-bool GraphExec::update(const Graph& graph) {
-  same_device(device_, graph.device(), "the graphs");
-  device_.enter();
-  const std::lock_guard lock(mutex_);
-  GraphUpdateResult result{};
-  const Status status = driver().graph_update(raw_, graph.raw(), &result);
-  if (status == kGraphUpdateFailed) return false;
-  check(status, "cuGraphExecUpdate");
-  kept_ = graph.kept();
-  return true;
-}
-
 void GraphExec::replay(const std::shared_ptr<Stream>& stream) {
   same_device(device_, stream->device(), "the graph and the stream");
   stream->refuse_capture("a replay");

@@ -42,9 +42,6 @@ class GraphExec {
 
   Device& device() const { return device_; }
 
-  // Takes over the arguments of a graph of the same shape, from the next replay on; false, and no change, if the
-  // shapes differ.
-  bool update(const Graph& graph);
 
   void replay(const std::shared_ptr<Stream>& stream);
 

@@ -314,12 +314,6 @@ API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, un
   **exec = *graph;
   return 0;
 }
-API int cuGraphExecUpdate_v2(struct Graph* exec, struct Graph* graph, void* result) {
-  (void)result;
-  if (exec->launches != graph->launches) return 910;
-  *exec = *graph;
-  return 0;
-}
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   (void)stream;
   SCRIPTED(cuGraphLaunch);

@@ -1,8 +1,8 @@
 // What the GPU benchmark computes without a GPU: its rows, its filter, its verdicts.
 import { describe, expect, it } from "vitest";
-import type { ResultRow, Results } from "../bench/gpu/results.ts";
-import { filterOf, grid, kinds, nameOf, type RowKind, rowBytes } from "../bench/gpu/rows.ts";
-import { mean, ratiosTo, summarize } from "../bench/gpu/summary.ts";
+import type { ResultRow, Results } from "../gpu/bench/results.ts";
+import { filterOf, grid, kinds, nameOf, type RowKind, rowBytes } from "../gpu/bench/rows.ts";
+import { mean, ratiosTo, summarize } from "../gpu/bench/summary.ts";
 
 const kind: RowKind = { headDim: 128, dtype: "bf16", layout: "contiguous", cache: "warm" };
 

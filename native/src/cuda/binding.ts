@@ -74,8 +74,6 @@ export interface CudaBinding {
   /** `null`: whether this thread captures on any stream. */
   cudaIsCapturing(stream: CudaHandle | null): boolean;
   cudaGraphInstantiate(graph: CudaHandle): CudaHandle;
-  /** False, and no change, if the graphs differ in shape. */
-  cudaGraphUpdate(ready: CudaHandle, graph: CudaHandle): boolean;
   cudaGraphReplay(ready: CudaHandle, stream: CudaHandle): void;
 
   nvrtcOpen(path: string, newest: number): string | null;

@@ -29,20 +29,6 @@ export class CudaGraph extends CudaResource {
   replay(stream: CudaStream): void {
     requireBinding().cudaGraphReplay(this.handle, stream.handle);
   }
-
-  /**
-   * Captures again, and takes over the new arguments and memory from the next replay on: cheaper than a new graph.
-   * False, and no change, if the graphs differ in shape. Throws as `capture` does.
-   */
-  update(stream: CudaStream, queue: () => void): boolean {
-    const binding = requireBinding();
-    const captured = record(stream, queue);
-    try {
-      return binding.cudaGraphUpdate(this.handle, captured);
-    } finally {
-      binding.cudaFree(captured);
-    }
-  }
 }
 
 function record(stream: CudaStream, queue: () => void): number {

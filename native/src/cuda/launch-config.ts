@@ -20,7 +20,7 @@ interface TableEntry extends Omit<LaunchConfig, "lanes"> {
   readonly chunksPerLane: number;
 }
 
-/** What bench/tuning/derive_table.py made of the measurements on one kind of device. */
+/** What gpu/tuning/derive_table.py made of the measurements on one kind of device. */
 interface Table {
   /** What the names of such devices begin with. */
   readonly device: string;

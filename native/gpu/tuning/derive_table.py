@@ -14,12 +14,12 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from qk_norm import Config
+from launch_config import Config
 from results import BASELINES, Round, load_rounds
 
 TABLE = Path(__file__).resolve().parents[2] / "kernels" / "launch_table.json"
 
-# What counts how much. A process of this library's users is quiet (native/bench/NOTES.md, "Two states of a process"), as
+# What counts how much. A process of this library's users is quiet (native/gpu/NOTES.md, "Two states of a process"), as
 # the rounds of Node's own process are; and in a model the kernel before this one has just written q and k, so that they
 # are warm. Other rounds are history.
 ROUND_WEIGHTS = {"latest-quiet": 5, "latest-loaded": 1, "node-1": 5, "node-2": 5}
@@ -127,7 +127,7 @@ def put(path: str, device: str, ranges: list[dict]) -> None:
 def main() -> None:
     """Writes the table and prints what it costs against the best configuration of each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", help="native/bench/tuning/results/h200-tuning.json, or another device's")
+    parser.add_argument("results", help="native/gpu/tuning/results/h200-tuning.json, or another device's")
     parser.add_argument("--device", required=True, help="what the device's name begins with: NVIDIA H200")
     parser.add_argument("--range-cost", type=float, default=0.02)
     parser.add_argument("--out", default=str(TABLE))

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { folder } from "../../gpu/folder.ts";
+import { folder } from "../folder.ts";
 
 type HostTimes = Record<string, number>;
 

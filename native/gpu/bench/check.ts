@@ -1,7 +1,7 @@
 // Before anything is timed, every contender's numbers are compared with the formula in f64.
 import { referenceNorm } from "@qknorm/core";
-import { type Bits, decoder, encodeAll, normal, steps } from "../../gpu/numbers.ts";
 import type { CudaStream } from "../../src/index.ts";
+import { type Bits, decoder, encodeAll, normal, steps } from "../numbers.ts";
 import type { Buffers } from "./buffers.ts";
 import type { Contenders } from "./contenders.ts";
 import { bytesPerElement, type Dtype, type GridRow, nameOf, type RowKind } from "./rows.ts";

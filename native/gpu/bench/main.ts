@@ -3,8 +3,8 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { folder } from "../../gpu/folder.ts";
 import { CudaStream, cudaDevice, examine, Jit } from "../../src/index.ts";
+import { folder } from "../folder.ts";
 import { Buffers, coldSets } from "./buffers.ts";
 import { checkNumbers } from "./check.ts";
 import { Contenders } from "./contenders.ts";

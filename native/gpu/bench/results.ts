@@ -6,7 +6,7 @@ import type { GridRow, RowKind } from "./rows.ts";
 export type Times = Readonly<Record<string, number>>;
 export type ResultRow = RowKind & GridRow & { readonly us: Times };
 
-/** What native/bench/results/h200.json holds. */
+/** What native/gpu/results/h200.json holds. */
 export interface Results extends Floors {
   readonly device: string;
   readonly date: string;

@@ -1,5 +1,5 @@
-import { Program, programSource } from "../../gpu/program.ts";
 import { CudaEvent, CudaMemory, type CudaStream, type Jit } from "../../src/index.ts";
+import { Program, programSource } from "../program.ts";
 import { warmLaunches as launches, median, type Timer } from "./timer.ts";
 
 /** What the hardware allows, measured in the same process. */
@@ -13,7 +13,7 @@ export interface Floors {
 }
 
 export function measureFloors(timer: Timer, stream: CudaStream, jit: Jit): Floors {
-  const source = programSource(new URL("../tuning/probes.cu", import.meta.url));
+  const source = programSource(new URL("probes.cu", import.meta.url));
   const empty = new Program(jit, source, "probe_empty", []).launch([], 1, 128);
   const alone = new Program(jit, source, "probe_empty", []).launch([], 1, 128).alone();
   const wait = new Program(jit, source, "probe_wait", []).launch([], 1, 128);

@@ -1,5 +1,5 @@
-import { Program, programSource } from "../../gpu/program.ts";
 import { CudaEvent, CudaMemory, CudaStream, type Jit } from "../../src/index.ts";
+import { Program, programSource } from "../program.ts";
 import type { StateNote } from "./results.ts";
 
 /**
@@ -17,7 +17,7 @@ export class ProcessState {
   constructor(stream: CudaStream, jit: Jit, measure: () => number) {
     this.#stream = stream;
     this.#measure = measure;
-    const probes = programSource(new URL("../tuning/probes.cu", import.meta.url));
+    const probes = programSource(new URL("probes.cu", import.meta.url));
     this.#empty = new Program(jit, probes, "probe_empty", []);
     measure(); // the clocks rise
     this.#quietUs = measure();

@@ -1,5 +1,5 @@
-import { Program, programSource } from "../../gpu/program.ts";
 import { CudaMemory, type CudaStream, type Jit } from "../../src/index.ts";
+import { Program, programSource } from "../program.ts";
 import { bytesPerElement, type Dtype, type GridRow, type Layout, rowBytes } from "./rows.ts";
 
 /** Where q and k of one set lie in the pool, in bytes. */

@@ -3,8 +3,8 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { nameOf } from "../../gpu/tests/launch-configs.ts";
 import { CudaStream, cudaDevice, Jit } from "../../src/index.ts";
+import { nameOf } from "../tests/launch-configs.ts";
 import { Buffers, coldSets } from "./buffers.ts";
 import { candidatesFor } from "./candidates.ts";
 import { Contenders } from "./contenders.ts";

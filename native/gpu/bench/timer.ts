@@ -1,5 +1,5 @@
-import { Program, programSource } from "../../gpu/program.ts";
 import { CudaEvent, CudaGraph, type CudaStream, type Jit } from "../../src/index.ts";
+import { Program, programSource } from "../program.ts";
 
 /** Launches of a graph over one set of q and k. */
 export const warmLaunches = 100;
@@ -25,7 +25,7 @@ export class Timer {
 
   constructor(stream: CudaStream, jit: Jit) {
     this.#stream = stream;
-    const probes = programSource(new URL("../tuning/probes.cu", import.meta.url));
+    const probes = programSource(new URL("probes.cu", import.meta.url));
     this.#hold = new Program(jit, probes, "probe_hold", ["u64"], { waits: false });
   }
 

@@ -1,4 +1,3 @@
-import { Program } from "../../gpu/program.ts";
 import {
   CudaKernels,
   type CudaNormForm,
@@ -10,6 +9,7 @@ import {
   kernelSource,
   type LaunchConfig,
 } from "../../src/index.ts";
+import { Program } from "../program.ts";
 import type { Buffers } from "./buffers.ts";
 import { bytesPerElement, type Dtype, type GridRow, type RowKind } from "./rows.ts";
 
