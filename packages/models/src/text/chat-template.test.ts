@@ -42,13 +42,13 @@ describe("ChatTemplate", () => {
       "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}{{ pad_token is defined }}",
       config,
     );
-    expect(template.renderChat(ask)).toBe("<s>2+2=</s>false");
+    expect(template.renderChat(ask)).toBe("<s>2+2=</s>False");
   });
 
   it("leaves enable_thinking undefined unless it is given", () => {
     const template = new ChatTemplate("{{ enable_thinking is defined }}");
-    expect(template.renderChat(ask)).toBe("false");
-    expect(template.renderChat(ask, { enableThinking: false })).toBe("true");
+    expect(template.renderChat(ask)).toBe("False");
+    expect(template.renderChat(ask, { enableThinking: false })).toBe("True");
   });
 
   it("picks one of several named templates", () => {

@@ -13,7 +13,8 @@ import { readTokenizerConfig } from "./tokenizer/tokenizer-folder.ts";
 /** One turn. Templates may read further fields, such as `reasoning_content` or `tool_calls`. */
 export interface ChatMessage {
   readonly role: string;
-  readonly content: string;
+  /** Text, or parts such as `{ type: "text", text }` where the template knows them; none for a message of tool calls. */
+  readonly content?: string | null | readonly JsonObject[];
   readonly [field: string]: unknown;
 }
 
@@ -161,11 +162,15 @@ function checkMessages(messages: unknown): void {
   if (!Array.isArray(messages))
     throw new QkNormError("ERR_GENERATION", `messages must be an array, got ${shown(messages)}`);
   for (const [i, message] of messages.entries()) {
-    if (isJsonObject(message) && typeof message.role === "string" && typeof message.content === "string")
-      continue;
+    if (isJsonObject(message) && typeof message.role === "string" && hasContent(message)) continue;
     throw new QkNormError(
       "ERR_GENERATION",
-      `messages[${i}] must have a role and a content, both text, got ${shown(message)}`,
+      `messages[${i}] must have a role, and a content that is text or a list of parts, got ${shown(message)}`,
     );
   }
+}
+
+// A message that only calls tools needs none.
+function hasContent({ content, tool_calls: calls }: JsonObject): boolean {
+  return typeof content === "string" || Array.isArray(content) || (Array.isArray(calls) && content == null);
 }

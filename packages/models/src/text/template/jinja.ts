@@ -10,7 +10,12 @@ export interface Node {
   readonly operand?: Node;
   readonly filter?: Node;
   readonly callee?: Node;
+  readonly object?: Node;
+  readonly property?: Node;
   readonly args?: readonly Node[];
+  readonly operator?: { readonly value: string };
+  readonly left?: Node;
+  readonly right?: Node;
 }
 
 /** The variables of a template. */
@@ -22,6 +27,7 @@ export interface Environment {
 interface JinjaInterpreter {
   readonly global: Environment;
   evaluate(node: Node | undefined, environment: Environment): RuntimeValue;
+  evaluateBlock(statements: readonly Node[], environment: Environment): RuntimeValue;
   evaluateArguments(
     args: readonly Node[],
     environment: Environment,

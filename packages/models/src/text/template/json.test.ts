@@ -17,7 +17,7 @@ describe("JSON in a template", () => {
       '[{"default": 1.0, "n": 1, "x": 1e+16, "s": "1.0 \\"2.0 é", "t": 1e-05, "u": [], "v": {}}]',
     );
     expect(rendered("{{ tools[0].v|tojson }}{{ tools[0].default + 1 }}{{ tools[0].default == 1 }}")).toBe(
-      "{}2.0true",
+      "{}2.0True",
     );
   });
 
@@ -26,6 +26,22 @@ describe("JSON in a template", () => {
       rendered("{{ [1.0, {'b': 2, 'a': 'é'}]|tojson(indent=1, sort_keys=true, ensure_ascii=true) }}"),
     ).toBe('[\n 1.0,\n {\n  "a": "\\u00e9",\n  "b": 2\n }\n]');
     expect(rendered("{{ [1, {'a': 2}]|tojson(separators=(',', ':')) }}")).toBe('[1,{"a":2}]');
+  });
+
+  // What transformers renders.
+  it.each([
+    ["{{ none }} {{ true }} {{ missing }}|", "None True |"],
+    [
+      "{{ tools[0].u }}{{ [1, 2.0, true, none, 'é\\'\\n', \"it's\"] }}{{ ['a'] }}",
+      `[][1, 2.0, True, None, "é'\\n", "it's"]['a']`,
+    ],
+    ["{{ {'a': [none]} }}{{ {'a': 1.0}|string }}", "{'a': [None]}{'a': 1.0}"],
+    ["{{ 'a' ~ true ~ none ~ 1.0 ~ 2 }}", "aTrueNone1.02"],
+    ["{{ [1, 2.0, true, 'x']|join(', ') }}{{ 'abc'|join('-') }}", "1, 2.0, True, xa-b-c"],
+    ["{{ [{'k': 1}, {'k': 'b'}]|join('+', attribute='k') }}", "1+b"],
+    ["{% if true %}{{ none }}{% endif %}{% set x = none %}{# c #}.", "None."],
+  ])("and Python's values are printed as Python prints them: %s", (source, text) => {
+    expect(rendered(source)).toBe(text);
   });
 
   it("can be the whole conversation", () => {
