@@ -89,6 +89,9 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
   const [gamma, other] = given.flatMap((value) => normIn(value) ?? []);
   // A function that is given both norms is the shared helper, or another one like it, not a norm.
   if (other !== undefined || given.some(namesOtherNorm)) return undefined;
+  const own = ownNorm(callee, given, gamma);
+  if (own !== undefined)
+    return { style: "function", norm: gamma ?? callee, of: own, callee, args: [own, ...given] };
   const of = given.find((value) => normIn(value) === undefined && isTensor(value));
   if (of === undefined) return undefined;
   if (nameKind(callee) === "norm" || nameKind(callee) === "qk-norm") {
@@ -98,6 +101,30 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
   const isApplied = splitWords(calleeName(callee) ?? "").some((word) => appliers.has(word));
   return isApplied ? { style: "function", norm: gamma, of, callee, args: given } : undefined;
 }
+
+/** The tensor whose own method normalises it: `q.rmsNorm({ eps })`. One that is given a tensor besides is a function of a module. */
+function ownNorm(callee: Value, given: readonly Value[], gamma: Value | undefined): Value | undefined {
+  if (callee.kind !== "attribute" || !isComputed(callee.object)) return undefined;
+  const isNorm = /^(?:(?:rms|layer|l2)_?norm(?:ali[sz]e)?|normali[sz]e)$/i.test(callee.name);
+  // `x.norm()` alone is a length.
+  const isWeighted = callee.name === "norm" && gamma !== undefined;
+  return (isNorm || isWeighted) && !given.some(isComputed) ? callee.object : undefined;
+}
+
+function isComputed({ kind }: Value): boolean {
+  return computed.has(kind);
+}
+
+const computed = new Set<Value["kind"]>([
+  "call",
+  "reshape",
+  "item",
+  "norm",
+  "owned",
+  "await",
+  "choice",
+  "param",
+]);
 
 /** `mul(rmsNorm(q, eps), w.qNorm)`, `rmsNorm(q).mul(w.qNorm)`: the two factors. */
 export function factorsOf({ callee, args }: CallParts): readonly Value[] {

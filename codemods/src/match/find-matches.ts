@@ -7,6 +7,7 @@ import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
 import { matchInline } from "./inline-pair.ts";
+import { jointNorms } from "./joint-norm.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
 import { functionsNearNorms, nestedIn } from "./near-norms.ts";
 import { pairFunctionOf } from "./pair-function.ts";
@@ -52,7 +53,11 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   return {
     pairs: steps.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
     inline: inline.filter((match) => match.kind === "inline"),
-    refused: [...refused, ...inline.filter((match) => match.kind === "refused")],
+    refused: [
+      ...refused,
+      ...inline.filter((match) => match.kind === "refused"),
+      ...traced.flatMap(jointNorms),
+    ],
     traced,
   };
 }

@@ -1,16 +1,17 @@
 import { splitWords } from "../candidates/names.ts";
 import type { NormEvent } from "../flow/trace.ts";
-import type { Value } from "../flow/value.ts";
+import type { Value, ValueOf } from "../flow/value.ts";
 import type { Expr } from "../form/form.ts";
-import { type SideName, sideOfName } from "./side-of.ts";
+import { type SideName, sideOfName, speaksOfBoth } from "./side-of.ts";
 
-/** The side that an applied norm belongs to: by its own name; a function without one by the tensor that it is given. */
+/** The side that an applied norm belongs to: by its own name; a function without one, or a module for both, by the tensor that it is given. */
 export function sideOfEvent(event: NormEvent): SideName | undefined {
   const { norm, style } = event.value;
   const named = "name" in norm ? sideOfName(norm.name) : undefined;
   if (named !== undefined && norm === event.value.callee && style === "function")
     return sideGiven(event) && named;
-  return named ?? (style === "function" ? sideGiven(event) : undefined);
+  const isForAny = style === "function" || ("name" in norm && speaksOfBoth(norm.name));
+  return named ?? (isForAny ? sideGiven(event) : undefined);
 }
 
 /** The side that the tensor speaks of which the norm is given, by its name or by where it came from. */
@@ -27,6 +28,13 @@ export function sideGiven({ value, call, site, inlined }: NormEvent): SideName |
   );
   if (value.style === "function" && given.has("q") && given.has("k")) return undefined;
   return sides.size === 1 ? [...sides][0] : sideOfTensor(value.of);
+}
+
+/** Whether the norm is a method of the tensor that it normalises: `q.rmsNorm({ eps })`. */
+export function isOwnMethod(
+  value: ValueOf<"norm">,
+): value is ValueOf<"norm"> & { readonly callee: ValueOf<"attribute"> } {
+  return value.callee.kind === "attribute" && value.callee.object === value.of;
 }
 
 const views =

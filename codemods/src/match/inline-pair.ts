@@ -1,5 +1,5 @@
 import type { NormEvent } from "../flow/trace.ts";
-import { sideGiven, sideOfEvent } from "./given-side.ts";
+import { isOwnMethod, sideGiven, sideOfEvent } from "./given-side.ts";
 import type { InlineMatch, RefusedMatch, Traced } from "./match.ts";
 import type { NormRules } from "./norm-rules.ts";
 import { pairUp } from "./pair-up.ts";
@@ -19,7 +19,9 @@ export function matchInline(
 
 /** Norms of one name: those of one block are a pair; what has no partner in its own block may have one in another. */
 function groupsOf(events: readonly NormEvent[], { trace }: Traced): readonly (readonly NormEvent[])[] {
-  const byName = grouped(events, ({ value }) => pairKey(value.norm));
+  const byName = grouped(events, ({ value }) =>
+    isOwnMethod(value) ? value.callee.name : pairKey(value.norm),
+  );
   return byName.flatMap((named) => {
     const blocks = grouped(named, (event) => homeOf(event, trace).block).map(eachValueOnce);
     const isPair = (group: readonly NormEvent[]) =>

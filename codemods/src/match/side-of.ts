@@ -27,6 +27,13 @@ export function sideOfName(name: string): SideName | undefined {
   return sides.size === 1 ? [...sides][0] : undefined;
 }
 
+/** Whether a name speaks of q and k at once: `qk_norm`, `qkLayerNorm`. */
+export function speaksOfBoth(name: string): boolean {
+  const said = splitWords(name);
+  const isSaid = (side: SideName) => said.some((word) => words[word] === side);
+  return said.includes("qk") || (isSaid("q") && isSaid("k"));
+}
+
 /** The side a tensor belongs to by where it came from: its projection, its parameter, the attribute it was read from. */
 export function sideOfValue(value: Value): SideName | undefined {
   if (!sides.has(value)) sides.set(value, originOf(value));

@@ -1,6 +1,7 @@
 import type { Expr } from "../form/form.ts";
 import { within } from "../form/traversal.ts";
 import type { LanguageFrontEnd } from "../languages/front-end.ts";
+import { isOwnMethod } from "../match/given-side.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import type { Side } from "../match/side.ts";
@@ -17,6 +18,8 @@ export function refuseFunctionNorm({ q, k, facts, at }: InlineMatch, profile: Pr
   const { className, kind, eps } = facts.q;
   const details = [kindWords[kind], ...(eps === undefined ? [] : [`eps ${eps}`])].join(", ");
   const what = `q and k are normalised by the function ${className} (${details})`;
+  if (isOwnMethod(q.event.value) || isOwnMethod(k.event.value))
+    throw new Refusal("unknown-norm", `${what}, a method of their own, not by modules`);
   if (!profile.acceptsFunctions || kind === "unknown" || q.event.value.style !== k.event.value.style)
     throw new Refusal("unknown-norm", `${what}, not by modules with a forward of one argument`);
   for (const { event } of [q, k]) {

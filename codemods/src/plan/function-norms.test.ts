@@ -137,3 +137,57 @@ describe("tensors that the helper would refuse when it runs", () => {
     expect(findings).toMatchObject([{ kind: "replaced" }]);
   });
 });
+
+describe("a norm that no helper could be given is found, and kept", () => {
+  const both = (norm: (x: "q" | "k") => string) =>
+    (["q", "k"] as const).map((x) => `    ${x} = ${norm(x)};`).join("\n");
+
+  test.each([
+    ["a method of the tensor", both((x) => `${x}.rmsNorm({ eps: this.eps })`), "unknown-norm"],
+    [
+      "a method of the tensor, times a weight",
+      both((x) => `${x}.rmsNorm().mul(this.${x}Norm)`),
+      "unknown-norm",
+    ],
+    [
+      "a method of the tensor that is given a weight",
+      both((x) => `${x}.norm(this.${x}Norm, 1e-6)`),
+      "unknown-norm",
+    ],
+    ["one module that is given both", "    [q, k] = this.qkNorm.forward(q, k);", "unknown-norm"],
+    [
+      "a function times a weight, if there is one",
+      both((x) => `this.${x}Norm ? opMul(opRmsNorm(${x}), this.${x}Norm) : ${x}`),
+      "conditional-side",
+    ],
+  ])("as %s", (_, forward, reason) => {
+    const { after, findings } = plan(forward, qknormProfile);
+    expect(findings).toMatchObject([{ kind: "refused", reason }]);
+    expect(after).toBeUndefined();
+  });
+
+  test("while the length of a vector is none", () => {
+    expect(
+      plan(
+        both((x) => `${x}.div(${x}.norm())`),
+        qknormProfile,
+      ).findings,
+    ).toEqual([]);
+  });
+});
+
+test("one module that both q and k are given in turn is one norm for both", () => {
+  const forward = "    q = this.qkNorm.forward(q);\n    k = this.qkNorm.forward(k);";
+  expect(flat(plan(forward, qknormProfile).after)).toContain(
+    "applyQkNorm(q, k, this.qkNorm, this.qkNorm, this.headDim)",
+  );
+});
+
+test("a product of a function and a weight may be taken apart", () => {
+  const forward = "    q = opMul(bareRmsNorm(q), this.qNorm);\n    k = opMul(bareRmsNorm(k), this.kNorm);";
+  const { after } = plan(forward, qknormProfile);
+  expect(flat(after)).toContain(
+    "applyQkNorm(q, k, (x) => bareRmsNorm(x), (x) => bareRmsNorm(x), this.headDim)",
+  );
+  expect(after).toContain("q = opMul(qNormed, this.qNorm);");
+});

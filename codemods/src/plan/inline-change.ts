@@ -227,7 +227,6 @@ function describeInline({ q, k, altStream }: InlineMatch, text: string): string 
     event.value.norm.kind === "attribute"
       ? event.value.norm.name
       : text.slice(event.site.span.start, event.site.span.end);
-  const isOne = q.event.value.style === "function" && name(q) === name(k);
-  const what = isOne ? `${name(q)} of q and of k` : `${name(q)} and ${name(k)}`;
+  const what = name(q) === name(k) ? `${name(q)} of q and of k` : `${name(q)} and ${name(k)}`;
   return `${what}${altStream ? " on two streams" : ""}`;
 }
