@@ -12,7 +12,7 @@
 namespace qknorm {
 namespace {
 
-constexpr std::size_t kHeaderParams = 5, kSideParams = 15, kSideArrays = 4, kMaxSides = 2;
+constexpr std::size_t kHeaderParams = 5, kSideParams = 16, kSideArrays = 4, kMaxSides = 2;
 constexpr std::size_t kMostExact = (std::size_t(1) << 53) - 1;
 
 // A field of a side, for messages: "q.inputOffset".
@@ -56,7 +56,21 @@ StridedRows rows_in(const ArrayView& array, std::size_t offset, std::size_t toke
   return rows;
 }
 
-// [D] or [H, D] numbers at argument i; undefined or null means none.
+// A row across heads is one head of all their elements, which must then follow one another.
+std::size_t row_of_heads(const NormSide& side, std::size_t head_stride, Field field) {
+  std::size_t row;
+  if (__builtin_mul_overflow(side.heads, side.head_dim, &row)) {
+    throw CodedError(kErrLayout, field.text() + ": " + std::to_string(side.heads) + " heads of " +
+                                     std::to_string(side.head_dim) + " are more than any array holds");
+  }
+  if (side.heads > 1 && head_stride != side.head_dim) {
+    throw CodedError(kErrLayout, field.text() + " must be the head dim " + std::to_string(side.head_dim) +
+                                     " where a row runs across heads, got " + std::to_string(head_stride));
+  }
+  return row;
+}
+
+// [D], [H, D] or, across heads, [H*D] numbers at argument i; undefined or null means none.
 NormVector vector_at(const Args& args, std::size_t i, double dtype, double head_stride, const NormSide& side,
                      Field field, Field dtype_field, Field stride_field) {
   NormVector vector;
@@ -92,6 +106,13 @@ void read_side(const Args& args, const double* p, std::size_t first, Dtype dtype
   side.dtype = dtype;
   side.head_dim = head_dim;
   side.heads = integer(p[6], {name, "heads"});
+  const auto axis = static_cast<NormAxis>(integer(p[15], {name, "axis"}, 1));
+  if (axis == NormAxis::kRow) {
+    const std::size_t row = row_of_heads(side, integer(p[2], {name, "inputHeadStride"}), {name, "inputHeadStride"});
+    row_of_heads(side, integer(p[5], {name, "outputHeadStride"}), {name, "outputHeadStride"});
+    side.head_dim = row;
+    side.heads = side.heads > 0 ? 1 : 0;
+  }
   const ArrayView input = args.array(first, dtype, Field{name, "input"}.text().c_str());
   const ArrayView output = args.array(first + 1, dtype, Field{name, "output"}.text().c_str());
   side.weight = vector_at(args, first + 2, p[7], p[8], side, {name, "weight"}, {name, "weightDtype"},

@@ -1,4 +1,4 @@
-// Causal grouped-query attention over a key/value cache.
+// Grouped-query attention over a key/value cache.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,11 @@ enum class AttentionRounding {
   kHf = 1,    // as transformers' eager attention: dot products, scaled scores and probabilities rounded too
 };
 
+enum class AttentionMask {
+  kCausal = 0,  // query t is at key past + t, and sees no later one
+  kNone = 1,    // every query sees every key
+};
+
 struct Attention {
   Dtype dtype;  // of all four tensors
   std::size_t tokens, past, query_heads, kv_heads, head_dim;
@@ -26,7 +31,11 @@ struct Attention {
   HeadsView k, v;  // [past + tokens, kv_heads, head_dim]
   HeadsView out;   // [tokens, query_heads, head_dim]
   float scale;
-  std::size_t window;  // query t sees the last `window` keys up to its own, past + t; 0: all of them
+  AttentionMask mask;
+  std::size_t window;  // causal: query t sees the last `window` keys up to its own, past + t; 0: all of them
+  std::size_t chunk;   // causal: query t sees no key before the last multiple of `chunk` up to its own; 0: all of them
+  float soft_cap;      // score = soft_cap * tanh(score / soft_cap) after the scale (Gemma 2); 0: none
+  const float* sinks;  // [query_heads] scores that take their part of the softmax and add nothing (gpt-oss), or null
   AttentionRounding rounding;
 };
 

@@ -38,6 +38,8 @@ void AttentionBlock::score(const float* q, KeyRange keys, std::size_t base, std:
   kernels_.gemm.dot[static_cast<int>(call_.dtype)](q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
                                            call_.k.token_stride, keys.size(), call_.head_dim,
                                            scores + (keys.begin - base), stride, false);
+  const Dtype rounded = call_.rounding == AttentionRounding::kHf ? call_.dtype : Dtype::kF32;
+  const auto soften = kernels_.attention.soften[static_cast<int>(rounded)];
   constexpr float kNothing = -std::numeric_limits<float>::infinity();
   for (std::size_t r = 0; r < block_.count; ++r) {
     const KeyRange seen = common(keys_of(r), keys);
@@ -45,6 +47,7 @@ void AttentionBlock::score(const float* q, KeyRange keys, std::size_t base, std:
     if (seen.size() == 0) {
       std::fill(line, line + width, kNothing);
     } else {
+      if (call_.soft_cap != 0) soften(line + (seen.begin - base), seen.size(), call_.scale, call_.soft_cap);
       std::fill(line, line + (seen.begin - base), kNothing);
       std::fill(line + (seen.end - base), line + width, kNothing);
     }

@@ -56,18 +56,26 @@ class AttentionBlock {
 
   // The keys that row r of the block sees.
   KeyRange keys_of(std::size_t r) const {
-    const std::size_t end = call_.past + (block_.first + r) / group_ + 1;
-    return {call_.window != 0 && end > call_.window ? end - call_.window : 0, end};
+    if (call_.mask == AttentionMask::kNone) return {0, call_.past + call_.tokens};
+    const std::size_t own = call_.past + token_of(r);
+    const std::size_t in_window = call_.window != 0 && own >= call_.window ? own + 1 - call_.window : 0;
+    const std::size_t in_chunk = call_.chunk != 0 ? own / call_.chunk * call_.chunk : 0;
+    return {std::max(in_window, in_chunk), own + 1};
   }
   // The keys that any row sees: ranges move forward from row to row.
   KeyRange keys() const { return {keys_of(0).begin, keys_of(block_.count - 1).end}; }
 
   // q [count, head_dim] as f32.
   void load_queries(float* q) const;
-  // scores[r][key - base] for all rows and the keys in range, and -inf around what row r sees, up to `width`.
+  // scores[r][key - base] for all rows and the keys in range, and -inf around what row r sees, up to `width`. With a
+  // soft cap they are scaled already.
   void score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores, std::size_t stride) const;
   // out[r] += sum of weights[r][key - base] * v[key] over the keys in range that row r sees, in order.
   void mix(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, float* out) const;
+  // The factor that scores still need.
+  float scale() const { return call_.soft_cap == 0 ? call_.scale : 1; }
+  // The sink of row r, or null.
+  const float* sink_of(std::size_t r) const { return call_.sinks == nullptr ? nullptr : call_.sinks + head_of(r); }
   // The memory of out for row r.
   void* out_of(std::size_t r) const { return row(call_.out, token_of(r), head_of(r)); }
 

@@ -49,9 +49,10 @@ class HfAttention {
         block.score(at(h, q, dim), keys, base, kKeys, at(h, scores, width) + (base - all.begin), width);
       });
     }
-    for_each_head([&](std::size_t h, const AttentionBlock&) {
+    for_each_head([&](std::size_t h, const AttentionBlock& block) {
       for (std::size_t r = 0; r < group.count; ++r) {
-        kernels_.probabilities[static_cast<int>(call_.dtype)](at(h, scores, width) + r * width, width, call_.scale);
+        float* const line = at(h, scores, width) + r * width;
+        kernels_.probabilities[static_cast<int>(call_.dtype)](line, width, block.scale(), block.sink_of(r));
       }
     });
     std::fill(sums, sums + groups_.heads() * groups_.rows() * dim, 0.0f);

@@ -40,7 +40,7 @@ class OnceAttention {
       for (std::size_t i = begin; i < end; ++i) {
         const QueryGroup group = groups_.at(i);
         load_queries(group, q);
-        reset(all);
+        start(group, all);
         const KeyRange keys = AttentionBlock(call_, isa_, group.block(0)).keys();
         for (std::size_t key = keys.begin / kChunk * kChunk; key < keys.end; key += kChunk) {
           attend(group, q, {key, key + kChunk}, part);
@@ -69,7 +69,7 @@ class OnceAttention {
       thread_local Scratch memory;
       const Sums all = sums_in(memory.need(sums_floats()));
       for (std::size_t i = begin; i < end; ++i) {
-        reset(all);
+        start(groups_.at(i), all);
         for (std::size_t c = i * chunks; c < (i + 1) * chunks; ++c) {
           const Sums part = sums_in(partials + c * sums_floats());
           for (std::size_t r = 0; r < group_rows_; ++r) join(all, part, r);
@@ -89,6 +89,15 @@ class OnceAttention {
   void reset(const Sums& sums) const {
     std::fill(sums.states, sums.states + group_rows_, kNothing);
     std::fill(sums.values, sums.values + group_floats_, 0.0f);
+  }
+
+  // Nothing yet, but for a sink: it counts as one key without a value.
+  void start(const QueryGroup& group, const Sums& sums) const {
+    reset(sums);
+    for (std::size_t h = 0; call_.sinks != nullptr && h < group.heads(); ++h) {
+      const AttentionBlock block(call_, isa_, group.block(h));
+      for (std::size_t r = 0; r < group.count; ++r) sums.states[h * groups_.rows() + r] = {*block.sink_of(r), 1.0f};
+    }
   }
 
   void load_queries(const QueryGroup& group, float* q) const {
@@ -118,7 +127,7 @@ class OnceAttention {
     block.score(q, keys, base, kKeys, scores, kKeys);
     for (std::size_t r = 0; r < rows; ++r) {
       if (common(block.keys_of(r), keys).size() == 0) continue;
-      const float kept = kernels_.absorb(scores + r * kKeys, kKeys, call_.scale, sums.states[r]);
+      const float kept = kernels_.absorb(scores + r * kKeys, kKeys, block.scale(), sums.states[r]);
       if (kept != 1.0f) kernels_.rescale(sums.values + r * call_.head_dim, call_.head_dim, kept);
     }
     block.mix(scores, kKeys, base, keys, sums.values);

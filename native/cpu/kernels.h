@@ -49,8 +49,11 @@ struct AttentionKernels {
   void (*merge)(SoftmaxState& state, float* x, const SoftmaxState& other, const float* y, std::size_t n);
   // Any n. out = x / total, rounded.
   void (*finish[kDtypes])(const float* x, float total, void* out, std::size_t n);
-  // Rounding as transformers does, over a whole row: score = round(round(score) * scale), then round(softmax).
-  void (*probabilities[kDtypes])(float* scores, std::size_t n, float scale);
+  // Rounding as transformers does, over a whole row: score = round(round(score) * scale), then round(softmax). With a
+  // sink, a score of its own beside the row, what the softmax takes is round(score - peak).
+  void (*probabilities[kDtypes])(float* scores, std::size_t n, float scale, const float* sink);
+  // Any n. score = cap * tanh(score * scale / cap); but for f32, every step is rounded, the given score as well.
+  void (*soften[kDtypes])(float* scores, std::size_t n, float scale, float cap);
 };
 
 struct ElementwiseKernels {

@@ -1,4 +1,4 @@
-// QK norm on the CPU: each head of q and of k normalised in one pass over memory.
+// QK norm on the CPU: each head of q and of k, or all heads of a token together, normalised in one pass over memory.
 //   rms:    n = x / sqrt(mean(x^2) + eps)
 //   layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
 //   l2:     n = x / sqrt(sum(x^2) + eps)
@@ -14,8 +14,10 @@
 
 namespace qknorm {
 
-// The numbers of both are part of the binding's protocol (src/binding.ts).
+// The numbers of these are part of the binding's protocol (src/binding.ts).
 enum class NormKind : std::uint8_t { kRms = 0, kLayer = 1, kL2 = 2 };
+// What one row is. The kernels know heads alone: across heads, the caller hands over one head of all their elements.
+enum class NormAxis : std::uint8_t { kHead = 0, kRow = 1 };
 enum class NormRounding : std::uint8_t {
   kOnce = 0,  // one rounding to the activation dtype, at the end
   kHf = 1,    // n is rounded, then the product, then the sum with the bias if there is one

@@ -1,6 +1,7 @@
 #include "cpu/qk_norm_affine.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "cpu/float_format.h"
@@ -64,6 +65,17 @@ bool fit_fast_path(const double* gains) {
   return fit;
 }
 
+// Whether f32 holds the products of these with any value of the dtype, which has 8 or 11 significant bits.
+bool have_exact_products(Dtype dtype, const double* gains) {
+  const std::uint32_t surplus = dtype == Dtype::kBf16 ? 0xff : 0x7ff;  // bits of an f32 beyond 24 - 8 or 24 - 11
+  bool exact = true;
+  for (std::size_t j = 0; j < kGroup; ++j) {
+    const float gain = static_cast<float>(gains[j]);
+    exact &= (gain == gains[j]) & ((std::bit_cast<std::uint32_t>(gain) & surplus) == 0);
+  }
+  return exact;
+}
+
 // One group in lane order: bf16 is unpacked as 16 even, then 16 odd elements.
 template <typename Number>
 void write_lanes(Dtype dtype, const double* group, double factor, Number* lanes) {
@@ -107,10 +119,12 @@ NormAffine prepare_affine(const NormSide& side) {
     affine.memory.reset(new char[rows * padded * sizeof(float)]);
     auto* gains = reinterpret_cast<float*>(affine.memory.get());
     const double shift = side.rounding == NormRounding::kOnce ? 1 / kFastShift : 1;
+    affine.exact_products = true;
     const bool fit = each_group(side, rows, [&](auto head, auto i, auto count, auto lanes) {
       double group[kGroup] = {};
       decode_gains(side, head, i, count, group);
       write_lanes(side.dtype, group, shift, gains + lanes);
+      affine.exact_products &= have_exact_products(side.dtype, group);
       return fit_fast_path(group);
     });
     if (fit) {

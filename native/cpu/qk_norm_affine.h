@@ -20,6 +20,7 @@ inline constexpr double kLeastFastScale = 0x1p-40, kMostFastScale = 0x1p40;
 
 struct NormAffine {
   const float* fast_gain = nullptr;  // null: this side takes the wide path
+  bool exact_products = false;       // fast path only: f32 holds any value of the dtype times any of these weights
   const double* gain = nullptr;      // wide path only
   const double* bias = nullptr;      // wide path only; null: no bias
   std::size_t head_stride = 0;       // from one head's numbers to the next one's; 0: shared

@@ -1,13 +1,13 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { requireBinding } from "./loader.ts";
-import { type CpuIsa, dtypeNumbers, roundingNumbers } from "./numbers.ts";
-import { type HeadsView, ParamWriter, requireObject } from "./params.ts";
+import { type CpuIsa, dtypeNumbers, maskNumbers, roundingNumbers } from "./numbers.ts";
+import { type HeadsView, ParamWriter, requireObject, type VectorView } from "./params.ts";
 
 export interface AttentionCall {
   /** Of all four tensors. */
   readonly dtype: FloatDtype;
   readonly tokens: number;
-  /** Keys before the first query: query `t` sees the keys `0..past + t`. */
+  /** Keys before the first query: query `t` is at key `past + t`, and sees none after it unless `mask` is `none`. */
   readonly past: number;
   /** A multiple of `kvHeads`; query head `h` reads key/value head `floor(h * kvHeads / queryHeads)`. */
   readonly queryHeads: number;
@@ -15,11 +15,19 @@ export interface AttentionCall {
   readonly headDim: number;
   /** Factor on the scores, usually `1 / sqrt(headDim)`. */
   readonly scale: number;
-  /** Each query sees only this many keys, its own included; 0, the default, is no limit. */
+  /** `none`: every query sees all `past + tokens` keys. `causal` by default. */
+  readonly mask?: "causal" | "none";
+  /** Causal only: each query sees only this many keys, its own included; 0, the default, is no limit. */
   readonly window?: number;
+  /** Causal only: a query at key `p` sees none before `p - p % chunk` (Llama 4); 0, the default, is no limit. */
+  readonly chunk?: number;
+  /** Scores become `softCap * tanh(score / softCap)` after the scale, before the mask (Gemma 2); 0, the default: none. */
+  readonly softCap?: number;
+  /** `[queryHeads]`: scores that take their part of each softmax and add nothing (gpt-oss). */
+  readonly sinks?: VectorView | null;
   /**
    * `once`: f32 throughout, rounded at the end. `hf`: as transformers' eager attention, which also rounds dot products,
-   * scaled scores and probabilities; slower, because it needs a whole row of scores at a time.
+   * scaled scores and probabilities, and each step of a soft cap or a sink; slower, because it needs a whole row of scores at a time.
    */
   readonly rounding: NormRounding;
   /** `[tokens, queryHeads, headDim]` */
@@ -33,7 +41,7 @@ export interface AttentionCall {
 }
 
 /**
- * Causal grouped-query attention: `out = softmax(scale * q * k^T) * v`. A query's bits depend on the query and its keys
+ * Grouped-query attention: `out = softmax(scale * q * k^T) * v`. A query's bits depend on the query and its keys
  * alone: not on the other queries of the call, nor on the number of threads. Source of the formula: Vaswani et al.
  * (2017), equation 1; Ainslie et al. (2023) for the groups.
  *
@@ -44,7 +52,7 @@ export interface AttentionCall {
 export function attention(call: AttentionCall): void {
   const binding = requireBinding();
   requireObject(call, "the call");
-  const { q, k, v, out } = call;
+  const { q, k, v, out, sinks } = call;
   params
     .start()
     .choice(dtypeNumbers, call.dtype, "dtype")
@@ -60,8 +68,13 @@ export function attention(call: AttentionCall): void {
     .heads(q, "q")
     .heads(k, "k")
     .heads(v, "v")
-    .heads(out, "out");
-  binding.attention(params.array, q.data, k.data, v.data, out.data);
+    .heads(out, "out")
+    .choice(maskNumbers, call.mask ?? "causal", "mask")
+    .number(call.chunk ?? 0, "chunk")
+    .number(call.softCap ?? 0, "softCap")
+    .vector(sinks ?? noSinks, "sinks");
+  binding.attention(params.array, q.data, k.data, v.data, out.data, sinks?.data ?? null);
 }
 
-const params = new ParamWriter(22);
+const params = new ParamWriter(27);
+const noSinks: VectorView = { data: new Float32Array(0), dtype: "f32", offset: 0 };

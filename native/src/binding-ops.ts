@@ -18,9 +18,16 @@ export interface OpsBinding {
   ): void;
   /**
    * dtype, tokens, past, query heads, key/value heads, head dim, scale, window, rounding, ISA; then offset, token
-   * stride and head stride of q, k, v and out
+   * stride and head stride of q, k, v and out; mask, chunk, soft cap; sinks dtype, offset
    */
-  attention(params: Float64Array, q: NativeArray, k: NativeArray, v: NativeArray, out: NativeArray): void;
+  attention(
+    params: Float64Array,
+    q: NativeArray,
+    k: NativeArray,
+    v: NativeArray,
+    out: NativeArray,
+    sinks: NativeArray | null,
+  ): void;
   /**
    * dtype, tokens, heads, head dim, rotary dim, table rows, layout, rounding, ISA; x offset, token stride, head stride;
    * offsets of cos, sin and positions

@@ -18,10 +18,10 @@ export const BINDING_ABI = 5;
  *
  *     header  dtype, headDim, tokens, number of sides (1 or 2), ISA number (-1: the process's own)
  *     side    input offset, token stride, head stride; output offset, token stride, head stride; heads;
- *             weight dtype, weight head stride (0 or headDim); bias dtype, bias head stride; eps;
- *             kind, weight offset, rounding
+ *             weight dtype, weight head stride (0, or what a row has); bias dtype, bias head stride; eps;
+ *             kind, weight offset, rounding, axis
  */
-export const paramCounts = { header: 5, side: 15 } as const;
+export const paramCounts = { header: 5, side: 16 } as const;
 
 export interface QkNormBinding {
   qkNorm(

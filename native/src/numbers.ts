@@ -1,4 +1,4 @@
-import type { FloatDtype, NormKind, NormRounding } from "@qknorm/core";
+import type { FloatDtype, NormAxis, NormKind, NormRounding } from "@qknorm/core";
 
 // The numbers by which the addon and the kernels know the words of core.
 
@@ -8,12 +8,14 @@ export const dtypeNumbers: Readonly<Record<FloatDtype, number>> = { f32: 0, bf16
 /** f32 in a `Float32Array`; the bit patterns of bf16 and f16 in a `Uint16Array`. */
 export type NativeArray = Float32Array | Uint16Array;
 
-/** Norms and roundings (cpu/qk_norm.h). */
+/** Norms, what one row of them is, and roundings (cpu/qk_norm.h). */
 export const kindNumbers: Readonly<Record<NormKind, number>> = { rms: 0, layer: 1, l2: 2 };
+export const axisNumbers: Readonly<Record<NormAxis, number>> = { head: 0, row: 1 };
 export const roundingNumbers: Readonly<Record<NormRounding, number>> = { once: 0, hf: 1 };
 
-/** Choices of ops (cpu/linear.h, cpu/rope.h). */
+/** Choices of ops (cpu/linear.h, cpu/attention.h, cpu/rope.h). */
 export const engineNumbers = { auto: 0, own: 1, blas: 2 } as const;
+export const maskNumbers = { causal: 0, none: 1 } as const;
 export const layoutNumbers = { halves: 0, interleaved: 1 } as const;
 
 /** An instruction set that the CPU kernels come in. */

@@ -1,7 +1,14 @@
-import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
+import { type FloatDtype, type NormAxis, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
 import { paramCounts } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
-import { type CpuIsa, dtypeNumbers, kindNumbers, type NativeArray, roundingNumbers } from "./numbers.ts";
+import {
+  axisNumbers,
+  type CpuIsa,
+  dtypeNumbers,
+  kindNumbers,
+  type NativeArray,
+  roundingNumbers,
+} from "./numbers.ts";
 import { ParamWriter, requireObject } from "./params.ts";
 
 /**
@@ -18,10 +25,15 @@ export interface NormSide {
   readonly outputTokenStride: number;
   readonly outputHeadStride: number;
   readonly heads: number;
-  /** `[D]`, `[H, D]`, or `null` for a weightless norm; exactly that many elements. */
+  /**
+   * `head`, the default: each head is a row of its own. `row`: all heads of a token are one row, and follow one another
+   * without gaps in input and output (their head strides are `headDim`).
+   */
+  readonly axis?: NormAxis;
+  /** `[D]`, `[H, D]`, with axis `row` `[H*D]`, or `null` for a weightless norm; exactly that many elements. */
   readonly weight: NativeArray | null;
   readonly weightDtype: FloatDtype;
-  /** 0 for `[D]`, `headDim` for `[H, D]`. */
+  /** 0 for `[D]` and `[H*D]`, `headDim` for `[H, D]`. */
   readonly weightHeadStride: number;
   readonly bias: NativeArray | null;
   readonly biasDtype: FloatDtype;
@@ -45,7 +57,7 @@ export interface QkNormCall {
 }
 
 /**
- * Normalises each head of q and k (or of one tensor) on the CPU:
+ * Normalises each head of q and k (or of one tensor), or all heads of a token together, on the CPU:
  *
  *     rms:    n = x / sqrt(mean(x^2) + eps)
  *     layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
@@ -53,11 +65,12 @@ export interface QkNormCall {
  *     y = n * (weightOffset + weight) + bias
  *
  * Sums are f64, and a row's bits depend on that row alone: not on its neighbours, threads or the instruction set.
- * Any head dim from 1 up. Source of the formulas: Zhang and Sennrich (2019), equation 4; Ba, Kiros and Hinton (2016).
+ * Any head dim from 1 up, and rows of any length across heads. Source of the formulas: Zhang and Sennrich (2019), equation 4; Ba, Kiros and Hinton (2016).
  *
  * Throws an `Error` with `code`, before anything is written: `ERR_QKNORM_ARGUMENT` (a value of the wrong type or
  * range), `ERR_QKNORM_DTYPE` (an array of another dtype), `ERR_QKNORM_SHAPE` (a weight of the wrong length),
- * `ERR_QKNORM_LAYOUT` (an array too short, or detached), `ERR_QKNORM_OVERLAP`, `ERR_NATIVE` (no addon).
+ * `ERR_QKNORM_LAYOUT` (an array too short, or detached, gaps between heads of a row), `ERR_QKNORM_OVERLAP`, `ERR_NATIVE`
+ * (no addon).
  */
 export function qkNorm(call: QkNormCall): void {
   const binding = requireBinding();
@@ -115,5 +128,6 @@ function writeSide(side: NormSide): void {
     .eps(side)
     .choice(kindNumbers, side.kind, "kind")
     .number(side.weightOffset, "weightOffset")
-    .choice(roundingNumbers, side.rounding, "rounding");
+    .choice(roundingNumbers, side.rounding, "rounding")
+    .choice(axisNumbers, side.axis ?? "head", "axis");
 }

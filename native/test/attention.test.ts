@@ -1,97 +1,10 @@
 import { roundTo } from "@qknorm/core";
 import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
-import { type AttentionCall, attention, type CpuIsa, setThreadCount } from "../src/index.ts";
-import { anyDtype, anyIsa, anyRounding, codeOf, expectRounded, Guarded, gauss } from "./ops-case.ts";
+import { type AttentionCall, attention, setThreadCount } from "../src/index.ts";
+import { anyChoice, build, type Case, reference } from "./attention-case.ts";
+import { codeOf, expectRounded, type Guarded } from "./ops-case.ts";
 import { dtypes, isas, missing } from "./qk-norm-case.ts";
-
-interface Choice {
-  seed: number;
-  dtype: "f32" | "bf16" | "f16";
-  tokens: number;
-  past: number;
-  kvHeads: number;
-  group: number;
-  headDim: number;
-  window: number;
-  rounding: "once" | "hf";
-  isa: CpuIsa;
-}
-
-const anyChoice: fc.Arbitrary<Choice> = fc.record({
-  seed: fc.nat(),
-  dtype: anyDtype,
-  tokens: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.constantFrom(17, 60, 150)),
-  past: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 40 }), fc.constantFrom(127, 128, 300)),
-  kvHeads: fc.integer({ min: 1, max: 3 }),
-  group: fc.integer({ min: 1, max: 5 }),
-  headDim: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(64, 128)),
-  window: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 200 })),
-  rounding: anyRounding,
-  isa: anyIsa,
-});
-
-function build(choice: Choice) {
-  const { dtype, tokens, past, kvHeads, headDim, window, rounding, isa } = choice;
-  const value = gauss(choice.seed);
-  const queryHeads = kvHeads * choice.group;
-  const q = new Guarded(dtype, tokens, queryHeads, headDim, value).remember();
-  const k = new Guarded(dtype, past + tokens, kvHeads, headDim, value).remember();
-  const v = new Guarded(dtype, past + tokens, kvHeads, headDim, value).remember();
-  const out = new Guarded(dtype, tokens, queryHeads, headDim, value).remember();
-  const scale = 1 / Math.sqrt(headDim);
-  const call: AttentionCall = {
-    ...{ dtype, tokens, past, queryHeads, kvHeads, headDim, scale, window, rounding, isa },
-    ...{ q, k, v, out },
-  };
-  return { call, q, k, v, out };
-}
-
-type Case = ReturnType<typeof build>;
-
-/** The f64 reference: for each row the result, and how far f32 arithmetic may be from it. */
-function reference({
-  call,
-  q,
-  k,
-  v,
-}: Case): (token: number, head: number) => { row: number[]; error: number[] } {
-  const round = call.rounding === "hf" ? (x: number) => roundTo(call.dtype, x) : (x: number) => x;
-  const [qs, ks, vs] = [q.values(), k.values(), v.values()];
-  return (token, head) => {
-    const kvHead = Math.floor((head * call.kvHeads) / call.queryHeads);
-    const end = call.past + token + 1;
-    const begin = call.window ? Math.max(0, end - call.window) : 0;
-    const scores: number[] = [];
-    let largest = 0;
-    for (let key = begin; key < end; key++) {
-      let [dot, size] = [0, 0];
-      for (let i = 0; i < call.headDim; i++) {
-        const product = qs[q.at(token, head, i)]! * ks[k.at(key, kvHead, i)]!;
-        dot += product;
-        size += Math.abs(product);
-      }
-      scores.push(round(round(dot) * Math.fround(call.scale)));
-      largest = Math.max(largest, size * call.scale);
-    }
-    const peak = Math.max(...scores);
-    const weights = scores.map((score) => Math.exp(score - peak));
-    const total = weights.reduce((a, b) => a + b, 0);
-    const shares = weights.map((weight) => round(weight / total));
-    const [row, error] = [[] as number[], [] as number[]];
-    for (let i = 0; i < call.headDim; i++) {
-      let [sum, size] = [0, 0];
-      for (let key = begin; key < end; key++) {
-        const product = shares[key - begin]! * vs[v.at(key, kvHead, i)]!;
-        sum += product;
-        size += Math.abs(product);
-      }
-      row.push(sum);
-      error.push(size * 2 ** -24 * (16 + 16 * largest + (end - begin) / 4));
-    }
-    return { row, error };
-  };
-}
 
 function forEachRow({ call }: Case, visit: (token: number, head: number) => void): void {
   for (let t = 0; t < call.tokens; t++) for (let h = 0; h < call.queryHeads; h++) visit(t, h);
@@ -100,7 +13,7 @@ function forEachRow({ call }: Case, visit: (token: number, head: number) => void
 afterEach(() => setThreadCount(0));
 
 describe.skipIf(missing !== "")(`attention${missing}`, () => {
-  it("agrees with an f64 softmax for any shape, layout, window and instruction set, and writes only out", () => {
+  it("agrees with an f64 softmax for any shape, layout, mask, cap, sink and instruction set, and writes only out", () => {
     fc.assert(
       fc.property(anyChoice, (choice) => {
         const made = build({ ...choice, rounding: "once" });
@@ -159,6 +72,7 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
         attention(call);
         expect(out.allBits()).toEqual(together);
         for (let t = 0; t < call.tokens; t++) {
+          if (call.mask === "none") break; // a query alone would have other keys
           const at = (tensor: Guarded) => ({ ...views(tensor), offset: tensor.at(t, 0, 0) });
           attention({ ...call, tokens: 1, past: call.past + t, q: at(q), out: at(out) });
         }
@@ -230,6 +144,50 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
     }
   });
 
+  it.each(isas)("caps scores without end, and keeps the mask's infinity (%s)", (isa) => {
+    for (const rounding of ["once", "hf"] as const) {
+      const choice = {
+        seed: 12,
+        dtype: "f32",
+        tokens: 2,
+        past: 0,
+        kvHeads: 1,
+        group: 1,
+        headDim: 4,
+      } as const;
+      const made = build({ ...choice, softCap: 2, rounding, isa });
+      for (let i = 0; i < 4; i++) {
+        made.q.set(0, 0, i, 1);
+        made.q.set(1, 0, i, 1);
+        made.k.set(0, 0, i, Number.NEGATIVE_INFINITY);
+        made.k.set(1, 0, i, Number.POSITIVE_INFINITY);
+      }
+      attention(made.call);
+      const share = 1 / (1 + Math.exp(-4)); // scores are -2 and 2
+      for (let i = 0; i < 4; i++) {
+        const [first, second] = [made.v.get(0, 0, i), made.v.get(1, 0, i)];
+        expect(made.out.get(0, 0, i)).toBe(first);
+        expect(made.out.get(1, 0, i)).toBeCloseTo(first * (1 - share) + second * share, 5);
+      }
+    }
+  });
+
+  it.each(isas)("lets a sink of minus infinity take nothing, and an endless one everything (%s)", (isa) => {
+    for (const past of [0, 1500]) {
+      for (const rounding of ["once", "hf"] as const) {
+        const choice = { seed: 13, dtype: "f32", tokens: 1, past, kvHeads: 1, group: 2, headDim: 4 } as const;
+        const made = build({ ...choice, sinks: "f32", rounding, isa });
+        attention({ ...made.call, sinks: null });
+        const plain = made.out.allBits();
+        made.sinks!.set(0, 0, 0, Number.NEGATIVE_INFINITY);
+        made.sinks!.set(0, 0, 1, 1e30);
+        attention(made.call);
+        expect(made.out.bits(0, 0)).toEqual(plain[0]);
+        for (let i = 0; i < 4; i++) expect(made.out.get(0, 1, i)).toBeCloseTo(0, 30);
+      }
+    }
+  });
+
   it.each(isas)("survives scores far apart, and gives all-minus-infinite scores no weight (%s)", (isa) => {
     const choice = { seed: 8, dtype: "f32", tokens: 1, past: 260, kvHeads: 1, group: 1, headDim: 4 } as const;
     const made = build({ ...choice, window: 0, rounding: "once", isa });
@@ -284,6 +242,15 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
     expect(code({ scale: Number.NaN })).toBe("ERR_QKNORM_ARGUMENT");
     expect(code({ scale: 1e300 })).toBe("ERR_QKNORM_ARGUMENT");
     expect(code({ window: 0.5 })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ window: 2, mask: "none" })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ chunk: 2, mask: "none" })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ mask: "prefix" })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ chunk: -1 })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ softCap: -1 })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ softCap: Number.POSITIVE_INFINITY })).toBe("ERR_QKNORM_ARGUMENT");
+    expect(code({ sinks: { data: new Float32Array(3), dtype: "f32", offset: 0 } })).toBe("ERR_QKNORM_LAYOUT");
+    expect(code({ sinks: { data: new Float32Array(4), dtype: "bf16", offset: 0 } })).toBe("ERR_QKNORM_DTYPE");
+    expect(code({ sinks: 4 })).toBe("ERR_QKNORM_ARGUMENT");
     expect(code({ rounding: "up" })).toBe("ERR_QKNORM_ARGUMENT");
     expect(code({ dtype: "f32" })).toBe("ERR_QKNORM_DTYPE");
     expect(code({ k: { ...view, tokenStride: 0 } })).toBe("ERR_QKNORM_LAYOUT");

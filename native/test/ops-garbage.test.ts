@@ -29,8 +29,8 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
     args: [half(), half(), half(), half()],
   }),
   attention: () => ({
-    params: [1, 2, 1, 2, 1, 4, 0.5, 0, 0, -1, 0, 8, 4, 0, 4, 4, 0, 4, 4, 0, 8, 4],
-    args: [half(), half(), half(), half()],
+    params: [1, 2, 1, 2, 1, 4, 0.5, 0, 0, -1, 0, 8, 4, 0, 4, 4, 0, 4, 4, 0, 8, 4, 0, 0, 0, 1, 0],
+    args: [half(), half(), half(), half(), half()],
   }),
   rope: () => ({
     params: [0, 2, 2, 8, 4, 3, 0, 0, -1, 0, 16, 8, 0, 0, 0],

@@ -116,6 +116,51 @@ describe.skipIf(missing)(`qkNorm against the f64 reference${missing}`, () => {
     }
   }
 
+  // Long rows make sums of many terms, and weights differ along the whole row.
+  for (const isa of isas) {
+    it(`gives exactly the reference's bf16 and f16 for rows across 256 heads and fewer, on ${isa}`, () => {
+      const random = randomFrom(17);
+      const spread = () => random() + random() + random() - 1.5;
+      for (const [heads, headDim] of [
+        [8, 80],
+        [32, 128],
+        [256, 128],
+      ] as const) {
+        for (const dtype of dtypes) {
+          for (const kind of ["rms", "layer"] as const) {
+            for (const rounding of roundings) {
+              const weight = filled(dtype, heads * headDim, () => random() - 0.5);
+              const options = {
+                axis: "row",
+                kind,
+                rounding,
+                weight,
+                weightDtype: dtype,
+                weightOffset: 1,
+              } as const;
+              const q = plainSide(filled(dtype, 4 * heads * headDim, spread), heads, headDim, options);
+              const shared = {
+                weight: weight.slice(0, headDim),
+                weightHeadStride: 0,
+                rounding: "once",
+              } as const;
+              const k = plainSide(filled(dtype, 4 * headDim, spread), 1, headDim, { ...options, ...shared });
+              const call: QkNormCall = { dtype, headDim, tokens: 4, sides: [q, k], isa };
+              const expected = call.sides.map((side) => expectedOf(call, side));
+              qkNorm(call);
+              call.sides.forEach((side, i) => {
+                const distance = noDistance();
+                measure(call, side, expected[i]!, distance);
+                expect(distance.relative).toBeLessThanOrEqual(2e-6);
+                if (dtype !== "f32") expect(distance.equal).toBe(distance.elements);
+              });
+            }
+          }
+        }
+      }
+    });
+  }
+
   it("takes a row as long as a hidden size, and one that is a single element", () => {
     const random = randomFrom(11);
     for (const headDim of [1, 7, 1024, 5120, 65536]) {

@@ -62,6 +62,20 @@ describe.skipIf(missing)(`a bad argument to qkNorm${missing}`, () => {
     ["an unknown weight dtype", "ERR_QKNORM_DTYPE", { weightDtype: "f64" }],
     ["an unknown bias dtype", "ERR_QKNORM_DTYPE", { biasDtype: "toString" }],
     ["an unknown kind", "ERR_QKNORM_ARGUMENT", { kind: "batch" }],
+    ["an unknown axis", "ERR_QKNORM_ARGUMENT", { axis: "column" }],
+    ["a [D] weight of a row across heads", "ERR_QKNORM_SHAPE", { axis: "row", weight: new Float32Array(D) }],
+    [
+      "an [H, D] weight of a row across heads",
+      "ERR_QKNORM_SHAPE",
+      { axis: "row", weight: new Float32Array(H * D), weightHeadStride: D },
+    ],
+    ["gaps between the heads of a row", "ERR_QKNORM_LAYOUT", { axis: "row", inputHeadStride: D + 1 }],
+    [
+      "gaps between the heads of a row that is written",
+      "ERR_QKNORM_LAYOUT",
+      { axis: "row", outputHeadStride: 2 * D },
+    ],
+    ["a row across 2^53 - 1 heads", "ERR_QKNORM_LAYOUT", { axis: "row", heads: Number.MAX_SAFE_INTEGER }],
     ["an unknown rounding", "ERR_QKNORM_ARGUMENT", { rounding: "never" }],
     ["a weight offset of 2", "ERR_QKNORM_ARGUMENT", { weightOffset: 2 }],
     ["a weight offset of 0.5", "ERR_QKNORM_ARGUMENT", { weightOffset: 0.5 }],
@@ -167,7 +181,7 @@ describe.skipIf(missing)(`a bad argument to qkNorm${missing}`, () => {
       const outcomes = { errors: 0, calls: 0 };
       fc.assert(
         fc.property(
-          fc.nat(34),
+          fc.nat(36),
           fc.nat(9),
           garbage,
           wildNumber,
@@ -175,12 +189,22 @@ describe.skipIf(missing)(`a bad argument to qkNorm${missing}`, () => {
           (field, position, value, number, inParams) => {
             const params = Float64Array.of(
               ...[0, D, 2, 2, -1],
-              ...[0, H * D, D, 0, H * D, D, H, 0, 0, 0, D, 1e-6, 0, 0, 0],
-              ...[0, H * D, D, 0, H * D, D, H, 0, 0, 0, D, 1e-6, 1, 1, 1],
+              ...[0, H * D, D, 0, H * D, D, H, 0, 0, 0, D, 1e-6, 0, 0, 0, 0],
+              ...[0, H * D, D, 0, H * D, D, H, 0, 0, 0, 0, 1e-6, 1, 1, 1, 1],
             );
             const q = random(2 * H * D);
             const k = random(2 * H * D);
-            const args: unknown[] = [params, q, q, random(D), random(H * D), k, k, random(D), random(H * D)];
+            const args: unknown[] = [
+              params,
+              q,
+              q,
+              random(D),
+              random(H * D),
+              k,
+              k,
+              random(H * D),
+              random(H * D),
+            ];
             if (inParams) params[field] = number;
             else args[position] = value;
             attempt(() => binding!.qkNorm!(...args), outcomes);

@@ -147,7 +147,8 @@ function oneRowAtATime(call: QkNormCall, pick: number): QkNormCall[] {
   const calls: QkNormCall[] = [];
   for (const side of call.sides)
     for (let t = 0; t < call.tokens; t++)
-      for (let h = 0; h < side.heads; h++) calls.push({ ...call, tokens: 1, sides: [rowOf(side, t, h)] });
+      for (let h = 0; h < (side.axis === "row" ? 1 : side.heads); h++)
+        calls.push({ ...call, tokens: 1, sides: [rowOf(side, t, h)] });
   const start = pick % calls.length;
   return [...calls.slice(start), ...calls.slice(0, start)].reverse();
 }
@@ -157,7 +158,7 @@ function rowOf(side: NormSide, token: number, head: number): NormSide {
     vector && (headStride === 0 ? vector : vector.subarray(head * headStride, (head + 1) * headStride));
   return {
     ...side,
-    heads: 1,
+    heads: side.axis === "row" ? side.heads : 1,
     inputOffset: side.inputOffset + token * side.inputTokenStride + head * side.inputHeadStride,
     outputOffset: side.outputOffset + token * side.outputTokenStride + head * side.outputHeadStride,
     weight: part(side.weight, side.weightHeadStride),

@@ -106,7 +106,7 @@ export function expectedOf(call: QkNormCall, side: NormSide): Float64Array {
     array && Float64Array.from(array, (_, i) => read(of, array, i));
   const spec: NormSpec<ArrayLike<number>> = {
     kind: side.kind,
-    axis: "head",
+    axis: side.axis ?? "head",
     weight: numbers(side.weight, side.weightDtype),
     bias: numbers(side.bias, side.biasDtype),
     eps: side.eps,
@@ -227,8 +227,12 @@ export const generatedCall: fc.Arbitrary<GeneratedCall> = fc
       const input = slice(index);
       const output = choice.inPlace ? input : padded(heads[index]!);
       const spec = choice.specs[index]!;
+      // A row across heads asks for heads without gaps.
+      const dense = [input, output].every(({ headStride }) => headStride === headDim);
+      const axis = dense ? spec.axis : "head";
       const affine = (of: FloatDtype, perHead: boolean) => {
-        const vector = filled(of, headDim * (perHead ? heads[index]! : 1), () => (random() - 0.3) * 3);
+        const wide = axis === "row" || perHead;
+        const vector = filled(of, headDim * (wide ? heads[index]! : 1), () => (random() - 0.3) * 3);
         memory.push(vector);
         return vector;
       };
@@ -244,12 +248,13 @@ export const generatedCall: fc.Arbitrary<GeneratedCall> = fc
         heads: heads[index]!,
         weight: spec.weighted ? affine(spec.weightDtype, spec.weightPerHead) : null,
         weightDtype: spec.weightDtype,
-        weightHeadStride: spec.weightPerHead ? headDim : 0,
+        weightHeadStride: axis === "head" && spec.weightPerHead ? headDim : 0,
         bias: spec.biased ? affine(spec.biasDtype, spec.biasPerHead) : null,
         biasDtype: spec.biasDtype,
-        biasHeadStride: spec.biasPerHead ? headDim : 0,
+        biasHeadStride: axis === "head" && spec.biasPerHead ? headDim : 0,
         eps: spec.eps,
         kind: spec.kind,
+        axis,
         weightOffset: spec.weightOffset,
         rounding: spec.rounding,
       };
@@ -261,6 +266,7 @@ export const generatedCall: fc.Arbitrary<GeneratedCall> = fc
 function specChoice() {
   return fc.record({
     kind: fc.constantFrom(...kinds),
+    axis: fc.constantFrom("head" as const, "row" as const),
     rounding: fc.constantFrom(...roundings),
     weightOffset: fc.constantFrom(0, 1),
     eps: fc.constantFrom(1e-6, 1e-5, 0.25),

@@ -6,8 +6,8 @@
 //   fast  bf16 and f16, rms and l2, no bias. f32 arithmetic is off by a few f32 units in the last place, which
 //         changes the result only next to a rounding boundary. Such elements, about one bf16 in ten thousand and one
 //         f16 in a thousand, are noticed and computed again in f64. The result is the wide path's at a fraction of
-//         its cost. (With hf, a product n * (offset + weight) of more than 24 bits is rounded to f32 first; plain
-//         bf16 and f16 weights give none.)
+//         its cost. With hf that holds for each of the two roundings; products with weights of few bits need no
+//         such care.
 #pragma once
 
 #include <cmath>
@@ -27,8 +27,9 @@ class QkNormRows {
     const bool hf = side.rounding == NormRounding::kHf;
     if constexpr (kHasFastPath) {
       if (affine.fast_gain != nullptr) {
-        return hf ? each_batch<FastRow<S, C, true>>(side, affine, begin, end)
-                  : each_batch<FastRow<S, C, false>>(side, affine, begin, end);
+        if (!hf) return each_batch<FastRow<S, C, false, false>>(side, affine, begin, end);
+        return affine.exact_products ? each_batch<FastRow<S, C, true, true>>(side, affine, begin, end)
+                                     : each_batch<FastRow<S, C, true, false>>(side, affine, begin, end);
       }
     }
     if (side.kind == NormKind::kLayer) {

@@ -41,8 +41,8 @@ struct WideRow {
   }
 };
 
-// f32 arithmetic per element, and f64 for those that it leaves in doubt.
-template <class S, class C, bool kHf>
+// f32 arithmetic per element, and f64 for those that it leaves in doubt. Exact products: see NormAffine.
+template <class S, class C, bool kHf, bool kExactProducts>
 struct FastRow {
   using Row = QkNormRow<S, C>;
   using F32 = typename S::F32;
@@ -51,9 +51,11 @@ struct FastRow {
   using Packed = typename C::Packed;
 
   static constexpr bool kCentred = false;
+  static constexpr std::size_t kSecond = C::kInterleaved ? 1 : kGroup / 2;  // the first element of the second register
   // f32 units in the last place that lie between an element before its doubtful rounding and the f64 value: the
   // rounded scale and one product, below 2; those, the rounded weight and another product, below 4.
   static constexpr int kUlps = kHf ? 2 : 4;
+  static constexpr int kProductUlps = 2;  // with hf, a normalized value times the rounded weight: below 2
   using Nearby = typename C::Nearby;
 
   static void finish(const NormSide& side, const NormAffine& affine, const Row& row) {
@@ -73,29 +75,51 @@ struct FastRow {
       const Nearby near_a = C::template round_nearby<kUlps>(ya), near_b = C::template round_nearby<kUlps>(yb);
       Packed a = near_a.rounded, b = near_b.rounded;
       if (C::template any_doubtful<kUlps>(near_a, near_b)) [[unlikely]] {
-        a = settle(side, row, x.a, i, near_a);
-        b = settle(side, row, x.b, i + (C::kInterleaved ? 1 : kGroup / 2), near_b);
+        a = settle<kUlps>(x.a, near_a, first_step(side, row, i));
+        b = settle<kUlps>(x.b, near_b, first_step(side, row, i + kSecond));
       }
-      if constexpr (kHf) {
+      if constexpr (kHf && kExactProducts) {
         a = C::round(S::mul(C::value(a), gain_a));
         b = C::round(S::mul(C::value(b), gain_b));
+      } else if constexpr (kHf) {
+        const F32 na = C::value(a), nb = C::value(b);
+        const Nearby product_a = C::template round_nearby<kProductUlps>(S::mul(na, gain_a));
+        const Nearby product_b = C::template round_nearby<kProductUlps>(S::mul(nb, gain_b));
+        a = product_a.rounded;
+        b = product_b.rounded;
+        if (C::template any_doubtful<kProductUlps>(product_a, product_b)) [[unlikely]] {
+          a = settle<kProductUlps>(na, product_a, {side, row.head, i, 1});
+          b = settle<kProductUlps>(nb, product_b, {side, row.head, i + kSecond, 1});
+        }
       }
       Row::store(row.output + i, count, a, b);
     });
   }
 
+  // The step before a rounding, in f64: x * scale, and times the weight unless hf rounds in between.
+  struct Step {
+    const NormSide& side;
+    std::size_t head, first;
+    double scale;
+    bool weighted = true;
+  };
+  static Step first_step(const NormSide& side, const Row& row, std::size_t first) {
+    return {side, row.head, first, row.scale, !kHf};
+  }
+
   // By value: an address taken here would keep the lanes in memory on the way that is always taken.
-  [[gnu::noinline, gnu::cold]] static Packed settle(const NormSide& side, const Row& row, F32 x, std::size_t first,
-                                                    Nearby nearby) {
-    constexpr std::size_t kStep = C::kInterleaved ? 2 : 1;
+  template <int kDoubt>
+  [[gnu::noinline, gnu::cold]] static Packed settle(F32 x, Nearby nearby, Step step) {
+    constexpr std::size_t kStride = C::kInterleaved ? 2 : 1;
     float values[kGroup / 2];
     Element lanes[kGroup / 2];
     S::store(values, x);
     C::spill(nearby.rounded, lanes);
-    for (auto doubtful = C::template doubtful_lanes<kUlps>(nearby); doubtful != 0; doubtful &= doubtful - 1) {
+    for (auto doubtful = C::template doubtful_lanes<kDoubt>(nearby); doubtful != 0; doubtful &= doubtful - 1) {
       const int lane = __builtin_ctz(doubtful);
-      lanes[lane] = kHf ? exact_normalized(side.dtype, values[lane], row.scale)
-                        : exact_weighted(side, row.head, first + lane * kStep, values[lane], row.scale);
+      const std::size_t i = step.first + lane * kStride;
+      lanes[lane] = step.weighted ? exact_weighted(step.side, step.head, i, values[lane], step.scale)
+                                  : exact_normalized(step.side.dtype, values[lane], step.scale);
     }
     return C::fill(lanes);
   }
