@@ -76,6 +76,7 @@ export class Evaluation {
       stores: this.#stores,
       definitions: this.#definitions,
       captures: this.#captures,
+      closures: this.closures,
       contents: this.#contents,
     };
   }

@@ -85,6 +85,8 @@ export interface Trace {
   /** Every assignment of a variable, parameters and merges included. */
   readonly definitions: readonly Definition[];
   readonly captures: readonly Capture[];
+  /** The code of closures and of functions declared inside. */
+  readonly closures: ReadonlyMap<Value, { readonly body: readonly Step[] }>;
   /** What an unknown value may be, or hold: the items of an object, what a closure sees, either value of a loop variable. */
   readonly contents: ReadonlyMap<Value, readonly Value[]>;
   /** What the function returns; undefined when it returns nothing, or not on every way. */

@@ -10,11 +10,13 @@ import { isPartner, pairKey, type SideName, sideOfName } from "./side-of.ts";
 /** Pairs of norms inside one function. `skip` tells the events that belong to a pair function found before. */
 export function matchInline(
   at: Traced,
-  rules: Omit<NormRules, "place">,
+  rules: Omit<NormRules, "place" | "trace">,
   skip: (event: NormEvent) => boolean,
 ): readonly (InlineMatch | RefusedMatch)[] {
   const events = at.trace.events.filter((event) => sideOfEvent(event) !== undefined && !skip(event));
-  return groupsOf(events, at).flatMap((group) => matchGroup(group, events, at, { ...rules, place: at }));
+  return groupsOf(events, at).flatMap((group) =>
+    matchGroup(group, events, at, { ...rules, place: at, trace: at.trace }),
+  );
 }
 
 /** Norms of one name: those of one block are a pair; what has no partner in its own block may have one in another. */

@@ -1,4 +1,4 @@
-import { calleeName } from "../flow/tensor-calls.ts";
+import type { Trace } from "../flow/trace.ts";
 import type { Value, ValueOf } from "../flow/value.ts";
 import type { Place } from "../languages/front-end.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
@@ -6,10 +6,10 @@ import type { NormFact } from "../norms/norm-fact.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
-import { layersOf } from "./aliases.ts";
 import { Refusal } from "./reasons.ts";
 import type { SideName } from "./side-of.ts";
-import { axesOf, headOrderOf, transposers } from "./tensor-axes.ts";
+import { axesOf, headOrderOf } from "./tensor-axes.ts";
+import { hasTransposed, isProjected } from "./transposed.ts";
 
 /** One applied norm, as the rules see it. */
 export interface AppliedNorm {
@@ -25,6 +25,7 @@ export interface NormRules {
   readonly facts: NormFacts;
   readonly project: Project;
   readonly place: Place;
+  readonly trace: Trace;
 }
 
 /** Throws `Refusal` unless the helper computes exactly this norm, head by head. Gives the head dim if the code shows it. */
@@ -98,8 +99,11 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
   if (fact.axis === "row") {
     throw new Refusal("norm-not-per-head", `${who} is as wide as all heads together, not one head`);
   }
+  if (fact.axis === "other") {
+    throw new Refusal("norm-not-per-head", `${who} has a weight or an axis that is not one head`);
+  }
   const axes = axesOf(of) ?? axesOf(input);
-  if (hasTransposed(input)) refuseOrder(headOrderOf(axesOf(input)), who, rules.profile);
+  if (hasTransposed(input, rules)) refuseOrder(headOrderOf(axesOf(input)), who, rules.profile);
   const last = lastSize(of) ?? lastSize(input) ?? firstPieceSize(input) ?? axes?.at(-1)?.size;
   if (last === undefined) {
     if (fact.axis === "head" || axes?.at(-1)?.of === "head dim") return undefined;
@@ -153,28 +157,6 @@ function isRestPerHead(value: Value): boolean {
   );
 }
 
-/** Whether the heads were moved away from the head dim, as far back as the projection: also before RoPE or a cast. */
-function hasTransposed(value: Value): boolean {
-  const seen = new Set<Value>();
-  const pending = [value];
-  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
-    if (seen.has(one)) continue;
-    seen.add(one);
-    if (isTransposed(one)) return true;
-    pending.push(...madeFrom(one));
-  }
-  return false;
-}
-
-function madeFrom(value: Value): readonly Value[] {
-  const layers = layersOf(value).slice(1);
-  if (layers.length > 0) return layers;
-  if (value.kind === "operation") return value.operands;
-  if (value.kind === "choice") return [value.then, value.otherwise];
-  if (value.kind !== "call" || isProjected(value)) return [];
-  return [...value.args, ...(value.callee.kind === "attribute" ? [value.callee.object] : [])];
-}
-
 /** `split(x, [headDim], -1)[0]`: what the first piece has on the last axis, if that is one head. */
 function firstPieceSize(value: Value): Value | undefined {
   if (value.kind !== "item" || value.index.kind !== "literal" || value.index.value !== 0) return undefined;
@@ -187,19 +169,7 @@ function firstPieceSize(value: Value): Value | undefined {
   return isLast && first !== undefined && meaningOfSize(first) === "head-dim" ? first : undefined;
 }
 
-/** `this.qProj.forward(x)` and nothing after it. */
-function isProjected(value: Value): boolean {
-  if (value.kind === "choice") return isProjected(value.then) || isProjected(value.otherwise);
-  if (value.kind !== "call" || value.callee.kind !== "attribute") return false;
-  const { name, object } = value.callee;
-  return /proj/i.test(name) || ("name" in object && /proj/i.test(object.name));
-}
-
 /** The last axis of a reshape, if it is one. */
 export function lastSize(value: Value): Value | undefined {
   return value.kind === "reshape" && value.to.kind === "tuple" ? value.to.items.at(-1) : undefined;
-}
-
-function isTransposed(value: Value): boolean {
-  return value.kind === "call" && transposers.has(calleeName(value.callee) ?? "");
 }

@@ -3,10 +3,12 @@ import { within } from "../form/traversal.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
 import { refuseAliases } from "./aliases.ts";
+import { refuseCompiled } from "./compiled.ts";
 import { holderOf } from "./holders.ts";
 import type { PairCall, PairFunction } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
+import { refuseOtherSources } from "./sources.ts";
 
 /**
  * Throws `Refusal` unless the helper may stand where the function was called: q and k are what the names say, are two
@@ -15,9 +17,10 @@ import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
 export function checkPairCall(
   pair: PairFunction,
   { at, call, step }: PairCall,
-  { profile: { inPlace }, project }: { readonly profile: Profile; readonly project: Project },
+  { profile, project }: { readonly profile: Profile; readonly project: Project },
 ): { readonly holder: string | undefined } {
   const { trace } = at;
+  refuseCompiled(at);
   const given = (index: number) => {
     const name = pair.at.fn.params[index]?.name;
     return (
@@ -45,11 +48,13 @@ export function checkPairCall(
       block,
       step,
       removed: [call.span],
-      ...(!inPlace && { last: step }),
+      ...(!profile.inPlace && { last: step }),
     });
   }
   const [q, k] = inputs.map(({ value }) => value) as [Value, Value];
   if (baseOf(q) === baseOf(k)) throw new Refusal("ambiguous", "both norms are given the same tensor");
+  if (profile.helper.path === undefined)
+    refuseOtherSources(q, k, profile.helper.name, { trace, place: at, project });
   return {
     holder: holderOf({ inputs: { q, k }, trace, place: at, project, block, step, removed: [call.span] }),
   };

@@ -1,6 +1,7 @@
 import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
 import type { PairFunction, Traced } from "./match.ts";
-import { checkNorm, type NormRules } from "./norm-rules.ts";
+import { refuseOtherCall } from "./norm-call.ts";
+import { checkNorm, factOf, type NormRules } from "./norm-rules.ts";
 import { Refusal } from "./reasons.ts";
 import { isFlatRows } from "./side.ts";
 import { sideOfName, sideOfValue } from "./side-of.ts";
@@ -9,7 +10,10 @@ import { sideOfName, sideOfValue } from "./side-of.ts";
  * The function as one QK-norm step, or undefined when it is something else or something more.
  * Throws `Refusal` when it is one that the helper cannot stand for.
  */
-export function pairFunctionOf(at: Traced, rules: Omit<NormRules, "place">): PairFunction | undefined {
+export function pairFunctionOf(
+  at: Traced,
+  rules: Omit<NormRules, "place" | "trace">,
+): PairFunction | undefined {
   const { fn, trace } = at;
   const { result } = trace;
   if (fn.kind !== "method" && fn.kind !== "function") return undefined;
@@ -26,13 +30,15 @@ export function pairFunctionOf(at: Traced, rules: Omit<NormRules, "place">): Pai
   // The helper gives back q first.
   if (aSide === "k") return undefined;
   const [q, k] = [a, b];
-  const place = { ...rules, place: at };
+  const place = { ...rules, place: at, trace };
   const dims = [q, k].map((half, i) => {
     const side = i === 0 ? ("q" as const) : ("k" as const);
     const name = fn.params[half.param]?.name ?? "";
     if ((sideOfName(name) ?? side) !== side)
       throw new Refusal("ambiguous", `the ${side} norm is given ${name}`);
-    return checkNorm({ side, value: half.applied, input: half.input }, place);
+    const applied = { side, value: half.applied, input: half.input };
+    refuseOtherCall({ ...applied, fact: factOf(applied, place) }, at, rules.profile);
+    return checkNorm(applied, place);
   });
   if (dims[0] !== undefined && dims[1] !== undefined && dims[0] !== dims[1]) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");

@@ -3,16 +3,19 @@ import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import type { Profile } from "../profiles/profile.ts";
 import { layersOf, refuseAliases } from "./aliases.ts";
+import { refuseCompiled } from "./compiled.ts";
 import { sideOfEvent } from "./given-side.ts";
 import { holderOf } from "./holders.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
+import { refuseOtherCall, refuseOtherResult } from "./norm-call.ts";
 import { checkAxis, checkKind, factOf, lastSize, type NormRules } from "./norm-rules.ts";
 import { freesInput, ownedParts } from "./ownership.ts";
 import { placementFor } from "./placement.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side, sideAt, withoutNeeded } from "./side.ts";
 import type { SideName } from "./side-of.ts";
+import { refuseOtherSources } from "./sources.ts";
 import { axesOf, headOrderOf } from "./tensor-axes.ts";
 import { refuseMoreInBranch } from "./whole-branch.ts";
 
@@ -30,6 +33,7 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   const { all, at, rules } = candidates;
   const { trace } = at;
   const [qEvent, kEvent] = eventsOf(candidates);
+  refuseCompiled(at);
   refuseInLoop(qEvent);
   refuseInLoop(kEvent);
   refuseChangedNorms([qEvent, kEvent], trace);
@@ -42,6 +46,8 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   if (headDim !== kHeadDim && headDim !== undefined && kHeadDim !== undefined) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");
   }
+  if (rules.profile.helper.path === undefined)
+    refuseOtherSources(q.input, k.input, rules.profile.helper.name, rules);
   for (const side of [q, k]) {
     if (layersOf(side.input).some(({ kind }) => kind === "norm"))
       throw new Refusal("ambiguous", "one side is normalised more than once");
@@ -96,7 +102,11 @@ function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEve
   refuseDifferentDims(qs[0], ks[0]);
   const facts = [...qs, ...ks].map((event) => {
     const fact = factOf(event, rules);
-    checkKind(fact, sideOfEvent(event)!, event.value.style, rules.profile);
+    const side = sideOfEvent(event)!;
+    checkKind(fact, side, event.value.style, rules.profile);
+    const call = { side, value: event.value, fact };
+    refuseOtherCall(call, at, rules.profile);
+    refuseOtherResult(event.value, call, at.trace);
     return fact;
   });
   if (all.some((event) => sideOfEvent(event) === "v")) {

@@ -33,7 +33,7 @@ export function agreedFact(classes: readonly NormFact[], built: readonly NormFac
   };
   const ways = built.map(({ axis, sizeName, eps }) => ({
     ...fact,
-    axis,
+    axis: fact.axis === "other" ? fact.axis : axis,
     ...(sizeName !== undefined && { sizeName }),
     ...(eps !== undefined && { eps }),
   }));

@@ -1,9 +1,10 @@
-import type { ClassForm, FileForm } from "../form/form.ts";
+import type { ClassForm, FileForm, Step } from "../form/form.ts";
 import type { Declared, Project, Resolved } from "../project/project.ts";
 import { lineAt } from "../text/text-edits.ts";
 import { attributesOf, dottedName } from "./class-members.ts";
 import type { NormFact, NormKind } from "./norm-fact.ts";
 import { kindOfClass, kindOfName } from "./norm-kind.ts";
+import { isOtherThanRows } from "./weight-shape.ts";
 
 export const nothing: NormFact = {
   className: "",
@@ -28,6 +29,8 @@ export function classFact({ declaration, form }: Declared<ClassForm>, project: P
   const forward = declaration.methods.find(({ name }) => /^(?:forward|__call__|call|apply)$/.test(name));
   return {
     ...nothing,
+    ...(isOtherThanRows(declaration) && { axis: "other" as const }),
+    ...(forward !== undefined && givesTuple(forward.body) && { givesTuple: true }),
     className: declaration.name,
     kind: kindOf(declaration, form, project, 0),
     attributes: allAttributesOf(declaration, form, project, 0),
@@ -63,4 +66,18 @@ function allAttributesOf(cls: ClassForm, form: FileForm, project: Project, depth
     return found ? allAttributesOf(found.declaration, found.form, project, depth + 1) : [];
   });
   return [...attributesOf(cls), ...inherited];
+}
+
+/** Whether each `return` gives several values; one that does so only beside a residual that it is given gives one to us. */
+function givesTuple(body: readonly Step[]): boolean {
+  const returns = returnsIn(body);
+  return returns.length > 0 && returns.every((step) => step.value?.kind === "tuple");
+}
+
+function returnsIn(steps: readonly Step[]): readonly Extract<Step, { kind: "return" }>[] {
+  return steps.flatMap((step) => {
+    if (step.kind === "return") return [step];
+    if (step.kind === "branch") return returnsIn([...step.then, ...step.otherwise]);
+    return "body" in step ? returnsIn(step.body) : [];
+  });
 }

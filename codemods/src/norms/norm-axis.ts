@@ -3,7 +3,7 @@ import type { Value } from "../flow/value.ts";
 import type { NormAxis } from "./norm-fact.ts";
 
 /** What one size stands for, by the name it goes under. */
-export type SizeMeaning = "head-dim" | "head-count" | "row" | "unknown";
+export type SizeMeaning = "head-dim" | "head-count" | "row" | "other" | "unknown";
 
 const rowWords = ["hidden", "embed", "embedding", "width", "model", "inner"];
 
@@ -23,15 +23,17 @@ export function meaningOfSize(value: Value): SizeMeaning {
   }
 }
 
-/** A row over a count of heads is a head; a head times anything is a row; `config.headDim ?? x` is a head. */
+/** A row over a count of heads is a head; a head times anything is a row; half a head is none; `config.headDim ?? x` is a head. */
 function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]): SizeMeaning {
   const [left, right] = operands;
   if (operator === "||" || operator === "??") return left ?? "unknown";
   if (operator === "/" || operator === "//") {
     if (left === "row" && right === "head-count") return "head-dim";
-    return "unknown";
+    return left === "head-dim" ? "other" : "unknown";
   }
-  return operator === "*" && operands.includes("head-dim") ? "row" : "unknown";
+  if (!operands.includes("head-dim")) return "unknown";
+  if (operator === "*") return "row";
+  return operator === "+" || operator === "-" ? "other" : "unknown";
 }
 
 function meaningOfName(name: string): SizeMeaning {
@@ -55,18 +57,31 @@ function meaningOfName(name: string): SizeMeaning {
 export function axisOfSizes(sizes: readonly Value[]): NormAxis {
   for (const size of sizes) {
     if (size.kind === "tuple") {
+      if (size.items.filter(isMoreThanOne).length > 1) return "other";
       const last = size.items.at(-1);
       const axis = last && axisOfSizes([last]);
       if (axis !== undefined && axis !== "unknown") return axis;
     }
     if (size.kind === "call") {
+      if (isMaker(size) && size.args.filter(isMoreThanOne).length > 1) return "other";
       const axis = axisOfSizes(size.args);
       if (axis !== "unknown") return axis;
     }
     if (size.kind === "literal") continue;
     const meaning = meaningOfSize(size);
     if (meaning === "head-dim") return "head";
-    if (meaning === "row") return "row";
+    if (meaning === "row" || meaning === "other") return meaning;
   }
   return "unknown";
+}
+
+/** An axis that counts: `ones([1, 1, headDim])` is a vector. What is no size, such as a dtype, is none. */
+function isMoreThanOne(size: Value): boolean {
+  if (size.kind === "literal") return typeof size.value === "number" && size.value > 1;
+  return meaningOfSize(size) !== "unknown";
+}
+
+/** `ones(heads, headDim)`: each argument is an axis. */
+function isMaker({ callee }: Extract<Value, { kind: "call" }>): boolean {
+  return "name" in callee && /^(?:ones|zeros|empty|rand|randn)$/.test(callee.name);
 }

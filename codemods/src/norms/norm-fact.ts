@@ -4,8 +4,8 @@
  */
 export type NormKind = "plain-rms" | "unit-offset" | "weightless" | "layer" | "l2" | "unknown";
 
-/** How far the norm reaches: one head, or the whole row of heads. */
-export type NormAxis = "head" | "row" | "unknown";
+/** How far the norm reaches: one head, the whole row of heads, or something else, such as half a head or a weight for each head. */
+export type NormAxis = "head" | "row" | "other" | "unknown";
 
 /** What is known about the norm that one attribute, parameter or function stands for, and from where. */
 export interface NormFact {
@@ -20,6 +20,8 @@ export interface NormFact {
   readonly attributes: readonly string[];
   /** Whether its forward returns a promise. */
   readonly isAsync: boolean;
+  /** Whether it returns several values, whatever it is given. */
+  readonly givesTuple?: boolean;
   /** The function that makes the norm function from one that is written out: `jit` of `const rms = jit((x) => ...)`. */
   readonly madeBy?: string;
   /** The eps it is constructed with or given, as text, where that is visible. */

@@ -164,7 +164,8 @@ export class NormFacts {
     if (name === undefined) return undefined;
     const fact = namedClassFact(name, form, this.#project) ?? this.#factoryFact(name, form);
     if (fact === undefined) return undefined;
-    return { ...fact, ...this.#builtWith(value, form, trace) };
+    const built = this.#builtWith(value, form, trace);
+    return { ...fact, ...built, ...(fact.axis === "other" && { axis: "other" as const }) };
   }
 
   /** How far a norm reaches and which eps it has, by the arguments that it is built with. */

@@ -1,0 +1,37 @@
+import { splitWords } from "../candidates/names.ts";
+import type { Traced } from "./match.ts";
+import { Refusal } from "./reasons.ts";
+
+/** Throws `helper-mismatch` where the function is compiled by something that cannot compile what the helper does, such as `torch.jit`. */
+export function refuseCompiled({ form, fn }: Traced): void {
+  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const ofClass = owner === undefined ? "" : headOf(form.text.slice(owner.span.start, owner.span.end));
+  const bases = owner?.bases.map(({ span }) => form.text.slice(span.start, span.end)) ?? [];
+  const name = fn.owner ?? fn.name;
+  const called = new RegExp(
+    `\\b(?:jit|torch\\.jit)\\.(?:script|trace)\\w*\\s*\\(\\s*${name.replace(/\W/g, "\\$&")}\\b`,
+  );
+  const how =
+    [...fn.decorators, ...decoratorsIn(ofClass)].find(isCompiler) ??
+    bases.find((base) => /\bScriptModule$/.test(base)) ??
+    called.exec(form.text)?.[0];
+  if (how === undefined) return;
+  throw new Refusal("helper-mismatch", `it is compiled (\`${how}\`), and the helper cannot be`);
+}
+
+function isCompiler(decorator: string): boolean {
+  const parts = decorator.split(".");
+  return (
+    parts.some((part) => /^(?:jit|njit|numba|triton)$/.test(part)) ||
+    splitWords(parts.at(-1) ?? "")[0] === "script" ||
+    decorator === "tf.function"
+  );
+}
+
+function headOf(text: string): string {
+  return text.slice(0, Math.max(0, text.search(/^\s*class\b/m)));
+}
+
+function decoratorsIn(head: string): readonly string[] {
+  return [...head.matchAll(/^\s*@([\w.]+)/gm)].map(([, name]) => name!);
+}

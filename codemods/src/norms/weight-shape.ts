@@ -1,0 +1,79 @@
+import type { CallExpr, ClassForm, Expr } from "../form/form.ts";
+import { exprsIn } from "./norm-kind.ts";
+
+const makers = /^(?:ones|zeros|empty|full|rand|randn|fill)(?:_like)?$/;
+const weights = /^#?_?(?:weight|w|gamma|scale|g)$/;
+const reducers = /^(?:mean|sum|var|std|norm)$/;
+
+/**
+ * Whether the code of a norm class shows that it is not one weight for each column of the last axis: its weight has several axes, or
+ * a width that it computes, or it takes the mean over something else than the last axis.
+ */
+export function isOtherThanRows(cls: ClassForm): boolean {
+  const steps = cls.methods.map(({ body }) => body);
+  const made = weightsIn(steps).some((value) => exprsIn(value).some(makesOther));
+  const forward = cls.methods.find(({ name }) => /^(?:forward|__call__|call|apply)$/.test(name));
+  return made || (forward !== undefined && exprsIn(forward.body).some(mixesHeads));
+}
+
+/** Whether a tensor is made with more than one axis that counts, `ones(heads, dim)`, or with a computed one, `ones(heads * dim)`. */
+function makesOther(expr: Expr): boolean {
+  if (expr.kind !== "call" || !makers.test(nameOf(expr.callee))) return false;
+  return isOtherShape(sizesOf(expr));
+}
+
+export function sizesOf({ callee, args }: CallExpr): readonly Expr[] {
+  const [first] = args;
+  if (first?.value.kind === "tuple") return first.value.items;
+  const sizes = args.filter(({ keyword }) => keyword === undefined).map(({ value }) => value);
+  // `full(shape, value)`
+  return nameOf(callee) === "full" ? sizes.slice(0, 1) : sizes;
+}
+
+function isOtherShape(sizes: readonly Expr[]): boolean {
+  const counted = sizes.filter(
+    (size) => size.kind !== "literal" || (size.value !== 1 && typeof size.value === "number"),
+  );
+  return (
+    counted.length > 1 ||
+    counted.some((size) => size.kind === "operation" && /^[-+*/%]+$/.test(size.operator))
+  );
+}
+
+/** A mean over several axes, or over one that is not the last; heads that are put together before. */
+function mixesHeads(expr: Expr): boolean {
+  if (expr.kind !== "call") return false;
+  const name = nameOf(expr.callee);
+  if (name === "flatten") return expr.args.length > 0;
+  if (!reducers.test(name)) return false;
+  const named = expr.args.find(({ keyword }) => /^(?:dim|axis|axes)$/.test(keyword ?? ""));
+  const axis = named?.value ?? expr.args.find(({ value }) => isAxes(value))?.value;
+  if (axis?.kind === "tuple") return axis.items.length > 1 || axis.items.some(isFromBehind);
+  return axis !== undefined && isFromBehind(axis);
+}
+
+function isAxes(expr: Expr): boolean {
+  return expr.kind === "tuple" || (expr.kind === "literal" && typeof expr.value === "number");
+}
+
+/** -2 and before: counted from the front it may be the last one. */
+function isFromBehind(axis: Expr): boolean {
+  return axis.kind === "literal" && typeof axis.value === "number" && axis.value < -1;
+}
+
+/** What `this.weight` and its like are given. */
+function weightsIn(node: unknown): readonly Expr[] {
+  if (Array.isArray(node)) return node.flatMap(weightsIn);
+  if (typeof node !== "object" || node === null) return [];
+  const { kind, target, value } = node as {
+    kind?: string;
+    target?: { kind: string; name?: string };
+    value?: Expr;
+  };
+  const isWeight = kind === "assign" && target?.kind === "attribute" && weights.test(target.name ?? "");
+  return [...(isWeight && value ? [value] : []), ...Object.values(node).flatMap(weightsIn)];
+}
+
+function nameOf(expr: Expr): string {
+  return expr.kind === "name" || expr.kind === "attribute" ? expr.name : "";
+}

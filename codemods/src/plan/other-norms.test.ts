@@ -1,0 +1,268 @@
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { pythonFixtures } from "../../test/python-run.ts";
+import { attention, planScript } from "../../test/script-cases.ts";
+import { pythonFrontEnd } from "../languages/python/front-end.ts";
+import { NormFacts } from "../norms/norm-facts.ts";
+import { type Profile, qknormProfile, sglangProfile } from "../profiles/profile.ts";
+import { Project } from "../project/project.ts";
+import { type FilePlan, planFile } from "./plan-file.ts";
+
+interface Model {
+  /** Statements of `forward(self, x, context)`, up to the return of q, k. */
+  readonly forward: readonly string[];
+  readonly init?: readonly string[];
+  readonly norm?: string;
+  readonly head?: string;
+  readonly above?: string;
+  readonly profile?: Profile;
+}
+
+const norm = `class Norm(nn.Module):
+    def __init__(self, dim, eps=1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.variance_epsilon = eps
+
+    def forward(self, x):
+        variance = x.pow(2).mean(-1, keepdim=True)
+        return self.weight * (x * torch.rsqrt(variance + self.variance_epsilon))
+`;
+const made = [
+  "q, k = self.qk_proj(x).split([self.q_size, self.k_size], dim=-1)",
+  "q, k = q.view(*q.shape[:-1], -1, self.head_dim), k.view(*k.shape[:-1], -1, self.head_dim)",
+];
+const normed = ["q = self.q_norm(q)", "k = self.k_norm(k)"];
+
+function python({
+  forward,
+  init,
+  norm: cls = norm,
+  head = "",
+  above = "",
+  profile = sglangProfile,
+}: Model): FilePlan {
+  const fields = init ?? ["self.q_norm = Norm(self.head_dim)", "self.k_norm = Norm(self.head_dim)"];
+  const text = `import torch
+from torch import nn
+
+
+${cls}
+
+${above}class Attention(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.head_dim = config.head_dim
+${fields.map((line) => `        ${line}\n`).join("")}
+${head}    def forward(self, x, context):
+${forward.map((line) => `        ${line}\n`).join("")}        return self.attend(q, k)
+`;
+  const project = new Project([pythonFrontEnd]);
+  const form = project.add(join(pythonFixtures, "other.py"), "python", text);
+  if (form === undefined) throw new Error("the case was not lowered");
+  return planFile(form, { project, facts: new NormFacts(project), profile, filesMentioning: () => [] });
+}
+
+const reasonsOf = ({ findings }: FilePlan) => findings.map(({ reason, kind }) => reason ?? kind);
+
+describe("in Python", () => {
+  test("the step around which all cases are made is replaced", () => {
+    expect(reasonsOf(python({ forward: [...made, ...normed] }))).toEqual(["replaced"]);
+  });
+
+  test.each<[string, string, Model]>([
+    [
+      "gives a tuple",
+      "unknown-norm",
+      { forward: [...made, "q, _ = self.q_norm(q)", "k, _ = self.k_norm(k)"] },
+    ],
+    [
+      "gives a tuple by its code",
+      "unknown-norm",
+      { forward: [...made, ...normed], norm: `${norm.trimEnd()}, x\n` },
+    ],
+    [
+      "has a weight for each head",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        init: [
+          "self.q_norm = Norm((config.heads, self.head_dim))",
+          "self.k_norm = Norm((config.kv_heads, self.head_dim))",
+        ],
+      },
+    ],
+    [
+      "makes a weight for each head",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        norm: norm.replace("dim, eps", "heads, dim, eps").replace("ones(dim)", "ones(heads, dim)"),
+        init: [
+          "self.q_norm = Norm(config.heads, self.head_dim)",
+          "self.k_norm = Norm(config.kv_heads, self.head_dim)",
+        ],
+      },
+    ],
+    [
+      "is half a head wide",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        init: ["self.q_norm = Norm(self.head_dim // 2)", "self.k_norm = Norm(self.head_dim // 2)"],
+      },
+    ],
+    [
+      "takes the mean over heads too",
+      "norm-not-per-head",
+      { forward: [...made, ...normed], norm: norm.replace("mean(-1,", "mean((-2, -1),") },
+    ],
+    [
+      "puts the heads together",
+      "norm-not-per-head",
+      { forward: [...made, ...normed], norm: norm.replace("x.pow(2)", "x.flatten(-2).pow(2)") },
+    ],
+    [
+      "sees einops' transpose",
+      "norm-not-per-head",
+      { forward: [...made, 'q, k = (rearrange(t, "b l h d -> b h l d") for t in (q, k))', ...normed] },
+    ],
+    [
+      "sees a transpose in a comprehension",
+      "norm-not-per-head",
+      { forward: [...made, "q, k = [t.transpose(1, 2) for t in (q, k)]", ...normed] },
+    ],
+    [
+      "sees a transpose in a lambda",
+      "norm-not-per-head",
+      { forward: [...made, "q, k = map(lambda t: t.transpose(1, 2), (q, k))", ...normed] },
+    ],
+    [
+      "sees a function's transpose",
+      "norm-not-per-head",
+      { forward: [...made, "q, k = torch.transpose(q, 1, 2), torch.transpose(k, 1, 2)", ...normed] },
+    ],
+    [
+      "sees a transpose in another method",
+      "norm-not-per-head",
+      {
+        forward: [...made, "q, k = self._heads(q), self._heads(k)", ...normed],
+        head: "    def _heads(self, t):\n        return t.swapaxes(1, 2)\n\n",
+      },
+    ],
+    [
+      "is of another sequence than the other",
+      "helper-mismatch",
+      {
+        forward: [
+          "q = self.q_proj(x).view(*x.shape[:-1], -1, self.head_dim)",
+          "k = self.k_proj(context).view(*context.shape[:-1], -1, self.head_dim)",
+          ...normed,
+        ],
+      },
+    ],
+    [
+      "may be of another sequence than the other",
+      "helper-mismatch",
+      {
+        forward: [
+          "source = x if context is None else context",
+          "q = self.q_proj(x).view(*x.shape[:-1], -1, self.head_dim)",
+          "k = self.k_proj(source).view(*x.shape[:-1], -1, self.head_dim)",
+          ...normed,
+        ],
+      },
+    ],
+    [
+      "is in a method that torch.jit compiles",
+      "helper-mismatch",
+      { forward: [...made, ...normed], head: "    @torch.jit.export\n" },
+    ],
+    [
+      "is in a class that torch.jit compiles",
+      "helper-mismatch",
+      { forward: [...made, ...normed], above: "@torch.jit.script\n" },
+    ],
+    [
+      "has a hook",
+      "unknown-norm",
+      {
+        forward: [...made, ...normed],
+        init: [
+          "self.q_norm = Norm(self.head_dim)",
+          "self.k_norm = Norm(self.head_dim)",
+          "self.k_norm.register_forward_hook(self.seen)",
+        ],
+      },
+    ],
+  ])("a norm that %s stays: %s", (_, reason, model) => {
+    const plan = python(model);
+    expect(plan.after).toBeUndefined();
+    expect(reasonsOf(plan)).toContain(reason);
+  });
+
+  test("a residual that is given back beside the tensor does no harm where none is given", () => {
+    const residual = norm
+      .replace("def forward(self, x)", "def forward(self, x, residual=None)")
+      .replace(
+        "        variance",
+        "        if residual is not None:\n            return x, residual\n        variance",
+      );
+    expect(reasonsOf(python({ forward: [...made, ...normed], norm: residual }))).toEqual(["replaced"]);
+  });
+});
+
+describe("in TypeScript", () => {
+  const heads = `let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    let k = this.kProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    const v = x;`;
+  const plan = (forward: string, project = heads) =>
+    planScript(attention({ forward, project }), { profile: { ...qknormProfile } });
+
+  test.each([
+    ["gives a promise, perhaps", "q = await this.qOther.norm(q);"],
+    ["is called by what may run hooks", "q = this.qNorm.call(q);\nk = this.kNorm.call(k);"],
+    ["gives an array", "[q] = this.qNorm.forward(q);\n[k] = this.kNorm.forward(k);"],
+    [
+      "sees a transpose by a function",
+      "q = transpose(q, [1, 0, 2]);\nk = transpose(k, [1, 0, 2]);\nq = this.qNorm.forward(q);\nk = this.kNorm.forward(k);",
+    ],
+    [
+      "sees a transpose in a callback",
+      "[q, k] = [q, k].map((t) => t.transpose(0, 1));\nq = this.qNorm.forward(q);\nk = this.kNorm.forward(k);",
+    ],
+  ])("a norm that %s stays", (_, forward) => {
+    expect(plan(forward).after).toBeUndefined();
+  });
+
+  test("a norm whose class is out of reach stays where its result is awaited, or only a part of it used", () => {
+    const code = `import { Norm } from "elsewhere";
+export class Attention {
+  qNorm: Norm; kNorm: Norm;
+  async forward(x: Tensor) {
+    let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    let k = this.kProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    q = await this.qNorm.forward(q);
+    k = await this.kNorm.forward(k);
+    return this.attend(q, k);
+  }
+}`;
+    expect(planScript(code, { profile: qknormProfile }).findings).toMatchObject([{ reason: "unknown-norm" }]);
+    const part = planScript(
+      code.replaceAll("await ", "").replaceAll(/forward\(([qk])\);/g, "forward($1)[0];"),
+      {
+        profile: qknormProfile,
+      },
+    );
+    expect(part.findings).toMatchObject([{ reason: "unknown-norm" }]);
+    const sync = planScript(code.replaceAll("await ", ""), { profile: qknormProfile });
+    expect(sync.findings).toMatchObject([{ kind: "replaced" }]);
+  });
+
+  test("q and k of two sequences stay", () => {
+    const forward = "q = this.qNorm.forward(q);\nk = this.kNorm.forward(k);";
+    expect(plan(forward).findings).toMatchObject([{ kind: "replaced" }]);
+    const crossed = plan(forward, heads.replace("this.kProj.forward(x)", "this.kProj.forward(context)"));
+    expect(crossed.findings).toMatchObject([{ reason: "helper-mismatch" }]);
+  });
+});
