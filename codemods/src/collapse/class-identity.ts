@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { Expr, FileForm } from "../form/form.ts";
-import { isCommonJs } from "../languages/typescript/edit-imports.ts";
+import { isCommonJs } from "../languages/typescript/new-import.ts";
 import type { Project } from "../project/project.ts";
 import { lineAt } from "../text/text-edits.ts";
 import type { ClassCopy } from "./class-copy.ts";

@@ -6,7 +6,7 @@ import type { HelperForm, Origin } from "../helper/helper-form.ts";
 import { isSameOrigin } from "../helper/helper-form.ts";
 import type { AddedImport, HelperText, LanguageFrontEnd } from "../languages/front-end.ts";
 import { styleOf } from "../languages/layout.ts";
-import { isCommonJs } from "../languages/typescript/edit-imports.ts";
+import { isCommonJs } from "../languages/typescript/new-import.ts";
 import type { Project } from "../project/project.ts";
 import { applyEdits } from "../text/text-edits.ts";
 import { loadedWith } from "./import-reach.ts";

@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import { misfitOf } from "../copies/choose-form.ts";
 import { sourceOfName } from "../copies/origin.ts";
 import type { Value } from "../flow/value.ts";
-import type { FileForm } from "../form/form.ts";
+import type { FileForm, Span } from "../form/form.ts";
+import { within } from "../form/traversal.ts";
 import type { CopyForm } from "../helper/helper-form.ts";
 import type { AddedImport } from "../languages/front-end.ts";
 import type { Traced } from "../match/match.ts";
@@ -28,11 +29,41 @@ export function helperImport(form: FileForm, { project, profile }: HelperContext
 /** Throws when the file has something else under the helper's name. */
 export function refuseTakenName({ form, trace }: Traced, context: HelperContext): void {
   const { name, path } = context.profile.helper;
+  refuseGuarded(form, context.profile.helper);
   const isLocal = [...trace.steps.values()].some(({ assigned }) => assigned.some((one) => one.name === name));
   const isHome = path !== undefined && resolve(path) === resolve(form.path);
   const source = sourceOfName(name, form, context.project);
   if (!isLocal && (source.kind === "global" || isHome || isImported(form, context))) return;
   throw new Refusal("ambiguous", `this file has something else called ${name}`);
+}
+
+/**
+ * Throws where the file imports the helper's module, or a package around it, only if it is there: in a `try`, by a call. An import at the top
+ * would fail where the file now does without.
+ */
+function refuseGuarded(form: FileForm, { module }: Profile["helper"]): void {
+  const functions = [...form.functions, ...form.classes.flatMap(({ methods }) => methods)];
+  const isAround = (name: string) => name === module || module.startsWith(`${name}.`);
+  const isGuarded = form.imports.some(
+    (one) =>
+      !one.topLevel &&
+      !one.typeOnly &&
+      isAround(one.module) &&
+      !functions.some(({ span }) => within(one.span, span)),
+  );
+  const quoted = module.replace(/[^\w/@-]/g, "\\$&");
+  const isAsked = new RegExp(`(?:import|require|import_module|find_spec)\\(\\s*["'\`]${quoted}["'\`]`).test(
+    form.imports.reduce((text, { span }) => blank(text, span), form.text),
+  );
+  if (isGuarded || isAsked)
+    throw new Refusal(
+      "helper-mismatch",
+      `the file takes ${module} only if it is there, and does without it otherwise`,
+    );
+}
+
+function blank(text: string, { start, end }: Span): string {
+  return text.slice(0, start) + " ".repeat(end - start) + text.slice(end);
 }
 
 function isImported(form: FileForm, { project, profile }: HelperContext): boolean {

@@ -15,6 +15,7 @@ import { refuseDeclarator, removals, withoutSemicolon } from "./removals.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
 import { stillMeans } from "./still-means.ts";
+import { refuseDirectives } from "./told-tools.ts";
 
 /** The edits that make one call of two norms in the middle of a function. Throws `Refusal`. */
 export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, profile: Profile): Change {
@@ -24,6 +25,7 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
   const anchor = block.steps[match.position]!;
   const scope: Scope = { form, trace, visible: block.before[match.position] ?? new Map() };
   const going = [match.q, match.k].flatMap((side) => [...removedBy(side), side.step.span]);
+  refuseDirectives([...going, anchor.span], form);
   const norm = (side: Side) =>
     side.event.value.style === "function" &&
     namesKept(side, scope).every((one) => stillMeans(one, scope, going))

@@ -10,6 +10,7 @@ import type { Change } from "./change.ts";
 import { headDimText } from "./head-dim.ts";
 import { type HelperContext, needsHeadDim, refuseLostStream } from "./helper-use.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
+import { refuseDirectives, refuseRangeDirectives } from "./told-tools.ts";
 
 /** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
 export function pairChange(
@@ -21,6 +22,11 @@ export function pairChange(
   const { profile } = context;
   refuseLostStream(pair.altStream, profile);
   const { form, fn } = pair.at;
+  refuseRangeDirectives(fn, form);
+  refuseDirectives(
+    calls.map(({ step }) => step.span),
+    form,
+  );
   const edits = calls.map((call) => callEdit(pair, call, frontEnd, context));
   const deletion = functionSpan(fn, form.text);
   const places = calls.map(({ call }) => lineAt(form.text, call.span.start));

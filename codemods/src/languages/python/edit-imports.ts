@@ -1,5 +1,6 @@
 import type { FileForm, ImportedName, ImportForm, Span } from "../../form/form.ts";
 import type { TextEdit } from "../../text/text-edits.ts";
+import { firstUse } from "../first-use.ts";
 import type { AddedImport, ImportRequest } from "../front-end.ts";
 import { editNames } from "./import-names.ts";
 import { insertStatement } from "./import-place.ts";
@@ -9,8 +10,10 @@ import { lineEnd, lineStart } from "./lines.ts";
 /** See `LanguageFrontEnd.editImports`. */
 export function editPythonImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
   const statements = importStatements(form);
+  const use = firstUse(form, request);
+  const early = statements.filter(({ span }) => span.start < use);
   const width = widthOf(form.text, statements);
-  const missing = request.add.filter((one) => !isImported(statements, one));
+  const missing = request.add.filter((one) => !isImported(early, one));
   const modules = missing.filter(({ kind }) => kind === "module");
   const wanted = missing
     .filter(({ kind }) => kind !== "module")
@@ -18,7 +21,7 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
       module,
       name: local === name ? name : `${name} as ${local}`,
     }));
-  const homes = wanted.map((item) => ({ ...item, home: statements.find((one) => takes(one, item.module)) }));
+  const homes = wanted.map((item) => ({ ...item, home: early.find((one) => takes(one, item.module)) }));
   const edited = statements.flatMap((statement) => {
     const add = homes.filter(({ home }) => home === statement).map(({ name }) => name);
     const drop = droppable(form, statement, request);
@@ -27,10 +30,10 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
   const homeless = homes.filter(({ home }) => home === undefined);
   const inserted = [...new Set(homeless.map(({ module }) => module))].map((module) => {
     const names = homeless.filter((item) => item.module === module).map(({ name }) => name);
-    return insertStatement(form, statements, module, `from ${module} import ${names.join(", ")}`);
+    return insertStatement(form, early, module, `from ${module} import ${names.join(", ")}`);
   });
   const whole = modules.map(({ module, local = module }) =>
-    insertStatement(form, statements, module, `import ${module}${local === module ? "" : ` as ${local}`}`),
+    insertStatement(form, early, module, `import ${module}${local === module ? "" : ` as ${local}`}`),
   );
   const added = [...inserted, ...whole];
   const kept = edited.map((edit) => withoutGap(edit, added, form.text));

@@ -1,4 +1,5 @@
 import type { ImportedName, Span } from "../../form/form.ts";
+import { isDirective } from "../../text/directives.ts";
 import type { TextEdit } from "../../text/text-edits.ts";
 import { placeAmongNames } from "./import-order.ts";
 import type { ImportStatement } from "./import-statements.ts";
@@ -47,7 +48,9 @@ function writeInline(
   const line = names.join(", ");
   const column = list.start - lineStart(text, list.start);
   const newline = newlineOf(text);
-  if (column + line.length <= width || add.length === 0) return { span: list, text: line };
+  // On several lines a comment at the end, `# noqa`, would stand elsewhere.
+  const isToldTools = isDirective(text.slice(list.end, lineEnd(text, list.end)));
+  if (column + line.length <= width || add.length === 0 || isToldTools) return { span: list, text: line };
   const lines = names.map((name) => `${newline}${indentUnit(text)}${name},`).join("") + newline;
   if (statement.parens === undefined) return { span: list, text: `(${lines})` };
   return { span: { start: statement.parens.open + 1, end: statement.parens.close }, text: lines };

@@ -1,19 +1,29 @@
 import type { FileForm, ImportedName, ImportForm, Span } from "../../form/form.ts";
 import { isBlankLineAt, lineEndAt, nextLine, type TextEdit } from "../../text/text-edits.ts";
+import { firstUse } from "../first-use.ts";
 import type { AddedImport, ImportRequest } from "../front-end.ts";
 import { styleOf } from "../layout.ts";
+import { compare, newStatement, specifier } from "./new-import.ts";
 
 /** See `LanguageFrontEnd.editImports`. */
 export function editScriptImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
   const dropped = new Set(request.drop.filter((name) => isUnused(name, form, request.removed)));
   const added = request.add.filter((one) => !isImported(form, one));
-  const homes = added.map((one) => form.imports.find((statement) => canTake(statement, one)));
+  const known = added.map((one) => form.imports.find((statement) => isTypeOf(statement, one)));
+  const homes = added.map((one, i) => known[i] ?? form.imports.find((statement) => canTake(statement, one)));
   const edits = form.imports.flatMap((statement) => {
-    const names = added.filter((_, i) => homes[i] === statement).map((one) => specifier(one, statement));
-    return rewritten(statement, names, dropped, form);
+    const mine = added.filter((_, i) => homes[i] === statement);
+    const names = mine.filter((_, i) => known[i] === undefined).map((one) => specifier(one, statement));
+    const valued = added.find((_, i) => known[i] === statement);
+    return valued === undefined
+      ? rewritten(statement, names, dropped, form)
+      : asValue(statement, valued, dropped, form);
   });
   const homeless = added.filter((_, i) => homes[i] === undefined);
-  return [...edits, ...homeless.map((one) => besides(newStatement(form, one), edits))];
+  return [
+    ...edits,
+    ...homeless.map((one) => besides(newStatement(form, one, firstUse(form, request)), edits)),
+  ];
 }
 
 /** A statement that would go behind one that is taken out comes to its place. */
@@ -31,8 +41,40 @@ function isImported(form: FileForm, { module, name, local = name, kind }: AddedI
       one.module === module &&
       (!one.typeOnly || kind === "type") &&
       !one.reexport &&
-      one.names.some((known) => known.local === local),
+      one.names.some((known) => known.local === local && (!known.typeOnly || kind === "type")),
   );
+}
+
+/** Whether the statement brings in the type of what is wanted as a value, under the same name. */
+function isTypeOf({ module, names, typeOnly, reexport }: ImportForm, wanted: AddedImport): boolean {
+  const { name, local = name, kind } = wanted;
+  if (module !== wanted.module || reexport || kind !== undefined) return false;
+  return names.some((one) => one.imported === name && one.local === local && (typeOnly || one.typeOnly));
+}
+
+/** A name that was imported as a type becomes a value; the others of a statement of types stay types. */
+function asValue(
+  { names, span, typeOnly }: ImportForm,
+  { name }: AddedImport,
+  dropped: ReadonlySet<string>,
+  form: FileForm,
+): readonly TextEdit[] {
+  const { text } = form;
+  const open = text.indexOf("{", span.start);
+  const close = text.lastIndexOf("}", span.end);
+  const list = names
+    .filter(({ local }) => !dropped.has(local))
+    .map((one) => {
+      const written = text.slice(one.span.start, one.span.end).replace(/^type\s+/, "");
+      return one.imported !== name && (typeOnly || one.typeOnly) ? `type ${written}` : written;
+    });
+  const head = /^import\s+type\b/.exec(text.slice(span.start, open));
+  const keyword =
+    head === null ? [] : [{ span: { start: span.start, end: span.start + head[0].length }, text: "import" }];
+  return [
+    ...keyword,
+    { span: { start: open, end: close + 1 }, text: braces(list, text.slice(open, close + 1), form) },
+  ];
 }
 
 /** A value can be added to `import { a } from "m"`, not to `import type`, `import * as` or `require`; a type to either. */
@@ -42,15 +84,6 @@ function canTake(statement: ImportForm, { module, kind }: AddedImport): boolean 
     names.length > 0 && names.every(({ imported }) => imported !== "*" && imported !== "default");
   const takes = kind === undefined ? !typeOnly : kind === "type";
   return statement.module === module && isNamed && takes && !reexport && topLevel;
-}
-
-/** The name as it stands between the braces. */
-function specifier(
-  { name, local = name, kind }: AddedImport,
-  { typeOnly }: { readonly typeOnly: boolean },
-): string {
-  const renamed = local === name ? name : `${name} as ${local}`;
-  return kind === "type" && !typeOnly ? `type ${renamed}` : renamed;
 }
 
 function isUnused(name: string, form: FileForm, removed: readonly Span[]): boolean {
@@ -120,89 +153,4 @@ function braces(list: readonly string[], written: string, form: FileForm): strin
   if (/[\r\n]/.test(written))
     return `{${list.map((name) => `${lineEnd}${unit}${name},`).join("")}${lineEnd}}`;
   return /^\{\S/.test(written) ? `{${list.join(", ")}}` : `{ ${list.join(", ")} }`;
-}
-
-/** Packages first, then relative files, as most files have it; sorted among its kind where they are. */
-function newStatement(form: FileForm, added: AddedImport): TextEdit {
-  const { module } = added;
-  const { lineEnd, semicolon } = styleOf(form);
-  const statements = form.imports.filter(
-    ({ topLevel, reexport, span }) => topLevel && !reexport && isImport(form, span),
-  );
-  const isSingle = ({ span }: ImportForm) => /'[^']*'\)?;?$/.test(form.text.slice(span.start, span.end));
-  const quote = form.imports.some(isSingle) ? "'" : '"';
-  const isRequire = statements.length === 0 && isCommonJs(form);
-  const end = semicolon || (statements.length === 0 && form.imports.length === 0) ? ";" : "";
-  const bound = binding(added, isRequire);
-  const line = isRequire
-    ? `const ${bound} = require(${quote}${module}${quote})${end}`
-    : `import ${bound} from ${quote}${module}${quote}${end}`;
-  const next = statements.find((one) => compareModules(one.module, module) > 0);
-  if (next !== undefined) return insertion(next.span.start, `${line}${lineEnd}`);
-  const last = (isRequire ? form.imports : statements).at(-1);
-  if (last !== undefined) return insertion(lineEndAt(form.text, last.span.end), `${lineEnd}${line}`);
-  const start = codeStart(form);
-  return insertion(start, `${line}${lineEnd}${lineEnd}`);
-}
-
-/** What stands left of `from` or `=`. */
-function binding(added: AddedImport, isRequire: boolean): string {
-  const { name, local = name, kind } = added;
-  if (kind === "default") return local;
-  if (kind === "module") return isRequire ? local : `* as ${local}`;
-  if (isRequire) return `{ ${local === name ? name : `${name}: ${local}`} }`;
-  return `${kind === "type" ? "type " : ""}{ ${specifier(added, { typeOnly: true })} }`;
-}
-
-/** A file that requires or exports by assignment, or that says so by its extension. */
-export function isCommonJs(form: FileForm): boolean {
-  if (form.language === "typescript") return false;
-  if (form.imports.length > 0) return form.imports.every(({ span }) => !isModuleSyntax(form, span));
-  return form.path.endsWith(".cjs") || /^(?:module\.)?exports\b/m.test(form.text);
-}
-
-function isModuleSyntax({ text }: FileForm, { start }: Span): boolean {
-  return text.startsWith("import", start) || text.startsWith("export", start);
-}
-
-function isImport({ text }: FileForm, span: Span): boolean {
-  return text.startsWith("import", span.start);
-}
-
-function insertion(offset: number, text: string): TextEdit {
-  return { span: { start: offset, end: offset }, text };
-}
-
-/** Behind a `#!` line, a header comment and directives such as "use strict". */
-function codeStart({ text, comments, module }: FileForm): number {
-  let offset = text.startsWith("#!") ? nextLine(text, 0) : 0;
-  const [first] = comments;
-  if (first !== undefined && text.slice(offset, first.span.start).trim() === "") {
-    const after = nextLine(text, first.span.end);
-    // A comment that touches the code below it is about that code, not about the file.
-    if (/^[ \t]*(?:\r\n|\n|\r|$)/.test(text.slice(after))) offset = nextLine(text, after);
-  }
-  for (const step of module.body) {
-    const isDirective = step.kind === "evaluate" && step.value.kind === "literal";
-    if (!isDirective || text.slice(offset, step.span.start).trim() !== "") break;
-    offset = nextLine(text, step.span.end);
-  }
-  return offset;
-}
-
-/** `node:fs` before packages before `../x` before `./x`; then by name. */
-function compareModules(a: string, b: string): number {
-  return rank(a) - rank(b) || compare(a, b);
-}
-
-function rank(module: string): number {
-  if (module.startsWith("node:")) return 0;
-  if (!module.startsWith(".")) return 1;
-  return module.startsWith("..") ? 2 : 3;
-}
-
-function compare(a: string, b: string): number {
-  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
-  if (x === y) return 0;
-  return x < y ? -1 : 1;
 }
