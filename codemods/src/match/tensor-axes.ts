@@ -13,7 +13,7 @@ export interface Axis {
 export type Axes = readonly Axis[];
 
 /** Names of methods and functions that reorder axes. */
-export const transposers: ReadonlySet<string> = new Set([
+const transposers: ReadonlySet<string> = new Set([
   "transpose", "transposeAxes", "transpose_axes", "permute", "swapaxes", "swapAxes", "swapdims", "movedim", "moveaxis",
 ]); // biome-ignore format: a word list
 /** What gives a tensor with the axes of the one that it is called on. */
