@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { type LoadedModel, type LoadOptions, loadModel } from "@qknorm/models";
+import type { LoadOptions } from "@qknorm/models";
 import { type Device, type KernelChoice, openDevice, useKernels } from "@qknorm/tensor";
 import { type Command, Option } from "commander";
 
@@ -45,14 +45,15 @@ export function addModelOptions(
     );
 }
 
-/** Opens the device and loads the model; what is odd about its folder goes to stderr. @throws QkNormError that says what is missing */
-export async function openModel(
+/** Opens the device and loads a model; what is odd about its folder goes to stderr. @throws QkNormError that says what is missing */
+export async function openWith<T extends { readonly warnings: readonly string[] }>(
+  load: (dir: string, options: LoadOptions) => T,
   { model, device, dtype, rounding, kernels }: ModelOptions,
   more: Pick<LoadOptions, "qkNorm" | "onProgress"> = {},
-): Promise<LoadedModel> {
+): Promise<T> {
   useKernels(kernels);
   await openDevice(device);
-  const loaded = loadModel(resolve(model), { device, dtype, rounding, ...more });
+  const loaded = load(resolve(model), { device, dtype, rounding, ...more });
   for (const warning of loaded.warnings) process.stderr.write(`warning: ${warning}\n`);
   return loaded;
 }

@@ -23,6 +23,9 @@ export interface Options extends ModelOptions {
   readonly topK?: number;
   readonly topP?: number;
   readonly minP?: number;
+  readonly typicalP?: number;
+  readonly epsilonCutoff?: number;
+  readonly etaCutoff?: number;
   readonly repetitionPenalty?: number;
   readonly seed?: number;
   readonly json: boolean;
@@ -30,6 +33,7 @@ export interface Options extends ModelOptions {
   readonly qkNorm: "auto" | "fallback";
   readonly trace: boolean;
   readonly compare: boolean;
+  readonly embed: boolean;
 }
 
 /** How the command is called where it is started, and what it answers with when nothing is asked. */
@@ -95,9 +99,12 @@ function addOptions(command: Command, { name, fallback }: Setting): Command {
       positive,
     )
     .option("--temperature <t>", "0 takes the most likely token", number)
-    .option("--top-k <k>", "keep the k most likely tokens; 0 keeps all", integer)
+    .option("--top-k <k>", "keep the k most likely tokens; 0 and -1 keep all", topK)
     .option("--top-p <p>", "keep the most likely tokens that together reach p", number)
     .option("--min-p <p>", "keep tokens at least p times as likely as the most likely one", number)
+    .option("--typical-p <p>", "keep the tokens of the most usual surprise that together reach p", number)
+    .option("--epsilon-cutoff <p>", "keep tokens at least so probable", number)
+    .option("--eta-cutoff <p>", "the same, but lower where many tokens are likely", number)
     .option("--repetition-penalty <x>", "divide the logits of what was said by it; 1 is off", aboveZero)
     .option("--seed <n>", "draw the same tokens again", integer)
     .optionsGroup("Output:")
@@ -106,7 +113,15 @@ function addOptions(command: Command, { name, fallback }: Setting): Command {
         .default(false)
         .conflicts(["compare", "trace"]),
     )
-    .option("-q, --quiet", "the answers alone, and nothing on stderr but errors", false)
+    .option("-q, --quiet", "the answers alone, and nothing on stderr but warnings and errors", false)
+    .addOption(
+      new Option(
+        "--embed",
+        "instead of an answer, the text as a vector: pooled, normalised, one JSON object a line and prompt",
+      )
+        .default(false)
+        .conflicts(["interactive", "messages", "chat", "system", "tools", "compare", "trace"]),
+    )
     .optionsGroup("Looking inside:")
     .addOption(
       new Option("--qk-norm <path>", "fallback runs the two norms one by one")
@@ -146,4 +161,8 @@ function aboveZero(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError("It must be a number above 0.");
   return value;
+}
+
+function topK(text: string): number {
+  return text === "-1" ? 0 : integer(text);
 }

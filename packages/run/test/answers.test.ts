@@ -57,6 +57,28 @@ describe("qknorm-run", () => {
     expect(answer("100")).not.toContain("22");
   });
 
+  it("draws from what every kind of cut leaves", () => {
+    const hot = ["-q", "--prompt", "127+456=", "--temperature", "2", "--seed", "3"];
+    for (const cut of ["--top-k=1", "--top-p=0", "--min-p=1", "--epsilon-cutoff=0.9"])
+      expect([cut, ask([...hot, cut]).stdout]).toEqual([cut, "583\n"]);
+    expect(ask([...hot, "--top-k", "-1"]).stdout).toBe(ask([...hot, "--top-k", "0"]).stdout);
+  });
+
+  it("makes vectors of texts with --embed", () => {
+    const { stdout, code } = ask(["--embed", "--prompt", "1+1=", "2+2="]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ prompt, promptIds }) => [prompt, promptIds])).toEqual([
+      ["1+1=", [49, 43, 49, 61]],
+      ["2+2=", [50, 43, 50, 61]],
+    ]);
+    for (const { embedding } of lines) expect(Math.hypot(...embedding)).toBeCloseTo(1, 5);
+    expect(lines[0].embedding).not.toEqual(lines[1].embedding);
+    expect(code).toBe(0);
+  });
+
   it("traces each layer's plan, time and share", () => {
     const { stdout } = ask(["--prompt", "127+456=", "--trace"]);
     expect(stdout).toMatch(/prefill, 1 pass of/);

@@ -10,13 +10,18 @@ export interface JsonFileOptions {
   readonly maxBytes?: number;
 }
 
+/** Parsed values take many times the memory of their text; the largest published tokenizer has half as many. */
+const MOST_VALUES = 2 ** 22;
+
 /**
  * Reads a JSON file whose top level is an object.
  *
- * @throws ERR_CHECKPOINT that names the file: missing, too large, not UTF-8, not JSON, not an object
+ * @throws ERR_CHECKPOINT that names the file: missing, too large, not UTF-8, not JSON, not an object, too many values
  */
 export function readJsonObject(path: string, options: JsonFileOptions = {}): JsonObject {
   const text = readTextFile(path, options);
+  if (text.length > MOST_VALUES && hasManyValues(text))
+    throw new QkNormError("ERR_CHECKPOINT", `${path}: has more than ${MOST_VALUES} values`);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -33,6 +38,18 @@ export function readJsonObject(path: string, options: JsonFileOptions = {}): Jso
   }
   return value;
 }
+
+// Every value but the first stands after one of these; those in strings are few, and counted as well.
+function hasManyValues(text: string): boolean {
+  let count = 0;
+  for (let i = 0; i < text.length && count <= MOST_VALUES; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === COMMA || unit === BRACKET || unit === BRACE) count += 1;
+  }
+  return count > MOST_VALUES;
+}
+
+const [COMMA, BRACKET, BRACE] = [",", "[", "{"].map((char) => char.charCodeAt(0));
 
 /** Reads a UTF-8 file. @throws ERR_CHECKPOINT as `readJsonObject` */
 export function readTextFile(path: string, { maxBytes = 16 * 2 ** 20 }: JsonFileOptions = {}): string {

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ChatTemplate } from "./chat-template.ts";
-import { Tokenizer } from "./tokenizer.ts";
+import { loadTokenizer, Tokenizer } from "./tokenizer.ts";
 
 const ask = [{ role: "user", content: "hi" }];
 
@@ -129,5 +132,21 @@ describe("a tokenizer", () => {
     expect(refusal(() => new Tokenizer({ ...base, model: { ...base.model, type } }))).toContain(
       `got "${type}"`,
     );
+  });
+});
+
+describe("a tokenizer.json", () => {
+  it("of very many values is refused before they are made", () => {
+    const dir = mkdtempSync(join(tmpdir(), "hostile-"));
+    try {
+      writeFileSync(join(dir, "tokenizer.json"), `{"model":[${"[],".repeat(15_000_000)}[]]}`);
+      const before = process.resourceUsage().maxRSS;
+      expect(refusal(() => loadTokenizer(dir))).toMatch(/has more than 4194304 values/);
+      expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(500);
+      writeFileSync(join(dir, "tokenizer.json"), " ".repeat(2 ** 26 + 1));
+      expect(refusal(() => loadTokenizer(dir))).toMatch(/at most 67108864 are expected/);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
   });
 });

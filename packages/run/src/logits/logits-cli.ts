@@ -1,6 +1,7 @@
+import { loadModel } from "@qknorm/models";
 import { Command } from "commander";
 import { explainFailure } from "../failure.ts";
-import { addModelOptions, type ModelOptions, openModel } from "../model-options.ts";
+import { addModelOptions, type ModelOptions, openWith } from "../model-options.ts";
 import { positive } from "../option-values.ts";
 import { endWithItsReader } from "../output/closed-pipe.ts";
 import { reportLogits } from "./logits.ts";
@@ -32,7 +33,7 @@ function parse(args: readonly string[]): LogitsOptions {
 endWithItsReader();
 try {
   const options = parse(process.argv.slice(2));
-  const report = await reportLogits(await openModel(options), options.ids, options.generate);
+  const report = await reportLogits(await openWith(loadModel, options), options.ids, options.generate);
   process.stdout.write(`${JSON.stringify(report)}\n`);
 } catch (error) {
   process.exitCode = explainFailure(error);

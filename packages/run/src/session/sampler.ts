@@ -3,6 +3,8 @@ import type { Options } from "../options.ts";
 
 /** The command line wins over generation_config.json; an unsampled model stays greedy unless it is asked to draw. */
 export function samplerFor(options: Options, generation: GenerationConfig): Sampler {
-  const { temperature, topK, topP, minP, repetitionPenalty, seed } = options;
-  return createSampler(generation.sampling({ temperature, topK, topP, minP, repetitionPenalty, seed }));
+  const { temperature, topK, topP, minP, typicalP, epsilonCutoff, etaCutoff, repetitionPenalty, seed } =
+    options;
+  const cuts = { topK, topP, minP, typicalP, epsilonCutoff, etaCutoff };
+  return createSampler(generation.sampling({ temperature, ...cuts, repetitionPenalty, seed }));
 }

@@ -6,11 +6,12 @@ import {
   type JsonText,
   type LoadedModel,
   loadChatTemplate,
+  loadModel,
   loadTokenizer,
   type Tokenizer,
 } from "@qknorm/models";
 import { UsageError } from "../failure.ts";
-import { openModel } from "../model-options.ts";
+import { openWith } from "../model-options.ts";
 import { DEFAULT_MAX_TOKENS, type Options } from "../options.ts";
 import { loadProgress } from "../output/load-progress.ts";
 import { type Request, readJson } from "../prompts.ts";
@@ -37,7 +38,10 @@ export class Session {
   /** @throws QkNormError or UsageError, in one sentence, for a folder or options that do not go */
   static async open(options: Options, qkNorm: Options["qkNorm"] = options.qkNorm): Promise<Session> {
     const progress = loadProgress(process.stderr);
-    const loaded = await openModel(options, { qkNorm: { path: qkNorm }, onProgress: progress.report });
+    const loaded = await openWith(loadModel, options, {
+      qkNorm: { path: qkNorm },
+      onProgress: progress.report,
+    });
     progress.end();
     return new Session(loaded, options);
   }

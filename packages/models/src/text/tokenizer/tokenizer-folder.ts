@@ -8,7 +8,7 @@ import { shown } from "../../checkpoint/shown-value.ts";
 const QWEN_CLASSES = ["Qwen2Tokenizer", "Qwen2TokenizerFast"];
 /** What they mean where tokenizer_config.json does not say. */
 const QWEN_TOKENS = { unk_token: "<|endoftext|>", eos_token: "<|endoftext|>", pad_token: "<|endoftext|>" };
-const LARGEST = { maxBytes: 256 * 2 ** 20 };
+const LARGEST = { maxBytes: 64 * 2 ** 20 };
 
 /** What a model folder says of its tokenizer. */
 export interface TokenizerFolder {
