@@ -1,5 +1,5 @@
 import type { Language } from "../files/source-files.ts";
-import { classifyName, type NameKind, normPart } from "./names.ts";
+import { classifyName, isLooseNorm, type NameKind, normPart } from "./names.ts";
 import { blankComments, blankRanges, LineCounter, type Range } from "./source-text.ts";
 
 /**
@@ -37,7 +37,14 @@ export function namesNorm(text: string): boolean {
 
 /** Where the names stand that are those of a norm, of q and k or of anything else. */
 export function* namesNormAt(text: string): Iterable<number> {
-  for (const { start, kind } of normNames(text)) if (kind !== "flag") yield start;
+  for (const { name, start, kind } of normNames(text)) {
+    if (kind !== "flag" && !isOfItself(text, start + name.length, name)) yield start;
+  }
+}
+
+/** `v.normalize()`: a vector made one long, and what says so. A norm is given a tensor. */
+function isOfItself(text: string, end: number, name: string): boolean {
+  return text[end] === "(" && text[end + 1] === ")" && isLooseNorm(name);
 }
 
 /** Where q, a query, or a norm of q or k is named. */

@@ -59,6 +59,12 @@ function kindOfWords(words: readonly string[]): NameKind {
   return isNorm ? "norm" : "other";
 }
 
+/** A name that only says `normalize` or `rms`, which other things than tensors may be as well. */
+export function isLooseNorm(identifier: string): boolean {
+  const words = splitWords(identifier);
+  return words.some((word) => looseWords.has(word)) && !words.some((word) => normWords.has(word));
+}
+
 /** `_applyQKNorm` -> ["apply", "qk", "norm"]. */
 export function splitWords(identifier: string): readonly string[] {
   const pieces = identifier.match(/[A-Z]+(?![a-z])|[A-Z]?[a-z]+\d*|\d+/g) ?? [];

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type CodePiece, nearCode } from "./near-code.ts";
 
-/** Pieces that are called by the first word of each part. */
+/** Pieces that are called by the first word of each part; `a::A` is a method of A. */
 function near(...parts: readonly string[]) {
   let start = 0;
   const pieces = parts.map((part): CodePiece => {
     const range = { start, end: start + part.length };
     start = range.end;
-    return { calledAs: /^[\w#$]+/.exec(part)?.[0], ranges: [range] };
+    return { calledAs: /^[\w#$]+/.exec(part)?.[0], owner: /::(\w*)/.exec(part)?.[1], ranges: [range] };
   });
   const found = nearCode(parts.join(""), pieces);
   const names = (some: ReadonlySet<CodePiece>) => [...some].map(({ calledAs }) => calledAs).sort();
@@ -28,10 +28,31 @@ describe("code near a norm", () => {
   });
 
   it("takes a forward for a call only behind this or self", () => {
-    expect(near("forward: norm(x);", "b: other.forward(q);", "c: this.forward(q);").near).toEqual([
+    expect(near("forward:: norm(x);", "b: other.forward(q);", "c: this.forward(q);").near).toEqual([
       "c",
       "forward",
     ]);
+  });
+
+  it("takes a method for a call behind this and alone, a function alone", () => {
+    expect(near("m::A norm(x);", "b: other.m(q);", "c: this.m(q);", "d: m(q);").near).toEqual([
+      "c",
+      "d",
+      "m",
+    ]);
+    expect(near("f: norm(x);", "b: other.f(q);", "c: this.f(q);", "d: f(q);").near).toEqual(["d", "f"]);
+  });
+
+  it("takes a method for a call in its own class", () => {
+    expect(near("m::A norm(x);", "b::A this.m(q);", "c::B this.m(q);").near).toEqual(["b", "m"]);
+  });
+
+  it("knows other names of this", () => {
+    expect(near("m:: norm(x);", "b: const me = this; me.m(q);", "c: it.m(q);").near).toEqual(["b", "m"]);
+  });
+
+  it("is not where a vector is normalised", () => {
+    expect(near("a: x.normalize();", "b: normalize(x);", "c: norm();").near).toEqual(["b", "c"]);
   });
 
   it("takes only whole words for a call", () => {
@@ -39,7 +60,7 @@ describe("code near a norm", () => {
   });
 
   it("finds callers of many names as those of a few", () => {
-    const many = Array.from({ length: 40 }, (_, i) => `#f${i}: norm(x);`);
-    expect(near(...many, "b: x.#f39(q);", "c: x.f39x(q);").traced).toEqual(["b"]);
+    const many = Array.from({ length: 40 }, (_, i) => `#f${i}:: norm(x);`);
+    expect(near(...many, "b: this.#f39(q);", "c: this.f39x(q);").traced).toEqual(["b"]);
   });
 });

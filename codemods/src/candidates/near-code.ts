@@ -5,6 +5,8 @@ import { forwards } from "./names.ts";
 export interface CodePiece {
   /** What it is called by; undefined for what nobody calls: constructors, accessors, the file's own statements. */
   readonly calledAs: string | undefined;
+  /** The class it is a member of, where it is called as `this.name(...)`; anything else is called as `name(...)`. */
+  readonly owner: string | undefined;
   /** Half-open, in order. Those of two pieces are apart, or one holds the other. */
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
 }
@@ -24,15 +26,11 @@ export interface NearCode<P extends CodePiece> {
  * named, no norm is one of q and k. To lower a function and to work out what it computes is what takes the time, and most are neither.
  */
 export function nearCode<P extends CodePiece>(text: string, pieces: readonly P[]): NearCode<P> {
-  const map = new PieceMap(pieces);
-  const near = map.withCallers(map.holding(namesNormAt(text)), text, new Set(pieces));
+  const map = new PieceMap(text, pieces);
+  const near = map.withCallers(map.holding(namesNormAt(text)), new Set(pieces));
   const sides = near.size === 0 ? [] : speaksOfSideAt(text);
-  const traced = map.withCallers(
-    new Set([...map.holding(sides)].filter((piece) => near.has(piece))),
-    text,
-    near,
-  );
-  return { near, traced, needed: map.withCallees(traced, text, near) };
+  const traced = map.withCallers(new Set([...map.holding(sides)].filter((piece) => near.has(piece))), near);
+  return { near, traced, needed: map.withCallees(traced, near) };
 }
 
 interface PlacedPiece<P> {
@@ -47,9 +45,12 @@ const fewNames = 12;
 
 /** Which pieces hold an offset. */
 class PieceMap<P extends CodePiece> {
+  /** By where they start. */
   readonly #placed: readonly PlacedPiece<P>[];
+  readonly #mentions: Mentions;
 
-  constructor(pieces: readonly P[]) {
+  constructor(text: string, pieces: readonly P[]) {
+    this.#mentions = new Mentions(text, new Set(pieces.flatMap(({ calledAs }) => calledAs ?? [])));
     const sorted = pieces
       .flatMap((piece) => piece.ranges.map(({ start, end }) => ({ piece, start, end })))
       .sort((a, b) => a.start - b.start || b.end - a.end);
@@ -70,38 +71,39 @@ class PieceMap<P extends CodePiece> {
     return found;
   }
 
-  /** The pieces of `found`, those of `among` that mention one of them, and so on. */
-  withCallers(found: ReadonlySet<P>, text: string, among: ReadonlySet<P>): ReadonlySet<P> {
+  /** The pieces of `found`, those of `among` that may call one of them, and so on. */
+  withCallers(found: ReadonlySet<P>, among: ReadonlySet<P>): ReadonlySet<P> {
     const all = new Set(found);
-    const known = new Set<string>();
-    let added: readonly P[] = [...found];
-    while (added.length > 0 && all.size < among.size) {
-      const names = new Set(added.flatMap(({ calledAs }) => calledAs ?? []));
-      for (const name of known) names.delete(name);
-      for (const name of names) known.add(name);
-      const callers = this.holding(mentionsAt(text, names).map(({ at }) => at));
-      added = [...callers].filter((piece) => among.has(piece) && !all.has(piece));
-      for (const piece of added) all.add(piece);
+    for (let added: readonly P[] = [...found]; added.length > 0 && all.size < among.size; ) {
+      const callees = byName(added);
+      const callers: P[] = [];
+      for (const mention of this.#mentions.of(callees.keys())) {
+        const named = callees.get(mention.name) ?? [];
+        for (const caller of this.#at(mention.at)) {
+          if (all.has(caller) || !among.has(caller)) continue;
+          if (!named.some((callee) => mayCall(caller, callee, mention))) continue;
+          all.add(caller);
+          callers.push(caller);
+        }
+      }
+      added = callers;
     }
     return all;
   }
 
-  /** The pieces of `found`, those of `among` that are mentioned in one of them, and so on. */
-  withCallees(found: ReadonlySet<P>, text: string, among: ReadonlySet<P>): ReadonlySet<P> {
+  /** The pieces of `found`, those of `among` that one of them may call, and so on. */
+  withCallees(found: ReadonlySet<P>, among: ReadonlySet<P>): ReadonlySet<P> {
     const all = new Set(found);
-    const byName = new Map<string, P[]>();
-    for (const piece of among) {
-      if (piece.calledAs === undefined || found.has(piece)) continue;
-      const same = byName.get(piece.calledAs);
-      if (same === undefined) byName.set(piece.calledAs, [piece]);
-      else same.push(piece);
-    }
-    const mentions = found.size === 0 ? [] : mentionsAt(text, new Set(byName.keys()));
+    const named = byName([...among].filter((piece) => !found.has(piece)));
+    const mentions = found.size === 0 ? [] : this.#mentions.of(named.keys());
     for (let size = -1; size < all.size; ) {
       size = all.size;
-      for (const { at, name } of mentions) {
-        if (![...this.#at(at)].some((piece) => all.has(piece))) continue;
-        for (const piece of byName.get(name) ?? []) all.add(piece);
+      for (const mention of mentions) {
+        const callees = named.get(mention.name)?.filter((piece) => !all.has(piece)) ?? [];
+        if (callees.length === 0) continue;
+        const callers = [...this.#at(mention.at)].filter((piece) => all.has(piece));
+        for (const callee of callees)
+          if (callers.some((caller) => mayCall(caller, callee, mention))) all.add(callee);
       }
     }
     return all;
@@ -124,30 +126,103 @@ interface NameMention {
   readonly at: number;
 }
 
-/** Where one of the names stands as a word of its own; one that every module has (`forward`) only behind `self.` and its like. */
-function mentionsAt(text: string, names: ReadonlySet<string>): readonly NameMention[] {
-  const found: NameMention[] = [];
-  const add = (name: string, at: number): void => {
-    if (names.has(name) && isMention(text, at, name)) found.push({ name, at });
-  };
-  if (names.size > fewNames) {
+function byName<P extends CodePiece>(pieces: readonly P[]): ReadonlyMap<string, readonly P[]> {
+  const named = new Map<string, P[]>();
+  for (const piece of pieces) {
+    if (piece.calledAs === undefined) continue;
+    const same = named.get(piece.calledAs);
+    if (same === undefined) named.set(piece.calledAs, [piece]);
+    else same.push(piece);
+  }
+  return named;
+}
+
+/** A name as a word of its own. */
+interface NameMention {
+  readonly name: string;
+  readonly at: number;
+  /** What stands before it: `name`, `this.name`, `other.name`. */
+  readonly receiver: "none" | "own" | "other";
+}
+
+/**
+ * A method is called on its own object only, by one of its class; it may have been taken out of the object into a variable. Every layer
+ * has a `forward`: without `this` it is another one's.
+ */
+function mayCall(caller: CodePiece, callee: CodePiece, { name, receiver }: NameMention): boolean {
+  if (receiver === "other" || (receiver === "none" && forwards.has(name))) return false;
+  if (callee.owner === undefined) return receiver === "none";
+  return caller.owner === undefined || caller.owner === callee.owner;
+}
+
+/** Where names stand. */
+class Mentions {
+  readonly #text: string;
+  readonly #names: ReadonlySet<string>;
+  /** What `this` is called in this text. */
+  readonly #own: ReadonlySet<string>;
+  #known: ReadonlyMap<string, readonly NameMention[]> | undefined;
+
+  /** `names` are all that are ever asked for. */
+  constructor(text: string, names: ReadonlySet<string>) {
+    this.#text = text;
+    this.#names = names;
+    this.#own = new Set(["this", "self", "cls", ...namesOfThis(text)]);
+  }
+
+  of(names: Iterable<string>): readonly NameMention[] {
+    const asked = [...names];
+    if (this.#known === undefined && asked.length <= fewNames)
+      return asked.flatMap((name) => this.#find(name));
+    this.#known ??= this.#findAll();
+    return asked.flatMap((name) => this.#known!.get(name) ?? []);
+  }
+
+  #find(name: string): readonly NameMention[] {
+    const found: NameMention[] = [];
+    const text = this.#text;
+    for (let at = text.indexOf(name); at !== -1 && name !== ""; at = text.indexOf(name, at + name.length)) {
+      const isWhole = !isWordPart(text[at - 1]) && !isWordPart(text[at + name.length]);
+      if (isWhole) found.push({ name, at, receiver: this.#receiver(at) });
+    }
+    return found;
+  }
+
+  /** One walk over all words. */
+  #findAll(): ReadonlyMap<string, readonly NameMention[]> {
+    const found = new Map<string, NameMention[]>();
+    const text = this.#text;
+    const add = (name: string, at: number): void => {
+      if (!this.#names.has(name)) return;
+      const mention = { name, at, receiver: this.#receiver(at) };
+      const known = found.get(name);
+      if (known === undefined) found.set(name, [mention]);
+      else known.push(mention);
+    };
     for (const { 0: word, index } of text.matchAll(/[\w$]+/g)) {
       add(word, index);
       if (text[index - 1] === "#") add(`#${word}`, index - 1);
     }
     return found;
   }
-  for (const name of names)
-    for (let at = text.indexOf(name); at !== -1 && name !== ""; at = text.indexOf(name, at + name.length))
-      add(name, at);
-  return found;
+
+  #receiver(at: number): NameMention["receiver"] {
+    if (this.#text[at - 1] !== "." || this.#text[at - 2] === ".") return "none"; // `...name` is a call of nothing
+    const receiver = lastName.exec(this.#text.slice(Math.max(0, at - 40), at))?.[1];
+    return receiver !== undefined && this.#own.has(receiver) ? "own" : "other";
+  }
 }
 
-const wordPart = /[\w$]/;
-const ownReceiver = /\b(?:this|self|cls)[!?]?\.$/;
+/** The names that are given `this`: `const me = this;`. */
+function* namesOfThis(text: string): Iterable<string> {
+  for (const { index } of text.matchAll(/=\s*(?:this|self)\s*(?:[;,)\r\n]|$)/g)) {
+    const name = /([\w$]+)\s*$/.exec(text.slice(Math.max(0, index - 40), index))?.[1];
+    if (name !== undefined) yield name;
+  }
+}
 
-function isMention(text: string, at: number, name: string): boolean {
-  if (wordPart.test(text[at + name.length] ?? "")) return false;
-  if (forwards.has(name)) return ownReceiver.test(text.slice(Math.max(0, at - 8), at));
-  return !wordPart.test(text[at - 1] ?? "");
+const lastName = /([\w$]+)[!?]?\.$/;
+
+function isWordPart(character: string | undefined): boolean {
+  return character !== undefined && /[\w$]/.test(character);
 }

@@ -15,10 +15,15 @@ export function blankRanges(text: string, ranges: Iterable<Range>): string {
   const pieces: string[] = [];
   let done = 0;
   for (const { start, end } of ranges) {
-    pieces.push(text.slice(done, start), text.slice(start, end).replace(/[^\r\n]/g, " "));
+    pieces.push(text.slice(done, start), blank(text.slice(start, end)));
     done = end;
   }
   return done === 0 ? text : pieces.join("") + text.slice(done);
+}
+
+/** Spaces for everything but line ends. */
+export function blank(text: string): string {
+  return text.replace(/[^\r\n]+/g, (line) => " ".repeat(line.length));
 }
 
 // Only comments that begin a line are surely comments: `"http://x"` holds two slashes, and so may a regular expression.

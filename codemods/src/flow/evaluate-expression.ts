@@ -1,4 +1,4 @@
-import type { Expr, NameExpr } from "../form/form.ts";
+import type { Expr, FunctionForm, NameExpr, Step } from "../form/form.ts";
 import { childrenOf } from "../form/traversal.ts";
 import type { Env, Evaluation } from "./evaluation.ts";
 import { isSpread, type Value } from "./value.ts";
@@ -79,7 +79,7 @@ export function visitClosure(
   env: Env,
 ): readonly Value[] {
   const inner = new Set(params.map(({ name }) => name));
-  const read = namesReadIn(body).filter(({ name }) => !inner.has(name));
+  const read = namesReadBy(body).filter(({ name }) => !inner.has(name));
   evaluation.capture(new Set(read.map(({ name }) => name)), span);
   const defaults = params.flatMap(({ initial }) =>
     initial === undefined ? [] : [evaluate(evaluation, initial, env)],
@@ -95,10 +95,28 @@ export function assignInside(evaluation: Evaluation, target: Expr, value: Value,
   else for (const part of childrenOf(target)) assignInside(evaluation, part, value, env);
 }
 
+/** A closure is come to again wherever its function is inlined. */
+const known = new WeakMap<readonly Step[], readonly NameExpr[]>();
+
+function namesReadBy(body: readonly Step[]): readonly NameExpr[] {
+  let names = known.get(body);
+  if (names === undefined) {
+    names = namesReadIn(body);
+    known.set(body, names);
+  }
+  return names;
+}
+
 /** Every name read anywhere inside; a walk over plain data, so that no kind of node can be forgotten. */
 function namesReadIn(node: unknown): readonly NameExpr[] {
   if (Array.isArray(node)) return node.flatMap(namesReadIn);
   if (typeof node !== "object" || node === null) return [];
+  // Of a function, what it runs: to ask for its comments takes longer.
+  if ("declared" in node) return namesReadIn(bodyOf(node.declared as FunctionForm));
   if ((node as { kind?: unknown }).kind === "name" && !("declares" in node)) return [node as NameExpr];
   return Object.values(node).flatMap(namesReadIn);
+}
+
+function bodyOf({ params, body }: FunctionForm): readonly unknown[] {
+  return [params, body];
 }

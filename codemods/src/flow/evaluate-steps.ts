@@ -78,7 +78,7 @@ function runFrom(evaluation: Evaluation, block: Block, from: number, start: Env)
         const sees = visitClosure(evaluation, declared, env);
         evaluation.define(
           declared.name,
-          evaluation.closure({ ...declared, fn: declared, env }, sees),
+          evaluation.closure({ params: declared.params, body: declared.body, fn: declared, env }, sees),
           env,
           step,
         );

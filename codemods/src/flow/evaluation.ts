@@ -90,8 +90,8 @@ export class Evaluation {
   begin(step: Step, block: Block, index: number, env: Env): void {
     this.at.step = step;
     this.at.block = block;
-    block.before[index] = new Map(env);
     if (this.depth > 0) return;
+    block.before[index] = new Map(env);
     this.#steps.set(step, { block, index, order: this.nextOrder(), assigned: [], hasEffect: false });
   }
 
@@ -122,7 +122,7 @@ export class Evaluation {
       const { step, block } = this.at;
       const read = { expr, definition, step, block, order: this.nextOrder() };
       this.#reads.push(read);
-      for (const one of [definition, ...allSources(definition)]) one.reads.push(read);
+      for (const one of withSources(definition)) one.reads.push(read);
     }
     return definition.value;
   }
@@ -208,6 +208,9 @@ export class Evaluation {
   }
 }
 
-function allSources(definition: Definition): readonly Definition[] {
-  return definition.sources.flatMap((source) => [source, ...allSources(source)]);
+/** The definition and all that it may stand for: branches after branches share most of it. */
+function withSources(definition: Definition): ReadonlySet<Definition> {
+  const all = new Set([definition]);
+  for (const one of all) for (const source of one.sources) all.add(source);
+  return all;
 }

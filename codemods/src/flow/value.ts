@@ -132,12 +132,15 @@ function partsOf(value: Value): readonly Value[] {
 }
 
 function keyOf(content: ValueContent): string {
-  const parts: string[] = [content.kind];
-  for (const [name, part] of Object.entries(content)) {
+  let key: string = content.kind;
+  for (const name in content) {
     if (name === "kind" || name === "id") continue;
-    if (Array.isArray(part)) parts.push(`[${part.map(({ id }: Value) => id).join(",")}]`);
-    else if (typeof part === "object" && part !== null && "id" in part) parts.push(`#${(part as Value).id}`);
-    else parts.push(`${typeof part}:${String(part)}`);
+    const part: unknown = content[name as keyof ValueContent];
+    if (Array.isArray(part)) {
+      key += "|[";
+      for (const { id } of part as readonly Value[]) key += `${id},`;
+    } else if (typeof part === "object" && part !== null && "id" in part) key += `|#${(part as Value).id}`;
+    else key += `|${typeof part}:${String(part)}`;
   }
-  return parts.join("|");
+  return key;
 }

@@ -20,7 +20,10 @@ export function functionsNearNorms({ text, classes, functions, module }: FileFor
   const { near, traced } = nested.length === 0 ? outer : nearCode(text, all);
   return {
     near: new Set([...near].map(({ fn }) => fn)),
-    traced: all.filter((piece) => traced.has(piece)).map(({ fn }) => fn),
+    // A constructor makes norms and applies none.
+    traced: all
+      .filter(({ fn }) => fn.kind !== "constructor")
+      .flatMap((piece) => (traced.has(piece) ? piece.fn : [])),
   };
 }
 
@@ -32,7 +35,8 @@ function mayNest({ span, nameSpan }: FunctionForm, text: string): boolean {
 /** Does not ask for the body of a function, which may not have been lowered yet. */
 function pieceOf(fn: FunctionForm): FunctionPiece {
   const ranges = fn.kind === "module" ? fn.body.map(({ span }) => span) : [fn.span];
-  return { fn, ranges, calledAs: fn.kind === "function" || fn.kind === "method" ? fn.name : undefined };
+  const isCalled = fn.kind === "method" || fn.kind === "function";
+  return { fn, ranges, owner: fn.owner, calledAs: isCalled ? fn.name : undefined };
 }
 
 /** The functions declared among the steps, at any depth. */

@@ -24,14 +24,16 @@ export type Resolved<T> = Declared<T> | External | undefined;
 export type TypeSource = "written" | "checked";
 
 const deepestImport = 8;
-/** Lowered files kept at a time; a run over 100,000 files must not keep them all. */
+/** Lowered files kept at a time, and the characters of their text: a syntax tree takes 50 times as much memory. */
 const keptForms = 64;
+const keptText = 1_500_000;
 const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
   readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
   readonly #forms = new Map<string, FileForm | undefined>();
+  #keptText = 0;
   readonly #fileExists = new Map<string, boolean>();
   readonly #leads = new Map<string, boolean>();
   readonly #types: TypeSource;
@@ -196,10 +198,19 @@ export class Project {
   }
 
   #keep(path: string, form: FileForm | undefined): void {
-    this.#forms.delete(path);
+    this.#drop(path);
     this.#forms.set(path, form);
-    const [oldest] = this.#forms.keys();
-    if (this.#forms.size > keptForms && oldest !== undefined) this.#forms.delete(oldest);
+    this.#keptText += form?.text.length ?? 0;
+    for (const oldest of this.#forms.keys()) {
+      const fits = this.#forms.size <= keptForms && this.#keptText <= keptText;
+      if (fits || oldest === path) break;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(path: string): void {
+    this.#keptText -= this.#forms.get(path)?.text.length ?? 0;
+    this.#forms.delete(path);
   }
 }
 

@@ -27,6 +27,7 @@ interface OpenFunction {
   readonly start: number;
   readonly indent: number;
   readonly ofNorm: boolean;
+  readonly owner: string | undefined;
   body: number | undefined;
   declares: boolean;
 }
@@ -41,6 +42,8 @@ export function outlineOf(text: string): Outline | undefined {
   const open: OpenFunction[] = [];
   const own: Span[] = [];
   const docstrings: Span[] = [];
+  /** Classes and functions around, outermost first. */
+  const scopes: { readonly indent: number; readonly className: string | undefined }[] = [];
   let inClass: string | undefined;
   let decorated: number | undefined;
   let header: OpenFunction | undefined;
@@ -58,6 +61,7 @@ export function outlineOf(text: string): Outline | undefined {
     if (header !== undefined && indent > header.indent) header.body = start;
     header = undefined;
     close(indent);
+    while ((scopes.at(-1)?.indent ?? -1) >= indent) scopes.pop();
     const first = text.charCodeAt(start);
     const word = firstWord(text, start);
     const isDeclaration = word === "class" || word === "import" || word === "from";
@@ -70,6 +74,7 @@ export function outlineOf(text: string): Outline | undefined {
         start: decorated ?? start,
         indent,
         ofNorm,
+        owner: scopes.at(-1)?.className,
         body: undefined,
         declares: false,
       };
@@ -78,17 +83,20 @@ export function outlineOf(text: string): Outline | undefined {
       for (const one of open) one.declares = true;
     } else if (hasLambda) {
       const lambda = nameAt(text, start, namedLambdas);
-      if (lambda !== undefined) lambdas.push({ calledAs: lambda, ranges: [{ start, end }] });
+      if (lambda !== undefined)
+        lambdas.push({ calledAs: lambda, owner: undefined, ranges: [{ start, end }] });
     }
     const isDocstring = end - start > shortestDocstring && isOnlyString(text, start, end);
     if (isDocstring && open.length === 0) docstrings.push({ start, end });
     if (open.length === 0 && inClass === undefined && !isDeclaration && !isDocstring)
       own.push({ start, end });
+    const className = word === "class" ? (nameAt(text, start, classes) ?? "") : undefined;
+    if (definition !== undefined || className !== undefined) scopes.push({ indent, className });
     decorated = first === 64 ? (decorated ?? start) : undefined;
     lastEnd = end;
   }
   close(0);
-  return { functions, lambdas, docstrings, module: { calledAs: undefined, ranges: own } };
+  return { functions, lambdas, docstrings, module: { calledAs: undefined, owner: undefined, ranges: own } };
 }
 
 /** What is shorter is read as fast as it is left out. */
@@ -108,7 +116,7 @@ function nameAt(text: string, start: number, pattern: RegExp): string | undefine
   return pattern.exec(text)?.[1];
 }
 
-function closed({ name, start, body, declares, ofNorm }: OpenFunction, end: number): OutlinedFunction {
+function closed({ name, start, body, declares, ofNorm, owner }: OpenFunction, end: number): OutlinedFunction {
   return {
     // A constructor is never called by its name.
     calledAs: name === "__init__" ? undefined : name,
@@ -116,6 +124,7 @@ function closed({ name, start, body, declares, ofNorm }: OpenFunction, end: numb
     body: body === undefined ? undefined : { start: body, end },
     declares,
     ofNorm,
+    owner,
   };
 }
 

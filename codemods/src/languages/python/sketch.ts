@@ -1,4 +1,5 @@
 import { type CodePiece, type NearCode, nearCode } from "../../candidates/near-code.ts";
+import { blank } from "../../candidates/source-text.ts";
 import type { Span } from "../../text/span.ts";
 import type { Glance } from "../front-end.ts";
 import { type Outline, type OutlinedFunction, outlineOf } from "./outline.ts";
@@ -14,7 +15,9 @@ export function glanceAtPython(text: string): Glance | undefined {
   const read = readOutline(text);
   return (
     read && {
-      mayHoldStep: read.traced.size > 0,
+      mayHoldStep: [...read.traced].some(
+        (piece) => piece.calledAs !== undefined || piece === read.outline.module,
+      ),
       nearNorms: new Set([...read.near].flatMap(({ calledAs }) => calledAs ?? [])),
     }
   );
@@ -34,7 +37,7 @@ export function sketchOf(text: string): Sketch {
     if (start < done) continue;
     // A statement of any length: an empty tuple, an empty string.
     const [open, close] = left.has(start) ? ["(", ")"] : ['"""', '"""'];
-    const inside = blank(text, start + open.length, end - close.length);
+    const inside = blank(text.slice(start + open.length, end - close.length));
     pieces.push(text.slice(done, start), open, inside, close);
     done = end;
   }
@@ -62,8 +65,4 @@ const shortest = 16;
 
 function bodyOf({ body, declares }: OutlinedFunction): readonly Span[] {
   return body === undefined || declares || body.end - body.start < shortest ? [] : [body];
-}
-
-function blank(text: string, start: number, end: number): string {
-  return text.slice(start, end).replace(/[^\r\n]+/g, (line) => " ".repeat(line.length));
 }

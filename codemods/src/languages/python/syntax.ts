@@ -1,6 +1,7 @@
 import grammar from "@ast-grep/lang-python";
 import { parse, registerDynamicLanguage, type SgNode } from "@ast-grep/napi";
 import type { ParseError, Span } from "../../form/form.ts";
+import { noteParsed } from "../tree-memory.ts";
 
 /** A node of tree-sitter's Python tree. Offsets count UTF-16 units, as JavaScript strings do. */
 export type SyntaxNode = SgNode;
@@ -9,6 +10,7 @@ export type SyntaxNode = SgNode;
 registerDynamicLanguage({ python: grammar });
 
 export function parsePython(text: string): SyntaxNode {
+  noteParsed(text);
   return parse("python", text).root();
 }
 

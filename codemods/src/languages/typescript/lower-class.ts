@@ -10,6 +10,30 @@ import { typeNameOf } from "./type-name.ts";
 /** A class; an interface too, as a class whose methods are not known. */
 export function lowerClass(node: ts.ClassLikeDeclaration | ts.InterfaceDeclaration): ClassForm {
   const name = node.name?.text ?? "default";
+  let members: Members | undefined;
+  // Of most classes nothing but the name is asked.
+  const membersOnce = () => {
+    members ??= membersOf(node, name);
+    return members;
+  };
+  return {
+    name,
+    span: spanOf(node),
+    bases: basesOf(node),
+    exported: hasModifier(node, compiler.SyntaxKind.ExportKeyword),
+    get methods() {
+      return membersOnce().methods;
+    },
+    get fields() {
+      return membersOnce().fields;
+    },
+    nested: !compiler.isSourceFile(node.parent),
+  };
+}
+
+type Members = Pick<ClassForm, "methods" | "fields">;
+
+function membersOf(node: ts.ClassLikeDeclaration | ts.InterfaceDeclaration, name: string): Members {
   const methods: FunctionForm[] = [];
   const fields: FieldForm[] = [];
   for (const member of node.members) {
@@ -23,15 +47,7 @@ export function lowerClass(node: ts.ClassLikeDeclaration | ts.InterfaceDeclarati
       } else fields.push(fieldOf(member));
     } else if (compiler.isPropertySignature(member)) fields.push(fieldOf(member));
   }
-  return {
-    name,
-    span: spanOf(node),
-    bases: basesOf(node),
-    exported: hasModifier(node, compiler.SyntaxKind.ExportKeyword),
-    methods,
-    fields,
-    nested: !compiler.isSourceFile(node.parent),
-  };
+  return { methods, fields };
 }
 
 function isFunctionMember(

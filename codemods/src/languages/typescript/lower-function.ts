@@ -1,5 +1,5 @@
 import type { ts } from "ts-morph";
-import type { FunctionForm, Span, Step } from "../../form/form.ts";
+import type { FunctionForm, Param, Span, Step } from "../../form/form.ts";
 import { compiler } from "./compiler.ts";
 import type { Closures } from "./lower-expression.ts";
 import { hasModifier, spanOf } from "./syntax.ts";
@@ -25,13 +25,17 @@ export function lowerFunction(
   const whole =
     holder !== undefined && compiler.isVariableDeclaration(holder) ? holder.parent.parent : (holder ?? node);
   const returns = typeNameOf(node.type);
+  let params: readonly Param[] | undefined;
   let body: readonly Step[] | undefined;
   return {
     name,
     symbol: owner === "" ? name : `${owner}.${name}`,
     kind: kindOf(node, owner),
-    params: closures.params(node.parameters),
     // Lowered when first asked for: most functions of a model file have nothing to do with attention.
+    get params() {
+      params ??= closures.params(node.parameters);
+      return params;
+    },
     get body() {
       body ??= closures.body(node.body);
       return body;
@@ -39,7 +43,9 @@ export function lowerFunction(
     span: spanOf(whole),
     bodySpan: node.body === undefined ? spanOf(node) : spanOf(node.body),
     nameSpan: nameNode === undefined ? spanOf(node) : spanOf(nameNode),
-    leadingComments: leadingComments(whole),
+    get leadingComments() {
+      return leadingComments(whole);
+    },
     decorators: decoratorsOf(whole),
     visibility: visibilityOf(whole, name, owner),
     isStatic: hasModifier(whole, compiler.SyntaxKind.StaticKeyword),

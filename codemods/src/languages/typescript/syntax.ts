@@ -1,6 +1,7 @@
 import type { ts } from "ts-morph";
 import type { ParseError, Span } from "../../form/form.ts";
 import type { SourceInput } from "../front-end.ts";
+import { noteParsed } from "../tree-memory.ts";
 import { compiler } from "./compiler.ts";
 
 /** Parses one file, without types. `.jsx` and `.js` may hold JSX, `.ts` may not: `<T>x` is a cast there. */
@@ -14,6 +15,7 @@ export function syntaxErrors({ path, text }: SourceInput): readonly ParseError[]
 }
 
 function parse(path: string, text: string, { parents }: { readonly parents: boolean }): ts.SourceFile {
+  noteParsed(text);
   const { ScriptTarget, JSDocParsingMode } = compiler;
   const options = { languageVersion: ScriptTarget.Latest, jsDocParsingMode: JSDocParsingMode.ParseNone };
   return compiler.createSourceFile(path, text, options, parents, scriptKind(path));
