@@ -10,18 +10,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-
-const anyNorm = {
-  profile: "any-norm",
-  profiles: {
-    "any-norm": {
-      extends: "sglang",
-      norms: ["plain-rms", "unit-offset", "weightless", "layer", "l2", "unknown"],
-      requiredAttributes: [],
-      helperInRepository: false,
-    },
-  },
-};
+import { anyNorm } from "./any-norm.ts";
 
 interface Report {
   readonly summary: { readonly files: number };
