@@ -1,14 +1,23 @@
+import type { Language } from "../files/source-files.ts";
 import type { Value } from "../flow/value.ts";
 import type { Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { meaningOfSize } from "../norms/norm-axis.ts";
 import { renderValue, type Scope } from "./render.ts";
 
-/** The head dim as the call's argument: as the code computes with it, else the attribute of the class that holds it. */
-export function headDimText(
-  { headDim, at }: { headDim: Value | undefined; at: Traced },
-  scope: Scope,
-): string {
+/** What is known of the head dim of a copy. */
+export interface KnownHeadDim {
+  readonly headDim: Value | undefined;
+  readonly at: Traced;
+  /** A variable whose last axis is the head dim, if there is one: q as the norm itself is given it. */
+  readonly cut?: string;
+}
+
+/**
+ * The head dim as the call's argument: as the code computes with it, else the attribute of the class that holds it, else the last axis of a
+ * tensor that is cut into heads. Throws `Refusal`.
+ */
+export function headDimText({ headDim, at, cut }: KnownHeadDim, scope: Scope): string {
   if (headDim !== undefined) return renderValue(headDim, scope);
   const owner = at.form.classes.find(({ name }) => name === at.fn.owner);
   const names = new Set([...(owner?.fields.map(({ name }) => name) ?? []), ...attributesIn(at)]);
@@ -24,7 +33,14 @@ export function headDimText(
     ),
   );
   if (used.size === 1) return renderValue([...used][0]!, scope);
+  if (cut !== undefined) return lastAxisOf(cut, at.form.language);
   throw new Refusal("ambiguous", "the head dim has no name here that the call could use");
+}
+
+/** `q.shape[-1]`; in TypeScript it may be a list of any length. */
+function lastAxisOf(name: string, language: Language): string {
+  if (language === "python") return `${name}.shape[-1]`;
+  return `${name}.shape[${name}.shape.length - 1]${language === "typescript" ? "!" : ""}`;
 }
 
 /** Attributes that the class sets on itself. */

@@ -38,7 +38,9 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
       k: inputText(match.k, scope, going),
       qNorm: norm(match.q),
       kNorm: norm(match.k),
-      ...(needsHeadDim(profile) && { headDim: headDimText(match, scope) }),
+      ...(needsHeadDim(profile) && {
+        headDim: headDimText({ ...match, ...cutOf(match, scope, going) }, scope),
+      }),
       ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
       ...(match.holder !== undefined && profile.inPlace && { allowInplace: false as const }),
       ...(match.isHeadsFirst && profile.headsFirst === "option" && { headOrder: "heads-first" as const }),
@@ -168,6 +170,12 @@ function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
   return expr !== undefined && stillMeans(expr, scope, going)
     ? sourceOf(expr, form)
     : renderValue(side.input, scope);
+}
+
+/** q's variable, where q's norm is given q as the helper is, so that its last axis is one head. */
+function cutOf({ q }: InlineMatch, scope: Scope, going: readonly Span[]): { cut?: string } {
+  const text = q.event.value.of === q.input ? inputText(q, scope, going) : "";
+  return /^[\p{L}_$][\p{L}\d_$]*$/u.test(text) ? { cut: text } : {};
 }
 
 /** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */

@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { attention, planScript } from "../../test/script-cases.ts";
+
+/** A class that knows the head dim while it is built, and not after. */
+const forgetful = attention({
+  project: `    let q = this.qProj.forward(x).reshape([t, this.heads, -1]);
+    let k = this.kProj.forward(x).reshape([t, this.kvHeads, -1]);
+    const v = this.vProj.forward(x);`,
+  forward: "    q = this.qNorm.forward(q);\n    k = this.kNorm.forward(k);",
+})
+  .replace("  readonly headDim: number;\n", "")
+  .replace("    this.headDim = config.headDim;\n", "");
+
+describe("a head dim without a name", () => {
+  it("is the last axis of q, which the norm is given cut into heads", () => {
+    const { after } = planScript(forgetful);
+    expect(after?.replace(/\s+/g, " ")).toMatch(
+      /this\.qNorm, ?this\.kNorm, ?q\.shape\[q\.shape\.length - 1\]!/,
+    );
+  });
+
+  it("is so in JavaScript without a word for the type checker", () => {
+    const plain = forgetful
+      .replace(/readonly (\w+): \w+;/g, "$1;")
+      .replace(/(\((?:config|x)): \w+/g, "$1")
+      .replace(/\): [^{\n]+ \{/g, ") {");
+    const { after, findings } = planScript(plain, { path: "repo/attention.js" });
+    expect(findings).toMatchObject([{ kind: "replaced" }]);
+    expect(after).toMatch(/q\.shape\[q\.shape\.length - 1\](?!!)/);
+  });
+
+  it("is not told of an expression, which would be computed twice", () => {
+    const direct = forgetful
+      .replace("q = this.qNorm.forward(q)", "q = this.qNorm.forward(this.turn(q))")
+      .replace("k = this.kNorm.forward(k)", "k = this.kNorm.forward(this.turn(k))");
+    expect(planScript(direct).after).toBeUndefined();
+  });
+});
