@@ -50,9 +50,11 @@ export class GenerationConfig {
    * tokens where nobody says, as in transformers; nothing is drawn, and no cut read, unless the file says `do_sample` or
    * an option asks for it.
    *
+   * @param maxLength how many tokens the text may have, prompt included, where the caller knows; the last is the one that
+   *   `forced_eos_token_id` forces
    * @throws ERR_CHECKPOINT for a field of the file that is needed and wrong
    */
-  sampling(given: SamplingOptions = {}): SamplingOptions {
+  sampling(given: SamplingOptions = {}, maxLength: number | null = this.#maxLength()): SamplingOptions {
     const temperature = this.#temperature(given);
     const cuts: Partial<Record<keyof typeof CUTS, number | undefined>> = {};
     if (temperature > 0) {
@@ -61,7 +63,13 @@ export class GenerationConfig {
       cuts.topK ??= USUAL_TOP_K;
     }
     const repetitionPenalty = given.repetitionPenalty ?? this.#number("repetition_penalty");
-    return { ...this.#tokenRules(given), ...cuts, temperature, repetitionPenalty, seed: given.seed };
+    return {
+      ...this.#tokenRules(given, maxLength),
+      ...cuts,
+      temperature,
+      repetitionPenalty,
+      seed: given.seed,
+    };
   }
 
   /** How many tokens may follow a prompt of so many: `max_new_tokens`, or what `max_length` leaves; null for no limit. */
@@ -77,9 +85,9 @@ export class GenerationConfig {
     return asked || this.doSample ? (this.#number("temperature") ?? 1) : 0;
   }
 
-  #tokenRules(given: SamplingOptions): TokenRules {
+  #tokenRules(given: SamplingOptions, maxLength: number | null): TokenRules {
     const fields = this.#fields;
-    const length = fields.has("forced_eos_token_id") ? this.#wholeLength() : null;
+    const length = fields.has("forced_eos_token_id") ? maxLength : null;
     return {
       endIds: given.endIds ?? this.eosTokenIds,
       minNewTokens: given.minNewTokens ?? fields.nonNegativeInteger("min_new_tokens", 0),
@@ -97,12 +105,8 @@ export class GenerationConfig {
     };
   }
 
-  // The end can only be forced where the file says the whole length.
-  #wholeLength(): number | null {
-    const fields = this.#fields;
-    return fields.has("max_length") && !fields.has("max_new_tokens")
-      ? fields.positiveInteger("max_length")
-      : null;
+  #maxLength(): number | null {
+    return this.#fields.has("max_length") ? this.#fields.positiveInteger("max_length") : null;
   }
 
   #number(key: string): number | undefined {
@@ -160,9 +164,6 @@ function unsupported(fields: ConfigFields): readonly string[] {
     .filter(([key, value]) => value !== null && value !== GENERATION_DEFAULTS[key])
     .filter(([key, value]) => !isEmpty(value) && !READ.has(key) && !HARMLESS.has(key))
     .map(([key]) => key);
-  // Without the whole length nobody knows which token is the last.
-  if (fields.has("forced_eos_token_id") && (!fields.has("max_length") || fields.has("max_new_tokens")))
-    names.push("forced_eos_token_id");
   return names.length === 0
     ? []
     : [`${fields.source}: not done here, so that answers may differ: ${shownList(names)}`];

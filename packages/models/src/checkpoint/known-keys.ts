@@ -151,7 +151,7 @@ export function settleUnreadKeys(fields: ConfigFields, tables: readonly KnownKey
   const unknown = unread.filter((key) => !harmless.has(key) && !refusable.has(key));
   if (unknown.length === 0) return;
   const [it, does] =
-    unknown.length === 1 ? ["it", "key that nothing reads"] : ["them", "keys that nothing reads"];
+    unknown.length === 1 ? ["it", "a key that nothing reads"] : ["them", "keys that nothing reads"];
   warn(`${fields.source}: has ${does}, as transformers ignores ${it} too: ${shownList(unknown)}`);
 }
 

@@ -1,7 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import { ConfigFields } from "./config-fields.ts";
 import { isJsonObject, type JsonObject } from "./json-file.ts";
-import { shown, shownList, shownName } from "./shown-value.ts";
+import { shown, shownList } from "./shown-value.ts";
 
 /** How strongly a LoRA adapter changes each layer. */
 export interface LoraConfig {
@@ -100,6 +100,6 @@ function isOff(value: unknown): boolean {
 function refuse(fields: ConfigFields, key: string, problem: string): never {
   throw new QkNormError(
     "ERR_CHECKPOINT",
-    `${fields.source}: ${shownName(key)} ${problem}; merge the adapter into the weights with PEFT's merge_and_unload, or take adapter_config.json out of the folder`,
+    `${fields.source}: ${key} ${problem}; merge the adapter into the weights with PEFT's merge_and_unload, or take adapter_config.json out of the folder`,
   );
 }

@@ -74,6 +74,7 @@ export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): 
     const known = ["default", ...Object.keys(READERS)].filter((name, i, all) => all.indexOf(name) === i);
     return rope.fail("rope_type", `is ${shown(type)}; supported: ${known.join(", ")}`);
   }
+  fields.value("original_max_position_embeddings"); // says nothing where nothing is scaled
   refusePartial(fields, rope, type);
   return Object.freeze({ theta, ...read(rope, fields, setting) });
 }

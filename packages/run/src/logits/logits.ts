@@ -41,7 +41,7 @@ async function continueGreedily(
   ids: readonly number[],
   maxTokens: number,
 ): Promise<number[]> {
-  const sample = createSampler(generation.sampling({ temperature: 0 }));
+  const sample = createSampler(generation.sampling({ temperature: 0 }, ids.length + maxTokens));
   const generated: number[] = [];
   for await (const id of generate(model, ids, { sample, maxTokens })) {
     generated.push(id);

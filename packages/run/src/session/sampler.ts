@@ -1,10 +1,14 @@
 import { createSampler, type GenerationConfig, type Sampler } from "@qknorm/models";
 import type { Options } from "../options.ts";
 
-/** The command line wins over generation_config.json; an unsampled model stays greedy unless it is asked to draw. */
-export function samplerFor(options: Options, generation: GenerationConfig): Sampler {
+/**
+ * The command line wins over generation_config.json; an unsampled model stays greedy unless it is asked to draw.
+ *
+ * @param maxLength of the whole text, in tokens
+ */
+export function samplerFor(options: Options, generation: GenerationConfig, maxLength: number): Sampler {
   const { temperature, topK, topP, minP, typicalP, epsilonCutoff, etaCutoff, repetitionPenalty, seed } =
     options;
   const cuts = { topK, topP, minP, typicalP, epsilonCutoff, etaCutoff };
-  return createSampler(generation.sampling({ temperature, ...cuts, repetitionPenalty, seed }));
+  return createSampler(generation.sampling({ temperature, ...cuts, repetitionPenalty, seed }, maxLength));
 }

@@ -82,13 +82,14 @@ export class Session {
 
   #continue(promptIds: readonly number[], listen: Listener): Promise<Answer> {
     const { model, generation } = this.loaded;
+    const maxTokens = this.#maxTokens(promptIds.length);
     const task = {
       model,
       tokenizer: this.#tokenizer,
       promptIds,
-      sample: samplerFor(this.#options, generation),
+      sample: samplerFor(this.#options, generation, promptIds.length + maxTokens),
       stopIds: generation.eosTokenIds,
-      maxTokens: this.#maxTokens(promptIds.length),
+      maxTokens,
     };
     return answer(task, listen);
   }
