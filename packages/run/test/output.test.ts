@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync, openSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { visible } from "../src/output/safe-text.ts";
-import { ask, commandLine, sumsCheckpoint } from "./run-command.ts";
+import { ask, chatCheckpoint, commandLine, sumsCheckpoint, withoutEnd } from "./run-command.ts";
 
 describe("--json", () => {
   it("prints one object a line, with text, ids, why it ended and how long it took", () => {
@@ -35,25 +37,15 @@ describe("--quiet", () => {
   });
 });
 
-/** Answers that go on to the end of the context, on slow kernels. */
-const endless = [
-  "--model",
-  sumsCheckpoint,
-  "--kernels",
-  "typescript",
-  "--temperature",
-  "50",
-  "--seed",
-  "5",
-  "-n",
-  "200",
-];
+const scratch = mkdtempSync(join(tmpdir(), "qknorm-output-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe("a closed pipe", () => {
   it.each(["run", "logits"] as const)("ends %s at once, quietly, with exit code 0", async (command) => {
+    const endless = withoutEnd(chatCheckpoint(join(scratch, command), "{{ messages[0].content }}"));
     const args =
       command === "run"
-        ? [...endless, "--prompt", ...new Array<string>(50).fill("1+1=")]
+        ? ["--model", endless, "--kernels", "typescript", "--prompt", ...new Array<string>(50).fill("1+1=")]
         : ["--model", sumsCheckpoint, "--ids", new Array<string>(200).fill("49").join()];
     const child = spawn(...commandLine(command, args), { stdio: ["ignore", "pipe", "pipe"] });
     let stderr = "";

@@ -57,3 +57,9 @@ export function chatCheckpoint(folder: string, template: string): string {
   writeFileSync(join(folder, "chat_template.jinja"), template);
   return folder;
 }
+
+/** Makes a copy of a checkpoint go on to the end of the context: no token ends its text. */
+export function withoutEnd(folder: string): string {
+  writeFileSync(join(folder, "generation_config.json"), '{"eos_token_id": []}');
+  return folder;
+}

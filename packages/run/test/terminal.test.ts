@@ -1,9 +1,9 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { chatCheckpoint, commandLine } from "./run-command.ts";
+import { chatCheckpoint, commandLine, withoutEnd } from "./run-command.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "qknorm-terminal-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -77,9 +77,9 @@ describe.runIf(hasTerminal)("at a terminal", () => {
   });
 
   it("Ctrl-C stops an answer and keeps the conversation", async () => {
-    const folder = chatCheckpoint(join(scratch, "b"), template);
-    // So hot, and on slow kernels: it would go on for a minute.
-    const args = ["--kernels", "typescript", "--temperature", "50", "--seed", "5"];
+    const folder = withoutEnd(chatCheckpoint(join(scratch, "b"), template));
+    // On slow kernels it would go on for ten seconds and more.
+    const args = ["--kernels", "typescript"];
     const typist = new Typist(["--model", folder, ...args]);
     await typist.see(/> /);
     typist.type("1+1=\r");
@@ -99,22 +99,17 @@ describe.runIf(hasTerminal)("at a terminal", () => {
 
   it("no control character of the model's reaches it", async () => {
     const folder = chatCheckpoint(join(scratch, "c"), template);
-    const typist = new Typist([
-      "-m",
-      folder,
-      "-p",
-      "1+1=",
-      "--temperature",
-      "50",
-      "--seed",
-      "5",
-      "-n",
-      "150",
-    ]);
+    // What was a 2 is the byte that begins an escape sequence.
+    const path = join(folder, "tokenizer.json");
+    const tokenizer = JSON.parse(readFileSync(path, "utf8"));
+    tokenizer.model.vocab["\u011b"] = 50;
+    tokenizer.model.vocab["2"] = 27;
+    writeFileSync(path, JSON.stringify(tokenizer));
+    const typist = new Typist(["--model", folder, "--prompt", "1+1="]);
     await typist.exited;
     const answer = typist.raw.slice(0, typist.raw.indexOf("tokens in"));
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it is about
     expect(answer.replaceAll("\r\n", "\n")).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
-    expect(answer).toMatch(/[\u2400-\u2421]|<U\+00/);
+    expect(answer).toContain("\u241b");
   });
 });
