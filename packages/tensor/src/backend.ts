@@ -42,17 +42,29 @@ export interface RopeTable<T = TensorView> {
   /** f32 `[P, R]`, for positions `0..P-1`. */
   readonly cos: T;
   readonly sin: T;
+  /** `halves`, the default: value `i` turns against `i + R`. `interleaved`: value `2i` against `2i + 1`. */
+  readonly layout?: "halves" | "interleaved" | undefined;
 }
 
 /** Where the queries of an attention call stand among its keys. */
 export interface AttentionSpan {
   /** One number: query `t` sees keys `0..past + t`. On a device it may be written after a graph was captured. */
   readonly past: IndexView;
+  /** `none`: every query sees all `past + T` keys. */
+  readonly mask: "causal" | "none";
+  /** Causal only: a query sees this many keys at most, its own included (sliding window); 0 is no limit. */
+  readonly window: number;
+  /** Causal only: a query at key `p` sees none before `p - p % chunk` (Llama 4); 0 is no limit. */
+  readonly chunk: number;
   /** Factor on the scores, usually `1 / sqrt(D)`. */
   readonly scale: number;
+  /** Scores become `softCap * tanh(score / softCap)` after the scale, before the mask (Gemma 2); 0: they stay. */
+  readonly softCap: number;
+  /** `[Hq]`: scores that take their part of each softmax and add nothing (gpt-oss); `null`: none. */
+  readonly sinks: TensorView | null;
   /**
-   * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores and the
-   * probabilities. `once` rounds the result alone.
+   * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores, each step of a cap
+   * or a sink, and the probabilities. `once` rounds the result alone.
    */
   readonly rounding: NormRounding;
 }

@@ -72,10 +72,16 @@ export function assertNoSelfOverlap(x: TensorView, name: string): void {
 
 /**
  * Throws `ERR_QKNORM_LAYOUT` for a view whose memory is too short for it or gone: a detached or shrunk buffer, memory of
- * a device that was freed.
+ * a device that was freed; `ERR_QKNORM_DEVICE` when the device was closed.
  */
 export function assertMemory(x: TensorView, name: string): void {
   const { memory, dtype } = x;
+  if (memory.backend.closed) {
+    throw new QkNormError(
+      "ERR_QKNORM_DEVICE",
+      `${name} of shape ${formatShape(x.shape)} lies on ${memory.backend.device}, which was closed`,
+    );
+  }
   const needed = x.size === 0 ? 0 : lastElement(x) + 1;
   const capacity = memory.capacity(dtype);
   if (needed <= capacity && !memory.freed) return;

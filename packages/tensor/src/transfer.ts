@@ -24,8 +24,8 @@ export function copyView(source: TensorView, target: TensorView): void {
       `cannot copy ${formatShape(source.shape)} into ${formatShape(target.shape)}`,
     );
   }
-  assertReadable(source, "the source");
-  assertReadable(target, "the target");
+  assertMemory(source, "the source");
+  assertMemory(target, "the target");
   assertNoSelfOverlap(target, "the target");
   if (target.size === 0) return;
   if (source.memory.backend !== target.memory.backend) copyAcross(source, target);
@@ -35,28 +35,16 @@ export function copyView(source: TensorView, target: TensorView): void {
 
 /** The elements of a view in row-major order, read at once. Throws `ERR_QKNORM_DEVICE` where a device cannot be waited for. */
 export function readNow(view: TensorView): HostArray {
-  assertReadable(view, "the tensor");
+  assertMemory(view, "the tensor");
   return denseOf(onHost(view), view);
 }
 
 /** The elements of a view in row-major order, once what was queued before has run. */
 export async function read(view: TensorView): Promise<HostArray> {
-  assertReadable(view, "the tensor");
+  assertMemory(view, "the tensor");
   const { data, shape, strides, memory } = spanOf(view);
   await memory.backend.read(memory, view.offset * bytesOf[view.dtype], data);
   return denseOf({ data, shape, strides, offset: 0 }, view);
-}
-
-/** Throws `ERR_QKNORM_DEVICE` when the device of a view was closed, and as `assertMemory` does. */
-export function assertReadable(view: TensorView, name: string): void {
-  const { backend } = view.memory;
-  if (backend.closed) {
-    throw new QkNormError(
-      "ERR_QKNORM_DEVICE",
-      `${name} ${formatShape(view.shape)} lies on ${backend.device}, which was closed`,
-    );
-  }
-  assertMemory(view, name);
 }
 
 function copyAcross(source: TensorView, target: TensorView): void {

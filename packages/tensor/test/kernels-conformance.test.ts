@@ -24,6 +24,25 @@ const make = (
   dtype: FloatDtype,
 ): Tensor => (gap ? gapped(values, shape, dtype) : Tensor.from(values, shape, dtype));
 
+/** What else limits and bends attention; often nothing. */
+const spans = fc.oneof(
+  fc.constant({ mask: "causal" as const, window: 0, chunk: 0, softCap: 0 }),
+  fc.record({
+    mask: fc.constant("causal" as const),
+    window: fc.constantFrom(0, 1, 3, 9),
+    chunk: fc.constantFrom(0, 0, 4),
+    softCap: fc.constantFrom(0, 0.5, 20),
+  }),
+  fc.record({
+    mask: fc.constant("none" as const),
+    window: fc.constant(0),
+    chunk: fc.constant(0),
+    softCap: fc.constantFrom(0, 2),
+  }),
+);
+const sunk = (seed: number, heads: number, dtype: FloatDtype): Tensor | null =>
+  seed % 4 === 0 ? Tensor.from(normal(seed + 9, heads), [heads], dtype) : null;
+
 function conformance(ops: Ops): void {
   test("linear is the matrix product, bias added before the one rounding", () => {
     const distance = new Distance();
@@ -83,8 +102,18 @@ function conformance(ops: Ops): void {
           const values = x.toNumbers();
           const at = (table: Tensor) => (token: number, i: number) =>
             table.data[positions.values![token]! * half + i]!;
-          ops.rope(x, { cos, sin }, positions, rounding);
-          const exact = naiveRope(values, shape, at(cos), at(sin), half, between(dtype, rounding));
+          const interleaved = seed % 3 === 0;
+          const layout = interleaved ? "interleaved" : "halves";
+          ops.rope(x, { cos, sin, layout }, positions, rounding);
+          const exact = naiveRope(
+            values,
+            shape,
+            at(cos),
+            at(sin),
+            half,
+            between(dtype, rounding),
+            interleaved,
+          );
           distance.add(x, exact, { relative: 1e-5 });
           for (let i = 2 * half; i < shape[2]; i++) expect(x.toNumbers()[i]).toBe(values[i]);
           const after = x.clone();
@@ -112,14 +141,15 @@ function conformance(ops: Ops): void {
         fc.integer({ min: 1, max: 70 }),
         fc.nat(20),
         fc.nat(2),
-        (dtype, rounding, gap, seed, tokens, kvHeads, group, width, past, spare) => {
+        spans,
+        (dtype, rounding, gap, seed, tokens, kvHeads, group, width, past, spare, limits) => {
           const heads = kvHeads * group;
           const keys = past + tokens + spare;
           const q = make(gap, normal(seed, tokens * heads * width), [tokens, heads, width], dtype);
           const k = make(gap, normal(seed + 1, keys * kvHeads * width), [keys, kvHeads, width], dtype);
           const v = make(gap, normal(seed + 2, keys * kvHeads * width), [keys, kvHeads, width], dtype);
           const out = Tensor.zeros(q.shape, dtype);
-          const span = { past, scale: width ** -0.5, rounding };
+          const span = { past, scale: width ** -0.5, rounding, ...limits, sinks: sunk(seed, heads, dtype) };
           ops.attention(q, k, v, out, { ...span, past: Indices.from([past]) });
           const sizes = { tokens, heads, kvHeads, dim: width };
           const args = [q, k, v].map((x) => x.toNumbers()) as [Float64Array, Float64Array, Float64Array];

@@ -29,7 +29,7 @@ export function naiveLinear(
   );
 }
 
-/** Rotation of pairs `(i, i + R)` of each head by the angles of its token; the rest of a head passes. */
+/** Rotation of pairs `(i, i + R)`, or `(2i, 2i + 1)`, of each head by the angles of its token; the rest passes. */
 export function naiveRope(
   x: Values,
   [tokens, heads, dim]: readonly [number, number, number],
@@ -37,12 +37,16 @@ export function naiveRope(
   sin: (token: number, i: number) => number,
   half: number,
   round: Round,
+  interleaved = false,
 ): number[] {
   return range(tokens * heads * dim).map((at) => {
     const [i, token] = [at % dim, Math.floor(at / (heads * dim))];
     if (i >= 2 * half) return x[at]!;
-    const [c, s] = [round(cos(token, i % half)), round(sin(token, i % half))];
-    const turned = i < half ? -x[at + half]! : x[at - half]!;
+    const [pair, first, apart] = interleaved
+      ? [Math.floor(i / 2), i % 2 === 0, 1]
+      : [i % half, i < half, half];
+    const [c, s] = [round(cos(token, pair)), round(sin(token, pair))];
+    const turned = first ? -x[at + apart]! : x[at - apart]!;
     return round(x[at]! * c) + round(turned * s);
   });
 }
@@ -60,17 +64,29 @@ export function naiveAttention(
     range(heads).flatMap((h) => {
       const kv = Math.floor(h / (heads / kvHeads));
       const keyAt = (key: number, i: number): number => (key * kvHeads + kv) * dim + i;
-      const scores = range(span.past + t + 1).map((key) =>
-        round(
-          round(range(dim).reduce((sum, i) => sum + q[(t * heads + h) * dim + i]! * k[keyAt(key, i)]!, 0)) *
-            span.scale,
-        ),
+      const { past, mask = "causal", window = 0, chunk = 0, softCap = 0, sinks } = span;
+      const own = past + t;
+      const seen = range(past + tokens).filter(
+        (key) =>
+          mask === "none" ||
+          (key <= own &&
+            (window === 0 || key > own - window) &&
+            (chunk === 0 || Math.floor(key / chunk) === Math.floor(own / chunk))),
       );
-      const peak = Math.max(...scores);
-      const powers = scores.map((score) => Math.exp(score - peak));
-      const total = powers.reduce((sum, power) => sum + power, 0);
+      const scores = seen.map((key) => {
+        const dot = range(dim).reduce((sum, i) => sum + q[(t * heads + h) * dim + i]! * k[keyAt(key, i)]!, 0);
+        const score = round(round(dot) * span.scale);
+        return softCap === 0 ? score : round(round(Math.tanh(round(score / softCap))) * softCap);
+      });
+      const sink = sinks ? [round(sinks.toNumbers()[h]!)] : [];
+      const peak = Math.max(...scores, ...sink);
+      const lowered = sinks ? (score: number) => round(score - peak) : (score: number) => score - peak;
+      const powers = scores.map((score) => Math.exp(lowered(score)));
+      const total = [...powers, ...sink.map((score) => Math.exp(lowered(score)))].reduce((a, b) => a + b, 0);
       const shares = powers.map((power) => round(power / total));
-      return range(dim).map((i) => shares.reduce((sum, share, key) => sum + share * v[keyAt(key, i)]!, 0));
+      return range(dim).map((i) =>
+        shares.reduce((sum, share, at) => sum + share * v[keyAt(seen[at]!, i)]!, 0),
+      );
     }),
   );
 }

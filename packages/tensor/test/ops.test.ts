@@ -348,6 +348,26 @@ describe("bad arguments are typed errors, and nothing is written", () => {
       "ERR_QKNORM_ARGUMENT",
       () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), { ...span, rounding: mystery }),
     ],
+    [
+      "attention: a window that is no integer",
+      "ERR_QKNORM_ARGUMENT",
+      () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), { ...span, window: 1.5 }),
+    ],
+    [
+      "attention: a chunk without a mask",
+      "ERR_QKNORM_ARGUMENT",
+      () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), { ...span, mask: "none", chunk: 4 }),
+    ],
+    [
+      "attention: a negative soft cap",
+      "ERR_QKNORM_ARGUMENT",
+      () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), { ...span, softCap: -1 }),
+    ],
+    [
+      "attention: sinks for other heads",
+      "ERR_QKNORM_SHAPE",
+      () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), { ...span, sinks: f(3) }),
+    ],
     ["attention: no span", "ERR_QKNORM_ARGUMENT", () => attention(f(1, 2, 4), f(2, 2, 4), f(2, 2, 4), none)],
   ])("%s", (_, code, call) => {
     failure(code, call);
@@ -377,6 +397,11 @@ describe("bad arguments are typed errors, and nothing is written", () => {
       "a table wider than D",
       "ERR_QKNORM_SHAPE",
       (x) => rope(x, { cos: f(8, 3), sin: f(8, 3) }, at(0, 1), "hf"),
+    ],
+    [
+      "a layout that is none",
+      "ERR_QKNORM_ARGUMENT",
+      (x) => rope(x, { ...table, layout: mystery }, at(0, 1), "hf"),
     ],
     ["two axes", "ERR_QKNORM_SHAPE", (x) => rope(x.view([2, 12]), table, at(0, 1), "hf")],
     [

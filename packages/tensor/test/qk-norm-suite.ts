@@ -191,13 +191,30 @@ export function qkNormSuite(device: Device, provider: string): void {
     });
   });
 
-  test("a norm across all heads of a token goes to the two norms and gives the right answer", () => {
-    tidy(() => {
-      const row: Spec = specOn(device, { ...rms, axis: "row", weight: filled(3, [32], "f32") });
-      const [q, k] = [there(filled(1, [3, 32], "f32")), there(filled(2, [3, 32], "f32"))];
-      const [nq] = applyQkNorm(q, k, norm(row), norm(row), 16);
-      expect(largestError(nq, reference(q, 2, 16, row))).toBeLessThan(1e-5);
-    });
+  test("a norm across all heads of a token gives the right answer, fused on the CPU and by two norms on a device", () => {
+    const bounds = new NormBounds();
+    for (const dtype of ["f32", "bf16", "f16"] as const) {
+      for (const rounding of ["once", "hf"] as const) {
+        tidy(() => {
+          const [qSpec, kSpec] = [32, 16].map((width) =>
+            specOn(device, { ...rms, axis: "row", rounding, weight: filled(3, [width], dtype) }),
+          ) as [Spec, Spec];
+          const qkv = there(filled(1, [3, 64], dtype));
+          const [q, k, v] = qkv.split(1, [32, 16, 16]) as [Tensor, Tensor, Tensor];
+          const rows = [rowsOf(q, 2, 16, qSpec), rowsOf(k, 1, 16, kSpec)] as const;
+          const values = v.toNumbers();
+          const [qNorm, kNorm] = [norm(qSpec), norm(kSpec)];
+          expect(planQkNorm({ q, k, qNorm, kNorm, headDim: 16 })).toMatchObject(
+            device === "cpu" ? { path: "fused" } : { reasons: [{ code: "axis-row" }, { code: "axis-row" }] },
+          );
+          const [nq, nk] = applyQkNorm(q, k, qNorm, kNorm, 16);
+          bounds.add(nq, rows[0]);
+          bounds.add(nk, rows[1]);
+          expect(v.toNumbers()).toEqual(values);
+        });
+      }
+    }
+    bounds.check();
   });
 
   test("overlapping q and k may be read: out of place they are normalised and stay", () => {

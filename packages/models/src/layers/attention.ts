@@ -1,12 +1,11 @@
 import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import type { Tensor } from "@qknorm/tensor";
+import { attention, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { PackedLinear } from "./packed-linear.ts";
 import { RmsNorm } from "./rms-norm.ts";
 import type { RotaryEmbedding } from "./rotary-embedding.ts";
 import type { Step } from "./step.ts";
-import { windowedAttention } from "./windowed-attention.ts";
 
 /** The sizes of one attention layer. */
 export interface AttentionShape {
@@ -65,9 +64,9 @@ export class Attention extends Module {
     this.#rotary.apply(newKeys, step.positions);
 
     const [keys, values] = step.cache.append(this.#layer, newKeys, v.view([tokens, kvHeads, headDim])); // [S, Hkv, D]
-    const mixed = windowedAttention(queries, keys, values, {
+    const mixed = attention(queries, keys, values, {
       past: step.past,
-      window: this.#shape.window ?? null,
+      window: this.#shape.window ?? 0,
       scale: headDim ** -0.5,
       rounding: this.#rounding,
     }); // [T, Hq, D]

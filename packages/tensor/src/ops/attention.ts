@@ -5,14 +5,17 @@ import { lastAxisIsDense, shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { backendOfAll, opOf, requireRounding, requireShape, requireTensor } from "./checks.ts";
 
-/** `AttentionSpan`, with a number for a `past` that the host knows. */
-export interface AttentionOptions extends Omit<AttentionSpan, "past"> {
+/** `AttentionSpan`, with a number for a `past` that the host knows; causal, and without limits, caps and sinks by default. */
+export interface AttentionOptions
+  extends Pick<AttentionSpan, "scale" | "rounding">,
+    Partial<Pick<AttentionSpan, "mask" | "window" | "chunk" | "softCap">> {
   readonly past: number | Indices;
+  readonly sinks?: Tensor | null;
 }
 
 /**
- * Causal grouped-query attention (Ainslie et al. 2023): `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`, where query `t`
- * sees keys `0..past + t`; keys past `past + T` are ignored. Scores and softmax in f32 or wider; what `hf` rounds:
+ * Grouped-query attention (Ainslie et al. 2023): `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`, where query `t` sees keys
+ * `0..past + t`, or fewer of them (`window`, `chunk`), or all (`mask`); keys past `past + T` are ignored. Scores and softmax in f32 or wider; what `hf` rounds:
  * `AttentionSpan`.
  *
  * @returns `[T, Hq, D]`, contiguous, in the dtype of q
@@ -46,19 +49,41 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionOption
     "query heads must be a multiple of KV heads of the same D",
     { q, k },
   );
-  const { past, scale, rounding } = (span ?? {}) as AttentionOptions;
+  const { past, sinks = null, ...rest } = (span ?? {}) as AttentionOptions;
   const before = readPast(past);
-  if (!Number.isFinite(scale)) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `attention needs a finite scale, got ${shown(scale)}`);
+  const numbers = readSpan(rest);
+  if (sinks !== null) {
+    requireTensor(sinks, "sinks");
+    requireShape(
+      sinks.shape.length === 1 && sinks.shape[0] === queryHeads && lastAxisIsDense(sinks),
+      "sinks must be one dense number a query head",
+      { q, sinks },
+    );
   }
-  requireRounding(rounding);
   const keys = k.shape[0] as number;
   const most = before.bound - 1;
   requireShape(keys >= most + tokens, `k and v must hold ${most} + ${tokens} tokens`, { q, k });
-  const op = opOf(backendOfAll({ q, k, v }), "attention");
+  const op = opOf(backendOfAll({ q, k, v, sinks }), "attention");
   const out = Tensor.empty(q.shape, q.dtype, q.device);
-  if (out.size > 0) op(q, k, v, out, { past: before, scale, rounding });
+  if (out.size > 0) op(q, k, v, out, { past: before, sinks, ...numbers });
   return out;
+}
+
+function readSpan(span: Omit<AttentionOptions, "past" | "sinks">): Omit<AttentionSpan, "past" | "sinks"> {
+  const { scale, rounding, mask = "causal", window = 0, chunk = 0, softCap = 0 } = span;
+  const fail = (what: string, value: unknown): never => {
+    const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `attention needs ${what}, got ${seen}`);
+  };
+  if (!Number.isFinite(scale)) fail("a finite scale", scale);
+  requireRounding(rounding);
+  if (mask !== "causal" && mask !== "none") fail('a mask of "causal" or "none"', mask);
+  for (const [name, limit] of Object.entries({ window, chunk })) {
+    if (!Number.isSafeInteger(limit) || limit < 0) fail(`a ${name} that is an integer >= 0`, limit);
+    if (limit > 0 && mask === "none") fail(`no ${name} where there is no mask`, limit);
+  }
+  if (!(softCap >= 0) || softCap === Number.POSITIVE_INFINITY) fail("a finite soft cap >= 0", softCap);
+  return { scale, rounding, mask, window, chunk, softCap };
 }
 
 function readPast(past: unknown): Indices {

@@ -2,9 +2,9 @@ import { formatShape, type NormRounding, type NormSpec, QkNormError } from "@qkn
 import type { Backend, OpName, Ops } from "../backend.ts";
 import { type Dtype, floatDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
+import { assertMemory } from "../overlap.ts";
 import { lastAxisIsDense, shown, sizeOf } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
-import { assertReadable } from "../transfer.ts";
 
 /** Throws `ERR_QKNORM_SHAPE` unless the condition holds; the shapes of the tensors are added to the message. */
 export function requireShape(holds: boolean, what: string, tensors: Readonly<Record<string, Tensor>>): void {
@@ -28,7 +28,7 @@ export function requireTensor(
   if (!dtypes.includes(value.dtype)) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `${name} must be ${dtypes.join(" or ")}, got ${value.dtype}`);
   }
-  assertReadable(value, name);
+  assertMemory(value, name);
 }
 
 /** The backend of the tensors of an op, the first of which says where it runs. `ERR_QKNORM_DEVICE` names one elsewhere. */

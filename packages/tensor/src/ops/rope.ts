@@ -2,13 +2,13 @@ import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
 import type { RopeTable } from "../backend.ts";
 import type { Indices } from "../indices.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";
-import { lastAxisIsDense } from "../strides.ts";
+import { lastAxisIsDense, shown } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";
 import { backendOfAll, opOf, requireRounding, requireShape, requireTensor, requireWithin } from "./checks.ts";
 
 /**
- * Rotary position embedding in place: `x [T, H, D]`, the first `2R` values of each head, half-split layout
- * (Su et al. 2021; the layout of GPT-NeoX and Llama). `positions` `[T]` lie within the table.
+ * Rotary position embedding in place: `x [T, H, D]`, the first `2R` values of each head, in halves
+ * (Su et al. 2021; the layout of GPT-NeoX and Llama) or interleaved, as the table says. `positions` `[T]` lie within the table.
  *
  * Rounding `hf` rounds the table, both products and their sum to the dtype of x, as transformers does.
  *
@@ -16,11 +16,17 @@ import { backendOfAll, opOf, requireRounding, requireShape, requireTensor, requi
  * or another argument, `ERR_QKNORM_ARGUMENT` for a position outside the table.
  */
 export function rope(x: Tensor, table: RopeTable<Tensor>, positions: Indices, rounding: NormRounding): void {
-  const { cos, sin } = (table ?? {}) as RopeTable<Tensor>;
+  const { cos, sin, layout = "halves" } = (table ?? {}) as RopeTable<Tensor>;
   requireTensor(x, "x");
   requireTensor(cos, "cos", ["f32"]);
   requireTensor(sin, "sin", ["f32"]);
   requireRounding(rounding);
+  if (layout !== "halves" && layout !== "interleaved") {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `rope's layout must be halves or interleaved, got ${shown(layout)}`,
+    );
+  }
   const [places, half] = cos.shape as [number, number];
   requireShape(x.shape.length === 3 && lastAxisIsDense(x), "rope needs x [T, H, D] with a dense last axis", {
     x,
@@ -50,5 +56,5 @@ export function rope(x: Tensor, table: RopeTable<Tensor>, positions: Indices, ro
       throw new QkNormError("ERR_QKNORM_OVERLAP", `rope writes x, which shares memory with ${name}`);
     }
   }
-  if (x.size > 0 && half > 0) op(x, { cos, sin }, positions, rounding);
+  if (x.size > 0 && half > 0) op(x, { cos, sin, layout }, positions, rounding);
 }

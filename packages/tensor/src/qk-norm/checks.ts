@@ -31,15 +31,14 @@ export function checkCall(call: Call): QkNormCall | readonly Refusal[] {
     const [name, { device }] = elsewhere;
     return [{ code: "weight-device", detail: `${name} is on ${device} and q and k are on ${q.device}` }];
   }
-  checkAffine(qSpec, layout.headDim, layout.queryHeads, "the q");
-  checkAffine(kSpec, layout.headDim, layout.kvHeads, "the k");
+  checkWeights(qSpec, layout.headDim, layout.queryHeads, "the q");
+  checkWeights(kSpec, layout.headDim, layout.kvHeads, "the k");
   if (allowInplace) checkOverlap(call);
   const [qSide, kSide] = [readSide(q, layout, "q", qSpec), readSide(k, layout, "k", kSpec)];
   const refusals = [
-    ...axisRefusals(call),
     ...headDimRefusals(layout.headDim),
-    ...layoutRefusals("q", q, qSide),
-    ...layoutRefusals("k", k, kSide),
+    ...layoutRefusals("q", q, qSide, layout.headDim),
+    ...layoutRefusals("k", k, kSide, layout.headDim),
   ];
   if (refusals.length > 0 || qSide === null || kSide === null) return refusals;
   return {
@@ -50,6 +49,12 @@ export function checkCall(call: Call): QkNormCall | readonly Refusal[] {
     tokens: layout.tokens,
     inPlace: allowInplace,
   };
+}
+
+/** A norm across all heads of a token has one weight for each of their values. */
+function checkWeights(spec: NormSpec<Tensor>, headDim: number, heads: number, side: string): void {
+  if (spec.axis === "row") checkAffine(spec, heads * headDim, 1, side);
+  else checkAffine(spec, headDim, heads, side);
 }
 
 /** Weights and biases, with names for messages. */
@@ -83,14 +88,6 @@ function checkOverlap(call: Call): void {
   }
 }
 
-function axisRefusals({ qSpec, kSpec }: Call): Refusal[] {
-  return Object.entries({ q: qSpec, k: kSpec }).flatMap(([side, { axis }]) =>
-    axis === "row"
-      ? [{ code: "axis-row" as const, detail: `the ${side} norm runs across all heads of a token` }]
-      : [],
-  );
-}
-
 function headDimRefusals(headDim: number): Refusal[] {
   const { least, most, step } = headDims;
   if (headDim >= least && headDim <= most && headDim % step === 0) return [];
@@ -98,12 +95,13 @@ function headDimRefusals(headDim: number): Refusal[] {
   return [{ code: "head-dim", detail }];
 }
 
-function layoutRefusals(name: string, x: Tensor, side: NormSide | null): Refusal[] {
-  if (side !== null) return [];
-  return [
-    {
-      code: "layout",
-      detail: `${name} ${formatShape(x.shape)} with strides ${formatShape(x.strides)} has no single token stride with dense heads`,
-    },
-  ];
+function layoutRefusals(name: string, x: Tensor, side: NormSide | null, headDim: number): Refusal[] {
+  const seen = `${name} ${formatShape(x.shape)} with strides ${formatShape(x.strides)}`;
+  if (side === null) {
+    return [{ code: "layout", detail: `${seen} has no single token stride with dense heads` }];
+  }
+  if (side.spec.axis === "row" && side.heads > 1 && side.headStride !== headDim) {
+    return [{ code: "layout", detail: `${seen} has gaps between the heads of a token, which are one row` }];
+  }
+  return [];
 }

@@ -44,6 +44,13 @@ function readNorms({ q, k, headDim, inPlace }: QkNormCall): Norms | readonly Ref
   if (q.heads === 0 || k.heads === 0) {
     return [{ code: "layout", detail: "one of q and k has no heads, so there is nothing to share a launch" }];
   }
+  const across = Object.entries({ q, k }).filter(([, { spec }]) => spec.axis === "row");
+  if (across.length > 0) {
+    return across.map(([side]) => ({
+      code: "axis-row",
+      detail: `the ${side} norm runs across all heads of a token, and there is no fused kernel for that on a device`,
+    }));
+  }
   const affines = [
     readAffine(q.spec, q.heads, headDim, "the q norm's"),
     readAffine(k.spec, k.heads, headDim, "the k norm's"),

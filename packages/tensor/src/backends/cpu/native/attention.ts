@@ -1,7 +1,7 @@
 import * as native from "@qknorm/native/cpu";
 import type { AttentionSpan, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
-import { dtypeOf, headsOf } from "./views.ts";
+import { dtypeOf, headsOf, vectorOf } from "./views.ts";
 
 /** `out [T, Hq, D]` from `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`. */
 export function attention(
@@ -9,7 +9,7 @@ export function attention(
   k: TensorView,
   v: TensorView,
   out: TensorView,
-  { past, scale, rounding }: AttentionSpan,
+  { past, sinks, ...span }: AttentionSpan,
 ): void {
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   native.attention({
@@ -19,8 +19,8 @@ export function attention(
     queryHeads,
     kvHeads: k.shape[1] as number,
     headDim,
-    scale,
-    rounding,
+    ...span,
+    sinks: sinks && vectorOf(sinks),
     q: headsOf(q),
     k: headsOf(k),
     v: headsOf(v),

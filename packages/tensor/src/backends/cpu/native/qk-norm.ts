@@ -39,13 +39,15 @@ export const nativeQkNorm: FusedQkNorm = {
 export function affineOf(spec: NormSpec<TensorView>, headDim: number) {
   const { weight } = spec;
   const bias = spec.bias ?? null;
+  const stride = (values: TensorView | null): number =>
+    values !== null && spec.axis === "head" && values.size > headDim ? headDim : 0;
   return {
     weight: weight && exactly(weight),
     weightDtype: weight ? dtypeOf(weight) : "f32",
-    weightHeadStride: weight !== null && weight.size > headDim ? headDim : 0,
+    weightHeadStride: stride(weight),
     bias: bias && exactly(bias),
     biasDtype: bias ? dtypeOf(bias) : "f32",
-    biasHeadStride: bias !== null && bias.size > headDim ? headDim : 0,
+    biasHeadStride: stride(bias),
     eps: spec.eps,
     kind: spec.kind,
     weightOffset: spec.weightOffset,
@@ -65,6 +67,7 @@ function sideOf({ headDim, inPlace }: QkNormCall, side: NormSide): Mutable<Nativ
     outputTokenStride: inPlace ? tokenStride : heads * headDim,
     outputHeadStride: inPlace ? headStride : headDim,
     heads,
+    axis: spec.axis,
     ...affineOf(spec, headDim),
   };
 }

@@ -7,7 +7,7 @@ import { dtypeOf, headsOf } from "./views.ts";
 /** Rotates `x [T, H, D]` in place. */
 export function rope(
   x: TensorView,
-  { cos, sin }: RopeTable,
+  { cos, sin, layout = "halves" }: RopeTable,
   positions: IndexView,
   rounding: NormRounding,
 ): void {
@@ -23,6 +23,7 @@ export function rope(
     cosOffset: cos.offset,
     sin: dataOf(sin) as Float32Array,
     sinOffset: sin.offset,
+    layout,
     tableRows: cos.shape[0] as number,
     positions: hostIndices(positions),
     positionsOffset: 0,

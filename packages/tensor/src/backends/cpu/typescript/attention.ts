@@ -2,20 +2,22 @@ import type { AttentionSpan, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
 import { load, rounder, store } from "./values.ts";
 
-/** Causal grouped-query attention, one (token, head) at a time, in f64. */
+/** Grouped-query attention, one (token, head) at a time, in f64. */
 export function attention(
   q: TensorView,
   k: TensorView,
   v: TensorView,
   out: TensorView,
-  { past: pasts, scale, rounding }: AttentionSpan,
+  span: AttentionSpan,
 ): void {
+  const { scale, softCap, rounding } = span;
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   const kvHeads = k.shape[1] as number;
-  const past = hostIndices(pasts)[0] as number;
+  const past = hostIndices(span.past)[0] as number;
   const group = queryHeads / kvHeads;
   const round = rounding === "hf" ? rounder(q) : (value: number) => value;
   const keys = past + tokens;
+  const sinks = span.sinks && loadSinks(span.sinks, queryHeads, round);
   const kRows = new Float32Array(keys * headDim);
   const vRows = new Float32Array(keys * headDim);
   const query = new Float64Array(headDim);
@@ -29,25 +31,30 @@ export function attention(
     }
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
       for (let token = 0; token < tokens; token++) {
-        const visible = past + token + 1;
+        const [first, end] = visibleKeys(span, past + token, keys);
         load(q, rowStart(q, token, head), headDim, query);
-        let peak = Number.NEGATIVE_INFINITY;
-        for (let key = 0; key < visible; key++) {
+        const sink = sinks === null ? Number.NEGATIVE_INFINITY : (sinks[head] as number);
+        let peak = sink;
+        for (let key = first; key < end; key++) {
           let score = 0;
           for (let i = 0; i < headDim; i++)
             score += (query[i] as number) * (kRows[key * headDim + i] as number);
           score = round(round(score) * scale);
+          if (softCap > 0) score = round(round(Math.tanh(round(score / softCap))) * softCap);
           scores[key] = score;
           peak = Math.max(peak, score);
         }
-        let total = 0;
-        for (let key = 0; key < visible; key++) {
-          const weight = Math.exp((scores[key] as number) - peak);
+        // A sink makes transformers subtract the peak by itself, in the dtype.
+        const lowered =
+          sinks === null ? (score: number) => score - peak : (score: number) => round(score - peak);
+        let total = sinks === null ? 0 : Math.exp(lowered(sink));
+        for (let key = first; key < end; key++) {
+          const weight = Math.exp(lowered(scores[key] as number));
           scores[key] = weight;
           total += weight;
         }
         result.fill(0);
-        for (let key = 0; key < visible; key++) {
+        for (let key = first; key < end; key++) {
           const probability = round((scores[key] as number) / total);
           for (let i = 0; i < headDim; i++) {
             result[i] = (result[i] as number) + probability * (vRows[key * headDim + i] as number);
@@ -57,6 +64,20 @@ export function attention(
       }
     }
   }
+}
+
+/** The keys that a query at key `own` sees: from the first up to, but not with, the second. */
+function visibleKeys({ mask, window, chunk }: AttentionSpan, own: number, keys: number): [number, number] {
+  if (mask === "none") return [0, keys];
+  const inWindow = window > 0 ? own - window + 1 : 0;
+  const inChunk = chunk > 0 ? own - (own % chunk) : 0;
+  return [Math.max(0, inWindow, inChunk), own + 1];
+}
+
+function loadSinks(sinks: TensorView, heads: number, round: (value: number) => number): Float64Array {
+  const values = new Float64Array(heads);
+  load(sinks, sinks.offset, heads, values);
+  return values.map(round);
 }
 
 function rowStart(tensor: TensorView, token: number, head: number): number {

@@ -13,9 +13,11 @@ export const typescriptQkNorm: FusedQkNorm = {
     const { q, k, headDim, inPlace } = call;
     const run = (side: NormSide, x: TensorView, y: TensorView, tokens: number): void => {
       const { heads, tokenStride, headStride, spec } = side;
-      const shape = [tokens, heads, headDim];
+      const row = heads * headDim;
+      // Across heads, a token is one row.
+      const shape = spec.axis === "row" ? [tokens, 1, row] : [tokens, heads, headDim];
       const strides = [tokenStride, headStride, 1];
-      const outStrides = inPlace ? strides : [heads * headDim, headDim, 1];
+      const outStrides = inPlace ? strides : [row, headDim, 1];
       normalize({ ...partsOf(x), shape, strides }, { ...partsOf(y), shape, strides: outStrides }, spec);
     };
     return (qIn, kIn, qOut, kOut, tokens) => {

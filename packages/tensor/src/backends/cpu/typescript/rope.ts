@@ -3,12 +3,13 @@ import type { IndexView, RopeTable, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
 import { load, rounder, store } from "./values.ts";
 
-/** Rotates value `i` of each head against value `i + R` (half-split layout), in place. */
+/** Rotates value `i` of each head against value `i + R`, or `2i` against `2i + 1`, in place. */
 export function rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void {
   const [tokens, heads] = x.shape as [number, number];
   const half = table.cos.shape[1] as number;
   const round = rounding === "hf" ? rounder(x) : (value: number) => value;
   const values = hostIndices(positions);
+  const [step, apart] = table.layout === "interleaved" ? [2, 1] : [1, half];
   const row = new Float64Array(2 * half);
   const cos = new Float64Array(half);
   const sin = new Float64Array(half);
@@ -20,10 +21,11 @@ export function rope(x: TensorView, table: RopeTable, positions: IndexView, roun
       const start = x.offset + token * (x.strides[0] as number) + head * (x.strides[1] as number);
       load(x, start, 2 * half, row);
       for (let i = 0; i < half; i++) {
-        const [a, b] = [row[i] as number, row[half + i] as number];
+        const at = i * step;
+        const [a, b] = [row[at] as number, row[at + apart] as number];
         const [c, s] = [round(cos[i] as number), round(sin[i] as number)];
-        row[i] = round(a * c) - round(b * s);
-        row[half + i] = round(b * c) + round(a * s);
+        row[at] = round(a * c) - round(b * s);
+        row[at + apart] = round(b * c) + round(a * s);
       }
       store(x, start, 2 * half, row);
     }
