@@ -75,7 +75,7 @@ def ours(folder, ids, variant):
     if variant.generate > 0:
         command += ["--generate", str(variant.generate)]
     started = time.monotonic()
-    done = subprocess.run(["/usr/bin/env", "time", "-f", "%M", *command] if TIME else command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(["/usr/bin/env", "time", "-q", "-f", "%M", *command] if TIME else command, cwd=ROOT, capture_output=True, text=True)
     seconds = time.monotonic() - started
     lines = done.stderr.rstrip("\n").split("\n")
     megabytes = int(lines.pop()) // 1024 if TIME and lines[-1].isdigit() else 0

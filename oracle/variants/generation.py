@@ -6,6 +6,8 @@ END = 95
 
 
 def greedy(name, settings, tokens=12, config={}, generate=14):
+    # Where the file has no end of text, this project takes the one of config.json; transformers knows none then.
+    settings = {"eos_token_id": END, **settings}
     return Variant(
         f"generation/{name}", dict(config), generation=settings, tokens=tokens, generate=generate, seed=3
     )

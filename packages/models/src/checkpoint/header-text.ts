@@ -1,5 +1,7 @@
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?/y;
-const SPACE = /[ \t\n\r]*/y;
+
+/** What is being read, for a message: built only when there is one. */
+export type Owner = string | (() => string);
 
 /**
  * A cursor over the JSON text of a safetensors header.
@@ -17,12 +19,13 @@ export class HeaderText {
     this.#fail = fail;
   }
 
-  /** Calls `field` at each value of an object, with its key; a duplicate key fails, named after `owner`. */
-  object(owner: string, field: (key: string) => void): void {
+  /** Calls `field` at each value of an object of at most so many keys; a duplicate key fails, named after `owner`. */
+  object(owner: Owner, most: number, field: (key: string) => void): void {
     const seen = new Set<string>();
     this.#list("{", "}", owner, () => {
-      const key = this.string(`a key of ${owner}`);
-      if (seen.has(key)) this.#fail(`${owner} has the key ${JSON.stringify(key.slice(0, 80))} twice`);
+      const key = this.string(() => `a key of ${nameOf(owner)}`);
+      if (seen.has(key)) this.#fail(`${nameOf(owner)} has the key ${JSON.stringify(key.slice(0, 80))} twice`);
+      if (seen.size === most) this.#fail(`${nameOf(owner)} has more than ${most} keys`);
       seen.add(key);
       this.#expect(":", owner);
       field(key);
@@ -30,16 +33,15 @@ export class HeaderText {
   }
 
   /** An array of at most so many numbers, of any kind: the caller judges their range. */
-  numbers(owner: string, most: number): number[] {
+  numbers(owner: Owner, most: number): number[] {
     const values: number[] = [];
     this.#list("[", "]", owner, () => {
-      if (values.length === most) this.#fail(`${owner} has more than ${most} numbers`);
+      if (values.length === most) this.#fail(`${nameOf(owner)} has more than ${most} numbers`);
       NUMBER.lastIndex = this.#at;
-      const match = NUMBER.exec(this.#text);
-      if (match === null)
-        this.#fail(`${owner} must be a list of numbers (at character ${this.#at} of the header)`);
-      this.#at += match[0].length;
-      values.push(Number(match[0]) + 0); // -0 is 0
+      if (!NUMBER.test(this.#text))
+        this.#fail(`${nameOf(owner)} must be a list of numbers (at character ${this.#at} of the header)`);
+      values.push(Number(this.#text.slice(this.#at, NUMBER.lastIndex)) + 0); // -0 is 0
+      this.#at = NUMBER.lastIndex;
     });
     return values;
   }
@@ -52,19 +54,29 @@ export class HeaderText {
     return true;
   }
 
-  string(owner: string): string {
+  string(owner: Owner): string {
     this.#skipSpace();
     const start = this.#at;
     if (this.#text[start] !== '"')
-      this.#fail(`${owner} must be a string (at character ${start} of the header)`);
+      this.#fail(`${nameOf(owner)} must be a string (at character ${start} of the header)`);
     let end = start + 1;
-    while (end < this.#text.length && this.#text[end] !== '"') end += this.#text[end] === "\\" ? 2 : 1;
+    let plain = true;
+    for (; end < this.#text.length; end++) {
+      const code = this.#text.charCodeAt(end);
+      if (code === QUOTE) break;
+      if (code === BACKSLASH) end++;
+      if (code === BACKSLASH || code < 0x20) plain = false;
+    }
+    if (plain && end < this.#text.length) {
+      this.#at = end + 1;
+      return this.#text.slice(start + 1, end);
+    }
     try {
       const value: unknown = JSON.parse(this.#text.slice(start, end + 1));
       this.#at = end + 1;
       return value as string;
     } catch {
-      return this.#fail(`${owner} is not a valid JSON string (at character ${start} of the header)`);
+      return this.#fail(`${nameOf(owner)} is not a valid JSON string (at character ${start} of the header)`);
     }
   }
 
@@ -75,7 +87,7 @@ export class HeaderText {
       this.#fail(`the header goes on after its end, at character ${this.#at}`);
   }
 
-  #list(open: string, close: string, owner: string, item: () => void): void {
+  #list(open: string, close: string, owner: Owner, item: () => void): void {
     this.#expect(open, owner);
     if (this.#take(close)) return;
     do {
@@ -85,9 +97,11 @@ export class HeaderText {
     this.#expect(close, owner);
   }
 
-  #expect(char: string, owner: string): void {
+  #expect(char: string, owner: Owner): void {
     if (!this.#take(char)) {
-      this.#fail(`the header is not valid JSON: expected "${char}" in ${owner}, at character ${this.#at}`);
+      this.#fail(
+        `the header is not valid JSON: expected "${char}" in ${nameOf(owner)}, at character ${this.#at}`,
+      );
     }
   }
 
@@ -99,7 +113,17 @@ export class HeaderText {
   }
 
   #skipSpace(): void {
-    SPACE.lastIndex = this.#at;
-    this.#at += SPACE.exec(this.#text)?.[0].length ?? 0;
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
+      this.#at++;
+    }
   }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function nameOf(owner: Owner): string {
+  return typeof owner === "string" ? owner : owner();
 }

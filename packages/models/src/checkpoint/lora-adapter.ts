@@ -7,7 +7,7 @@ import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import { shownName } from "./shown-value.ts";
 import type { Warn } from "./warnings.ts";
 import { withBasePrefix } from "./weight-names.ts";
-import { computedWeight, readFloat32, type Weight, type Weights } from "./weights.ts";
+import { computedWeight, readFloat32, StoredWeight, type Weight, type Weights } from "./weights.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";
 const ADAPTER_WEIGHTS = "adapter_model.safetensors";
@@ -37,10 +37,11 @@ export function openLoraAdapter(dir: string, parts: readonly string[], warn: War
   }
   const file = openSafetensors(join(dir, ADAPTER_WEIGHTS));
   try {
-    const pairs = readPairs(file, parts, config);
+    const tensors = readTensors(file, parts, config);
+    const { pairs } = tensors;
     warn(`${ADAPTER_WEIGHTS} is merged into ${pairs.size} matrices`);
     return {
-      mergedInto: (weights) => merged(weights, pairs, config, file.path),
+      mergedInto: (weights) => merged(weights, tensors, config, file.path),
       close: () => file.close(),
     };
   } catch (error) {
@@ -54,19 +55,25 @@ interface Pair {
   readonly b: Weight; // [N, r]
 }
 
+interface AdapterTensors {
+  readonly pairs: ReadonlyMap<string, Pair>;
+  /** Base weights that PEFT saved along, as it does for the head: they go before the model's. */
+  readonly bases: Weights;
+}
+
+const TENSOR_NAME = /^(?:base_model\.model\.)?(.+)\.(?:lora_(A|B)(?:\.[^.]+)?|base_layer)\.weight$/;
+
 /** The two matrices of each adapted layer, under the layer's name in the whole model. */
-function readPairs(file: SafetensorsFile, parts: readonly string[], config: LoraConfig): Map<string, Pair> {
+function readTensors(file: SafetensorsFile, parts: readonly string[], config: LoraConfig): AdapterTensors {
   const halves = { A: new Map<string, Weight>(), B: new Map<string, Weight>() };
+  const bases = new Map<string, Weight>();
   for (const name of file.names) {
-    const [, layer, half] = /^(?:base_model\.model\.)?(.+)\.lora_(A|B)(?:\.[^.]+)?\.weight$/.exec(name) ?? [];
-    if (layer === undefined || (half !== "A" && half !== "B")) {
+    const [, layer, half] = TENSOR_NAME.exec(name) ?? [];
+    if (layer === undefined)
       return fail(file.path, `${shownName(name)} is no matrix of a plain LoRA adapter`);
-    }
-    halves[half].set(layer, {
-      ...file.info(name),
-      read: () => file.read(name),
-      readInto: (destination) => file.readInto(name, destination),
-    });
+    const weight = new StoredWeight(file, name);
+    if (half === undefined) bases.set(`${layer}.weight`, weight);
+    else halves[half as "A" | "B"].set(layer, weight);
   }
   const [as, bs] = [withBasePrefix(halves.A, parts), withBasePrefix(halves.B, parts)];
   const pairs = new Map<string, Pair>();
@@ -83,19 +90,19 @@ function readPairs(file: SafetensorsFile, parts: readonly string[], config: Lora
     }
     pairs.set(layer, { a, b });
   }
-  return pairs;
+  return { pairs, bases: withBasePrefix(bases, parts) };
 }
 
 function merged(
   weights: Weights,
-  pairs: ReadonlyMap<string, Pair>,
+  { pairs, bases }: AdapterTensors,
   config: LoraConfig,
   path: string,
 ): Weights {
-  const result = new Map(weights);
+  const result = new Map([...weights, ...bases]);
   for (const [layer, { a, b }] of pairs) {
     const name = `${layer}.weight`;
-    const base = weights.get(name) ?? fail(path, `adapts ${shownName(name)}, which the model does not have`);
+    const base = result.get(name) ?? fail(path, `adapts ${shownName(name)}, which the model does not have`);
     const [outputs, inputs] = [b.shape[0] as number, a.shape[1] as number];
     if (base.shape.length !== 2 || base.shape[0] !== outputs || base.shape[1] !== inputs) {
       fail(

@@ -3,6 +3,7 @@ import { isAbsolute, join, normalize } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, readJsonObject } from "./json-file.ts";
 import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import { MOST_TENSORS } from "./safetensors-header.ts";
 import { shown, shownList } from "./shown-value.ts";
 
 export const INDEX = "model.safetensors.index.json";
@@ -28,6 +29,10 @@ export function openShards(dir: string): Shards {
   const files: SafetensorsFile[] = [];
   try {
     for (const shard of new Set(listed.values())) files.push(openSafetensors(join(dir, shard)));
+    const count = files.reduce((sum, { names }) => sum + names.length, 0);
+    if (count > MOST_TENSORS) {
+      throw new QkNormError("ERR_CHECKPOINT", `${dir}: its shards hold more than ${MOST_TENSORS} tensors`);
+    }
     const warnings: string[] = [];
     for (const shard of forgottenShards(dir, new Set(listed.values()))) {
       files.push(openSafetensors(join(dir, shard)));

@@ -6,15 +6,12 @@ import type { Weight, Weights } from "./weights.ts";
  * Tensors that older writers saved beside the weights and that transformers skips when it loads: tables that follow from
  * the config (`_adjust_missing_and_unexpected_keys` in its `modeling_utils.py`).
  */
-const BUFFERS = [
-  /(^|\.)rotary_emb\.((original_)?inv_freq|cos_cached|sin_cached)$/,
-  /(^|\.)position_ids$/,
-  /\.attn\.(masked_)?bias$/,
-];
+const BUFFER =
+  /(?:(?:^|\.)rotary_emb\.(?:(?:original_)?inv_freq|cos_cached|sin_cached)|(?:^|\.)position_ids|\.attn\.(?:masked_)?bias)$/;
 
 /** The weights without buffers that hold no weight. */
 export function withoutBuffers(weights: Weights): Weights {
-  return new Map([...weights].filter(([name]) => !BUFFERS.some((buffer) => buffer.test(name))));
+  return new Map([...weights].filter(([name]) => !BUFFER.test(name)));
 }
 
 /**
@@ -41,8 +38,6 @@ export function withBasePrefix(weights: Weights, parts: readonly string[]): Weig
 }
 
 function wholeName(name: string, parts: readonly string[]): string {
-  const [first = "", second = ""] = name.split(".", 2);
-  if (parts.includes(first)) return `model.${name}`;
-  if (first === "model" && (second === "model" || second === "lm_head")) return name.slice("model.".length);
-  return name;
+  if (/^model\.(model|lm_head)\./.test(name)) return name.slice("model.".length);
+  return parts.some((part) => name.startsWith(`${part}.`)) ? `model.${name}` : name;
 }

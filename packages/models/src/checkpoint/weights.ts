@@ -19,16 +19,40 @@ export type Weights = ReadonlyMap<string, Weight>;
 
 /** The tensors of a checkpoint as they lie in its files; the checkpoint stays open for as long as they are read. */
 export function weightsOf(checkpoint: Checkpoint): Weights {
-  return new Map(
-    checkpoint.names.map((name) => [
-      name,
-      {
-        ...checkpoint.info(name),
-        read: () => checkpoint.read(name),
-        readInto: (destination: ArrayBufferView) => checkpoint.readInto(name, destination),
-      },
-    ]),
-  );
+  return new Map(checkpoint.names.map((name) => [name, new StoredWeight(checkpoint, name)]));
+}
+
+/** One tensor of a file, or of several files that are one checkpoint. */
+export class StoredWeight implements Weight {
+  readonly dtype: TensorInfo["dtype"];
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  readonly #source: TensorSource;
+  readonly #name: string;
+
+  constructor(source: TensorSource, name: string) {
+    const { dtype, shape, bytes } = source.info(name);
+    this.dtype = dtype;
+    this.shape = shape;
+    this.bytes = bytes;
+    this.#source = source;
+    this.#name = name;
+  }
+
+  read(): TensorData {
+    return this.#source.read(this.#name);
+  }
+
+  readInto(destination: ArrayBufferView): void {
+    this.#source.readInto(this.#name, destination);
+  }
+}
+
+/** A `Checkpoint` or a `SafetensorsFile`. */
+interface TensorSource {
+  info(name: string): TensorInfo;
+  read(name: string): TensorData;
+  readInto(name: string, destination: ArrayBufferView): void;
 }
 
 /** A weight that is computed in f32 when it is read. */
