@@ -32,6 +32,7 @@ describe("a norm of heads that stand before the tokens", () => {
     ["a list of axes", (x, heads) => `${cut(x, heads)}.transpose([0, 2, 1, 3])`],
     ["a function of a module", (x, heads) => `ops.transpose(${cut(x, heads)}, [0, 2, 1, 3])`],
     ["a transpose before a cast", (x, heads) => `${cut(x, heads)}.transpose(1, 2).to("f32")`],
+    ["an axis cut in two", (x, heads) => `${x}.unflatten(-1, [${heads}, this.headDim]).transpose(1, 2)`],
     ["a rest of the shape", (x, heads) => `${x}.reshape([...rest, ${heads}, this.headDim]).transpose(1, 2)`],
   ])("becomes a call that says so: %s", (_, make) => {
     const { after, findings } = planScript(cutBy(make));
@@ -61,6 +62,21 @@ describe("a norm of heads that stand before the tokens", () => {
   ])("is like any other where the tokens come first again: %s", (_, make) => {
     const { after } = planScript(cutBy(make));
     expect(after).toContain("[q, k] = applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim);");
+  });
+
+  it.each([
+    ["a mask on the left of it", "this.mask.reshape([b, t, 1]).mul(x)"],
+    ["a product of a mask and it", "this.mask.reshape([b, t, this.headDim]) * 1 + this.other(x)"],
+  ])("is not seen in %s", (_, other) => {
+    const { findings } = planScript(cutBy(() => `(${other})`).replaceAll("config.headDim,", "config.size,"));
+    expect(findings).not.toMatchObject([{ kind: "replaced" }]);
+  });
+
+  it("is kept where k has another axis besides", () => {
+    const { findings } = planScript(
+      cutBy(cut, (x, heads) => `${x}.reshape([b, t, n, ${heads}, this.headDim])`),
+    );
+    expect(findings).toMatchObject([{ kind: "refused", reason: "helper-mismatch" }]);
   });
 
   it("is kept by a helper that does not take them", () => {

@@ -5,6 +5,7 @@ import type { Project } from "../project/project.ts";
 import { layersOf } from "./aliases.ts";
 import { isProjection } from "./projection.ts";
 import { Refusal } from "./reasons.ts";
+import { axesOf } from "./tensor-axes.ts";
 import { isProjected } from "./transposed.ts";
 
 export interface SourceQuestion {
@@ -14,10 +15,17 @@ export interface SourceQuestion {
 }
 
 /**
- * Throws `helper-mismatch` when q and k are projected from different tensors, as in cross attention: they may be of different length, and the
- * helper takes tensors that differ in their heads only.
+ * Throws `helper-mismatch` when q and k are projected from different tensors, as in cross attention, or have another number of axes: they may be
+ * of different length, and the helper takes tensors that differ in their heads only.
  */
 export function refuseOtherSources(q: Value, k: Value, helper: string, question: SourceQuestion): void {
+  const [qAxes, kAxes] = [axesOf(q), axesOf(k)];
+  const isOpen = [qAxes, kAxes].some((axes) => axes?.some((axis) => axis.of === "batch"));
+  if (!isOpen && qAxes !== undefined && kAxes !== undefined && qAxes.length !== kAxes.length)
+    throw new Refusal(
+      "helper-mismatch",
+      `q has ${qAxes.length} axes and k ${kAxes.length}; ${helper} takes both with the same`,
+    );
   const [ofQ, ofK] = [q, k].map((side) => new Sources(question).of(side)) as [Set<Value>, Set<Value>];
   if (ofQ.size === 0 || ofK.size === 0) return;
   if ([...ofK].every((one) => ofQ.has(one)) && [...ofQ].every((one) => ofK.has(one))) return;

@@ -49,7 +49,7 @@ function followed(value: Value): Axes | undefined {
     case "item":
       return axesOfPiece(value);
     case "operation":
-      return agreed(value.operands.filter((one) => one.kind !== "literal"));
+      return axesOfResult(value);
     case "choice":
       return agreed([value.then, value.otherwise]);
     case "call":
@@ -66,20 +66,30 @@ function axesOfCut(to: Value): Axes | undefined {
   const last = sizes.at(-1)!;
   const beside = sizes.at(-2)!;
   const isRest = isLiteral(last, -1) && meaningOfSize(beside) === "head-count";
-  if (meaningOfSize(last) !== "head-dim" && !isRest) return undefined;
+  if ((meaningOfSize(last) !== "head-dim" || isTiny(last)) && !isRest) return undefined;
   const counts = sizes.flatMap((size, i) => (meaningOfSize(size) === "head-count" ? [i] : []));
   const heads = counts.length === 1 ? counts[0] : sizes.length - 2;
   return sizes.map((size, i): Axis => {
     if (i === sizes.length - 1) return isRest ? { of: "head dim" } : { of: "head dim", size };
     if (i === heads) return { of: "heads", size };
-    return isSpread(size) ? { of: "batch" } : { of: "other", size };
+    // Behind `unflatten` the axes before the last are those that were there, however many.
+    const isRestOfShape = isSpread(size) || (size.kind === "free" && size.name === "...");
+    return isRestOfShape ? { of: "batch" } : { of: "other", size };
   });
 }
 
+/** Of `q * mask` those of q: what stands on the right may be stretched to it. */
+function axesOfResult({ operator, operands }: ValueOf<"operation">): Axes | undefined {
+  const [left] = operands;
+  return left !== undefined && /^[-+*/]$/.test(operator) ? axesOf(left) : undefined;
+}
+
 function agreed(values: readonly Value[]): Axes | undefined {
-  const all = values.map(axesOf).filter((one) => one !== undefined);
+  const all = values.map(axesOf);
   const [first] = all;
-  return first !== undefined && all.every((one) => orderOf(one) === orderOf(first)) ? first : undefined;
+  const isSame = (axes: Axes | undefined) =>
+    axes !== undefined && first !== undefined && orderOf(axes) === orderOf(first);
+  return all.every(isSame) ? first : undefined;
 }
 
 function orderOf(axes: Axes): string {
@@ -156,6 +166,11 @@ function reordered(axes: Axes, name: string, args: readonly Value[]): Axes | und
   }
   const isWhole = wanted.length === whole.length && new Set(wanted.map(at)).size === whole.length;
   return isWhole && !/move/.test(name) ? wanted.map((place) => whole[at(place)]!) : undefined;
+}
+
+/** `[B, T, 1]` is made to be stretched, not cut into heads. */
+function isTiny(size: Value): boolean {
+  return (numberOf(size) ?? Number.POSITIVE_INFINITY) < 4;
 }
 
 /** With each of the leading axes by itself; a swap of two of them only says how many there are at least. */
