@@ -1,4 +1,5 @@
-// Vectors of eight f32 on AVX2 with FMA and F16C; lanes_avx512.h says what each name means.
+// Vectors of eight f32 on AVX2 with FMA and F16C: lanes_avx512.h at the width of this register file, and what each name
+// means.
 #pragma once
 
 #include <immintrin.h>

@@ -1,5 +1,6 @@
-// Vectors of sixteen f32 for the kernels that are written once and compiled per instruction set (gemm.h and the
-// like). lanes_avx2.h and lanes_scalar.h offer the same names with other widths.
+// Vectors of sixteen f32 for the ops whose sums may differ between instruction sets: a register's own width, so that a
+// tile of sums fills the register file. lanes_avx2.h and lanes_scalar.h offer the same names with other widths. QK
+// norm, whose bits are the same everywhere, counts sixteen lanes on all of them: simd_avx512.h.
 #pragma once
 
 // GCC 12 takes the deliberately undefined operands inside its own AVX-512 header for mistakes.

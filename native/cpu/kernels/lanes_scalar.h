@@ -1,5 +1,5 @@
-// Vectors of four f32 in the compiler's portable vector type: what every processor of the target runs. No fused
-// multiply-add. lanes_avx512.h says what each name means.
+// Vectors of four f32 in the compiler's portable vector type: lanes_avx512.h for what every processor of the target
+// runs, and what each name means. No fused multiply-add.
 #pragma once
 
 #include <bit>

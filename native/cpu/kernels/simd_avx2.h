@@ -1,4 +1,5 @@
-// Sixteen virtual lanes on AVX2 with FMA and F16C. See simd_avx512.h for what each name means.
+// Sixteen virtual lanes in pairs and fours of AVX2 registers, with FMA and F16C, for the bits of simd_avx512.h, which says
+// what each name means.
 #pragma once
 
 #include <immintrin.h>

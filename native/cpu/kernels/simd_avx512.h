@@ -1,4 +1,6 @@
-// Sixteen virtual lanes on AVX-512. simd_avx2.h and simd_scalar.h offer the same names and give the same bits.
+// Sixteen virtual lanes on AVX-512 for QK norm, whose bits are the same on every instruction set: it needs one number of
+// lanes, sums in f64, and roundings that tell when they are in doubt, none of which lanes_avx512.h has. simd_avx2.h and
+// simd_scalar.h offer the same names and give the same bits.
 #pragma once
 
 // GCC 12 takes the undefined vectors inside its own intrinsics for mistakes of ours (GCC bug 105593).

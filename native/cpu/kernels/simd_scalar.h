@@ -1,5 +1,5 @@
-// Sixteen virtual lanes in plain C++: the portable path, and what the vector ones are tested against bit for bit.
-// See simd_avx512.h for what each name means.
+// Sixteen virtual lanes in plain C++: the portable path, and what the vector ones are tested against bit for bit;
+// simd_avx512.h says what each name means.
 #pragma once
 
 #include <cstdint>
