@@ -47,6 +47,16 @@ bool is_detached(napi_env env, napi_value array) {
          napi_is_detached_arraybuffer(env, buffer, &detached) == napi_ok && detached;
 }
 
+// Not Error::ThrowAsJavaScriptException(), which throws again where JavaScript takes no exception: one is pending, or the
+// worker is being ended.
+void pass_on(napi_env env, const Napi::Error& error) noexcept {
+  try {
+    napi_throw(env, error.Value());
+  } catch (const Napi::Error&) {
+    // Even the error cannot be read any more, so nobody is left to be told.
+  }
+}
+
 }  // namespace
 
 Args::Args(napi_env env, napi_callback_info info) : env_(env) {
@@ -161,7 +171,7 @@ void rethrow_to_javascript(napi_env env) noexcept {
   } catch (const CodedError& error) {
     napi_throw_error(env, error.code(), error.what());
   } catch (const Napi::Error& error) {
-    error.ThrowAsJavaScriptException();
+    pass_on(env, error);
   } catch (const std::bad_alloc&) {
     napi_throw_error(env, kErrNative, "out of memory");
   } catch (const std::exception& error) {

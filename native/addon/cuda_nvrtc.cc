@@ -56,15 +56,17 @@ napi_value compile_now(const Args& args) {
 // Node waits for such work before it tears an environment down, which a thread of our own would have to be taught.
 class Compilation {
  public:
-  Compilation(napi_env env, Job job) : job_(std::move(job)), deferred_(Napi::Promise::Deferred::New(env)) {
-    napi_value name = Napi::String::New(env, "nvrtcCompile");
-    if (napi_create_async_work(env, nullptr, name, execute, complete, this, &work_) != napi_ok ||
+  Compilation(napi_env env, Job job) : job_(std::move(job)) {
+    napi_value name = nullptr;
+    if (napi_create_promise(env, &deferred_, &promise_) != napi_ok ||
+        napi_create_string_utf8(env, "nvrtcCompile", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+        napi_create_async_work(env, nullptr, name, execute, complete, this, &work_) != napi_ok ||
         napi_queue_async_work(env, work_) != napi_ok) {
       throw CodedError(kErrNative, "the compilation cannot be queued");
     }
   }
 
-  napi_value promise() const { return deferred_.Promise(); }
+  napi_value promise() const { return promise_; }  // valid until the call that made it returns
 
  private:
   static void execute(napi_env, void* data) {
@@ -76,23 +78,26 @@ class Compilation {
     }
   }
 
-  static void complete(napi_env env, napi_status status, void* data) {
+  // Node calls this from C, and also while it tears a worker down, where no JavaScript may run: nobody waits for the
+  // promise then, and an exception that left here would end the process.
+  static void complete(napi_env env, napi_status status, void* data) noexcept {
     const std::unique_ptr<Compilation> self(static_cast<Compilation*>(data));
-    Napi::HandleScope scope(env);
     napi_delete_async_work(env, self->work_);
+    napi_value outcome = nullptr;
     try {
       if (status != napi_ok) throw CodedError(kErrNative, "the compilation was cancelled");
       if (self->failure_ != nullptr) std::rethrow_exception(self->failure_);
-      self->deferred_.Resolve(bytes_of(env, self->cubin_));
+      outcome = bytes_of(env, self->cubin_);
+      napi_resolve_deferred(env, self->deferred_, outcome);
     } catch (...) {
       rethrow_cuda(env);
-      napi_value thrown = nullptr;
-      if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) self->deferred_.Reject(thrown);
+      if (napi_get_and_clear_last_exception(env, &outcome) == napi_ok) napi_reject_deferred(env, self->deferred_, outcome);
     }
   }
 
   Job job_;
-  Napi::Promise::Deferred deferred_;
+  napi_deferred deferred_ = nullptr;
+  napi_value promise_ = nullptr;
   napi_async_work work_ = nullptr;
   std::string cubin_;
   std::exception_ptr failure_;
