@@ -154,7 +154,7 @@ type Printed = Pick<CommandResult, "stdout" | "stderr">;
 
 async function print(
   result: WrittenResult,
-  { output, write }: CommandOptions,
+  { output, write, length }: CommandOptions,
   replan: Replan,
   { color }: Terminal,
 ): Promise<Printed> {
@@ -174,7 +174,7 @@ async function print(
     case "diff":
       return { stdout: patchOf(result.files), stderr };
     default:
-      return { stdout: formatReport(result, { color, written: write }), stderr: "" };
+      return { stdout: formatReport(result, { color, written: write, length }), stderr: "" };
   }
 }
 

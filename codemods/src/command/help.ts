@@ -11,7 +11,8 @@ what to do (a dry run with a report and a diff if none is given)
   --stdin               read one source from standard input, print the result; for editors
   --stdin-filename FILE   its name: tells the language, and where its imports lead
 
-what to print (one of them)
+what to print (one of them; else a report)
+  --all                 the report with every copy, its change and its advice; else many of one kind are folded
   --diff                a patch that \`git apply\` takes
   --json                one JSON object (schema/report.schema.json)
   --sarif               SARIF 2.1.0 with fixes, for code scanning

@@ -27,6 +27,8 @@ export interface CommandOptions {
   readonly html: string | undefined;
   readonly emitHelper: string | undefined;
   readonly collapseClasses: boolean;
+  /** How much the report tells. */
+  readonly length: "all" | "folded";
   readonly explain: string | undefined;
   readonly since: string | undefined;
   /** Name of the source on standard input, under `--stdin`. */
@@ -58,6 +60,7 @@ export const flags = {
   "assume-helper": flag,
   "allow-dirty": flag,
   "collapse-classes": flag,
+  all: flag,
   version: flag,
   help: { ...flag, short: "h" },
   "stdin-filename": text,
@@ -125,6 +128,7 @@ export function parseOptions(argv: readonly string[]): CommandOptions {
     emitHelper: values["emit-helper"],
     collapseClasses: values["collapse-classes"],
     explain: values.explain,
+    length: values.all ? "all" : "folded",
     since: values.since,
     stdinFilename: values["stdin-filename"],
     threads: threadsOf(values.concurrency),

@@ -1,24 +1,34 @@
 import type { WrittenResult } from "../edits/write-files.ts";
 import type { Finding } from "../plan/change.ts";
-import type { FileResult } from "../run/run.ts";
-import { adviceFor } from "./advice.ts";
+import { keptSections, mostInFull, reasonTable } from "./kept-report.ts";
 import { paintPatch, printable } from "./paint-patch.ts";
+import { count, place } from "./report-line.ts";
+import { sharedFolder } from "./short-paths.ts";
 import { type Paint, paintFor } from "./terminal.ts";
 
 export interface ReportStyle {
   readonly color: boolean;
   readonly written: boolean;
+  /** `all` lists every copy with its change or its advice, `folded` what a person reads. */
+  readonly length: "all" | "folded";
 }
+
+/** From so many files on, changes are told in a line each. */
+const mostPatches = 8;
+/** And no more than so many of them. */
+const mostChanges = 24;
 
 /** The report for people: what can be replaced and how, what is kept and what to do about it, then where things stand. */
 export function formatReport(result: WrittenResult, style: ReportStyle): string {
   const paint = paintFor(style);
+  const folder = style.length === "all" ? "" : folderOf(result);
   const sections = [
-    heading(result, paint),
+    heading(result, folder, paint),
     helperSection(result, style, paint),
-    replacedSection(result, style, paint),
-    keptSection(result, paint),
+    replacedSection(result, style, folder, paint),
+    ...keptSections(result.files, { length: style.length, folder, paint }),
     troubleSection(result, paint),
+    ...(style.length === "all" ? [] : [reasonTable(result.files, paint)]),
     summary(result, style, paint),
   ];
   return `${sections
@@ -27,12 +37,18 @@ export function formatReport(result: WrittenResult, style: ReportStyle): string 
     .join("\n\n")}\n`;
 }
 
-function heading({ files, scanned }: WrittenResult, paint: Paint): readonly string[] {
+/** The folder that paths are told without, where there are many and it is long. */
+function folderOf({ files }: WrittenResult): string {
+  const copies = files.flatMap(({ findings }) => findings).length;
+  const folder = sharedFolder(files.map(({ path }) => path));
+  return copies > mostInFull && folder.split("/").length > 2 ? folder : "";
+}
+
+function heading({ files, scanned }: WrittenResult, folder: string, paint: Paint): readonly string[] {
   const copies = files.flatMap(({ findings }) => findings).length;
   if (copies === 0) return [];
-  return [
-    `${paint.bold(`QK norm: ${count(copies, "copy", "copies")} of the step in ${count(scanned, "file", "files")}.`)}`,
-  ];
+  const told = `QK norm: ${count(copies, "copy", "copies")} of the step in ${count(scanned, "file", "files")}.`;
+  return [paint.bold(told), ...(folder === "" ? [] : [`Paths are in ${printable(folder)}`])];
 }
 
 function helperSection({ files }: WrittenResult, { written }: ReportStyle, paint: Paint): readonly string[] {
@@ -45,37 +61,39 @@ function helperSection({ files }: WrittenResult, { written }: ReportStyle, paint
 
 function replacedSection(
   { files }: WrittenResult,
-  { written }: ReportStyle,
+  { written, length }: ReportStyle,
+  folder: string,
   paint: Paint,
 ): readonly string[] {
   const changed = files.filter(({ findings }) => findings.some(isReplaced));
   if (changed.length === 0) return [];
+  const title = paint.bold(written ? "Replaced" : "Can be replaced");
+  if (length === "folded" && changed.length > mostPatches) {
+    const copies = changed.flatMap((file) =>
+      file.findings.filter(isReplaced).map((one) => [file, one] as const),
+    );
+    const lines = copies
+      .slice(0, mostChanges)
+      .map(([file, one]) => `  ${place(file, one, folder, paint)}${note(one, paint)}`);
+    const more = copies.length - lines.length;
+    const how = written
+      ? "--all lists what each became"
+      : "--diff prints the changes, --all this report with them";
+    return [title, "", ...lines, ...(more > 0 ? [`  and ${more} more`] : []), `  ${how}`];
+  }
   const blocks = changed.map((file) => {
-    const lines = file.findings.filter(isReplaced).map((finding) => {
-      const note = finding.reason === undefined ? "" : ` ${paint.yellow(`[${finding.reason}]`)}`;
-      return `  ${place(file, finding, paint)}\n    ${printable(finding.message)}${note}`;
-    });
+    const lines = file.findings
+      .filter(isReplaced)
+      .map((one) => `  ${place(file, one, folder, paint)}\n    ${printable(one.message)}${note(one, paint)}`);
     const isShown = !written && file.after !== undefined && file.helper === undefined;
     const patch = !isShown ? [] : ["", ...indented(paintPatch(file, paint), 6)];
     return [...lines, ...patch].join("\n");
   });
-  return [paint.bold(written ? "Replaced" : "Can be replaced"), "", blocks.join(written ? "\n" : "\n\n")];
+  return [title, "", blocks.join(written ? "\n" : "\n\n")];
 }
 
-function keptSection({ files }: WrittenResult, paint: Paint): readonly string[] {
-  const blocks = files.flatMap((file) =>
-    file.findings
-      .filter((finding) => !isReplaced(finding))
-      .map((finding) => {
-        const reason = finding.reason!;
-        return [
-          `  ${place(file, finding, paint)}  ${paint.yellow(`[${reason}]`)}`,
-          `    ${printable(finding.message)}`,
-          `    ${paint.cyan("To do:")} ${adviceFor[reason].byHand}`,
-        ].join("\n");
-      }),
-  );
-  return blocks.length === 0 ? [] : [paint.bold("Kept as they are"), "", blocks.join("\n\n")];
+function note({ reason }: Finding, paint: Paint): string {
+  return reason === undefined ? "" : ` ${paint.yellow(`[${reason}]`)}`;
 }
 
 function troubleSection({ skipped, errors }: WrittenResult, paint: Paint): readonly string[] {
@@ -117,18 +135,10 @@ function nextSteps(changed: number, written: boolean, undo: string | undefined):
   ];
 }
 
-function place({ path }: FileResult, { line, symbol }: Finding, paint: Paint): string {
-  return `${paint.bold(`${printable(path)}:${line}`)}  ${symbol}`;
-}
-
 function isReplaced({ kind }: Finding): boolean {
   return kind === "replaced";
 }
 
 function indented(lines: readonly string[], width: number): readonly string[] {
   return lines.map((line) => `${" ".repeat(width)}${line}`.trimEnd());
-}
-
-function count(n: number, one: string, many: string): string {
-  return `${n.toLocaleString("en-US")} ${n === 1 ? one : many}`;
 }
