@@ -133,6 +133,14 @@ def windows():
     )
 
 
+def masks():
+    for tokens in (1, 2, 24):
+        yield Variant(f"mask/is_causal false, {tokens} tokens", dict(is_causal=False), tokens=tokens)
+    yield Variant("mask/is_causal true", dict(is_causal=True))
+    yield Variant("mask/is_causal false, generated", dict(is_causal=False, eos_token_id=None), tokens=9, generate=8)
+
+
 def variants():
+    yield from masks()
     yield from ropes()
     yield from windows()

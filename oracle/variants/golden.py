@@ -43,6 +43,7 @@ def configs():
     yield "plain", {}, 24, False
     yield "a head that differs from the embedding it is tied to", dict(tie_word_embeddings=True), 24, False
     yield "a LoRA adapter", {}, 24, True
+    yield "attention to later tokens", dict(is_causal=False), 24, False
     for name, scaling in SCALINGS.items():
         for tokens in (12, 40):
             yield f"{name}, {tokens} tokens", dict(rope_parameters=dict(scaling, rope_theta=10000.0)), tokens, False

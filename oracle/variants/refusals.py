@@ -18,7 +18,8 @@ def without(name):
 
 
 def variants():
-    yield config("is_causal", False)
+    windowed = dict(is_causal=False, use_sliding_window=True, sliding_window=5, max_window_layers=0)
+    yield Variant("refused/is_causal False with a window", windowed, refused="is_causal")
     yield config("is_encoder_decoder", True)
     yield config("hidden_act", "gelu")
     yield config("hidden_act", "relu")

@@ -95,6 +95,7 @@ describe("parseQwen3Config", () => {
       eps: 1e-6,
       rope: { type: "default", theta: 1e6 },
       windows: new Array(28).fill(null),
+      causal: true,
       maxPositions: 40960,
       tieWordEmbeddings: true,
       attentionBias: false,
@@ -182,8 +183,8 @@ describe("parseQwen3Config", () => {
     [{ rope_parameters: { partial_rotary_factor: 0.5 } }, "rope_parameters.partial_rotary_factor must be 1"],
     [{ torch_dtype: "int8" }, 'float16, half, float32, float, float64 and auto, got "int8"'],
     [
-      { is_causal: false },
-      "is_causal is false, which asks for attention to later tokens; that is not supported",
+      { is_causal: false, use_sliding_window: true, sliding_window: 5, max_window_layers: 0 },
+      "is_causal is false, which is not supported together with a sliding window",
     ],
     [{ pruned_heads: { 0: [1] } }, "pruned_heads is an object, which asks for heads to be taken out"],
     [{ hidden_act: "x".repeat(1e6) }, `got "${"x".repeat(80)}"...`],

@@ -42,7 +42,6 @@ describe("every key of transformers' Qwen3Config", () => {
   });
 
   it.each([
-    ["is_causal", false],
     ["is_encoder_decoder", true],
     ["per_layer_config", { 0: { head_dim: 8 } }],
     ["transformers_weights", "other.safetensors"],

@@ -28,6 +28,8 @@ export interface Qwen3Config {
   readonly rope: RopeParameters;
   /** Of each layer: how many tokens a query sees, itself included; null where it sees all before it. */
   readonly windows: readonly (number | null)[];
+  /** False: every token of a pass sees all of them, the later ones too (`is_causal: false`, for embeddings). */
+  readonly causal: boolean;
   /** The longest context, in tokens: `max_position_embeddings`, or what RoPE scaling stretches it to. */
   readonly maxPositions: number;
   /** The logits come from the embedding, unless the checkpoint has a `lm_head.weight` that differs from it. */
@@ -49,8 +51,7 @@ export interface Qwen3Config {
  * Every key is read, known to be harmless, refused by name, or named to `warn`.
  *
  * @throws ERR_CHECKPOINT that names the field: missing, of a wrong type, sizes that do not fit together, or a feature
- *   that is not supported (attention to later tokens, quantised weights other than block-wise FP8, an activation other
- *   than SiLU)
+ *   that is not supported (quantised weights other than block-wise FP8, an activation other than SiLU)
  */
 export function parseQwen3Config(raw: JsonObject, warn: Warn = () => {}): Qwen3Config {
   const fields = new ConfigFields(raw, "config.json");
@@ -64,6 +65,10 @@ export function parseQwen3Config(raw: JsonObject, warn: Warn = () => {}): Qwen3C
   const trainedPositions = fields.positiveInteger("max_position_embeddings", 32768);
   const rope = readRopeParameters(fields, { rotaryDim: headDim, maxPositions: trainedPositions });
   const maxPositions = contextLength(rope, trainedPositions);
+  const windows = readWindows(fields, { layers, maxPositions, kindOf: qwen3Kind(fields) });
+  const causal = fields.boolean("is_causal", true);
+  if (!causal && windows.some((window) => window !== null))
+    fields.fail("is_causal", "is false, which is not supported together with a sliding window");
   const config: Qwen3Config = Object.freeze({
     modelType: "qwen3",
     vocabSize: fields.positiveInteger("vocab_size"),
@@ -75,7 +80,8 @@ export function parseQwen3Config(raw: JsonObject, warn: Warn = () => {}): Qwen3C
     headDim,
     eps: fields.positiveNumber("rms_norm_eps", 1e-6),
     rope,
-    windows: readWindows(fields, { layers, maxPositions, kindOf: qwen3Kind(fields) }),
+    windows,
+    causal,
     maxPositions,
     tieWordEmbeddings: fields.boolean("tie_word_embeddings", false),
     attentionBias: fields.boolean("attention_bias", false),

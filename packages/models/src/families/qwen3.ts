@@ -24,7 +24,8 @@ class Qwen3DecoderLayer extends Module {
     const { hiddenSize, intermediateSize, eps, attentionBias: bias } = config;
     this.inputLayernorm = new RmsNorm(hiddenSize, eps, options);
     const window = config.windows[layer] ?? null;
-    this.selfAttn = new Attention(layer, { ...config, bias, window }, rotary, options);
+    const mask = config.causal ? "causal" : "none";
+    this.selfAttn = new Attention(layer, { ...config, bias, window, mask }, rotary, options);
     this.postAttentionLayernorm = new RmsNorm(hiddenSize, eps, options);
     this.mlp = new SwiGluMlp(hiddenSize, intermediateSize, options);
   }

@@ -17,6 +17,8 @@ export interface AttentionShape {
   readonly bias: boolean;
   /** How many tokens a query sees, itself included. Default: all before it. */
   readonly window?: number | null;
+  /** `none`: every query sees all keys. Default: `causal`. */
+  readonly mask?: "causal" | "none";
 }
 
 /** Grouped-query attention with QK norm before RoPE, as Qwen3 has it. */
@@ -67,6 +69,7 @@ export class Attention extends Module {
     const mixed = attention(queries, keys, values, {
       past: step.past,
       window: this.#shape.window ?? 0,
+      mask: this.#shape.mask ?? "causal",
       scale: headDim ** -0.5,
       rounding: this.#rounding,
     }); // [T, Hq, D]
