@@ -53,6 +53,8 @@ export class Evaluation {
   depth = 0;
   /** How many calls have been inlined so far. */
   inlined = 0;
+  /** How many steps of inlined code did something else than to compute local variables. */
+  effectsInlined = 0;
   at!: Place;
   #order = 0;
   #unknowns = 0;
@@ -97,6 +99,7 @@ export class Evaluation {
 
   /** The step does something else than to compute local variables. */
   effect(step: Step): void {
+    if (this.depth > 0) this.effectsInlined += 1;
     const trace = this.#steps.get(step);
     if (trace !== undefined) trace.hasEffect = true;
   }
@@ -150,6 +153,7 @@ export class Evaluation {
       site: site ?? call,
       order: this.#order,
       inlined: this.depth > 0,
+      doesMore: false,
       isOptional: call.optional || (call.callee.kind === "attribute" && call.callee.optional),
     });
     return value;

@@ -41,6 +41,7 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
   if (found === undefined) return undefined;
   const saved = { ...at };
   const before = events.length;
+  const effects = evaluation.effectsInlined;
   evaluation.depth += 1;
   evaluation.inlined += 1;
   at.site ??= expr;
@@ -62,7 +63,16 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
   }
   const { step, block: home } = at;
   const order = evaluation.lastOrder;
-  events.splice(before, normed.length, ...normed.map((event) => ({ ...event, step, block: home, order })));
+  // What a stream is given to run stays with the stream's own call.
+  const more = !onStream && evaluation.effectsInlined > effects;
+  const moved = normed.map((event) => ({
+    ...event,
+    step,
+    block: home,
+    order,
+    doesMore: event.doesMore || more,
+  }));
+  events.splice(before, normed.length, ...moved);
   return value;
 }
 

@@ -44,6 +44,8 @@ export interface NormEvent {
   readonly block: Block;
   readonly order: number;
   readonly inlined: boolean;
+  /** The inlined code does something besides: it counts, logs, or keeps what it is given. */
+  readonly doesMore: boolean;
   /** The function whose code holds the norm's call. */
   readonly home: FunctionForm;
   readonly isOptional: boolean;

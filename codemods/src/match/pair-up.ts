@@ -36,6 +36,8 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   refuseCompiled(at);
   refuseInLoop(qEvent);
   refuseInLoop(kEvent);
+  refuseMoreInHelper(qEvent, "q");
+  refuseMoreInHelper(kEvent, "k");
   refuseChangedNorms([qEvent, kEvent], trace);
   const [q, k] = withoutNeeded(sideOrAlias(qEvent, "q", at), sideOrAlias(kEvent, "k", at), trace);
   refuseMixedUp(q, k, at);
@@ -84,6 +86,12 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     ...(holder !== undefined && { holder }),
     isHeadsFirst: isHeadsFirst(q.input, k.input, rules.profile),
   };
+}
+
+/** A function that normalises one side goes with its call: whatever else it does would be lost. */
+function refuseMoreInHelper({ doesMore }: NormEvent, side: SideName): void {
+  if (!doesMore) return;
+  throw new Refusal("ambiguous", `the function that normalises ${side} does something else as well`);
 }
 
 /** Throws when the heads of q and k stand in different places, and the helper would have to be told of one. */

@@ -1,5 +1,5 @@
 import type { Block, Trace } from "../flow/trace.ts";
-import { baseOf, type Value } from "../flow/value.ts";
+import { baseOf, holds, type Value } from "../flow/value.ts";
 import type { Span, Step } from "../form/form.ts";
 import { within } from "../form/traversal.ts";
 import { isHarmlessRead, layersOf } from "./aliases.ts";
@@ -94,7 +94,7 @@ function refuseChangedOnTheWay(side: Side, block: Block, trace: Trace): void {
     throw new Refusal("ambiguous", "something may write into the tensor on its way to the norm");
 }
 
-/** Whether a statement that does more than to compute variables is given the tensor, or a view of it. */
+/** Whether a statement that does more than to compute variables is given the tensor, a view of it, or what holds it. */
 function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
   const base = baseOf(tensor);
   const isEffect = [...trace.steps].some(([one, { hasEffect }]) => hasEffect && within(one.span, step.span));
@@ -103,10 +103,23 @@ function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
     trace.reads.some(
       (read) =>
         within(read.expr.span, step.span) &&
-        layersOf(read.definition.value).some((layer) => layer === tensor || layer === base) &&
+        [tensor, base].some((one) => mayHold(read.definition.value, one, trace)) &&
         !isHarmlessRead(read),
     )
   );
+}
+
+/** Whether a value is made of a tensor, or is a container that it was put into. */
+function mayHold(value: Value, tensor: Value, { contents }: Trace): boolean {
+  const seen = new Set<Value>();
+  const pending: Value[] = [value];
+  for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
+    if (seen.has(one)) continue;
+    if (holds(one, tensor)) return true;
+    seen.add(one);
+    for (const [container, inside] of contents) if (holds(one, container)) pending.push(...inside);
+  }
+  return false;
 }
 
 function hasEffect(step: Step, trace: Trace): boolean {

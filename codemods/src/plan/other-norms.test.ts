@@ -266,3 +266,34 @@ export class Attention {
     expect(crossed.findings).toMatchObject([{ reason: "helper-mismatch" }]);
   });
 });
+
+describe("what else happens on the way", () => {
+  const own = (body: readonly string[]) =>
+    ["    def normed(self, norm, x):", ...body.map((line) => `        ${line}`), "", ""].join("\n");
+  const sides = [...made, "q = self.normed(self.q_norm, q)", "k = self.normed(self.k_norm, k)"];
+
+  test("a function that only normalises one side goes with its call", () => {
+    const { after } = python({ forward: sides, head: own(["return norm(x)"]) });
+    expect(after).toContain("apply_qk_norm(");
+  });
+
+  test.each([
+    ["counts", ["self.calls += 1", "return norm(x)"]],
+    ["logs", ["print(x)", "return norm(x)"]],
+    ["keeps what it is given", ["self.seen.append(x)", "return norm(x)"]],
+  ])("one that also %s keeps the copy", (_, body) => {
+    const { after, findings } = python({ forward: sides, head: own(body) });
+    expect(after).toBeUndefined();
+    expect(findings).toMatchObject([{ reason: "ambiguous" }]);
+  });
+
+  test("a change of k between the two norms through a container stays before the helper, or the copy is kept", () => {
+    const change = ["raw = [k]", "q = self.q_norm(q)", "raw[0].mul_(2)"];
+    const { after = "" } = python({ forward: [...made, ...change, "k = self.k_norm(k)"] });
+    expect(after.indexOf("raw[0].mul_(2)")).toBeGreaterThan(0);
+    expect(after.indexOf("raw[0].mul_(2)")).toBeLessThan(after.indexOf("apply_qk_norm("));
+    const kept = python({ forward: [...made, ...change, "print(q)", "k = self.k_norm(k)"] });
+    expect(kept.after).toBeUndefined();
+    expect(kept.findings).toMatchObject([{ reason: "ambiguous" }]);
+  });
+});
