@@ -1,5 +1,7 @@
-// A driver that a machine without a device can run, for tests. Device memory is malloc's, a stream runs at once, a graph
-// is a list of launches.
+// A driver that a machine without a device can run, for tests. Device memory is malloc's, a graph is a list of
+// launches, and a stream runs at once, but for copies from the host: those read the host's memory as late as they may.
+#include <pthread.h>
+
 #include "cuda-fake.h"
 #include "cuda-fake-kernels.h"
 
@@ -14,6 +16,34 @@ static int is_live(Address address, size_t bytes) {
     if (blocks[i].live && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes) return 1;
   }
   return 0;
+}
+
+// Copies from the host, in the order they were queued; all below `uploads_done` have been made.
+static struct { Address to; const void* from; size_t bytes; } uploads[256];
+static unsigned uploads_queued, uploads_done;
+static pthread_mutex_t uploading = PTHREAD_MUTEX_INITIALIZER;
+
+static void upload_until(unsigned end) {
+  const unsigned slots = sizeof uploads / sizeof *uploads;
+  for (; (int)(end - uploads_done) > 0; ++uploads_done) {
+    const unsigned i = uploads_done % slots;
+    if (!is_live(uploads[i].to, uploads[i].bytes)) note("dead memory");
+    else memcpy((void*)uploads[i].to, uploads[i].from, uploads[i].bytes);
+  }
+}
+
+// What was queued before the `end`-th upload arrives now.
+static void arrive(unsigned end) {
+  pthread_mutex_lock(&uploading);
+  upload_until(end);
+  pthread_mutex_unlock(&uploading);
+}
+
+// Whatever else a stream does comes after its copies.
+static void arrive_all(void) {
+  pthread_mutex_lock(&uploading);
+  upload_until(uploads_queued);
+  pthread_mutex_unlock(&uploading);
 }
 
 API int cuInit(unsigned flags) { (void)flags; SCRIPTED(cuInit); return 0; }
@@ -67,7 +97,7 @@ struct Function { int arch; const char* text; const struct Parameters* parameter
 struct Launch { const struct Function* function; unsigned blocks; unsigned char bytes[184]; };
 struct Graph { int open, launches; struct Launch launch[1024]; };
 struct Stream { struct Graph* capturing; int number; };
-struct Event { struct Graph* capturing; };
+struct Event { struct Graph* capturing; unsigned uploads; };
 
 // A graph is never freed: streams and events may still point to it when its capture has ended.
 static int captures(const struct Graph* graph) { return graph && graph->open; }
@@ -89,6 +119,7 @@ static void scale(const struct Arguments* a) {
 }
 
 static void run(const struct Launch* launch) {
+  arrive_all();
   const struct Function* function = launch->function;
   int rows_alone = strcmp(function->parameters->kernel, "row_norm") == 0;
   if (function->parameters == known) scale((const struct Arguments*)launch->bytes);
@@ -105,9 +136,9 @@ API int cuStreamCreate(void** stream, unsigned flags) {
   made->number = __sync_add_and_fetch(&streams, 1);
   return 0;
 }
-API int cuStreamDestroy_v2(struct Stream* stream) { note("stream destroyed"); free(stream); return 0; }
-API int cuStreamSynchronize(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamSynchronize); return 0; }
-API int cuStreamQuery(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamQuery); return 0; }
+API int cuStreamDestroy_v2(struct Stream* stream) { arrive_all(); note("stream destroyed"); free(stream); return 0; }
+API int cuStreamSynchronize(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamSynchronize); arrive_all(); return 0; }
+API int cuStreamQuery(struct Stream* stream) { (void)stream; SCRIPTED(cuStreamQuery); arrive_all(); return 0; }
 API int cuStreamBeginCapture_v2(struct Stream* stream, int mode) {
   SCRIPTED(cuStreamBeginCapture);
   note("capture mode %d", mode);
@@ -138,6 +169,7 @@ API int cuEventDestroy_v2(struct Event* event) { free(event); return 0; }
 API int cuEventRecord(struct Event* event, struct Stream* stream) {
   SCRIPTED(cuEventRecord);
   event->capturing = stream->capturing;
+  event->uploads = __atomic_load_n(&uploads_queued, __ATOMIC_SEQ_CST);
   return 0;
 }
 API int cuStreamWaitEvent(struct Stream* stream, struct Event* event, unsigned flags) {
@@ -147,8 +179,8 @@ API int cuStreamWaitEvent(struct Stream* stream, struct Event* event, unsigned f
   note("wait");
   return 0;
 }
-API int cuEventQuery(struct Event* event) { (void)event; SCRIPTED(cuEventQuery); return 0; }
-API int cuEventSynchronize(struct Event* event) { (void)event; SCRIPTED(cuEventSynchronize); return 0; }
+API int cuEventQuery(struct Event* event) { SCRIPTED(cuEventQuery); arrive(event->uploads); return 0; }
+API int cuEventSynchronize(struct Event* event) { SCRIPTED(cuEventSynchronize); arrive(event->uploads); return 0; }
 API int cuEventElapsedTime(float* ms, void* start, void* end) { (void)start; (void)end; SCRIPTED(cuEventElapsedTime); *ms = 1.5f; return 0; }
 API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
   SCRIPTED(cuMemAllocAsync);
@@ -168,6 +200,7 @@ API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
   return 0;
 }
 API int cuMemFreeAsync(Address address, struct Stream* stream) {
+  arrive_all();
   if (captures(stream->capturing)) note("free in a graph");
   for (int i = 0; i < block_count; ++i) {
     if (blocks[i].at == (char*)address && blocks[i].live) { blocks[i].live = 0; note("free %zu on %d", blocks[i].bytes, stream->number); return 0; }
@@ -178,13 +211,20 @@ API int cuMemFreeAsync(Address address, struct Stream* stream) {
 API int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
   (void)stream;
   SCRIPTED(cuMemcpyHtoDAsync);
-  if (!is_live(to, bytes)) note("dead memory");
-  else memcpy((void*)to, from, bytes);
+  const unsigned slots = sizeof uploads / sizeof *uploads;
+  pthread_mutex_lock(&uploading);
+  if (uploads_queued - uploads_done == slots) upload_until(uploads_done + 1);
+  uploads[uploads_queued % slots].to = to;
+  uploads[uploads_queued % slots].from = from;
+  uploads[uploads_queued % slots].bytes = bytes;
+  __atomic_add_fetch(&uploads_queued, 1, __ATOMIC_SEQ_CST);
+  pthread_mutex_unlock(&uploading);
   return 0;
 }
 API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
   (void)stream;
   SCRIPTED(cuMemcpyDtoHAsync);
+  arrive_all();
   if (!is_live(from, bytes)) note("dead memory");
   else memcpy(to, (void*)from, bytes);
   return 0;
@@ -192,12 +232,14 @@ API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream)
 API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
   (void)stream;
   SCRIPTED(cuMemcpyDtoDAsync);
+  arrive_all();
   if (!is_live(to, bytes) || !is_live(from, bytes)) note("dead memory");
   else memcpy((void*)to, (void*)from, bytes);
   return 0;
 }
 API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void* stream) {
   (void)stream;
+  arrive_all();
   if (!is_live(to, bytes)) note("dead memory");
   else memset((void*)to, value, bytes);
   return 0;

@@ -1,11 +1,22 @@
 import { chmod, lstat, mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ModelFolder, step } from "../../test/model-folder.ts";
 import { runCommand } from "../command/command.ts";
 import { qknormProfile } from "../profiles/profile.ts";
 import { run } from "../run/run.ts";
 import { writeFiles } from "./write-files.ts";
+
+const replacing = vi.hoisted(() => ({ fails: false }));
+
+vi.mock("node:fs/promises", async (original) => {
+  const fs = await original<typeof import("node:fs/promises")>();
+  const rename: typeof fs.rename = async (from, to) => {
+    if (!replacing.fails) return await fs.rename(from, to);
+    throw Object.assign(new Error("ENOSPC: no space left on device, rename"), { code: "ENOSPC" });
+  };
+  return { ...fs, rename };
+});
 
 const models = new ModelFolder();
 
@@ -46,6 +57,18 @@ describe("writing a file", () => {
     expect(await models.read("a.js")).toBe(`${step}// edited\n`);
     expect(await models.read("c.js")).toContain("applyQkNorm(");
     expect(undo).toContain("git");
+  });
+
+  it("leaves no half-written file beside one that cannot be replaced", async () => {
+    await models.write("a.js", step);
+    const planned = await plan();
+    replacing.fails = true;
+    const { errors } = await writeFiles(planned).finally(() => {
+      replacing.fails = false;
+    });
+    expect(errors.map(({ message }) => message)).toEqual(["the disk is full (ENOSPC)"]);
+    expect(await models.read("a.js")).toBe(step);
+    expect((await models.names()).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
   it("goes on where a run was cut off", async () => {
