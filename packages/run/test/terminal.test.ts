@@ -22,7 +22,8 @@ class Typist {
 
   constructor(args: readonly string[]) {
     const [node, rest] = commandLine("run", args);
-    const line = [node, ...rest].map((word) => `'${word}'`).join(" ");
+    // `exec`: a shell that waits would take Ctrl-C as its own, and end with 130.
+    const line = `exec ${[node, ...rest].map((word) => `'${word}'`).join(" ")}`;
     this.#child = spawn("script", ["--quiet", "--return", "--command", line, "/dev/null"], {
       env: { ...process.env, NO_COLOR: "1", TERM: "xterm" },
     });
