@@ -60,10 +60,10 @@ export class Guarded {
   }
 
   /** The bits of one row. */
-  bits(token: number, head = 0): number[] {
-    return Array.from(bitsOf(this.data).subarray(this.at(token, head, 0), this.at(token, head, this.row)));
+  bits(token: number, head = 0): Uint16Array | Uint32Array {
+    return bitsOf(this.data).slice(this.at(token, head, 0), this.at(token, head, this.row));
   }
-  allBits(): number[][] {
+  allBits(): (Uint16Array | Uint32Array)[] {
     return Array.from({ length: this.tokens * this.heads }, (_, i) =>
       this.bits(Math.floor(i / this.heads), i % this.heads),
     );

@@ -103,7 +103,7 @@ export function expectedOf(call: QkNormCall, side: NormSide): Float64Array {
     x[n++] = read(dtype, side.input, index);
   });
   const numbers = (array: NativeArray | null, of: FloatDtype) =>
-    array && Float64Array.from(array, (_, i) => read(of, array, i));
+    array && new Float64Array(array.length).map((_, i) => read(of, array, i));
   const spec: NormSpec<ArrayLike<number>> = {
     kind: side.kind,
     axis: side.axis ?? "head",

@@ -53,7 +53,7 @@ function build({ seed, dtype, tokens, heads, half, rest, layout, rounding }: Cho
 }
 
 /** f32 arithmetic step by step: a product of two f32 is exact in f64, so `Math.fround` rounds it once. */
-function expectedBits({ call, x }: ReturnType<typeof build>): number[][] {
+function expectedBits({ call, x }: ReturnType<typeof build>) {
   const half = call.rotaryDim / 2;
   const step = (value: number) =>
     call.rounding === "hf" ? roundTo(call.dtype, Math.fround(value)) : Math.fround(value);
