@@ -1,6 +1,5 @@
 export { type Checkpoint, type LoadProgress, openCheckpoint } from "./checkpoint/checkpoint.ts";
 export { type GenerationConfig, readGenerationConfig } from "./checkpoint/generation-config.ts";
-export { parseQwen3Config, type Qwen3Config } from "./checkpoint/qwen3-config.ts";
 export type { RopeParameters } from "./checkpoint/rope-parameters.ts";
 export { openSafetensors, type SafetensorsFile } from "./checkpoint/safetensors.ts";
 export type { Blueprint, CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";
@@ -11,22 +10,29 @@ export {
   loadEmbedder,
   loadModel,
 } from "./families/load-model.ts";
-export { Qwen3ForCausalLm } from "./families/qwen3.ts";
-export { modelFamily } from "./families/registry.ts";
+export { parseQwen3Config, type Qwen3Config } from "./families/qwen3/config.ts";
+export { Qwen3Attention, Qwen3ForCausalLm } from "./families/qwen3/model.ts";
+export { listModels, modelFamily } from "./families/registry.ts";
 export { type Pooling, TextEmbedder } from "./families/text-embedder.ts";
 export { type GenerateOptions, generate, generateNow } from "./generation/generate.ts";
 export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";
 export type { SamplingOptions } from "./generation/sampling-options.ts";
-export { Attention, type AttentionShape } from "./layers/attention.ts";
+export {
+  Attention,
+  type AttentionOptions,
+  type AttentionSpec,
+  type QkNormSetting,
+} from "./layers/attention.ts";
 export { Embedding } from "./layers/embedding.ts";
 export { KvCache, type KvCacheShape } from "./layers/kv-cache.ts";
 export { Linear } from "./layers/linear.ts";
+export { GatedMlp, type MlpSpec, PlainMlp } from "./layers/mlp.ts";
 export { type LayerOptions, Module } from "./layers/module.ts";
+export { Norm, type NormSetting } from "./layers/norm.ts";
 export { PackedLinear } from "./layers/packed-linear.ts";
 export { RmsNorm } from "./layers/rms-norm.ts";
-export { RotaryEmbedding } from "./layers/rotary-embedding.ts";
+export { type RopeSpec, RotaryEmbedding, RotaryTables } from "./layers/rotary-embedding.ts";
 export { nextStep, type Step } from "./layers/step.ts";
-export { SwiGluMlp } from "./layers/swiglu-mlp.ts";
 export { ForwardTrace, type QkNormTrace } from "./layers/trace.ts";
 export {
   type ChatMessage,

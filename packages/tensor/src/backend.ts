@@ -37,13 +37,43 @@ export interface IndexView {
   on(backend: Backend): TensorView;
 }
 
+/** Which values of a head turn together. */
+export type RopeLayout = "halves" | "interleaved";
+
 /** Rotation of the first `2 * R` values of each head by tabulated angles. */
 export interface RopeTable<T = TensorView> {
   /** f32 `[P, R]`, for positions `0..P-1`. */
   readonly cos: T;
   readonly sin: T;
   /** `halves`, the default: value `i` turns against `i + R`. `interleaved`: value `2i` against `2i + 1`. */
-  readonly layout?: "halves" | "interleaved" | undefined;
+  readonly layout?: RopeLayout | undefined;
+}
+
+/** A function of each element: activations by transformers' meaning of them, and two with a number of their own. */
+export type Pointwise =
+  | { readonly kind: Activation }
+  /** `factor * x`. */
+  | { readonly kind: "scale"; readonly factor: number }
+  /** `cap * tanh(x / cap)`; the quotient and the tangent are rounded too. */
+  | { readonly kind: "soft-cap"; readonly cap: number };
+
+export type Activation =
+  | "silu"
+  | "gelu"
+  | "gelu-tanh"
+  | "relu"
+  /** `max(x, 0)^2`. */
+  | "relu2"
+  | "sigmoid"
+  | "softplus"
+  | "tanh";
+
+/** The scalars of xIELU, as a checkpoint holds them: each of one element. */
+export interface XieluParameters<T = TensorView> {
+  readonly alphaP: T;
+  readonly alphaN: T;
+  readonly beta: T;
+  readonly eps: T;
 }
 
 /** Where the queries of an attention call stand among its keys. */
@@ -85,6 +115,12 @@ export interface Ops {
   attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
   /** `out [T, I] = silu(gateUp[:, :I]) * gateUp[:, I:]`. */
   siluMul(gateUp: TensorView, out: TensorView, rounding: NormRounding): void;
+  /** `out [N] = f(x [N])`. */
+  pointwise(x: TensorView, out: TensorView, f: Pointwise): void;
+  /** `out [N] = xIELU(x [N])`: see the op. */
+  xielu(x: TensorView, out: TensorView, parameters: XieluParameters): void;
+  /** `out [N] = a [N] * b [N]`. */
+  mul(a: TensorView, b: TensorView, out: TensorView): void;
   /** `out [N] = a [N] + b [N]`. */
   add(a: TensorView, b: TensorView, out: TensorView): void;
   /** `out [T, C] = table[ids [T]]`. */

@@ -2,7 +2,7 @@ import { nativeQkNorm } from "#cpu-native";
 import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
 import { provideQkNorm } from "./qk-norm/provider.ts";
 
-export type { Backend, Memory, RopeTable } from "./backend.ts";
+export type { Activation, Backend, Memory, RopeLayout, RopeTable, XieluParameters } from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/choice.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
@@ -16,9 +16,12 @@ export { type AttentionOptions, attention } from "./ops/attention.ts";
 export { convert } from "./ops/convert.ts";
 export { gatherRows } from "./ops/gather-rows.ts";
 export { linear } from "./ops/linear.ts";
+export { mul } from "./ops/mul.ts";
 export { normalize } from "./ops/normalize.ts";
+export { activate, scale, softCap } from "./ops/pointwise.ts";
 export { rope } from "./ops/rope.ts";
 export { siluMul } from "./ops/silu-mul.ts";
+export { xielu } from "./ops/xielu.ts";
 export { Tensor } from "./tensor.ts";
 export { keep, tidy } from "./tidy.ts";
 

@@ -42,7 +42,8 @@ export function readWindows(
   return Object.freeze(kinds.map((kind) => (kind === "sliding_attention" ? effective : null)));
 }
 
-function readLayerTypes(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
+/** `layer_types`, one for each layer, or null where the file has none. */
+export function readLayerTypes(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
   const types = fields.value("layer_types");
   if (types === undefined) return null;
   if (!Array.isArray(types)) return fields.fail("layer_types", `must be a list, got ${shown(types)}`);

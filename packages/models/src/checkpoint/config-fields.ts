@@ -15,7 +15,7 @@ export class ConfigFields {
   readonly raw: JsonObject;
   readonly #prefix: string;
   readonly #asked = new Set<string>();
-  readonly #nested: ConfigFields[] = [];
+  readonly #nested = new Map<string, ConfigFields>();
 
   constructor(raw: JsonObject, source: string, prefix = "") {
     this.raw = raw;
@@ -36,7 +36,7 @@ export class ConfigFields {
   /** Keys, here and in objects that were read, that hold something and that no reader asked for: "rope_scaling.mrope". */
   unread(): string[] {
     const here = Object.keys(this.raw).filter((key) => !this.#asked.has(key) && this.raw[key] !== null);
-    const below = this.#nested.flatMap((nested) => nested.unread());
+    const below = [...this.#nested.values()].flatMap((nested) => nested.unread());
     return [...here.map((key) => this.#prefix + key), ...below];
   }
 
@@ -103,8 +103,8 @@ export class ConfigFields {
     const value = this.#value(key);
     if (value === undefined) return null;
     if (!isJsonObject(value)) return this.fail(key, `must be an object, got ${shown(value)}`);
-    const nested = new ConfigFields(value, this.source, `${this.#prefix}${key}.`);
-    this.#nested.push(nested);
+    const nested = this.#nested.get(key) ?? new ConfigFields(value, this.source, `${this.#prefix}${key}.`);
+    this.#nested.set(key, nested);
     return nested;
   }
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { parseQwen3Config } from "../families/qwen3/config.ts";
 import { readConfig } from "./config.ts";
-import { parseQwen3Config } from "./qwen3-config.ts";
 
 /** The fields that Qwen3-0.6B is published with. */
 const published = {
@@ -84,6 +84,8 @@ describe("parseQwen3Config", () => {
   it("reads the published Qwen3-0.6B", () => {
     const config = parseQwen3Config(published);
     expect(config).toEqual({
+      trainedPositions: 40960,
+      activation: "silu",
       modelType: "qwen3",
       vocabSize: 151936,
       hiddenSize: 1024,
@@ -93,7 +95,7 @@ describe("parseQwen3Config", () => {
       kvHeads: 8,
       headDim: 128,
       eps: 1e-6,
-      rope: { type: "default", theta: 1e6 },
+      rope: { parameters: { type: "default", theta: 1e6 }, rotaryDim: 128 },
       windows: new Array(28).fill(null),
       causal: true,
       maxPositions: 40960,
@@ -109,10 +111,12 @@ describe("parseQwen3Config", () => {
     const { rope_theta: _, rope_scaling: __, torch_dtype: ___, ...rest } = published;
     const config = { ...rest, rope_parameters: { rope_theta: 5e6, rope_type: "default" }, dtype: "float32" };
     expect(parseQwen3Config(config)).toMatchObject({
-      rope: { type: "default", theta: 5e6 },
+      rope: { parameters: { type: "default", theta: 5e6 } },
       dtype: "f32",
     });
-    expect(parseQwen3Config({ ...published, rope_scaling: { type: "default" } }).rope.theta).toBe(1e6);
+    expect(parseQwen3Config({ ...published, rope_scaling: { type: "default" } }).rope.parameters.theta).toBe(
+      1e6,
+    );
   });
 
   it("fills absent fields as transformers does", () => {
@@ -127,7 +131,7 @@ describe("parseQwen3Config", () => {
     const expected = {
       headDim: 128,
       eps: 1e-6,
-      rope: { theta: 10_000 },
+      rope: { parameters: { theta: 10_000 } },
       dtype: null,
       tieWordEmbeddings: false,
     };
@@ -150,7 +154,7 @@ describe("parseQwen3Config", () => {
     [{ head_dim: null, hidden_size: 1000 }, "hidden_size 1000 is not a multiple of 16 heads"],
     [{ rms_norm_eps: 0 }, "rms_norm_eps must be a positive number, got 0"],
     [{ tie_word_embeddings: 1 }, "tie_word_embeddings must be true or false, got 1"],
-    [{ hidden_act: "gelu" }, 'hidden_act must be "silu" or "swish", got "gelu"'],
+    [{ hidden_act: "mish" }, "hidden_act must be one of silu, swish, gelu"],
     [{ num_hidden_layers: 2 ** 53 - 1 }, "num_hidden_layers is 9007199254740991; at most 10000 layers"],
     [{ layer_types: ["full_attention"] }, "layer_types has 1 entries for 28 layers"],
     [

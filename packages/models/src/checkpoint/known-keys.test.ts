@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import keys from "../../golden/variants/keys.json" with { type: "json" };
 import variants from "../../golden/variants/variants.json" with { type: "json" };
+import { parseQwen3Config } from "../families/qwen3/config.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { GenerationConfig } from "./generation-config.ts";
 import { GENERATION_DEFAULTS } from "./generation-keys.ts";
-import { parseQwen3Config } from "./qwen3-config.ts";
 
 /** Values that ask for something, whatever the type of a key is. */
 const ASKING = [true, false, 3, 0.5, "x", [1], { x: 1 }];

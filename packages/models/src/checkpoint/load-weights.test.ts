@@ -3,7 +3,7 @@ import { encodeBf16 } from "@qknorm/core";
 import type { Tensor } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../families/load-model.ts";
-import { qwen3 } from "../families/qwen3.ts";
+import { qwen3 } from "../families/qwen3/model.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { readConfig } from "./config.ts";
 import { loadWeights, weightDtypeOf } from "./load-weights.ts";

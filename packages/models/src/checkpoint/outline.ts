@@ -27,17 +27,23 @@ export interface DecoderSizes {
   readonly headDim: number;
 }
 
-/** The outline of a dense decoder whose parts are called as in Llama. */
-export function decoderOutline(sizes: DecoderSizes): Outline {
+/** Which parameters of a layer tell its sizes, where they are not Llama's: their names below the layer, and shapes. */
+export type LayerShapes = Readonly<Record<string, readonly number[]>>;
+
+/** The outline of a dense decoder; its parts are called as in Llama where `inside` does not say. */
+export function decoderOutline(sizes: DecoderSizes, inside?: LayerShapes): Outline {
   const { layers, vocabSize, hiddenSize, intermediateSize, queryHeads, kvHeads, headDim } = sizes;
   const layer = "model.layers.0";
+  const shapes = inside ?? {
+    "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
+    "self_attn.k_proj.weight": [kvHeads * headDim, hiddenSize],
+    "mlp.gate_proj.weight": [intermediateSize, hiddenSize],
+  };
   return {
     layers,
     shapes: {
       "model.embed_tokens.weight": [vocabSize, hiddenSize],
-      [`${layer}.self_attn.q_proj.weight`]: [queryHeads * headDim, hiddenSize],
-      [`${layer}.self_attn.k_proj.weight`]: [kvHeads * headDim, hiddenSize],
-      [`${layer}.mlp.gate_proj.weight`]: [intermediateSize, hiddenSize],
+      ...Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [`${layer}.${name}`, shape])),
     },
   };
 }

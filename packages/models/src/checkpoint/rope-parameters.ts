@@ -50,6 +50,16 @@ export interface RopeSetting {
   readonly maxPositions: number;
   /** The base where the file writes none. */
   readonly defaultTheta?: number;
+  /** The share of a head that is rotated where the file writes none; absent: a share other than 1 is refused. */
+  readonly defaultShare?: number;
+  /** Reads the parameters of one kind of layer, where the file has them per kind. */
+  readonly layerType?: "full_attention" | "sliding_attention";
+  /** The key of the base beside the RoPE object; default `rope_theta`. */
+  readonly thetaKey?: string;
+  /** False where older files scale other kinds of layers alone. */
+  readonly scaled?: false;
+  /** `dynamic` with `alpha` stretches the base at every length (Hunyuan). */
+  readonly alpha?: true;
 }
 
 /**
@@ -59,14 +69,12 @@ export interface RopeSetting {
  * @throws ERR_CHECKPOINT that names the key, for an unknown type, a missing factor or parameters per layer type
  */
 export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): RopeParameters {
-  const scaling = fields.object("rope_scaling");
-  const parameters = fields.object("rope_parameters");
+  const all = fields.object("rope_scaling");
+  const scaling = setting.scaled === false ? null : all;
+  const parameters = ofLayerType(fields.object("rope_parameters"), setting.layerType);
   const empty = scaling === null || Object.keys(scaling.raw).length === 0;
   const rope = (empty ? parameters : scaling) ?? new ConfigFields({}, fields.source, "rope_parameters.");
-  for (const key of ["full_attention", "sliding_attention"]) {
-    if (rope.has(key)) rope.fail(key, "is set, but RoPE per layer type is not supported");
-  }
-  const theta = readTheta(fields, [scaling, parameters], setting.defaultTheta ?? 10_000);
+  const theta = readTheta(fields, [scaling, parameters], setting);
   const oldName = rope.string("type", "default");
   const type = rope.string("rope_type", oldName);
   const read = Object.hasOwn(READERS, type) ? READERS[type as keyof typeof READERS] : undefined;
@@ -75,8 +83,46 @@ export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): 
     return rope.fail("rope_type", `is ${shown(type)}; supported: ${known.join(", ")}`);
   }
   fields.value("original_max_position_embeddings"); // says nothing where nothing is scaled
-  refusePartial(fields, rope, type);
+  if (setting.defaultShare === undefined) refusePartial(fields, rope, type);
+  if (type === "dynamic" && setting.alpha && rope.has("alpha")) {
+    const { rotaryDim } = setting;
+    const stretched = theta * rope.positiveNumber("alpha") ** (rotaryDim / (rotaryDim - 2));
+    return Object.freeze({ type: "default", theta: stretched });
+  }
   return Object.freeze({ theta, ...read(rope, fields, setting) });
+}
+
+/**
+ * How many values of a head are rotated: `partial_rotary_factor` of D, rounded down.
+ *
+ * @throws ERR_CHECKPOINT unless that is an even number from 2 to D
+ */
+export function readRotaryDim(fields: ConfigFields, headDim: number, defaultShare: number): number {
+  const key = "partial_rotary_factor";
+  const beside = fields.positiveNumber(key, defaultShare);
+  const places = [fields.object("rope_scaling"), fields.object("rope_parameters")];
+  const place = places.find((object) => object?.has(key));
+  const share = place?.positiveNumber(key) ?? beside;
+  const rotaryDim = Math.floor(headDim * share);
+  if (rotaryDim >= 2 && rotaryDim % 2 === 0 && rotaryDim <= headDim) return rotaryDim;
+  return fields.fail(
+    key,
+    `is ${share}, which rotates ${rotaryDim} of ${headDim} values; it must be an even number`,
+  );
+}
+
+/** The object of one kind of layer, or the object itself where it is not by kind. */
+function ofLayerType(
+  parameters: ConfigFields | null,
+  layerType: RopeSetting["layerType"],
+): ConfigFields | null {
+  const kinds = ["full_attention", "sliding_attention"];
+  const written = kinds.filter((kind) => parameters?.has(kind));
+  if (parameters === null || written.length === 0) return parameters;
+  if (layerType === undefined) {
+    return parameters.fail(written[0] as string, "is set, but RoPE per layer type is not supported");
+  }
+  return parameters.object(layerType) ?? parameters.fail(layerType, "is missing");
 }
 
 type Unscaled<T> = T extends unknown ? Omit<T, "theta"> : never;
@@ -155,13 +201,18 @@ function yarnAttentionFactor(rope: ConfigFields, factor: number): number {
   return mscale !== 0 && allDim !== 0 ? scaled(mscale) / scaled(allDim) : scaled(1);
 }
 
-function readTheta(fields: ConfigFields, ropes: readonly (ConfigFields | null)[], fallback: number): number {
-  const found = [...ropes, fields].flatMap((place) =>
-    place?.has("rope_theta") === true ? [place.positiveNumber("rope_theta")] : [],
-  );
+function readTheta(
+  fields: ConfigFields,
+  ropes: readonly (ConfigFields | null)[],
+  { defaultTheta = 10_000, thetaKey = "rope_theta" }: RopeSetting,
+): number {
+  const found = [...ropes, fields].flatMap((place) => {
+    const key = place === fields ? thetaKey : "rope_theta";
+    return place?.has(key) === true ? [place.positiveNumber(key)] : [];
+  });
   if (new Set(found).size > 1)
     fields.fail("rope_theta", `is written twice, differently: ${found.join(" and ")}`);
-  return found[0] ?? fallback;
+  return found[0] ?? defaultTheta;
 }
 
 function refusePartial(fields: ConfigFields, rope: ConfigFields, type: string): void {

@@ -1,10 +1,11 @@
 import { QkNormError } from "@qknorm/core";
 import { shown } from "../checkpoint/shown-value.ts";
 import type { ModelFamily } from "./causal-lm.ts";
-import { qwen3 } from "./qwen3.ts";
+import { llama } from "./llama/model.ts";
+import { qwen3 } from "./qwen3/model.ts";
 
 const families: ReadonlyMap<string, ModelFamily> = new Map(
-  [qwen3].map((family) => [family.modelType, family]),
+  [llama, qwen3].map((family) => [family.modelType, family]),
 );
 
 /** The family of a `model_type`. Throws `ERR_CHECKPOINT` with the known ones when there is none. */
@@ -16,4 +17,9 @@ export function modelFamily(modelType: string): ModelFamily {
     "ERR_CHECKPOINT",
     `model_type ${shown(modelType)} is not supported; supported: ${known}`,
   );
+}
+
+/** Every `model_type` that loads. */
+export function listModels(): readonly string[] {
+  return [...families.keys()];
 }

@@ -1,13 +1,24 @@
 import type { QkNormRequest } from "@qknorm/core";
 import { Tensor } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
-import { Attention } from "./attention.ts";
+import { Attention, type AttentionSpec } from "./attention.ts";
 import { KvCache } from "./kv-cache.ts";
-import { RotaryEmbedding } from "./rotary-embedding.ts";
+import { rmsSetting } from "./norm.ts";
 import { nextStep } from "./step.ts";
 import { ForwardTrace } from "./trace.ts";
 
-const shape = { hiddenSize: 24, queryHeads: 4, kvHeads: 2, headDim: 8, eps: 1e-6, bias: false };
+const norm = rmsSetting(8, 1e-6);
+const shape: AttentionSpec = {
+  hiddenSize: 24,
+  queryHeads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  bias: { qkv: false, out: false },
+  qkNorm: { q: norm, k: norm, order: "norm-rope" },
+  rope: { parameters: { type: "default", theta: 1e4 }, rotaryDim: 8 },
+  window: null,
+  scale: 8 ** -0.5,
+};
 const options = { weightDtype: "f32", rounding: "hf" } as const;
 
 class RequestTrace extends ForwardTrace {
@@ -24,12 +35,7 @@ class RequestTrace extends ForwardTrace {
 }
 
 function attentionWithWeights(): Attention {
-  const attention = new Attention(
-    0,
-    shape,
-    new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
-    options,
-  );
+  const attention = new Attention(0, shape, options);
   let seed = 1;
   for (const [, parameter] of attention.parameters()) {
     for (let i = 0; i < parameter.size; i++) {
@@ -48,7 +54,7 @@ function hidden(tokens: number): Tensor {
 }
 
 function cache(): KvCache {
-  return new KvCache({ layers: 1, kvHeads: 2, headDim: 8, dtype: "f32", maxPositions: 64 });
+  return new KvCache({ layers: 1, dtype: "f32", maxPositions: 64 });
 }
 
 describe("Attention", () => {
@@ -65,15 +71,10 @@ describe("Attention", () => {
 
   it("gives the same result by the fallback", () => {
     const fused = attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache()));
-    const attention = new Attention(
-      0,
-      shape,
-      new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
-      {
-        ...options,
-        qkNorm: { path: "fallback" },
-      },
-    );
+    const attention = new Attention(0, shape, {
+      ...options,
+      qkNorm: { path: "fallback" },
+    });
     const weights = new Map(attentionWithWeights().parameters());
     for (const [name, parameter] of attention.parameters()) parameter.copyFrom(weights.get(name) as Tensor);
     const trace = new ForwardTrace();
@@ -98,12 +99,7 @@ describe("Attention", () => {
   });
 
   it("has a bias for each projection where the family has one", () => {
-    const attention = new Attention(
-      0,
-      { ...shape, bias: true },
-      new RotaryEmbedding({ type: "default", theta: 1e4 }, 8, options),
-      options,
-    );
+    const attention = new Attention(0, { ...shape, bias: { qkv: true, out: true } }, options);
     const biases = [...attention.parameters()]
       .filter(([name]) => name.endsWith("bias"))
       .map(([name]) => name);

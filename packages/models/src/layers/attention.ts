@@ -2,87 +2,164 @@ import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
 import { attention, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
+import { Norm, type NormSetting } from "./norm.ts";
 import { PackedLinear } from "./packed-linear.ts";
-import { RmsNorm } from "./rms-norm.ts";
-import type { RotaryEmbedding } from "./rotary-embedding.ts";
+import { type RopeSpec, type RotaryEmbedding, RotaryTables } from "./rotary-embedding.ts";
+import { SplitNorm } from "./split-norm.ts";
 import type { Step } from "./step.ts";
 
-/** The sizes of one attention layer. */
-export interface AttentionShape {
-  readonly hiddenSize: number;
-  readonly queryHeads: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly eps: number;
-  readonly bias: boolean;
-  /** How many tokens a query sees, itself included. Default: all before it. */
-  readonly window?: number | null;
-  /** `none`: every query sees all keys. Default: `causal`. */
-  readonly mask?: "causal" | "none";
+/** The norms of q and k, and where they stand. */
+export interface QkNormSetting {
+  readonly q: NormSetting;
+  readonly k: NormSetting;
+  readonly order: "norm-rope" | "rope-norm";
+  /** The checkpoint has one norm for each head: `q_norm.norms.3.weight`. Default: one tensor. */
+  readonly split?: "per-head";
 }
 
-/** Grouped-query attention with QK norm before RoPE, as Qwen3 has it. */
+/** One attention layer as data: what families differ in. Each may add to it by a class of its own. */
+export interface AttentionSpec {
+  /** C. */
+  readonly hiddenSize: number;
+  /** Hq, a multiple of Hkv. */
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  /** D. */
+  readonly headDim: number;
+  readonly bias: { readonly qkv: boolean; readonly out: boolean };
+  /** Null for attention without QK norm. */
+  readonly qkNorm: QkNormSetting | null;
+  /** Applied to v `[T, Hkv, D]` (Gemma 4). */
+  readonly valueNorm?: NormSetting;
+  /** Null for a layer without positions. */
+  readonly rope: RopeSpec | null;
+  /** How many keys a query sees, its own included; null for all before it. */
+  readonly window: number | null;
+  /** `none`: every query sees all keys. Default: `causal`. */
+  readonly mask?: "causal" | "none";
+  /** Keys are seen within runs of so many (Llama 4). */
+  readonly chunk?: number;
+  readonly softCap?: number;
+  /** Factor on the scores. */
+  readonly scale: number;
+  /**
+   * How the checkpoint has q, k and v: a tensor each, all in one as `[all q, all k, all v]`, or in one as q, k, v of each
+   * head in turn.
+   */
+  readonly packing?: "separate" | "packed" | "packed-per-head";
+  /** What the checkpoint calls the parts: `{ qNorm: "q_layernorm", oProj: "dense" }`; others are as their fields. */
+  readonly names?: Readonly<Record<string, string>>;
+}
+
+export interface AttentionOptions extends LayerOptions {
+  /** Options of the `applyQkNorm` call. */
+  readonly qkNorm?: QkNormOptions;
+  /** RoPE tables to share with other layers. Default: its own. */
+  readonly rotary?: RotaryTables;
+}
+
+/** Grouped-query attention, `[T, C] -> [T, C]`: q, k, v; QK norm and RoPE in the spec's order; scores; output. */
 export class Attention extends Module {
-  readonly qkvProj: PackedLinear;
-  readonly qNorm: RmsNorm;
-  readonly kNorm: RmsNorm;
+  readonly qkvProj: Linear;
+  readonly qNorm: Norm | null;
+  readonly kNorm: Norm | null;
   readonly oProj: Linear;
   readonly #layer: number;
-  readonly #shape: AttentionShape;
-  readonly #rotary: RotaryEmbedding;
+  readonly #spec: AttentionSpec;
+  readonly #valueNorm: Norm | null;
+  readonly #rotary: RotaryEmbedding | null;
   readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
 
-  constructor(
-    layer: number,
-    shape: AttentionShape,
-    rotary: RotaryEmbedding,
-    options: LayerOptions & { readonly qkNorm?: QkNormOptions },
-  ) {
+  constructor(layer: number, spec: AttentionSpec, options: AttentionOptions) {
     super();
-    const { hiddenSize, queryHeads, kvHeads, headDim, eps, bias } = shape;
+    const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope } = spec;
     const parts = { q_proj: queryHeads * headDim, k_proj: kvHeads * headDim, v_proj: kvHeads * headDim };
-    this.qkvProj = new PackedLinear(hiddenSize, parts, { ...options, bias });
-    this.qNorm = new RmsNorm(headDim, eps, options);
-    this.kNorm = new RmsNorm(headDim, eps, options);
-    this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias });
+    const inOptions = { ...options, bias: bias.qkv };
+    this.qkvProj =
+      (spec.packing ?? "separate") === "separate"
+        ? new PackedLinear(hiddenSize, parts, inOptions)
+        : new Linear(hiddenSize, (queryHeads + 2 * kvHeads) * headDim, inOptions);
+    const NormClass = qkNorm?.split === "per-head" ? SplitNorm : Norm;
+    this.qNorm = qkNorm && new NormClass(qkNorm.q, options);
+    this.kNorm = qkNorm && new NormClass(qkNorm.k, options);
+    this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias.out });
     this.#layer = layer;
-    this.#shape = shape;
-    this.#rotary = rotary;
+    this.#spec = spec;
+    this.#valueNorm = spec.valueNorm === undefined ? null : new Norm(spec.valueNorm, options);
+    this.#rotary = rope && (options.rotary ?? new RotaryTables(options)).of(rope);
     this.#rounding = options.rounding;
     this.#qkNorm = options.qkNorm ?? {};
   }
 
   forward(x: Tensor, step: Step): Tensor {
-    const { queryHeads, kvHeads, headDim } = this.#shape;
+    const { queryHeads, kvHeads, headDim } = this.#spec;
     const tokens = x.dim(0);
+    const [q, k, v] = this.#project(x);
+    const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
+    const heads = v.view([tokens, kvHeads, headDim]);
+    const newValues = this.#valueNorm?.forward(heads) ?? heads;
+    const [keys, values] = step.cache.append(this.#layer, newKeys, newValues); // [S, Hkv, D]
+    const mixed = this.#attend(queries, keys, values, step); // [T, Hq, D]
+    return this.oProj.forward(this.gated(mixed.view([tokens, queryHeads * headDim]), x));
+  }
+
+  /** `mixed [T, Hq * D]` before the output projection, for families that gate it by the layer's input `x [T, C]`. */
+  protected gated(mixed: Tensor, _x: Tensor): Tensor {
+    return mixed;
+  }
+
+  /** q `[T, Hq * D]`, k and v `[T, Hkv * D]`, or `[T, H, D]` where each head has its own q, k and v in turn. */
+  #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
+    const { queryHeads, kvHeads, headDim, packing } = this.#spec;
     const qkv = this.qkvProj.forward(x); // [T, (Hq + 2 Hkv) * D]
-    const [q, k, v] = qkv.split(-1, [queryHeads * headDim, kvHeads * headDim, kvHeads * headDim]) as Triple;
+    if (packing === "packed-per-head") {
+      return qkv.view([x.dim(0), queryHeads, 3 * headDim]).split(-1, [headDim, headDim, headDim]) as Triple;
+    }
+    return qkv.split(-1, [queryHeads * headDim, kvHeads * headDim, kvHeads * headDim]) as Triple;
+  }
 
-    const [nq, nk] = this.#normalize(q, k, step);
-    const queries = nq.view([tokens, queryHeads, headDim]); // [T, Hq, D]
-    const newKeys = nk.view([tokens, kvHeads, headDim]); // [T, Hkv, D]
-    this.#rotary.apply(queries, step.positions);
-    this.#rotary.apply(newKeys, step.positions);
-
-    const [keys, values] = step.cache.append(this.#layer, newKeys, v.view([tokens, kvHeads, headDim])); // [S, Hkv, D]
-    const mixed = attention(queries, keys, values, {
-      past: step.past,
-      window: this.#shape.window ?? 0,
-      mask: this.#shape.mask ?? "causal",
-      scale: headDim ** -0.5,
-      rounding: this.#rounding,
-    }); // [T, Hq, D]
-    return this.oProj.forward(mixed.view([tokens, queryHeads * headDim]));
+  /** Norm and RoPE of q and k, in the family's order. */
+  #position(q: Tensor, k: Tensor, step: Step): [q: Tensor, k: Tensor] {
+    const { queryHeads, kvHeads, headDim, qkNorm } = this.#spec;
+    const asHeads = (q: Tensor, k: Tensor): [Tensor, Tensor] => [
+      q.view([q.dim(0), queryHeads, headDim]),
+      k.view([k.dim(0), kvHeads, headDim]),
+    ];
+    const rotated = (q: Tensor, k: Tensor): [Tensor, Tensor] => {
+      this.#rotary?.apply(q, step.positions);
+      this.#rotary?.apply(k, step.positions);
+      return [q, k];
+    };
+    if (qkNorm?.order !== "rope-norm") return rotated(...asHeads(...this.#normalize(q, k, step)));
+    return asHeads(...this.#normalize(...rotated(...asHeads(q, k)), step));
   }
 
   #normalize(q: Tensor, k: Tensor, step: Step): [Tensor, Tensor] {
     const { qNorm, kNorm } = this;
-    const { headDim } = this.#shape;
+    if (qNorm === null || kNorm === null) return [q, k];
+    const { headDim } = this.#spec;
     const run = (): [Tensor, Tensor] => applyQkNorm(q, k, qNorm, kNorm, headDim, this.#qkNorm);
     return step.trace === null
       ? run()
       : step.trace.qkNorm(this.#layer, { q, k, qNorm, kNorm, headDim, options: this.#qkNorm }, run);
+  }
+
+  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past }: Step): Tensor {
+    const { scale, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
+    return attention(queries, keys, values, {
+      past,
+      scale,
+      window: window ?? 0,
+      mask,
+      chunk,
+      softCap,
+      rounding: this.#rounding,
+    });
+  }
+
+  protected override checkpointName(field: string): string {
+    return this.#spec.names?.[field] ?? super.checkpointName(field);
   }
 }
 

@@ -4,27 +4,27 @@ import { type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
 /** What one cache holds. */
 export interface KvCacheShape {
   readonly layers: number;
-  readonly kvHeads: number;
-  readonly headDim: number;
   readonly dtype: FloatDtype;
   readonly device?: Device | undefined;
   /** The longest context of the model, in tokens. */
   readonly maxPositions: number;
 }
 
-/** Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, doubled when full. */
+/**
+ * Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, doubled when full. Hkv and D may
+ * differ between layers.
+ */
 export class KvCache {
   /** Tokens whose keys and values every layer has. */
   length = 0;
   readonly #shape: KvCacheShape;
-  readonly #keys: Tensor[];
-  readonly #values: Tensor[];
+  readonly #keys: (Tensor | undefined)[];
+  readonly #values: (Tensor | undefined)[];
 
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
-    const empty = (): Tensor => this.#empty(0);
-    this.#keys = Array.from({ length: shape.layers }, empty);
-    this.#values = Array.from({ length: shape.layers }, empty);
+    this.#keys = new Array(shape.layers).fill(undefined);
+    this.#values = new Array(shape.layers).fill(undefined);
   }
 
   /**
@@ -53,22 +53,22 @@ export class KvCache {
 
   /** Frees what it holds on a device. */
   dispose(): void {
-    for (const tensor of [...this.#keys, ...this.#values]) tensor.dispose();
+    for (const tensor of [...this.#keys, ...this.#values]) tensor?.dispose();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  #store(tensors: Tensor[], layer: number, rows: Tensor): Tensor {
+  #store(tensors: (Tensor | undefined)[], layer: number, rows: Tensor): Tensor {
     const needed = this.length + rows.dim(0);
-    let tensor = tensors[layer] as Tensor;
-    if (tensor.dim(0) < needed) {
+    let tensor = tensors[layer];
+    if (tensor === undefined || tensor.dim(0) < needed) {
       const { maxPositions } = this.#shape;
       const capacity = Math.min(maxPositions, Math.max(64, 2 ** Math.ceil(Math.log2(needed))));
-      const grown = this.#empty(Math.max(capacity, needed));
-      grown.slice(0, 0, tensor.dim(0)).copyFrom(tensor);
-      tensor.dispose();
+      const grown = this.#empty(Math.max(capacity, needed), rows);
+      if (tensor !== undefined) grown.slice(0, 0, tensor.dim(0)).copyFrom(tensor);
+      tensor?.dispose();
       tensors[layer] = tensor = grown;
     }
     tensor.slice(0, this.length, needed).copyFrom(rows);
@@ -76,8 +76,8 @@ export class KvCache {
   }
 
   // It outlives the step that made it.
-  #empty(positions: number): Tensor {
-    const { kvHeads, headDim, dtype, device } = this.#shape;
-    return keep(Tensor.zeros([positions, kvHeads, headDim], dtype, device));
+  #empty(positions: number, rows: Tensor): Tensor {
+    const { dtype, device } = this.#shape;
+    return keep(Tensor.zeros([positions, rows.dim(1), rows.dim(2)], dtype, device));
   }
 }

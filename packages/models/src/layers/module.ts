@@ -18,7 +18,7 @@ export abstract class Module {
   /** Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. */
   *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
     for (const [field, value] of Object.entries(this)) {
-      const path = prefix + field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      const path = prefix + this.checkpointName(field);
       if (value instanceof Tensor) yield [path, value];
       else if (value instanceof Module) yield* value.parameters(`${path}.`);
       else if (Array.isArray(value)) {
@@ -27,5 +27,10 @@ export abstract class Module {
         }
       }
     }
+  }
+
+  /** What the checkpoint calls a field. */
+  protected checkpointName(field: string): string {
+    return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   }
 }

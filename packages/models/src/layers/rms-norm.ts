@@ -1,30 +1,12 @@
-import type { NormSpec } from "@qknorm/core";
-import { normalize, Tensor } from "@qknorm/tensor";
-import { type LayerOptions, Module } from "./module.ts";
+import type { Tensor } from "@qknorm/tensor";
+import type { LayerOptions } from "./module.ts";
+import { Norm, rmsSetting } from "./norm.ts";
 
-/** RMSNorm over the last axis (Zhang and Sennrich 2019). Its `spec` is what lets QK norm be fused. */
-export class RmsNorm extends Module {
-  readonly weight: Tensor; // [D]
-  readonly #spec: NormSpec<Tensor>;
+/** RMSNorm over the last axis (Zhang and Sennrich 2019), weight `[D]`. */
+export class RmsNorm extends Norm {
+  declare readonly weight: Tensor;
 
   constructor(width: number, eps: number, options: LayerOptions) {
-    super();
-    this.weight = Tensor.zeros([width], options.weightDtype, options.device);
-    this.#spec = Object.freeze({
-      kind: "rms",
-      axis: "head",
-      weight: this.weight,
-      eps,
-      weightOffset: 0,
-      rounding: options.rounding,
-    });
-  }
-
-  get spec(): NormSpec<Tensor> {
-    return this.#spec;
-  }
-
-  forward(x: Tensor): Tensor {
-    return normalize(x, this.#spec);
+    super(rmsSetting(width, eps), options);
   }
 }

@@ -1,8 +1,33 @@
 import type { NormRounding } from "@qknorm/core";
-import { type Indices, keep, type RopeTable, rope, Tensor } from "@qknorm/tensor";
+import {
+  convert,
+  type FloatDtype,
+  type Indices,
+  keep,
+  type RopeLayout,
+  type RopeTable,
+  rope,
+  Tensor,
+} from "@qknorm/tensor";
 import type { RopeParameters } from "../checkpoint/rope-parameters.ts";
 import type { LayerOptions } from "./module.ts";
 import { lengthOfFirstFrequencies, ropeFrequencies } from "./rope-frequencies.ts";
+
+/** Rotary positions of one kind of layer. */
+export interface RopeSpec {
+  readonly parameters: RopeParameters;
+  /** Values of a head that are rotated, even; the last ones stay. */
+  readonly rotaryDim: number;
+  /** Default `halves`. */
+  readonly layout?: RopeLayout;
+  /**
+   * `hf`, the default: cos, sin, both products and their sum round to the dtype. `once`: the result alone. `once-rounded`:
+   * the result, from cos and sin that are rounded (Cohere).
+   */
+  readonly rounding?: NormRounding | "once-rounded";
+  /** Default 1; -1 turns the other way (nanochat). */
+  readonly direction?: 1 | -1;
+}
 
 /** The angles of positions below `cos.dim(0)`, for sequences of some lengths. */
 interface AngleTable extends RopeTable<Tensor> {
@@ -18,30 +43,25 @@ interface AngleTable extends RopeTable<Tensor> {
  * stay as they are, as in transformers.
  */
 export class RotaryEmbedding {
+  readonly #spec: RopeSpec;
   readonly #rope: RopeParameters;
-  readonly #rotaryDim: number;
   readonly #rounding: NormRounding;
   readonly #device: LayerOptions["device"];
   #table: AngleTable | null = null;
 
-  /** @param rotaryDim values of a head that are rotated, even */
-  constructor(
-    parameters: RopeParameters,
-    rotaryDim: number,
-    options: Pick<LayerOptions, "rounding" | "device">,
-  ) {
-    this.#rope = parameters;
-    this.#rotaryDim = rotaryDim;
-    this.#rounding = options.rounding;
+  constructor(spec: RopeSpec, options: Pick<LayerOptions, "rounding" | "device">) {
+    this.#spec = spec;
+    this.#rope = spec.parameters;
+    this.#rounding = spec.rounding === undefined || spec.rounding === "hf" ? options.rounding : "once";
     this.#device = options.device;
   }
 
   /** Rotates `x [T, H, D]` in place, one position a token. */
   apply(x: Tensor, positions: Indices): void {
-    rope(x, this.#tableOf(positions.bound), positions, this.#rounding);
+    rope(x, this.#tableOf(positions.bound, x.dtype as FloatDtype), positions, this.#rounding);
   }
 
-  #tableOf(tokens: number): AngleTable {
+  #tableOf(tokens: number, dtype: FloatDtype): AngleTable {
     const known = this.#table;
     if (
       known !== null &&
@@ -50,7 +70,7 @@ export class RotaryEmbedding {
       tokens <= known.toTokens
     )
       return known;
-    this.#table = this.#tabulate(tokens);
+    this.#table = this.#tabulate(tokens, dtype);
     keep(this.#table.cos);
     keep(this.#table.sin);
     known?.cos.dispose();
@@ -59,21 +79,26 @@ export class RotaryEmbedding {
   }
 
   // As transformers makes them: products in f32, cos and sin of the f32 angle.
-  #tabulate(tokens: number): AngleTable {
-    const { inverse, attentionFactor } = ropeFrequencies(this.#rope, this.#rotaryDim, tokens);
+  #tabulate(tokens: number, dtype: FloatDtype): AngleTable {
+    const { inverse, attentionFactor } = ropeFrequencies(this.#rope, this.#spec.rotaryDim, tokens);
     const positions = 2 ** Math.ceil(Math.log2(Math.max(tokens, 64)));
     const half = inverse.length;
+    const { direction = 1, layout = "halves" } = this.#spec;
     const cos = new Float32Array(positions * half);
     const sin = new Float32Array(positions * half);
     for (const [i, frequency] of inverse.entries()) {
       for (let position = 0; position < positions; position++) {
         const angle = Math.fround(position * frequency);
         cos[position * half + i] = Math.fround(Math.cos(angle)) * attentionFactor;
-        sin[position * half + i] = Math.fround(Math.sin(angle)) * attentionFactor;
+        sin[position * half + i] = Math.fround(Math.sin(angle)) * attentionFactor * direction;
       }
     }
-    const there = (table: Float32Array) => Tensor.from(table, [positions, half], "f32", this.#device);
-    return { cos: there(cos), sin: there(sin), ...this.#lengthsLike(tokens) };
+    const there = (table: Float32Array) => {
+      const exact = Tensor.from(table, [positions, half], "f32");
+      const rounded = this.#spec.rounding === "once-rounded" ? convert(convert(exact, dtype), "f32") : exact;
+      return rounded.to(this.#device ?? rounded.device);
+    };
+    return { layout, cos: there(cos), sin: there(sin), ...this.#lengthsLike(tokens) };
   }
 
   /** The lengths whose frequencies are those of `tokens`. */
@@ -82,5 +107,22 @@ export class RotaryEmbedding {
     if (tokens <= first) return { fromTokens: 0, toTokens: first };
     if (this.#rope.type === "dynamic") return { fromTokens: tokens, toTokens: tokens };
     return { fromTokens: first + 1, toTokens: Number.POSITIVE_INFINITY };
+  }
+}
+
+/** The tables of a model: one for all layers of a kind. */
+export class RotaryTables {
+  readonly #options: Pick<LayerOptions, "rounding" | "device">;
+  readonly #tables = new Map<RopeSpec, RotaryEmbedding>();
+
+  constructor(options: Pick<LayerOptions, "rounding" | "device">) {
+    this.#options = options;
+  }
+
+  /** That of the very same spec. */
+  of(spec: RopeSpec): RotaryEmbedding {
+    const table = this.#tables.get(spec) ?? new RotaryEmbedding(spec, this.#options);
+    this.#tables.set(spec, table);
+    return table;
   }
 }

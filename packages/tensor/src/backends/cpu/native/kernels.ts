@@ -1,5 +1,8 @@
 import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
+import { mul } from "../typescript/mul.ts";
+import { pointwise } from "../typescript/pointwise.ts";
+import { xielu } from "../typescript/xielu.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { convert } from "./convert.ts";
@@ -33,6 +36,19 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  const ops = { normalize, linear, rope, attention, siluMul, add, gatherRows, convert };
+  // pointwise, xielu and mul have no native kernel yet: TypeScript over the same memory.
+  const ops = {
+    normalize,
+    linear,
+    rope,
+    attention,
+    siluMul,
+    pointwise,
+    xielu,
+    mul,
+    add,
+    gatherRows,
+    convert,
+  };
   return { kernels: { name, ops, qkNorm: nativeQkNorm }, reason: null };
 }

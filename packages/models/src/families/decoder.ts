@@ -1,0 +1,125 @@
+import { roundTo } from "@qknorm/core";
+import { linear, scale, softCap, type Tensor } from "@qknorm/tensor";
+import type { Layer } from "../layers/decoder-layer.ts";
+import { Embedding } from "../layers/embedding.ts";
+import { KvCache } from "../layers/kv-cache.ts";
+import { Linear } from "../layers/linear.ts";
+import { Module } from "../layers/module.ts";
+import { Norm, type NormSetting } from "../layers/norm.ts";
+import { RotaryTables } from "../layers/rotary-embedding.ts";
+import type { Step } from "../layers/step.ts";
+import type { CausalLm, LogitRows, ModelOptions } from "./causal-lm.ts";
+
+/** What the layers of one model share. */
+export interface LayerContext extends ModelOptions {
+  readonly rotary: RotaryTables;
+}
+
+/** A decoder-only language model as data, around layers that its family makes. */
+export interface DecoderSpec {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly maxPositions: number;
+  readonly tieWordEmbeddings: boolean;
+  /** After the last layer. */
+  readonly norm: NormSetting;
+  layer(index: number, context: LayerContext): Layer;
+  /** Multiplies the embedding, itself rounded to the dtype first (Gemma). */
+  readonly embeddingScale?: number;
+  /** The embedding goes through a norm (nanochat). */
+  readonly embeddingNorm?: NormSetting;
+  readonly headBias?: boolean;
+  readonly logitScale?: number;
+  readonly logitSoftCap?: number | null;
+  /** What the checkpoint calls parts of `model` where that is not usual: `{ norm: "final_layernorm" }`. */
+  readonly names?: Readonly<Record<string, string>>;
+}
+
+class DecoderModel extends Module {
+  readonly embedTokens: Embedding;
+  readonly layers: Layer[];
+  readonly norm: Norm;
+  readonly #spec: DecoderSpec;
+  readonly #embeddingNorm: Norm | null;
+  readonly #dtype: ModelOptions["dtype"];
+
+  constructor(spec: DecoderSpec, options: ModelOptions) {
+    super();
+    const context = { ...options, rotary: new RotaryTables(options) };
+    this.embedTokens = new Embedding(spec.vocabSize, spec.hiddenSize, options);
+    this.layers = Array.from({ length: spec.layers }, (_, index) => spec.layer(index, context));
+    this.norm = new Norm(spec.norm, options);
+    this.#spec = spec;
+    this.#embeddingNorm = spec.embeddingNorm === undefined ? null : new Norm(spec.embeddingNorm, options);
+    this.#dtype = options.dtype;
+  }
+
+  // [T] -> [T, C], not yet normalised
+  forward(step: Step): Tensor {
+    return this.layers.reduce((x, layer) => layer.forward(x, step), this.#embed(step));
+  }
+
+  #embed(step: Step): Tensor {
+    const { embeddingScale } = this.#spec;
+    const plain = this.embedTokens.forward(step.ids); // [T, C]
+    const scaled = embeddingScale === undefined ? plain : scale(plain, roundTo(this.#dtype, embeddingScale));
+    return this.#embeddingNorm?.forward(scaled) ?? scaled;
+  }
+
+  protected override checkpointName(field: string): string {
+    return this.#spec.names?.[field] ?? super.checkpointName(field);
+  }
+}
+
+/** A decoder with its head: embedding, layers, norm, logits. Families extend it with their spec. */
+export class DecoderForCausalLm extends Module implements CausalLm {
+  readonly model: DecoderModel;
+  readonly lmHead: Linear | null;
+  readonly #spec: DecoderSpec;
+  readonly #options: ModelOptions;
+
+  constructor(spec: DecoderSpec, options: ModelOptions) {
+    super();
+    this.model = new DecoderModel(spec, options);
+    const tied = options.tiesHead ?? spec.tieWordEmbeddings;
+    const bias = spec.headBias === true;
+    this.lmHead = tied ? null : new Linear(spec.hiddenSize, spec.vocabSize, { ...options, bias });
+    this.#spec = spec;
+    this.#options = options;
+  }
+
+  get maxPositions(): number {
+    return this.#spec.maxPositions;
+  }
+
+  newCache(): KvCache {
+    const { layers, maxPositions } = this.#spec;
+    const { dtype, device } = this.#options;
+    return new KvCache({ layers, maxPositions, dtype, device });
+  }
+
+  forward(step: Step, rows: LogitRows = "last"): Tensor {
+    const hidden = this.#run(step); // [T, C]
+    const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
+    return this.#logits(this.model.norm.forward(wanted)); // [1 or T, V]
+  }
+
+  hidden(step: Step): Tensor {
+    return this.model.norm.forward(this.#run(step));
+  }
+
+  #logits(normalized: Tensor): Tensor {
+    const { logitScale, logitSoftCap = null } = this.#spec;
+    const plain =
+      this.lmHead?.forward(normalized) ?? linear(normalized, this.model.embedTokens.weight as Tensor);
+    const scaled = logitScale === undefined ? plain : scale(plain, logitScale);
+    return logitSoftCap === null ? scaled : softCap(scaled, logitSoftCap);
+  }
+
+  #run(step: Step): Tensor {
+    const hidden = this.model.forward(step);
+    step.cache.advance(step.ids.length);
+    return hidden;
+  }
+}

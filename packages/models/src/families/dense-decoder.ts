@@ -1,0 +1,45 @@
+import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
+import type { Attention } from "../layers/attention.ts";
+import { type Arrangement, DecoderLayer } from "../layers/decoder-layer.ts";
+import { GatedMlp, type Mlp } from "../layers/mlp.ts";
+import { type NormSetting, rmsSetting } from "../layers/norm.ts";
+import type { DecoderSpec, LayerContext } from "./decoder.ts";
+
+/** What a dense family adds to the usual decoder: pre-norms of RMS kind and a gated MLP. */
+export interface DenseParts extends Partial<Omit<DecoderSpec, "layer" | "names">> {
+  readonly maxPositions: number;
+  attention(layer: number, context: LayerContext): Attention;
+  mlp?(layer: number, context: LayerContext): Mlp;
+  readonly mlpBias?: boolean;
+  readonly arrangement?: Arrangement;
+  /** Of every norm over C. */
+  readonly norm?: NormSetting;
+  /** What the checkpoint calls parts of a layer, and of the model. */
+  readonly layerNames?: Readonly<Record<string, string>>;
+  readonly names?: Readonly<Record<string, string>>;
+}
+
+/** The spec of a decoder all of whose layers are alike but for their attention. */
+export function denseDecoder(config: DecoderFields, parts: DenseParts): DecoderSpec {
+  const { attention, mlp, mlpBias = false, arrangement = "pre", layerNames, ...rest } = parts;
+  const norm = parts.norm ?? rmsSetting(config.hiddenSize, config.eps);
+  return {
+    vocabSize: config.vocabSize,
+    hiddenSize: config.hiddenSize,
+    layers: config.layers,
+    tieWordEmbeddings: config.tieWordEmbeddings,
+    ...rest,
+    norm,
+    layer: (index, context) =>
+      new DecoderLayer(
+        {
+          mixer: attention(index, context),
+          mlp: mlp?.(index, context) ?? new GatedMlp({ ...config, bias: mlpBias }, context),
+          arrangement,
+          norm,
+          ...(layerNames && { names: layerNames }),
+        },
+        context,
+      ),
+  };
+}

@@ -1,0 +1,97 @@
+import { ConfigFields } from "../checkpoint/config-fields.ts";
+import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
+import type { JsonObject } from "../checkpoint/json-file.ts";
+import { BASE_KEYS, type KnownKeys, settleUnreadKeys } from "../checkpoint/known-keys.ts";
+import { decoderOutline, type LayerShapes } from "../checkpoint/outline.ts";
+import {
+  contextLength,
+  type RopeSetting,
+  readRopeParameters,
+  readRotaryDim,
+} from "../checkpoint/rope-parameters.ts";
+import { shown } from "../checkpoint/shown-value.ts";
+import type { Warn } from "../checkpoint/warnings.ts";
+import type { RopeSpec } from "../layers/rotary-embedding.ts";
+import type { CausalLm, ModelFamily, ModelOptions } from "./causal-lm.ts";
+
+/** A parser of one family's config.json, which settles every key. */
+export type ConfigParser<Config> = (raw: JsonObject, warn?: Warn) => Config;
+
+/**
+ * A parser that reads with `read` and then refuses, knows or names each key that `read` did not ask for.
+ *
+ * @param known keys of this family beside those that any config may have
+ */
+export function configParser<Config extends object>(
+  modelType: string,
+  known: KnownKeys,
+  read: (fields: ConfigFields, warn: Warn) => Config,
+): ConfigParser<Config> {
+  return (raw, warn = () => {}) => {
+    const fields = new ConfigFields(raw, "config.json");
+    const written = fields.string("model_type");
+    if (written !== modelType)
+      fields.fail("model_type", `must be ${shown(modelType)} here, got ${shown(written)}`);
+    const config = Object.freeze(read(fields, warn));
+    settleUnreadKeys(fields, [BASE_KEYS, known], warn);
+    return config;
+  };
+}
+
+/** RoPE of one kind of layer: its parameters, and how much of a head it rotates. */
+export function readRope(
+  fields: ConfigFields,
+  { headDim, trainedPositions }: Pick<DecoderFields, "headDim" | "trainedPositions">,
+  setting: Omit<RopeSetting, "rotaryDim" | "maxPositions"> & Omit<RopeSpec, "parameters" | "rotaryDim"> = {},
+): RopeSpec {
+  const { layout, rounding, direction, ...rest } = setting;
+  const rotaryDim =
+    rest.defaultShare === undefined ? headDim : readRotaryDim(fields, headDim, rest.defaultShare);
+  const parameters = readRopeParameters(fields, { ...rest, rotaryDim, maxPositions: trainedPositions });
+  return Object.freeze({
+    parameters,
+    rotaryDim,
+    ...(layout && { layout }),
+    ...(rounding && { rounding }),
+    ...(direction && { direction }),
+  });
+}
+
+/** The longest context, where RoPE stretches it. */
+export function maxPositionsOf({ trainedPositions }: DecoderFields, rope: RopeSpec): number {
+  return contextLength(rope.parameters, trainedPositions);
+}
+
+/** How a dense family is found and made. */
+export interface FamilyParts<Config extends DecoderFields> {
+  readonly modelType: string;
+  readonly parse: ConfigParser<Config>;
+  readonly create: new (config: Config, options: ModelOptions) => CausalLm;
+  /** Parameters of a layer that tell its sizes; those of Llama by default. */
+  readonly shapes?: (config: Config) => LayerShapes;
+  /** What the base model consists of beside `embed_tokens` and `layers`; `norm` by default. */
+  readonly lastNorm?: string;
+}
+
+export function decoderFamily<Config extends DecoderFields>({
+  modelType,
+  parse,
+  create: Model,
+  shapes,
+  lastNorm = "norm",
+}: FamilyParts<Config>): ModelFamily {
+  return {
+    modelType,
+    read(raw, warn) {
+      const config = parse(raw, warn);
+      return {
+        outline: decoderOutline(config, shapes?.(config)),
+        baseParts: ["embed_tokens", "layers", lastNorm, "rotary_emb"],
+        tiesHead: config.tieWordEmbeddings,
+        dtype: config.dtype,
+        quantization: config.quantization,
+        create: (options) => new Model(config, options),
+      };
+    },
+  };
+}

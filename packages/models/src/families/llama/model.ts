@@ -1,0 +1,30 @@
+import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import type { ModelOptions } from "../causal-lm.ts";
+import { DecoderForCausalLm } from "../decoder.ts";
+import { denseDecoder } from "../dense-decoder.ts";
+import { decoderFamily } from "../family.ts";
+import { type LlamaConfig, parseLlamaConfig } from "./config.ts";
+
+/**
+ * Attention of Llama: `[T, C] -> [T, C]`, q `[T, Hq, D]`, k and v `[T, Hkv, D]`, RoPE in halves, no QK norm. From
+ * Touvron et al. (2023) and transformers' `LlamaAttention`.
+ */
+export class LlamaAttention extends Attention {
+  constructor(config: LlamaConfig, layer: number, options: AttentionOptions) {
+    const { headDim, attentionBias } = config;
+    const bias = { qkv: attentionBias, out: attentionBias };
+    super(layer, { ...config, bias, qkNorm: null, window: null, scale: headDim ** -0.5 }, options);
+  }
+}
+
+/** Llama 2, 3 and what shares their config. */
+export class LlamaForCausalLm extends DecoderForCausalLm {
+  constructor(config: LlamaConfig, options: ModelOptions) {
+    const attention = (layer: number, context: AttentionOptions) =>
+      new LlamaAttention(config, layer, context);
+    const { maxPositions, mlpBias } = config;
+    super(denseDecoder(config, { maxPositions, mlpBias, attention }), options);
+  }
+}
+
+export const llama = decoderFamily({ modelType: "llama", parse: parseLlamaConfig, create: LlamaForCausalLm });

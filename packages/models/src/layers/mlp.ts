@@ -1,0 +1,81 @@
+import { type Activation, activate, mul, siluMul, type Tensor } from "@qknorm/tensor";
+import { Linear } from "./linear.ts";
+import { type LayerOptions, Module } from "./module.ts";
+import { PackedLinear } from "./packed-linear.ts";
+
+/** The sizes of an MLP and its activation. */
+export interface MlpSpec {
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly activation: Activation;
+  readonly bias?: boolean;
+}
+
+/** What stands after the mixer of a decoder layer: `[T, C] -> [T, C]`. */
+export interface Mlp extends Module {
+  forward(x: Tensor): Tensor;
+}
+
+/** `down(act(gate(x)) * up(x))` (Shazeer 2020), gate and up as one projection. */
+export class GatedMlp extends Module implements Mlp {
+  readonly gateUpProj: PackedLinear;
+  readonly downProj: Linear;
+  readonly #width: number;
+  readonly #activation: Activation;
+  readonly #rounding: LayerOptions["rounding"];
+
+  constructor(
+    { hiddenSize, intermediateSize: width, activation, bias = false }: MlpSpec,
+    options: LayerOptions,
+  ) {
+    super();
+    this.gateUpProj = new PackedLinear(
+      hiddenSize,
+      { gate_proj: width, up_proj: width },
+      { ...options, bias },
+    );
+    this.downProj = new Linear(width, hiddenSize, { ...options, bias });
+    this.#width = width;
+    this.#activation = activation;
+    this.#rounding = options.rounding;
+  }
+
+  forward(x: Tensor): Tensor {
+    const gateUp = this.gateUpProj.forward(x); // [T, 2I]
+    if (this.#activation === "silu") return this.downProj.forward(siluMul(gateUp, this.#rounding));
+    const [gate, up] = gateUp.split(-1, [this.#width, this.#width]) as [Tensor, Tensor];
+    return this.downProj.forward(mul(activate(gate, this.#activation), up));
+  }
+}
+
+/** `down(act(up(x)))`; the two go by whatever names the family has. */
+export class PlainMlp extends Module implements Mlp {
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly #names: Readonly<Record<string, string>>;
+  readonly #activation: Activation;
+
+  constructor(
+    { hiddenSize, intermediateSize, activation, bias = false }: MlpSpec,
+    names: { readonly up: string; readonly down: string },
+    options: LayerOptions,
+  ) {
+    super();
+    this.up = new Linear(hiddenSize, intermediateSize, { ...options, bias });
+    this.down = new Linear(intermediateSize, hiddenSize, { ...options, bias });
+    this.#names = { ...names };
+    this.#activation = activation;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.down.forward(this.activate(this.up.forward(x)));
+  }
+
+  protected activate(x: Tensor): Tensor {
+    return activate(x, this.#activation);
+  }
+
+  protected override checkpointName(field: string): string {
+    return this.#names[field] ?? super.checkpointName(field);
+  }
+}

@@ -1,0 +1,48 @@
+import type { NormSpec } from "@qknorm/core";
+import { normalize, Tensor } from "@qknorm/tensor";
+import { type LayerOptions, Module } from "./module.ts";
+
+/** A norm of a family, before it has weights. */
+export interface NormSetting extends Pick<NormSpec, "kind" | "axis" | "eps" | "weightOffset" | "rounding"> {
+  /** `[D]`, `[H, D]`, or `[H * D]` with axis `row`; null for a norm without weight. */
+  readonly shape: readonly number[] | null;
+  /** A bias of the weight's shape. */
+  readonly bias: boolean;
+}
+
+/**
+ * A norm over the last axis; its `spec` is what lets QK norm be fused. A family's rounding `hf` becomes `once` where the
+ * model is asked to round once; a family that rounds once always does.
+ */
+export class Norm extends Module {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+  readonly #spec: NormSpec<Tensor>;
+
+  constructor({ shape, bias, ...setting }: NormSetting, options: LayerOptions) {
+    super();
+    const zeros = () => Tensor.zeros(shape ?? [], options.weightDtype, options.device);
+    this.weight = shape === null ? null : zeros();
+    this.bias = bias ? zeros() : null;
+    const rounding = options.rounding === "once" ? "once" : setting.rounding;
+    this.#spec = Object.freeze({ ...setting, rounding, weight: this.weight, bias: this.bias });
+  }
+
+  get spec(): NormSpec<Tensor> {
+    return this.#spec;
+  }
+
+  forward(x: Tensor): Tensor {
+    return normalize(x, this.#spec);
+  }
+}
+
+/** RMS with a weight of one value per value of the last axis, rounded as in Llama: what most decoders use. */
+export function rmsSetting(width: number, eps: number): NormSetting {
+  return { kind: "rms", axis: "head", shape: [width], bias: false, eps, weightOffset: 0, rounding: "hf" };
+}
+
+/** LayerNorm, which PyTorch rounds once. */
+export function layerNormSetting(width: number, eps: number, bias: boolean): NormSetting {
+  return { kind: "layer", axis: "head", shape: [width], bias, eps, weightOffset: 0, rounding: "once" };
+}

@@ -1,0 +1,60 @@
+import { QkNormError } from "@qknorm/core";
+import type { Activation, Pointwise } from "../backend.ts";
+import { shown } from "../strides.ts";
+import { Tensor } from "../tensor.ts";
+import { asFlat, backendOfAll, opOf, requireTensor } from "./checks.ts";
+
+const ACTIVATIONS: readonly unknown[] = [
+  "silu",
+  "gelu",
+  "gelu-tanh",
+  "relu",
+  "relu2",
+  "sigmoid",
+  "softplus",
+  "tanh",
+] satisfies Activation[];
+
+/**
+ * An activation of every element, rounded once. `gelu` is the exact form with erf (Hendrycks and Gimpel 2016),
+ * `gelu-tanh` its approximation, `relu2` the square of relu (So et al. 2021). On the CPU both sets of kernels run it in
+ * TypeScript.
+ *
+ * @throws QkNormError `ERR_QKNORM_ARGUMENT` for another name, `ERR_QKNORM_DTYPE` for integers
+ */
+export function activate(x: Tensor, kind: Activation): Tensor {
+  if (!ACTIVATIONS.includes(kind)) {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `an activation must be one of ${ACTIVATIONS.join(", ")}, got ${shown(kind)}`,
+    );
+  }
+  return pointwise(x, { kind });
+}
+
+/** `factor * x`, rounded once. Throws `ERR_QKNORM_ARGUMENT` for a factor that is not finite. */
+export function scale(x: Tensor, factor: number): Tensor {
+  if (!Number.isFinite(factor)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `scale needs a finite factor, got ${shown(factor)}`);
+  }
+  return pointwise(x, { kind: "scale", factor });
+}
+
+/**
+ * `cap * tanh(x / cap)`, every step rounded as transformers does it. Throws `ERR_QKNORM_ARGUMENT` for a cap that is not
+ * positive.
+ */
+export function softCap(x: Tensor, cap: number): Tensor {
+  if (!(Number.isFinite(cap) && cap > 0)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `softCap needs a positive cap, got ${shown(cap)}`);
+  }
+  return pointwise(x, { kind: "soft-cap", cap });
+}
+
+function pointwise(x: Tensor, f: Pointwise): Tensor {
+  requireTensor(x, "x");
+  const op = opOf(backendOfAll({ x }), "pointwise");
+  const out = Tensor.empty(x.shape, x.dtype, x.device);
+  if (out.size > 0) op(asFlat(x), asFlat(out), f);
+  return out;
+}
