@@ -1,6 +1,37 @@
-"""Qwen3's mixture of experts and GLM-4.5's: an RMS norm per head before RoPE."""
+"""Qwen3, its mixture of experts and GLM-4.5's: an RMS norm per head before RoPE."""
 
 from .family import Family, Variant, flat_rope, rope, sizes, yarn
+
+QWEN3 = Family(
+    "qwen3",
+    "qwen3",
+    variants=(
+        Variant(
+            "windowed",
+            sizes(
+                head_dim=16,
+                rope_parameters=rope(1000000.0),
+                rms_norm_eps=1e-6,
+                use_sliding_window=True,
+                sliding_window=5,
+                max_window_layers=1,
+            ),
+            older=flat_rope(1000000.0, layer_types=None),
+        ),
+        Variant(
+            "biased",
+            sizes(
+                num_hidden_layers=2,
+                head_dim=8,
+                rope_parameters=yarn(10000.0),
+                rms_norm_eps=1e-5,
+                attention_bias=True,
+                tie_word_embeddings=True,
+                hidden_act="gelu",
+            ),
+        ),
+    ),
+)
 
 QWEN3_MOE = Family(
     "qwen3-moe",
@@ -99,4 +130,4 @@ GLM4_MOE = Family(
     ),
 )
 
-FAMILIES = (QWEN3_MOE, GLM4_MOE)
+FAMILIES = (QWEN3, QWEN3_MOE, GLM4_MOE)

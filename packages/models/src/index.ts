@@ -10,9 +10,9 @@ export {
   loadEmbedder,
   loadModel,
 } from "./families/load-model.ts";
+export { listModels, modelFamily } from "./families/model-types.ts";
 export { parseQwen3Config, type Qwen3Config } from "./families/qwen3/config.ts";
 export { Qwen3Attention, Qwen3ForCausalLm } from "./families/qwen3/model.ts";
-export { listModels, modelFamily } from "./families/registry.ts";
 export { type Pooling, TextEmbedder } from "./families/text-embedder.ts";
 export { type GenerateOptions, generate, generateNow } from "./generation/generate.ts";
 export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";

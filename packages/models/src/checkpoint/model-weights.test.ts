@@ -12,7 +12,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-const plain: WeightPlan = { baseParts: ["embed_tokens", "layers"], tiesHead: false, quantization: null };
+const plain: WeightPlan = {
+  baseParts: ["embed_tokens", "layers"],
+  tiesHead: false,
+  quantization: null,
+  adapt: (weights) => weights,
+};
 const head = { "lm_head.weight": new Float32Array([1, 2]) };
 
 function open(plan: Partial<WeightPlan> = {}, warnings: string[] = []): ModelWeights {
@@ -55,7 +60,7 @@ describe("names", () => {
 
   it("that become the same are refused", () => {
     expect(() => names({ "layers.0.a": one, "model.layers.0.a": one })).toThrow(
-      'the checkpoint has model.layers.0.a twice, with and without "model." before it',
+      "the checkpoint has layers.0.a and model.layers.0.a, which are one tensor",
     );
   });
 });

@@ -15,6 +15,8 @@ export interface WeightPlan {
   readonly baseParts: readonly string[];
   readonly tiesHead: boolean;
   readonly quantization: BlockFp8 | null;
+  /** The checkpoint's tensors as the model has them. */
+  adapt(weights: Weights): Weights;
 }
 
 export interface OpenOptions {
@@ -32,8 +34,8 @@ export interface ModelWeights {
 }
 
 /**
- * Opens the weights of a model folder and makes them the model's, in this order: buffers left out, names made whole, FP8
- * blocks made numbers, the head settled, a LoRA adapter merged.
+ * Opens the weights of a model folder and makes them the model's, in this order: buffers left out, names made whole and the
+ * family's own, FP8 blocks made numbers, the head settled, a LoRA adapter merged.
  *
  * @throws ERR_CHECKPOINT for weights that are missing or broken, an adapter that does not fit, and, for logits, a
  *   checkpoint without a head
@@ -52,7 +54,7 @@ export function openModelWeights(
   try {
     for (const warning of checkpoint.warnings) warn(warning);
     adapter = openLoraAdapter(dir, plan.baseParts, warn);
-    let weights = withBasePrefix(withoutBuffers(weightsOf(checkpoint)), plan.baseParts);
+    let weights = plan.adapt(withBasePrefix(withoutBuffers(weightsOf(checkpoint)), plan.baseParts));
     if (plan.quantization !== null) {
       weights = dequantizedBlocks(weights, plan.quantization);
       warn("the FP8 weights are made full numbers as they are loaded; activations are not rounded to FP8");

@@ -23,18 +23,43 @@ export function withoutBuffers(weights: Weights): Weights {
  * @throws ERR_CHECKPOINT when two tensors then have one name
  */
 export function withBasePrefix(weights: Weights, parts: readonly string[]): Weights {
-  const renamed = new Map<string, Weight>();
-  for (const [name, weight] of weights) {
-    const target = wholeName(name, parts);
-    if (renamed.has(target)) {
+  return underNames(weights, (name) => wholeName(name, parts));
+}
+
+/**
+ * The weights under other names: the first pattern that a name matches is replaced in it.
+ *
+ * @throws ERR_CHECKPOINT when two tensors then have one name
+ */
+export function renamed(
+  weights: Weights,
+  rules: readonly (readonly [pattern: RegExp, by: string])[],
+): Weights {
+  return underNames(weights, (name) => {
+    const [pattern, by] = rules.find(([pattern]) => pattern.test(name)) ?? [];
+    return pattern === undefined || by === undefined ? name : name.replace(pattern, by);
+  });
+}
+
+/** The weights without those that the decoder has no use for, such as `mtp.*`. */
+export function without(weights: Weights, pattern: RegExp): Weights {
+  return new Map([...weights].filter(([name]) => !pattern.test(name)));
+}
+
+function underNames(weights: Weights, nameOf: (name: string) => string): Weights {
+  const written = new Map<string, string>();
+  for (const name of weights.keys()) {
+    const target = nameOf(name);
+    const other = written.get(target);
+    if (other !== undefined) {
       throw new QkNormError(
         "ERR_CHECKPOINT",
-        `the checkpoint has ${shownName(target)} twice, with and without "model." before it`,
+        `the checkpoint has ${shownName(other)} and ${shownName(name)}, which are one tensor`,
       );
     }
-    renamed.set(target, weight);
+    written.set(target, name);
   }
-  return renamed;
+  return new Map([...written].map(([target, name]) => [target, weights.get(name) as Weight]));
 }
 
 function wholeName(name: string, parts: readonly string[]): string {

@@ -4,6 +4,7 @@ import type { BlockFp8 } from "../checkpoint/block-fp8.ts";
 import type { JsonObject } from "../checkpoint/json-file.ts";
 import type { Outline } from "../checkpoint/outline.ts";
 import type { Warn } from "../checkpoint/warnings.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
 import type { LayerOptions, Module } from "../layers/module.ts";
 import type { Step } from "../layers/step.ts";
@@ -42,6 +43,8 @@ export interface Blueprint {
   /** What the config says the weights are; null where it does not. */
   readonly dtype: FloatDtype | null;
   readonly quantization: BlockFp8 | null;
+  /** The checkpoint's tensors as the model has them: renamed, without those that it has no use for, or split. */
+  adapt(weights: Weights): Weights;
   /** The model with all parameters zero. */
   create(options: ModelOptions): CausalLm;
 }

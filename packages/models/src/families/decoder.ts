@@ -10,8 +10,11 @@ import { RotaryTables } from "../layers/rotary-embedding.ts";
 import type { Step } from "../layers/step.ts";
 import type { CausalLm, LogitRows, ModelOptions } from "./causal-lm.ts";
 
-/** What the layers of one model share. */
+/** What a layer of a model is made with. */
 export interface LayerContext extends ModelOptions {
+  /** Which it is, from 0. */
+  readonly layer: number;
+  /** Shared by all layers. */
   readonly rotary: RotaryTables;
 }
 
@@ -24,7 +27,7 @@ export interface DecoderSpec {
   readonly tieWordEmbeddings: boolean;
   /** After the last layer. */
   readonly norm: NormSetting;
-  layer(index: number, context: LayerContext): Layer;
+  layer(context: LayerContext): Layer;
   /** Multiplies the embedding, itself rounded to the dtype first (Gemma). */
   readonly embeddingScale?: number;
   /** The embedding goes through a norm (nanochat). */
@@ -46,9 +49,11 @@ class DecoderModel extends Module {
 
   constructor(spec: DecoderSpec, options: ModelOptions) {
     super();
-    const context = { ...options, rotary: new RotaryTables(options) };
+    const rotary = new RotaryTables(options);
     this.embedTokens = new Embedding(spec.vocabSize, spec.hiddenSize, options);
-    this.layers = Array.from({ length: spec.layers }, (_, index) => spec.layer(index, context));
+    this.layers = Array.from({ length: spec.layers }, (_, layer) =>
+      spec.layer({ ...options, rotary, layer }),
+    );
     this.norm = new Norm(spec.norm, options);
     this.#spec = spec;
     this.#embeddingNorm = spec.embeddingNorm === undefined ? null : new Norm(spec.embeddingNorm, options);

@@ -8,8 +8,8 @@ import type { DecoderSpec, LayerContext } from "./decoder.ts";
 /** What a dense family adds to the usual decoder: pre-norms of RMS kind and a gated MLP. */
 export interface DenseParts extends Partial<Omit<DecoderSpec, "layer" | "names">> {
   readonly maxPositions: number;
-  attention(layer: number, context: LayerContext): Attention;
-  mlp?(layer: number, context: LayerContext): Mlp;
+  attention(context: LayerContext): Attention;
+  mlp?(context: LayerContext): Mlp;
   readonly mlpBias?: boolean;
   readonly arrangement?: Arrangement;
   /** Of every norm over C. */
@@ -30,11 +30,11 @@ export function denseDecoder(config: DecoderFields, parts: DenseParts): DecoderS
     tieWordEmbeddings: config.tieWordEmbeddings,
     ...rest,
     norm,
-    layer: (index, context) =>
+    layer: (context) =>
       new DecoderLayer(
         {
-          mixer: attention(index, context),
-          mlp: mlp?.(index, context) ?? new GatedMlp({ ...config, bias: mlpBias }, context),
+          mixer: attention(context),
+          mlp: mlp?.(context) ?? new GatedMlp({ ...config, bias: mlpBias }, context),
           arrangement,
           norm,
           ...(layerNames && { names: layerNames }),

@@ -11,6 +11,7 @@ import {
 } from "../checkpoint/rope-parameters.ts";
 import { shown } from "../checkpoint/shown-value.ts";
 import type { Warn } from "../checkpoint/warnings.ts";
+import type { Weights } from "../checkpoint/weights.ts";
 import type { RopeSpec } from "../layers/rotary-embedding.ts";
 import type { CausalLm, ModelFamily, ModelOptions } from "./causal-lm.ts";
 
@@ -69,6 +70,8 @@ export interface FamilyParts<Config extends DecoderFields> {
   readonly create: new (config: Config, options: ModelOptions) => CausalLm;
   /** Parameters of a layer that tell its sizes; those of Llama by default. */
   readonly shapes?: (config: Config) => LayerShapes;
+  /** The checkpoint's tensors as the model has them, where the two differ; see `weight-names.ts`. */
+  readonly adapt?: (weights: Weights, config: Config) => Weights;
   /** What the base model consists of beside `embed_tokens` and `layers`; `norm` by default. */
   readonly lastNorm?: string;
 }
@@ -78,6 +81,7 @@ export function decoderFamily<Config extends DecoderFields>({
   parse,
   create: Model,
   shapes,
+  adapt,
   lastNorm = "norm",
 }: FamilyParts<Config>): ModelFamily {
   return {
@@ -90,6 +94,7 @@ export function decoderFamily<Config extends DecoderFields>({
         tiesHead: config.tieWordEmbeddings,
         dtype: config.dtype,
         quantization: config.quantization,
+        adapt: (weights) => adapt?.(weights, config) ?? weights,
         create: (options) => new Model(config, options),
       };
     },

@@ -7,7 +7,7 @@ import { loadWeights, weightDtypeOf } from "../checkpoint/load-weights.ts";
 import { openModelWeights, type Purpose } from "../checkpoint/model-weights.ts";
 import { requireOutline } from "../checkpoint/outline.ts";
 import type { CausalLm } from "./causal-lm.ts";
-import { modelFamily } from "./registry.ts";
+import { modelFamily } from "./model-types.ts";
 import { readPooling, TextEmbedder } from "./text-embedder.ts";
 
 /** How to load and run a model. */

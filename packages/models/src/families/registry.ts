@@ -1,25 +1,3 @@
-import { QkNormError } from "@qknorm/core";
-import { shown } from "../checkpoint/shown-value.ts";
-import type { ModelFamily } from "./causal-lm.ts";
-import { llama } from "./llama/model.ts";
-import { qwen3 } from "./qwen3/model.ts";
-
-const families: ReadonlyMap<string, ModelFamily> = new Map(
-  [llama, qwen3].map((family) => [family.modelType, family]),
-);
-
-/** The family of a `model_type`. Throws `ERR_CHECKPOINT` with the known ones when there is none. */
-export function modelFamily(modelType: string): ModelFamily {
-  const family = families.get(modelType);
-  if (family !== undefined) return family;
-  const known = [...families.keys()].join(", ");
-  throw new QkNormError(
-    "ERR_CHECKPOINT",
-    `model_type ${shown(modelType)} is not supported; supported: ${known}`,
-  );
-}
-
-/** Every `model_type` that loads. */
-export function listModels(): readonly string[] {
-  return [...families.keys()];
-}
+// Every family that loads, one line each; `model-types.ts` finds them by the `model_type` of their config.
+export { llama } from "./llama/model.ts";
+export { qwen3 } from "./qwen3/model.ts";

@@ -35,7 +35,7 @@ class RequestTrace extends ForwardTrace {
 }
 
 function attentionWithWeights(): Attention {
-  const attention = new Attention(0, shape, options);
+  const attention = new Attention(shape, options);
   let seed = 1;
   for (const [, parameter] of attention.parameters()) {
     for (let i = 0; i < parameter.size; i++) {
@@ -71,7 +71,7 @@ describe("Attention", () => {
 
   it("gives the same result by the fallback", () => {
     const fused = attentionWithWeights().forward(hidden(3), nextStep([1, 2, 3], cache()));
-    const attention = new Attention(0, shape, {
+    const attention = new Attention(shape, {
       ...options,
       qkNorm: { path: "fallback" },
     });
@@ -99,7 +99,7 @@ describe("Attention", () => {
   });
 
   it("has a bias for each projection where the family has one", () => {
-    const attention = new Attention(0, { ...shape, bias: { qkv: true, out: true } }, options);
+    const attention = new Attention({ ...shape, bias: { qkv: true, out: true } }, options);
     const biases = [...attention.parameters()]
       .filter(([name]) => name.endsWith("bias"))
       .map(([name]) => name);

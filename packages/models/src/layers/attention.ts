@@ -52,6 +52,8 @@ export interface AttentionSpec {
 }
 
 export interface AttentionOptions extends LayerOptions {
+  /** Which layer of the model, and of the cache, it is; 0 by default. */
+  readonly layer?: number;
   /** Options of the `applyQkNorm` call. */
   readonly qkNorm?: QkNormOptions;
   /** RoPE tables to share with other layers. Default: its own. */
@@ -71,7 +73,7 @@ export class Attention extends Module {
   readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
 
-  constructor(layer: number, spec: AttentionSpec, options: AttentionOptions) {
+  constructor(spec: AttentionSpec, options: AttentionOptions) {
     super();
     const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope } = spec;
     const parts = { q_proj: queryHeads * headDim, k_proj: kvHeads * headDim, v_proj: kvHeads * headDim };
@@ -84,7 +86,7 @@ export class Attention extends Module {
     this.qNorm = qkNorm && new NormClass(qkNorm.q, options);
     this.kNorm = qkNorm && new NormClass(qkNorm.k, options);
     this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias.out });
-    this.#layer = layer;
+    this.#layer = options.layer ?? 0;
     this.#spec = spec;
     this.#valueNorm = spec.valueNorm === undefined ? null : new Norm(spec.valueNorm, options);
     this.#rotary = rope && (options.rotary ?? new RotaryTables(options)).of(rope);

@@ -5,23 +5,24 @@ import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { type LlamaConfig, parseLlamaConfig } from "./config.ts";
 
+export { type LlamaConfig, parseLlamaConfig } from "./config.ts";
+
 /**
  * Attention of Llama: `[T, C] -> [T, C]`, q `[T, Hq, D]`, k and v `[T, Hkv, D]`, RoPE in halves, no QK norm. From
  * Touvron et al. (2023) and transformers' `LlamaAttention`.
  */
 export class LlamaAttention extends Attention {
-  constructor(config: LlamaConfig, layer: number, options: AttentionOptions) {
+  constructor(config: LlamaConfig, options: AttentionOptions) {
     const { headDim, attentionBias } = config;
     const bias = { qkv: attentionBias, out: attentionBias };
-    super(layer, { ...config, bias, qkNorm: null, window: null, scale: headDim ** -0.5 }, options);
+    super({ ...config, bias, qkNorm: null, window: null, scale: headDim ** -0.5 }, options);
   }
 }
 
 /** Llama 2, 3 and what shares their config. */
 export class LlamaForCausalLm extends DecoderForCausalLm {
   constructor(config: LlamaConfig, options: ModelOptions) {
-    const attention = (layer: number, context: AttentionOptions) =>
-      new LlamaAttention(config, layer, context);
+    const attention = (context: AttentionOptions) => new LlamaAttention(config, context);
     const { maxPositions, mlpBias } = config;
     super(denseDecoder(config, { maxPositions, mlpBias, attention }), options);
   }

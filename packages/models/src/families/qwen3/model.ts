@@ -6,23 +6,24 @@ import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { parseQwen3Config, type Qwen3Config } from "./config.ts";
 
+export { parseQwen3Config, type Qwen3Config } from "./config.ts";
+
 /**
  * Attention of Qwen3: `[T, C] -> [T, C]`. q `[T, Hq, D]` and k `[T, Hkv, D]` go through RMS norms per head, weights `[D]`,
  * before RoPE; `hf` rounds the normalised row, then its product with the weight. From the Qwen3 technical report (2025)
  * and transformers' `Qwen3Attention`.
  */
 export class Qwen3Attention extends Attention {
-  constructor(config: Qwen3Config, layer: number, options: AttentionOptions) {
+  constructor(config: Qwen3Config, options: AttentionOptions) {
     const { headDim, eps, attentionBias } = config;
     const norm = rmsSetting(headDim, eps);
     super(
-      layer,
       {
         ...config,
         bias: { qkv: attentionBias, out: attentionBias },
         qkNorm: { q: norm, k: norm, order: "norm-rope" },
         mask: config.causal ? "causal" : "none",
-        window: config.windows[layer] ?? null,
+        window: config.windows[options.layer ?? 0] ?? null,
         scale: headDim ** -0.5,
       },
       options,
@@ -33,8 +34,7 @@ export class Qwen3Attention extends Attention {
 /** Qwen3 (dense). */
 export class Qwen3ForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3Config, options: ModelOptions) {
-    const attention = (layer: number, context: AttentionOptions) =>
-      new Qwen3Attention(config, layer, context);
+    const attention = (context: AttentionOptions) => new Qwen3Attention(config, context);
     super(denseDecoder(config, { maxPositions: config.maxPositions, attention }), options);
   }
 }
