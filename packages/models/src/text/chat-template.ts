@@ -23,7 +23,7 @@ export interface RenderOptions {
   readonly addGenerationPrompt?: boolean;
   /** Qwen3's switch; left to the template where it is not given. */
   readonly enableThinking?: boolean | undefined;
-  /** Which of several named templates. Default "default". */
+  /** Which of several named templates. Default: "tool_use" where there is one and tools are given, or else "default". */
   readonly name?: string;
   /** Further variables of the template, such as `tools`. JSON values, or `JsonText` where 1.0 is not to become 1. */
   readonly variables?: Readonly<Record<string, unknown>>;
@@ -86,7 +86,9 @@ export class ChatTemplate {
    *   that takes longer than a second, or more steps or memory than `LIMITS` of the interpreter allow
    */
   renderChat(messages: readonly ChatMessage[] | JsonText, options: RenderOptions = {}): string {
-    const { addGenerationPrompt = true, enableThinking, name = "default", variables = {} } = options;
+    const { addGenerationPrompt = true, enableThinking, variables = {} } = options;
+    const { name = variables.tools != null && this.#templates.has("tool_use") ? "tool_use" : "default" } =
+      options;
     const template = this.#templates.get(name);
     if (template === undefined) {
       throw new QkNormError(

@@ -1,5 +1,6 @@
 import * as library from "@huggingface/jinja";
-import type { RuntimeValue } from "./python-json.ts";
+import { cut, type Segment } from "./segments.ts";
+import { asFilters, type Token } from "./test-calls.ts";
 
 // The library's types do not resolve under NodeNext; this is what is used of it.
 
@@ -7,49 +8,63 @@ import type { RuntimeValue } from "./python-json.ts";
 export interface Node {
   readonly type: string;
   readonly value?: unknown;
+  readonly name?: Node;
+  readonly key?: Node;
+  readonly operator?: Token;
   readonly operand?: Node;
-  readonly filter?: Node;
-  readonly callee?: Node;
-  readonly object?: Node;
-  readonly property?: Node;
-  readonly args?: readonly Node[];
-  readonly operator?: { readonly value: string };
+  readonly argument?: Node;
   readonly left?: Node;
   readonly right?: Node;
-}
-
-/** The variables of a template. */
-export interface Environment {
-  set(name: string, value: unknown): RuntimeValue;
-  setVariable(name: string, value: RuntimeValue): RuntimeValue;
-}
-
-interface JinjaInterpreter {
-  readonly global: Environment;
-  evaluate(node: Node | undefined, environment: Environment): RuntimeValue;
-  evaluateBlock(statements: readonly Node[], environment: Environment): RuntimeValue;
-  evaluateArguments(
-    args: readonly Node[],
-    environment: Environment,
-  ): [RuntimeValue[], Map<string, RuntimeValue>];
+  readonly lhs?: Node;
+  readonly test?: Node;
+  readonly negate?: boolean;
+  readonly condition?: Node;
+  readonly trueExpr?: Node;
+  readonly falseExpr?: Node;
+  readonly filter?: Node;
+  readonly callee?: Node;
+  readonly args?: readonly Node[];
+  readonly object?: Node;
+  readonly property?: Node;
+  readonly computed?: boolean;
+  readonly start?: Node;
+  readonly stop?: Node;
+  readonly step?: Node;
+  readonly assignee?: Node;
+  readonly loopvar?: Node;
+  readonly iterable?: Node;
+  readonly call?: Node;
+  readonly callerArgs?: readonly Node[] | null;
+  readonly body?: readonly Node[];
+  readonly alternate?: readonly Node[];
+  readonly defaultBlock?: readonly Node[];
 }
 
 interface Jinja {
-  readonly tokenize: (
-    source: string,
-    options: { readonly lstrip_blocks: boolean; readonly trim_blocks: boolean },
-  ) => unknown;
-  readonly parse: (tokens: unknown) => Node;
-  readonly Environment: new () => Environment;
-  readonly Interpreter: new (environment: Environment) => JinjaInterpreter;
+  readonly tokenize: (source: string) => readonly Token[];
+  readonly parse: (tokens: readonly Token[]) => Node;
 }
 
 const jinja = library as unknown as Jinja;
 
-export const { Environment: JinjaEnvironment, Interpreter } = jinja;
+/** The filter that a `generation` block, with which transformers marks answers, becomes: it has a scope, and changes nothing. */
+export const GENERATION = "generation block";
 
-/** Parses a template as transformers sets Jinja up; line ends become \n, as in Jinja. @throws for what is not Jinja */
+/** Parses a template as transformers sets Jinja up. The library parses tags; what is around them is cut here. @throws for what is not Jinja */
 export function parseTemplate(source: string): Node {
-  const text = source.replaceAll(/\r\n?/g, "\n");
-  return jinja.parse(jinja.tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
+  return jinja.parse(cut(source).flatMap(tokensOf));
+}
+
+function tokensOf({ kind, text }: Segment): readonly Token[] {
+  if (kind === "text") return [{ type: "Text", value: text }];
+  if (kind === "expression") return asFilters(jinja.tokenize(`{{ ${text} }}`));
+  const words = text.trim();
+  if (words === "generation") return statement(["filter", GENERATION]);
+  if (words === "endgeneration") return statement(["endfilter"]);
+  return asFilters(jinja.tokenize(`{% ${text} %}`));
+}
+
+function statement(names: readonly string[]): readonly Token[] {
+  const tokens = names.map((value) => ({ type: "Identifier", value }));
+  return [{ type: "OpenStatement", value: "{%" }, ...tokens, { type: "CloseStatement", value: "%}" }];
 }

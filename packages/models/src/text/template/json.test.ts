@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChatTemplate } from "../chat-template.ts";
 import { JsonText } from "./json-text.ts";
-import { pythonFloat } from "./python-json.ts";
+import { pythonFloat } from "./python-text.ts";
 import { formatTime } from "./strftime.ts";
 
 const tools = '[{"default": 1.0, "n": 1, "x": 1e16, "s": "1.0 \\"2.0 é", "t": 0.00001, "u": [], "v": {}}]';

@@ -1,12 +1,10 @@
-/** A value of the template engine, as far as it is printed. */
-export interface RuntimeValue {
-  readonly type: string;
-  readonly value: unknown;
-}
+import { pythonFloat } from "./python-text.ts";
+import { Tuple, typeName, type Value } from "./values.ts";
 
 /** Options of Python's `json.dumps` that templates may give. */
 export interface DumpOptions {
-  readonly indent: number | null;
+  /** Stands before a line once for each level; null for all in one line. */
+  readonly indent: string | null;
   readonly ensureAscii: boolean;
   readonly sortKeys: boolean;
   /** Between items, and after a key. */
@@ -14,48 +12,31 @@ export interface DumpOptions {
 }
 
 /** What `json.dumps` of Python prints: `1.0` stays `1.0`, and spaces stand after commas and colons. */
-export function dumpJson(value: RuntimeValue, options: DumpOptions, depth = 0): string {
-  switch (value.type) {
-    case "NullValue":
-    case "UndefinedValue":
-      return "null";
-    case "FloatValue":
-      return pythonFloat(value.value as number);
-    case "IntegerValue":
-    case "BooleanValue":
-      return String(value.value);
-    case "StringValue":
-      return dumpString(value.value as string, options);
-    case "ArrayValue":
-    case "TupleValue": {
-      const items = (value.value as RuntimeValue[]).map((item) => dumpJson(item, options, depth + 1));
-      return enclose("[", items, "]", options, depth);
-    }
-    case "ObjectValue":
-    case "NamespaceValue": {
-      const entries = [...(value.value as Map<string, RuntimeValue>)];
-      if (options.sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : 1));
-      const items = entries.map(
-        ([key, item]) =>
-          dumpString(key, options) + options.separators[1] + dumpJson(item, options, depth + 1),
-      );
-      return enclose("{", items, "}", options, depth);
-    }
+export function dumpJson(value: Value, options: DumpOptions, depth = 0): string {
+  switch (typeof value) {
+    case "string":
+      return dumpString(value, options);
+    case "bigint":
+    case "boolean":
+      return String(value);
+    case "number":
+      return pythonFloat(value).replace("inf", "Infinity").replace("nan", "NaN");
     default:
-      throw new Error(`a value of type ${value.type} cannot be written as JSON`);
   }
-}
-
-/** `repr` of a Python float. */
-export function pythonFloat(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "Infinity" : "-Infinity";
-  if (Object.is(value, -0)) return "-0.0";
-  const [digits, exponent] = value.toExponential().split("e") as [string, string];
-  const power = Number(exponent);
-  if (value !== 0 && (power < -4 || power >= 16))
-    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
-  return Number.isInteger(value) ? `${value}.0` : String(value);
+  if (value === null) return "null";
+  if (Array.isArray(value) || value instanceof Tuple) {
+    const items = (Array.isArray(value) ? value : value.items).map((item) =>
+      dumpJson(item, options, depth + 1),
+    );
+    return enclose("[", items, "]", options, depth);
+  }
+  if (!(value instanceof Map)) throw new Error(`Object of type ${typeName(value)} is not JSON serializable`);
+  const entries = [...value];
+  if (options.sortKeys) entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  const items = entries.map(
+    ([key, item]) => dumpString(key, options) + options.separators[1] + dumpJson(item, options, depth + 1),
+  );
+  return enclose("{", items, "}", options, depth);
 }
 
 function enclose(
@@ -66,7 +47,7 @@ function enclose(
   depth: number,
 ): string {
   if (indent === null || items.length === 0) return open + items.join(separators[0]) + close;
-  const line = (level: number) => `\n${" ".repeat(indent * level)}`;
+  const line = (level: number) => `\n${indent.repeat(level)}`;
   return open + line(depth + 1) + items.join(separators[0] + line(depth + 1)) + line(depth) + close;
 }
 

@@ -1,37 +1,48 @@
-import { pythonFloat, type RuntimeValue } from "./python-json.ts";
+import { Range, Tuple, typeName, Undefined, type Value, View } from "./values.ts";
 
 /** What `str` of Python makes of a value: what Jinja prints. Nothing of an undefined one. */
-export function pythonText(value: RuntimeValue): string {
-  if (value.type === "StringValue") return value.value as string;
-  return value.type === "UndefinedValue" ? "" : pythonRepr(value);
+export function pythonText(value: Value): string {
+  if (typeof value === "string") return value;
+  return value instanceof Undefined ? "" : pythonRepr(value);
 }
 
-/** `repr` of Python: how a value is shown inside a list or a dict. */
-export function pythonRepr(value: RuntimeValue): string {
-  switch (value.type) {
-    case "NullValue":
-      return "None";
-    case "BooleanValue":
-      return value.value === true ? "True" : "False";
-    case "FloatValue":
-      return pythonFloat(value.value as number)
-        .replace("Infinity", "inf")
-        .replace("NaN", "nan");
-    case "StringValue":
-      return quoted(value.value as string);
-    case "ArrayValue":
-      return `[${(value.value as RuntimeValue[]).map(pythonRepr).join(", ")}]`;
-    case "TupleValue": {
-      const items = (value.value as RuntimeValue[]).map(pythonRepr);
-      return items.length === 1 ? `(${items[0]},)` : `(${items.join(", ")})`;
-    }
-    case "ObjectValue": {
-      const entries = [...(value.value as Map<string, RuntimeValue>)];
-      return `{${entries.map(([key, item]) => `${quoted(key)}: ${pythonRepr(item)}`).join(", ")}}`;
-    }
+/** `repr` of Python: how a value is shown inside a list or a dict. @throws for what shows an address in memory */
+export function pythonRepr(value: Value): string {
+  switch (typeof value) {
+    case "string":
+      return quoted(value);
+    case "bigint":
+      return String(value);
+    case "boolean":
+      return value ? "True" : "False";
+    case "number":
+      return pythonFloat(value);
     default:
-      return String(value.value ?? "");
   }
+  if (value === null) return "None";
+  if (Array.isArray(value)) return `[${value.map(pythonRepr).join(", ")}]`;
+  if (value instanceof Map)
+    return `{${[...value].map(([key, item]) => `${quoted(key)}: ${pythonRepr(item)}`).join(", ")}}`;
+  if (value instanceof Tuple) {
+    const items = value.items.map(pythonRepr);
+    return items.length === 1 ? `(${items[0]},)` : `(${items.join(", ")})`;
+  }
+  if (value instanceof View) return `${typeName(value)}([${value.items.map(pythonRepr).join(", ")}])`;
+  if (value instanceof Range) return value.text;
+  if (value instanceof Undefined) return "Undefined";
+  throw new Error(`a value of type ${typeName(value)} cannot be printed`);
+}
+
+/** `repr` of a Python float. */
+export function pythonFloat(value: number): string {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (Object.is(value, -0)) return "-0.0";
+  const [digits, exponent] = value.toExponential().split("e") as [string, string];
+  const power = Number(exponent);
+  if (value !== 0 && (power < -4 || power >= 16))
+    return `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+  return Number.isInteger(value) ? `${value}.0` : String(value);
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -1,7 +1,22 @@
-import { JinjaEnvironment, type Node } from "./jinja.ts";
-import { parseWithFloats } from "./json-text.ts";
-import { LimitedInterpreter, limitedRange } from "./limited-interpreter.ts";
-import { formatTime } from "./strftime.ts";
+import { FUNCTIONS } from "./functions.ts";
+import { Interpreter } from "./interpreter.ts";
+import type { Node } from "./jinja.ts";
+import { parseValue } from "./json-values.ts";
+import { asGiven } from "./messages.ts";
+import { Scope } from "./scope.ts";
+import type { Value } from "./values.ts";
+
+const CONSTANTS: readonly (readonly [string, Value])[] = [
+  ["true", true],
+  ["True", true],
+  ["false", false],
+  ["False", false],
+  ["none", null],
+  ["None", null],
+  // transformers passes these always.
+  ["tools", null],
+  ["documents", null],
+];
 
 /**
  * Renders a parsed template.
@@ -10,28 +25,12 @@ import { formatTime } from "./strftime.ts";
  * @throws whatever the template raises, and `TemplateLimit`
  */
 export function render(template: Node, variables: ReadonlyMap<string, string>): string {
-  const environment = new JinjaEnvironment();
-  for (const [name, value] of GLOBALS) environment.set(name, value);
-  const interpreter = new LimitedInterpreter(environment);
-  for (const [name, json] of variables)
-    environment.setVariable(name, interpreter.fromJson(parseWithFloats(json)));
-  return String(interpreter.evaluate(template, environment).value);
+  const names = new Scope();
+  for (const [name, value] of CONSTANTS) names.set(name, value);
+  for (const callable of FUNCTIONS) names.set(callable.name, callable);
+  for (const [name, json] of variables) {
+    const value = parseValue(json);
+    names.set(name, name === "messages" ? asGiven(value) : value);
+  }
+  return new Interpreter().run(template, names);
 }
-
-/** What transformers gives every template. */
-const GLOBALS: readonly (readonly [string, unknown])[] = [
-  ["true", true],
-  ["True", true],
-  ["false", false],
-  ["False", false],
-  ["none", null],
-  ["None", null],
-  ["range", limitedRange],
-  ["strftime_now", (format: string) => formatTime(new Date(), format)],
-  [
-    "raise_exception",
-    (message: string) => {
-      throw new Error(message);
-    },
-  ],
-];
