@@ -14,7 +14,7 @@ export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
 export type { JitState, Rung } from "./cuda/jit-state.ts";
 export { CudaKernel, type KernelInfo, type KernelOptions } from "./cuda/kernel.ts";
 export type { KernelRequest } from "./cuda/kernel-request.ts";
-export { kernelSource } from "./cuda/kernel-source.ts";
+export { kernelSource } from "./cuda/kernel-request.ts";
 export { CudaKernels, type LoadableKernel } from "./cuda/kernels.ts";
 export { CudaLaunch } from "./cuda/launch.ts";
 export type { LaunchConfig } from "./cuda/launch-config.ts";

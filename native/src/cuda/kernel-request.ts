@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { QkNormError } from "@qknorm/core";
 
 /** A kernel to be compiled. It is taken as it is at the first call: change nothing in it later. */
@@ -53,4 +54,18 @@ function sourceHash(source: string): string {
 
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+const folder = new URL("../../kernels/", import.meta.url);
+const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
+const known = new Map<string, string>();
+
+/** The text of `native/kernels/<name>.cu` behind what all kernels start with; it includes nothing. */
+export function kernelSource(name: string): string {
+  let text = known.get(name);
+  if (text === undefined) {
+    text = `#line 1 "elements.cuh"\n${read("elements.cuh")}\n#line 1 "${name}.cu"\n${read(`${name}.cu`)}`;
+    known.set(name, text);
+  }
+  return text;
 }

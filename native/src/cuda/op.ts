@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import { kernelSource } from "./kernel-source.ts";
+import { kernelSource } from "./kernel-request.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaLaunch } from "./launch.ts";
 import type { CudaMemory } from "./memory.ts";

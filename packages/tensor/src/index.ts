@@ -3,7 +3,7 @@ import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
 import { provideQkNorm } from "./qk-norm/provider.ts";
 
 export type { Activation, Backend, Memory, RopeLayout, RopeTable, XieluParameters } from "./backend.ts";
-export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/choice.ts";
+export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";

@@ -1,8 +1,60 @@
+import { QkNormError } from "@qknorm/core";
+import { loadNativeKernels } from "#cpu-native";
 import type { Backend, FusedQkNorm, Memory, Ops, TensorView } from "../../backend.ts";
 import { copyElements } from "../../copy.ts";
 import { allocate, type Dtype, type HostArray } from "../../dtype.ts";
-import { kernelsInUse } from "./choice.ts";
+import { shown } from "../../strides.ts";
+import type { CpuKernels } from "./kernels.ts";
 import { CpuMemory, dataOf } from "./memory.ts";
+import { typescriptKernels } from "./typescript/kernels.ts";
+
+/** `auto`: native if it loads, otherwise TypeScript. */
+export type KernelChoice = "auto" | "native" | "typescript";
+
+/** Which kernels run, and why not the fast ones if they do not. */
+export interface KernelStatus {
+  readonly running: string;
+  /** Why native kernels do not run; `null` when they do. */
+  readonly reason: string | null;
+}
+
+let choice: KernelChoice = "auto";
+
+/** The kernels that the CPU runs on now. */
+export function kernelsInUse(): CpuKernels {
+  if (choice === "typescript") return typescriptKernels;
+  return loadNativeKernels().kernels ?? typescriptKernels;
+}
+
+/**
+ * Chooses the kernels of this thread's CPU and returns the former choice. Throws `ERR_NATIVE` when `native` is asked for
+ * and the addon does not load; `auto` never throws.
+ */
+export function useKernels(next: KernelChoice): KernelChoice {
+  if (!["auto", "native", "typescript"].includes(next)) {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `kernels must be auto, native or typescript, got ${typeof next === "string" ? JSON.stringify(next) : shown(next)}`,
+    );
+  }
+  if (next === "native") {
+    const { kernels: native, reason } = loadNativeKernels();
+    if (native === null)
+      throw new QkNormError("ERR_NATIVE", `the native kernels are not available: ${reason}`);
+  }
+  const former = choice;
+  choice = next;
+  return former;
+}
+
+/** What runs and why. */
+export function kernelStatus(): KernelStatus {
+  const { reason } = loadNativeKernels();
+  return {
+    running: kernelsInUse().name,
+    reason: choice === "typescript" ? "TypeScript kernels were asked for" : reason,
+  };
+}
 
 /** The CPU: native kernels where the addon loads, otherwise TypeScript. What is queued has run when a call returns. */
 class CpuBackend implements Backend {

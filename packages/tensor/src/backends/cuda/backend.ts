@@ -4,13 +4,12 @@ import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } fro
 import { eachRun } from "../../copy.ts";
 import type { CudaDeviceName } from "../../device.ts";
 import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
+import { cudaKernels, cudaStream } from "./device-state.ts";
 import { captureGraph } from "./graph.ts";
-import { cudaKernels } from "./kernels.ts";
 import { DeviceMemory, memoryOf } from "./memory.ts";
 import { normalize } from "./normalize.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
 import { siluMul } from "./silu-mul.ts";
-import { cudaStream } from "./streams.ts";
 
 /**
  * A CUDA device. Work is queued on its current stream; `readNow` waits for it.

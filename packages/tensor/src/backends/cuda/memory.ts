@@ -2,7 +2,7 @@ import { CudaMemory } from "@qknorm/native/cuda";
 import type { Backend, Memory } from "../../backend.ts";
 import { bytesOf, type Dtype } from "../../dtype.ts";
 import { hold, release } from "../../scope.ts";
-import { cudaStream } from "./streams.ts";
+import { cudaStream } from "./device-state.ts";
 
 /**
  * Memory of a CUDA device. It lives until it is freed: by `dispose` of any tensor that lies in it, by `using`, or by the

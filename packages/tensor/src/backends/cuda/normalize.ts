@@ -9,11 +9,9 @@ import {
 import { CudaRowNorm, type RowNormOperand } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
-import { readAffine } from "./affine.ts";
-import { cudaKernels } from "./kernels.ts";
+import { cudaKernels, cudaStream } from "./device-state.ts";
 import { memoryOf, ordinalOfMemory } from "./memory.ts";
-import { affineEntries, formOf, sideOf } from "./norm-side.ts";
-import { cudaStream } from "./streams.ts";
+import { affineEntries, formOf, readAffine, sideOf } from "./norm-side.ts";
 
 // By the spec, and gone with it: a norm module has one for life.
 const bySpec = new WeakMap<object, RowNormLaunch[]>();

@@ -2,11 +2,17 @@ import { isQkNormError, type Refusal } from "@qknorm/core";
 import { type CudaNormForm, CudaQkNorm, type QkNormOperand } from "@qknorm/native/cuda";
 import type { FusedQkNorm, NormSide, QkNormCall, QkNormRun, TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
-import { type Affine, readAffine } from "./affine.ts";
-import { cudaKernels } from "./kernels.ts";
+import { cudaKernels, cudaStream } from "./device-state.ts";
 import { memoryOf, ordinalOfMemory } from "./memory.ts";
-import { affineEntries, type CudaNorm, formOf, sharedForm, sideOf } from "./norm-side.ts";
-import { cudaStream } from "./streams.ts";
+import {
+  type Affine,
+  affineEntries,
+  type CudaNorm,
+  formOf,
+  readAffine,
+  sharedForm,
+  sideOf,
+} from "./norm-side.ts";
 
 type Operands = Readonly<Record<"input" | "output" | "weight" | "bias", QkNormOperand>>;
 

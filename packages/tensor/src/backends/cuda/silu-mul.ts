@@ -1,9 +1,8 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { cudaSiluMul } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
-import { cudaKernels } from "./kernels.ts";
+import { cudaKernels, cudaStream } from "./device-state.ts";
 import { memoryOf, ordinalOfMemory } from "./memory.ts";
-import { cudaStream } from "./streams.ts";
 
 /** `out [T, I] = silu(gate) * up` of `gateUp [T, 2I]`. */
 export function siluMul(gateUp: TensorView, out: TensorView, rounding: NormRounding): void {

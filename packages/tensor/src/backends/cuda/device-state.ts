@@ -1,5 +1,6 @@
+// What this thread keeps of each device: its own stream, and its kernels.
 import { currentStream, QkNormError, setDefaultStream } from "@qknorm/core";
-import { CudaStream } from "@qknorm/native/cuda";
+import { CudaKernels, CudaStream, cudaDevice, Jit } from "@qknorm/native/cuda";
 
 /**
  * The stream that work of a device goes to: what `withStream` set, else the device's own, made on first use and kept for
@@ -20,4 +21,21 @@ export function cudaStream(ordinal: number): CudaStream {
   const first = new CudaStream(ordinal);
   setDefaultStream(first);
   return first;
+}
+
+let jit: Jit | undefined;
+const byOrdinal: CudaKernels[] = [];
+
+/**
+ * The kernels of a device, compiled when they are first asked for and kept for the life of the thread.
+ * Throws `ERR_CUDA`, `ERR_QKNORM_DEVICE`, `ERR_NATIVE`.
+ */
+export function cudaKernels(ordinal: number): CudaKernels {
+  let kernels = byOrdinal[ordinal];
+  if (kernels === undefined) {
+    jit ??= new Jit({ log: (message) => process.emitWarning(message, { code: "QKNORM_JIT" }) });
+    kernels = new CudaKernels(cudaDevice(ordinal), jit);
+    byOrdinal[ordinal] = kernels;
+  }
+  return kernels;
 }
