@@ -483,6 +483,33 @@ describe("a file that calls the helper", () => {
     expect(contentsOf(path)["a.ts"]).toContain(`import { applyQkNorm } from "${module}";`);
   });
 
+  test.each([
+    ["qk_norm.py", "from qk_norm import apply_qk_norm"],
+    ["zoo/qk_norm.py", "from ..qk_norm import apply_qk_norm"],
+    ["zoo/models/qk_norm.py", "from .qk_norm import apply_qk_norm"],
+  ])("in Python, imports %s without leaving its package", async (helper, line) => {
+    const path = tree({
+      "zoo/__init__.py": "",
+      "zoo/models/__init__.py": "",
+      "zoo/models/norms.py": "class RMSNorm:\n    pass\n",
+      "zoo/models/a.py": `from .norms import RMSNorm
+
+
+class Attention:
+    def __init__(self, config):
+        self.q_norm = RMSNorm(config.head_dim)
+        self.k_norm = RMSNorm(config.head_dim)
+
+    def forward(self, q, k):
+        q = self.q_norm(q)
+        k = self.k_norm(k)
+        return self.attend(q, k)
+`,
+    });
+    await emit(path, helper, "--write");
+    expect(contentsOf(path)["zoo/models/a.py"]).toContain(`${line}\n`);
+  });
+
   test("in Python, keeps its copy when the helper's file imports it", async () => {
     const step = (side: string) =>
       `        ${side} = self.${side}_norm(${side}.reshape(-1, self.head_dim)).reshape(${side}.shape)\n`;

@@ -66,7 +66,7 @@ export function isUnconditional(path: readonly Expr[]): boolean {
     if (expr.kind === "choice") return next === expr.test;
     if (expr.kind === "operation" && ["&&", "||", "??"].includes(expr.operator))
       return next === expr.operands[0];
-    return !(expr.kind === "opaque" && expr.what === "comprehension");
+    return !(expr.kind === "opaque" && ["comprehension", "case"].includes(expr.what));
   });
 }
 

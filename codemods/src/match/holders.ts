@@ -3,9 +3,11 @@ import type { Value } from "../flow/value.ts";
 import type { Expr, Span, Step } from "../form/form.ts";
 import { expressionsOf, pathTo, within } from "../form/traversal.ts";
 import type { Place } from "../languages/front-end.ts";
+import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
 import { isElsewhere } from "./exclusive.ts";
 import { Memory } from "./memory.ts";
+import { axesOf } from "./tensor-axes.ts";
 
 export interface HoldQuestion {
   readonly inputs: { readonly q: Value; readonly k: Value };
@@ -17,6 +19,8 @@ export interface HoldQuestion {
   readonly step: Step;
   /** Text that goes. */
   readonly removed: readonly Span[];
+  /** What the helper can overwrite; see `Profile`. */
+  readonly profile: Pick<Profile, "viewsTokens">;
 }
 
 /**
@@ -25,7 +29,7 @@ export interface HoldQuestion {
  * nothing is known may have been given it, and no variable that lies in the same memory is read afterwards.
  */
 export function holderOf(question: HoldQuestion): string | undefined {
-  const { inputs, trace, removed, block, place, project } = question;
+  const { inputs, trace, removed, block, place, project, profile } = question;
   const replaced = new Set(
     trace.events.filter(({ site }) => isIn(site.span, removed)).map(({ value }) => value),
   );
@@ -35,8 +39,15 @@ export function holderOf(question: HoldQuestion): string | undefined {
   for (const side of ["q", "k"] as const) {
     const found = new Holders(inputs[side], memory, question).find();
     if (found !== undefined) return `${found} may hold ${side}`;
+    if (profile.viewsTokens && isScattered(inputs[side], memory)) return "nobody, but tokens in several axes";
   }
   return undefined;
+}
+
+/** A part of a packed tensor whose tokens are on several axes: it cannot be seen as rows without a copy. */
+function isScattered(input: Value, memory: Memory): boolean {
+  const isCutWide = (axesOf(input)?.length ?? 0) > 3;
+  return isCutWide && memory.of(input).some(({ path }) => path.length > 0);
 }
 
 class Holders {

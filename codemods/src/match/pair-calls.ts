@@ -56,7 +56,16 @@ export function checkPairCall(
   if (profile.helper.path === undefined)
     refuseOtherSources(q, k, profile.helper.name, { trace, place: at, project });
   return {
-    holder: holderOf({ inputs: { q, k }, trace, place: at, project, block, step, removed: [call.span] }),
+    holder: holderOf({
+      inputs: { q, k },
+      trace,
+      place: at,
+      project,
+      profile,
+      block,
+      step,
+      removed: [call.span],
+    }),
   };
 }
 

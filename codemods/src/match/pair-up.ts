@@ -72,7 +72,7 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   const holder =
     ownership.length > 0 || freesInput([q.input, k.input], at)
       ? "what frees them"
-      : holderOf({ inputs, trace, place: at, project, block, step, removed });
+      : holderOf({ inputs, trace, place: at, project, profile: rules.profile, block, step, removed });
   return {
     kind: "inline",
     at,

@@ -1,3 +1,4 @@
+import { splitWords } from "../candidates/names.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { Place } from "../languages/front-end.ts";
@@ -5,7 +6,7 @@ import type { Project } from "../project/project.ts";
 import { layersOf } from "./aliases.ts";
 import { isProjection } from "./projection.ts";
 import { Refusal } from "./reasons.ts";
-import { axesOf } from "./tensor-axes.ts";
+import { axesOf, sameAxes } from "./tensor-axes.ts";
 import { isProjected } from "./transposed.ts";
 
 export interface SourceQuestion {
@@ -26,13 +27,35 @@ export function refuseOtherSources(q: Value, k: Value, helper: string, question:
       "helper-mismatch",
       `q has ${qAxes.length} axes and k ${kAxes.length}; ${helper} takes both with the same`,
     );
-  const [ofQ, ofK] = [q, k].map((side) => new Sources(question).of(side)) as [Set<Value>, Set<Value>];
-  if (ofQ.size === 0 || ofK.size === 0) return;
-  if ([...ofK].every((one) => ofQ.has(one)) && [...ofQ].every((one) => ofK.has(one))) return;
+  if (armsOf(q, k).every(([ofQ, ofK]) => mayBeOfOneLength(ofQ, ofK, question))) return;
   throw new Refusal(
     "helper-mismatch",
-    `q and k are projected from different tensors, which may differ in length; ${helper} takes both of one length`,
+    `q and k are made from different tensors, which may differ in length; ${helper} takes both of one length`,
   );
+}
+
+/** What q and k are on each way that chooses for both: `if self.is_cross: k = given`. */
+function armsOf(q: Value, k: Value): readonly (readonly [Value, Value])[] {
+  const [a, b] = [q, k].map((side) => layersOf(side).find((one) => one.kind === "choice"));
+  if (a?.kind !== "choice" || b?.kind !== "choice" || a.test !== b.test) return [[q, k]];
+  return [...armsOf(a.then, b.then), ...armsOf(a.otherwise, b.otherwise)];
+}
+
+function mayBeOfOneLength(q: Value, k: Value, question: SourceQuestion): boolean {
+  const [ofQ, ofK] = [q, k].map((side) => new Sources(question).of(side)) as [Set<Value>, Set<Value>];
+  if (ofQ.size > 0 && ofK.size > 0)
+    return [...ofK].every((one) => ofQ.has(one)) && [...ofQ].every((one) => ofK.has(one));
+  const { fn } = question.place;
+  if ([fn.name, fn.owner ?? ""].some((name) => splitWords(name).includes("cross"))) return false;
+  return isGiven(q) === isGiven(k);
+}
+
+/** Whether a tensor comes from outside as it is, and is not made by a call of this function. */
+function isGiven(value: Value): boolean {
+  const base = layersOf(value).at(-1)!;
+  if (base.kind !== "call") return base.kind === "param" || base.kind === "attribute";
+  const { callee } = base;
+  return callee.kind === "attribute" && sameAxes.test(callee.name) && isGiven(callee.object);
 }
 
 class Sources {

@@ -17,7 +17,7 @@ const transposers: ReadonlySet<string> = new Set([
   "transpose", "transposeAxes", "transpose_axes", "permute", "swapaxes", "swapAxes", "swapdims", "movedim", "moveaxis",
 ]); // biome-ignore format: a word list
 /** What gives a tensor with the axes of the one that it is called on. */
-const sameAxes =
+export const sameAxes =
   /^(?:to|float|half|bfloat16|double|type|type_as|typeAs|astype|asType|cast|clone|copy|detach|contiguous|asContiguous)$/;
 
 /**

@@ -11,9 +11,34 @@ const reducers = /^(?:mean|sum|var|std|norm)$/;
  */
 export function isOtherThanRows(cls: ClassForm): boolean {
   const steps = cls.methods.map(({ body }) => body);
-  const made = weightsIn(steps).some((value) => exprsIn(value).some(makesOther));
+  const made = weightsIn(steps).some((value) => exprsIn(value).some(makesOther)) || holdsNorms(steps);
   const forward = cls.methods.find(({ name }) => /^(?:forward|__call__|call|apply)$/.test(name));
   return made || (forward !== undefined && exprsIn(forward.body).some(mixesHeads));
+}
+
+/** A norm for each head: `self.norms = ModuleList([LayerNorm(dim) for _ in range(heads)])`. */
+function holdsNorms(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(holdsNorms);
+  if (typeof node !== "object" || node === null) return false;
+  const { kind, target, value } = node as { kind?: string; target?: { kind: string }; value?: Expr };
+  if (kind === "assign" && target?.kind === "attribute" && value !== undefined && listsNorms(value))
+    return true;
+  return Object.values(node).some(holdsNorms);
+}
+
+function listsNorms(value: Expr): boolean {
+  const isList = value.kind === "tuple" || (value.kind === "opaque" && value.what === "comprehension");
+  if (isList)
+    return opaqueParts(value).some((one) => one.kind === "call" && /norm/i.test(nameOf(one.callee)));
+  if (value.kind !== "call") return false;
+  return [value.callee, ...value.args.map((arg) => arg.value)].some(
+    (one) => listsNorms(one) || (one.kind === "attribute" && listsNorms(one.object)),
+  );
+}
+
+function opaqueParts(value: Expr): readonly Expr[] {
+  if (value.kind === "opaque") return value.parts;
+  return value.kind === "tuple" ? value.items : [];
 }
 
 /** Whether a tensor is made with more than one axis that counts, `ones(heads, dim)`, or with a computed one, `ones(heads * dim)`. */

@@ -153,6 +153,24 @@ describe("in Python the helper overwrites q and k", () => {
   ])("but not while one of them is held: %s", (_, step) => expect(python(step)).not.toBe("in place"));
 });
 
+describe("in Python a part of a packed tensor is overwritten", () => {
+  const cut = (shape: (heads: string) => string, made: string): Step => ({
+    made: [made, `q = q.${shape("self.heads")}`, `k = k.${shape("self.kv_heads")}`],
+  });
+  const packed = "q, k, v = self.qkv(hidden).split(self.sizes, dim=-1)";
+  const apart = "q, k = self.q_proj(hidden), self.k_proj(hidden)\n        v = k * 2.0";
+
+  test("where its tokens are one axis, which the helper can see as rows", () => {
+    expect(python(cut((heads) => `view(-1, ${heads}, self.head_dim)`, packed))).toBe("in place");
+  });
+
+  test("not where they are on two axes, unless it is packed no more", () => {
+    const shape = (heads: string) => `view(1, -1, ${heads}, self.head_dim)`;
+    expect(python(cut(shape, packed))).toBe("apart");
+    expect(python(cut(shape, apart))).toBe("in place");
+  });
+});
+
 describe("in TypeScript the helper overwrites q and k", () => {
   test.each<[string, Step]>([
     ["that projections have just made", {}],

@@ -1,76 +1,72 @@
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { pythonFixtures } from "../../test/python-run.ts";
+import { made, norm, normed, type PythonModel, planPython } from "../../test/python-plan.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
-import { pythonFrontEnd } from "../languages/python/front-end.ts";
-import { NormFacts } from "../norms/norm-facts.ts";
-import { type Profile, qknormProfile, sglangProfile } from "../profiles/profile.ts";
-import { Project } from "../project/project.ts";
-import { type FilePlan, planFile } from "./plan-file.ts";
-
-interface Model {
-  /** Statements of `forward(self, x, context)`, up to the return of q, k. */
-  readonly forward: readonly string[];
-  readonly init?: readonly string[];
-  readonly norm?: string;
-  readonly head?: string;
-  readonly above?: string;
-  readonly profile?: Profile;
-}
-
-const norm = `class Norm(nn.Module):
-    def __init__(self, dim, eps=1e-6):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(dim))
-        self.variance_epsilon = eps
-
-    def forward(self, x):
-        variance = x.pow(2).mean(-1, keepdim=True)
-        return self.weight * (x * torch.rsqrt(variance + self.variance_epsilon))
-`;
-const made = [
-  "q, k = self.qk_proj(x).split([self.q_size, self.k_size], dim=-1)",
-  "q, k = q.view(*q.shape[:-1], -1, self.head_dim), k.view(*k.shape[:-1], -1, self.head_dim)",
-];
-const normed = ["q = self.q_norm(q)", "k = self.k_norm(k)"];
-
-function python({
-  forward,
-  init,
-  norm: cls = norm,
-  head = "",
-  above = "",
-  profile = sglangProfile,
-}: Model): FilePlan {
-  const fields = init ?? ["self.q_norm = Norm(self.head_dim)", "self.k_norm = Norm(self.head_dim)"];
-  const text = `import torch
-from torch import nn
-
-
-${cls}
-
-${above}class Attention(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.head_dim = config.head_dim
-${fields.map((line) => `        ${line}\n`).join("")}
-${head}    def forward(self, x, context):
-${forward.map((line) => `        ${line}\n`).join("")}        return self.attend(q, k)
-`;
-  const project = new Project([pythonFrontEnd]);
-  const form = project.add(join(pythonFixtures, "other.py"), "python", text);
-  if (form === undefined) throw new Error("the case was not lowered");
-  return planFile(form, { project, facts: new NormFacts(project), profile, filesMentioning: () => [] });
-}
+import { qknormProfile, sglangProfile } from "../profiles/profile.ts";
+import type { FilePlan } from "./plan-file.ts";
 
 const reasonsOf = ({ findings }: FilePlan) => findings.map(({ reason, kind }) => reason ?? kind);
 
-describe("in Python", () => {
-  test("the step around which all cases are made is replaced", () => {
-    expect(reasonsOf(python({ forward: [...made, ...normed] }))).toEqual(["replaced"]);
+describe("q and k that may be of different length", () => {
+  const fn = (forward: readonly string[], head = "") => planPython({ forward, head });
+
+  test.each<[string, readonly string[]]>([
+    [
+      "on one way of a branch",
+      [
+        "if context is None:",
+        "    q, k = self.qk_proj(x).split([self.q_size, self.k_size], dim=-1)",
+        "else:",
+        "    q = self.q_proj(x)",
+        "    k = context[0]",
+        "q = q.view(-1, self.heads, self.head_dim)",
+        "k = k.view(-1, self.kv_heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
+    [
+      "where k comes from outside",
+      [
+        "q = self.wide(x).view(-1, self.heads, self.head_dim)",
+        "k = context.view(-1, self.heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
+  ])("stay: %s", (_, forward) => {
+    const plan = fn(forward);
+    expect(plan.after).toBeUndefined();
+    expect(reasonsOf(plan)).toEqual(["helper-mismatch"]);
   });
 
-  test.each<[string, string, Model]>([
+  test("stay where the code speaks of cross attention", () => {
+    const head = `    def cross(self, q, kv):
+        q = q.view(*q.shape[:-1], -1, self.head_dim)
+        k, v = kv.view(*kv.shape[:-1], -1, 2 * self.head_dim).split(self.head_dim, dim=-1)
+        q = self.q_norm(q)
+        k = self.k_norm(k)
+        return self.attend(q, k, v)
+
+`;
+    const plan = fn([...made, ...normed], head);
+    expect(reasonsOf(plan)).toEqual(["helper-mismatch", "replaced"]);
+  });
+
+  test("are not those that a cast was given from one caller", () => {
+    const head = `    def attend_to(self, q, k):
+        q = self.q_norm(q.float().view(-1, self.heads, self.head_dim))
+        k = self.k_norm(k.view(-1, self.kv_heads, self.head_dim))
+        return self.attend(q, k)
+
+`;
+    expect(reasonsOf(fn([...made, ...normed], head))).toEqual(["replaced", "replaced"]);
+  });
+});
+
+describe("in Python", () => {
+  test("the step around which all cases are made is replaced", () => {
+    expect(reasonsOf(planPython({ forward: [...made, ...normed] }))).toEqual(["replaced"]);
+  });
+
+  test.each<[string, string, PythonModel]>([
     [
       "gives a tuple",
       "unknown-norm",
@@ -102,6 +98,22 @@ describe("in Python", () => {
           "self.q_norm = Norm(config.heads, self.head_dim)",
           "self.k_norm = Norm(config.kv_heads, self.head_dim)",
         ],
+      },
+    ],
+    [
+      "holds a norm for each head",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        norm: `class Norm(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norms = nn.ModuleList([nn.RMSNorm(dim) for _ in range(8)])
+
+    def forward(self, x):
+        return torch.cat([norm(part) for norm, part in zip(self.norms, x.split(1, dim=-2))], dim=-2)
+`,
+        profile: { ...sglangProfile, norms: qknormProfile.norms, requiredAttributes: [] },
       },
     ],
     [
@@ -196,7 +208,7 @@ describe("in Python", () => {
       },
     ],
   ])("a norm that %s stays: %s", (_, reason, model) => {
-    const plan = python(model);
+    const plan = planPython(model);
     expect(plan.after).toBeUndefined();
     expect(reasonsOf(plan)).toContain(reason);
   });
@@ -208,7 +220,7 @@ describe("in Python", () => {
         "        variance",
         "        if residual is not None:\n            return x, residual\n        variance",
       );
-    expect(reasonsOf(python({ forward: [...made, ...normed], norm: residual }))).toEqual(["replaced"]);
+    expect(reasonsOf(planPython({ forward: [...made, ...normed], norm: residual }))).toEqual(["replaced"]);
   });
 });
 
@@ -273,7 +285,7 @@ describe("what else happens on the way", () => {
   const sides = [...made, "q = self.normed(self.q_norm, q)", "k = self.normed(self.k_norm, k)"];
 
   test("a function that only normalises one side goes with its call", () => {
-    const { after } = python({ forward: sides, head: own(["return norm(x)"]) });
+    const { after } = planPython({ forward: sides, head: own(["return norm(x)"]) });
     expect(after).toContain("apply_qk_norm(");
   });
 
@@ -282,17 +294,17 @@ describe("what else happens on the way", () => {
     ["logs", ["print(x)", "return norm(x)"]],
     ["keeps what it is given", ["self.seen.append(x)", "return norm(x)"]],
   ])("one that also %s keeps the copy", (_, body) => {
-    const { after, findings } = python({ forward: sides, head: own(body) });
+    const { after, findings } = planPython({ forward: sides, head: own(body) });
     expect(after).toBeUndefined();
     expect(findings).toMatchObject([{ reason: "ambiguous" }]);
   });
 
   test("a change of k between the two norms through a container stays before the helper, or the copy is kept", () => {
     const change = ["raw = [k]", "q = self.q_norm(q)", "raw[0].mul_(2)"];
-    const { after = "" } = python({ forward: [...made, ...change, "k = self.k_norm(k)"] });
+    const { after = "" } = planPython({ forward: [...made, ...change, "k = self.k_norm(k)"] });
     expect(after.indexOf("raw[0].mul_(2)")).toBeGreaterThan(0);
     expect(after.indexOf("raw[0].mul_(2)")).toBeLessThan(after.indexOf("apply_qk_norm("));
-    const kept = python({ forward: [...made, ...change, "print(q)", "k = self.k_norm(k)"] });
+    const kept = planPython({ forward: [...made, ...change, "print(q)", "k = self.k_norm(k)"] });
     expect(kept.after).toBeUndefined();
     expect(kept.findings).toMatchObject([{ reason: "ambiguous" }]);
   });

@@ -8,13 +8,21 @@ import { lineEndAt, lineStart, type TextEdit, wholeLines } from "../text/text-ed
  */
 export function removals(steps: readonly Step[], form: FileForm): readonly TextEdit[] {
   const { text } = form;
-  return runsOf(steps, text).map((run) => {
+  const deleted = runsOf(steps, text).map((run) => {
     const comment = /^[ \t]*(?:\/\/|#)/.test(text.slice(run.end, lineEndAt(text, run.end)));
     const upTo = comment ? lineEndAt(text, run.end) : run.end;
     const span = wholeLines(text, { start: run.start, end: upTo });
-    if (span.start === run.start && span.end === upTo && !isAlone(span, text))
-      return { span: withSeparator(span, form), text: "" };
-    const isAfterBlank = text.slice(0, span.start).match(/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)$/);
+    const isPart = span.start === run.start && span.end === upTo && !isAlone(span, text);
+    return isPart ? { span: withSeparator(span, form), isPart } : { span, isPart };
+  });
+  return deleted.map(({ span, isPart }, i) => {
+    if (isPart) return { span, text: "" };
+    // Lines that follow each other go as one, and have blank lines around them together.
+    let first = i;
+    while (deleted[first - 1]?.span.end === deleted[first]!.span.start) first -= 1;
+    const isAfterBlank = text
+      .slice(0, deleted[first]!.span.start)
+      .match(/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)$/);
     const isBeforeBlank = /^[ \t]*(?:\r\n|\n|\r)/.exec(text.slice(span.end));
     const extra = isAfterBlank && isBeforeBlank ? isBeforeBlank[0].length : 0;
     return { span: { start: span.start, end: span.end + extra }, text: "" };

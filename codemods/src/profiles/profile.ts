@@ -18,6 +18,11 @@ export interface Profile {
   /** Whether it may overwrite q and k, so that nothing may read them afterwards. */
   readonly inPlace: boolean;
   /**
+   * Whether it writes in place through a view `[T, H, D]`, which a part of a packed tensor with its tokens on several axes, `[B, T, H, D]`, has
+   * not: then it must write apart.
+   */
+  readonly viewsTokens: boolean;
+  /**
    * What becomes of q and k with heads before the tokens, `[B, H, L, D]`, as they are after `.transpose(1, 2)`: they are refused, the
    * helper takes them as they are, or it has to be told: `{ layout: "heads-first" }`, `layout="heads-first"`.
    */
@@ -48,6 +53,7 @@ export const qknormProfile: Profile = {
   requiredAttributes: [],
   takesAltStream: true,
   inPlace: true,
+  viewsTokens: false,
   headsFirst: "option",
   helperInRepository: false,
 };
@@ -62,6 +68,7 @@ export const sglangProfile: Profile = {
   requiredAttributes: ["variance_epsilon", "weight"],
   takesAltStream: true,
   inPlace: true,
+  viewsTokens: true,
   headsFirst: "refused",
   helperInRepository: true,
 };

@@ -14,7 +14,8 @@ export function pythonImportPath(target: string, from: FileForm, exists: (path: 
   const count = (root: string) => shared.filter((one) => one === root).length;
   const [root] = [...new Set(shared)].sort((a, b) => count(b) - count(a));
   const relatives = from.imports.filter(({ module }) => module.startsWith("."));
-  if (relatives.length > (root === undefined ? 0 : count(root))) return relativeModule(file, folder);
+  const isRelative = relatives.length > (root === undefined ? 0 : count(root));
+  if (isRelative && isInPackage(file, folder, relatives, exists)) return relativeModule(file, folder);
   return dotted(relative(root ?? folderOnPath(file, folder, exists), file));
 }
 
@@ -39,9 +40,28 @@ function folderOnPath(file: string, folder: string, exists: (path: string) => bo
   return root;
 }
 
+/** Whether a relative import reaches the file: it may not leave the outermost package, as far up as `__init__.py` or the file's own imports say that goes. */
+function isInPackage(
+  file: string,
+  folder: string,
+  relatives: FileForm["imports"],
+  exists: (path: string) => boolean,
+): boolean {
+  const levels = levelsUp(file, folder);
+  const climbed = Math.max(...relatives.map(({ module }) => /^\.*/.exec(module)![0].length - 1));
+  const top = join(folder, ...Array.from({ length: levels }, () => ".."));
+  return levels <= climbed || exists(join(relative(resolve("."), top), "__init__.py"));
+}
+
+function levelsUp(file: string, folder: string): number {
+  return relative(folder, file)
+    .split("/")
+    .filter((part) => part === "..").length;
+}
+
 function relativeModule(file: string, folder: string): string {
   const path = relative(folder, file);
-  const levels = path.split("/").filter((part) => part === "..").length;
+  const levels = levelsUp(file, folder);
   return ".".repeat(levels + 1) + dotted(path.replace(/^(?:\.\.\/)+/, ""));
 }
 

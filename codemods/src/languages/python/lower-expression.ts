@@ -3,7 +3,7 @@ import { readLiteral } from "./literals.ts";
 import { opaqueNames, silent, wrappers } from "./opaque-kinds.ts";
 import { spelling } from "./operators.ts";
 import { lowerParams, type Scope, scopeInside } from "./params.ts";
-import { isPart, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
+import { isPart, isSpreadCall, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** Deeper than any code that people write; a sum of 10,000 terms is as deep as it is long, and stacks are not. */
 const deepest = 200;
@@ -86,6 +86,8 @@ function lowerCall(node: SyntaxNode, scope: Scope): Expr | undefined {
   const callee = node.field("function");
   const list = node.field("arguments");
   if (callee === null || list === null) return undefined;
+  if (isSpreadCall(node))
+    return { kind: "opaque", what: "spread", parts: partsInside(list, scope), span: spanOf(node) };
   const cast = castValue(callee, list);
   if (cast !== undefined) return { ...lowerExpression(cast, scope), span: spanOf(node) };
   return {
@@ -118,6 +120,11 @@ export function lowerArgument(node: SyntaxNode, scope: Scope): Argument {
   }
   if ((node.is("list_splat") || node.is("dictionary_splat")) && value) {
     return { value: lowerExpression(value, scope), spread: true, span };
+  }
+  const starred = isSpreadCall(node) ? node.field("arguments") : null;
+  if (starred !== null) {
+    const [inner] = partsInside(starred, scope);
+    if (inner !== undefined) return { value: inner, spread: true, span };
   }
   return { value: lowerExpression(node, scope), spread: false, span };
 }

@@ -8,6 +8,7 @@ import type {
   Step,
   StreamStep,
 } from "../../form/form.ts";
+import { caseTest, takesAll } from "./case-patterns.ts";
 import { readLiteral } from "./literals.ts";
 import { lowerExpression, partsInside } from "./lower-expression.ts";
 import type { Scope } from "./params.ts";
@@ -158,23 +159,40 @@ function spanToBody(node: SyntaxNode): Span {
   return { start: span.start, end: spanOfBlock(node.field("body"), span).end };
 }
 
+/** Each `case` is a branch in the other arm of the one before. From the last to the first, as with `if`. */
 function lowerMatch(node: SyntaxNode, context: StepContext): readonly Step[] {
-  const subjects = partsOf(node).filter((part) => !part.is("block"));
-  const parts = subjects.map((subject) => lowerExpression(subject, context.scope));
-  const cases = partsOf(node)
+  const { start, end } = statementSpan(node);
+  const subject = partsOf(node)
+    .filter((part) => !part.is("block"))
+    .map((part) => lowerExpression(part, context.scope));
+  const clauses = partsOf(node)
     .filter((part) => part.is("block"))
-    .flatMap(partsOf);
-  const body = cases.flatMap((clause) => [
-    ...captures(clause).map((name) => bindUnknown(name, context.scope)),
-    ...lowerBlock(clause.field("consequence"), context),
-  ]);
-  return [{ kind: "opaque", what: "match", parts, body, span: statementSpan(node) }];
+    .flatMap(partsOf)
+    .filter((part) => part.is("case_clause"));
+  let otherwise: readonly Step[] = [];
+  let otherwiseSpan: Span | undefined;
+  for (const clause of clauses.toReversed()) {
+    const isFirst = clause === clauses[0];
+    const span = { start: isFirst ? start : spanOf(clause).start, end };
+    const block = clause.field("consequence");
+    const thenSpan = spanOfBlock(block, spanOf(clause));
+    const then = lowerBlock(block, context);
+    const isRest = clause === clauses.at(-1) && !isFirst && takesAll(clause);
+    const test = caseTest(clause, subject, isFirst, context.scope);
+    if (isRest) [otherwise, otherwiseSpan] = [[...bindingOf(test), ...then], spanOf(clause)];
+    else {
+      const branch = { kind: "branch", test, then, otherwise, thenSpan, span } as const;
+      otherwise = [{ ...branch, ...(otherwiseSpan && { otherwiseSpan }) }];
+      otherwiseSpan = span;
+    }
+  }
+  return otherwise;
 }
 
-/** Names that the pattern of a `case` may bind; a dotted one is only compared with. */
-function captures(clause: SyntaxNode): readonly SyntaxNode[] {
-  const patterns = partsOf(clause).filter((part) => part.is("case_pattern"));
-  return patterns.flatMap((pattern) => pattern.findAll({ rule: { kind: "identifier" } }));
+/** What `case rest:` binds, as a statement of its own. */
+function bindingOf(test: Expr): readonly Step[] {
+  const [bound] = test.kind === "opaque" ? test.parts : [];
+  return bound === undefined ? [] : [{ kind: "evaluate", value: bound, span: bound.span }];
 }
 
 /** `except`, `else` and `finally`, each an opaque step: it may run or not. */

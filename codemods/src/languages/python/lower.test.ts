@@ -29,6 +29,8 @@ describe("an expression in Python", () => {
     ["a if c else b", "{c ? a : b}"],
     ["lambda x, *y: f(x)", "\\x,y. return f(x)"],
     ["[a, *b], (), (a,)", "((a, spread![b]), (), (a))"],
+    ["a, *(b), *((None,) * 2)", "(a, spread![b], spread![{* (null) 2}])"],
+    ["*(a), f(*(b), c)", "(spread![a], f(*b, c))"],
     ["f(n := g(q))", "f(assignment![n, g(q)])"],
     ['f"{q.shape}:{k!r:>{w}}"', "template![q.shape, k, w]"],
     ["{q: k, **v}", "object![q, k, spread![v]]"],
@@ -64,12 +66,31 @@ describe("a statement in Python", () => {
     ["with s(a) as t, u: pass", ["scope s(a)", "  t = binding![]", "  scope u"]],
     ["with (s(a) as t, u()):\n  q = 1", ["scope s(a)", "  t = binding![]", "  scope u()", "    q = 1"]],
     ["for i, j in x: q = i\nelse: k = 1", ["loop x -> (i, j)", "  q = i", "else!", "  k = 1"]],
+    ["for i in *(a), b: q", ["loop (spread![a], b) -> i", "  q"]],
     ["while q: break", ["loop q", "  leave"]],
     [
       "try: q\nexcept E as e: k\nfinally: v",
       ["scope try![]", "  q", "except! E", "  e = binding![]", "  k", "finally!", "  v"],
     ],
-    ["match q:\n  case [a, 1]:\n    k = 2", ["match! q", "  a = binding![]", "  k = 2"]],
+    [
+      "match q:\n  case [a, A.b, *c] if d:\n    k = 2\n  case P(_, e=f) as g: v\n  case 1: pass\n  case _: u",
+      [
+        "if case![assignment![(a, c), q], d]",
+        "  k = 2",
+        "else",
+        "  if case![assignment![(f, g), q]]",
+        "    v",
+        "  else",
+        "    if case![]",
+        "    else",
+        "      u",
+      ],
+    ],
+    ["match q, k:\n  case rest: v", ["if case![assignment![(rest), q, k]]", "  v"]],
+    [
+      "match q:\n  case 1: v\n  case rest: u",
+      ["if case![q]", "  v", "else", "  assignment![(rest), q]", "  u"],
+    ],
     ["if a: q\nelif b: k\nelse: v", ["if a", "  q", "else", "  if b", "    k", "  else", "    v"]],
     ["def f(q, /, *, k=1, **kw): return q", []],
     ["import torch", []],
@@ -253,6 +274,16 @@ describe("a Python file", () => {
   ])("that does not parse says where: %j", (text, line) => {
     const [error] = lower(text).errors;
     expect(error?.message).toContain(`line ${line}`);
+  });
+
+  test("has none where a star stands before a parenthesis, and every span is of the text as it is", () => {
+    const text = "def f(a):\n    return a, *((a,) * 2)\n";
+    const form = lower(text);
+    expect(form.errors).toEqual([]);
+    const [step] = form.functions[0]?.body ?? [];
+    const items = step?.kind === "return" && step.value?.kind === "tuple" ? step.value.items : [];
+    expect(items.map(({ span }) => slice(text, span))).toEqual(["a", "*((a,) * 2)"]);
+    expect(form.mentions.get("a")).toHaveLength(3);
   });
 
   test("that is empty has no errors", () => {

@@ -11,7 +11,24 @@ registerDynamicLanguage({ python: grammar });
 
 export function parsePython(text: string): SyntaxNode {
   noteParsed(text);
-  return parse("python", text).root();
+  const root = parse("python", text).root();
+  const respelled = text.replace(starBeforeParenthesis, starStandIn);
+  if (respelled === text || parseErrors(root).length === 0) return root;
+  noteParsed(respelled);
+  const other = parse("python", respelled).root();
+  return parseErrors(other).length < parseErrors(root).length ? other : root;
+}
+
+/**
+ * The grammar does not know `return a, *(b)`: a star before a parenthesis among values without parentheses around them. There the star is read
+ * as a name, of the same length, so that it becomes a call of that name; see `isSpreadCall`.
+ */
+const starBeforeParenthesis = /(?<=[,=(]\s*|\b(?:return|yield|in)\s+)\*(?=\s*\()/g;
+const starStandIn = "\u{a7fb}";
+
+/** Whether a call is a star before a parenthesis. */
+export function isSpreadCall(node: SyntaxNode): boolean {
+  return node.is("call") && node.field("function")?.text() === starStandIn;
 }
 
 /** tree-sitter recovers from errors, so every text has a tree. What it made up to get there is an empty node. */
