@@ -32,7 +32,7 @@ export function readWindows(
   // Null is no window; absent is transformers' default.
   const size = fields.raw.sliding_window === null ? null : fields.positiveInteger("sliding_window", 4096);
   const window = used ? size : null;
-  const types = readLayerTypes(fields, layers);
+  const types = readWrittenKinds(fields, layers);
   if (types === null && window === null) return Object.freeze(new Array<null>(layers).fill(null));
   const kinds = types ?? Array.from({ length: layers }, (_, layer) => kindOf(layer));
   if (types?.includes("sliding_attention") === true && window === null) {
@@ -42,8 +42,47 @@ export function readWindows(
   return Object.freeze(kinds.map((kind) => (kind === "sliding_attention" ? effective : null)));
 }
 
+/** The kind of each layer: `layer_types`, or by a rule where the file has none. */
+export function readLayerKinds(
+  fields: ConfigFields,
+  layers: number,
+  kindOf: (layer: number) => AttentionKind,
+): readonly AttentionKind[] {
+  return Object.freeze(
+    readWrittenKinds(fields, layers) ?? Array.from({ length: layers }, (_, layer) => kindOf(layer)),
+  );
+}
+
+/** A rule of kinds: every so many layers one is full, the others have the window; 0: all are full. */
+export function fullEvery(layers: number): (layer: number) => AttentionKind {
+  return (layer) => (layers === 0 || (layer + 1) % layers === 0 ? "full_attention" : "sliding_attention");
+}
+
+/**
+ * `sliding_window` where a family has windows by the kind of a layer alone: how many tokens the queries of a sliding layer
+ * see. Null is no window.
+ *
+ * @throws ERR_CHECKPOINT for layers that need a window where there is none
+ */
+export function readWindow(
+  fields: ConfigFields,
+  kinds: readonly AttentionKind[],
+  fallback: number | null,
+): number | null {
+  const absent = fields.raw.sliding_window === undefined;
+  const window =
+    fields.value("sliding_window") === undefined
+      ? absent
+        ? fallback
+        : null
+      : fields.positiveInteger("sliding_window");
+  if (window === null && kinds.includes("sliding_attention"))
+    fields.fail("sliding_window", "is null, but some layers slide");
+  return window;
+}
+
 /** `layer_types`, one for each layer, or null where the file has none. */
-export function readLayerTypes(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
+function readWrittenKinds(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
   const types = fields.value("layer_types");
   if (types === undefined) return null;
   if (!Array.isArray(types)) return fields.fail("layer_types", `must be a list, got ${shown(types)}`);

@@ -28,7 +28,8 @@ export interface DecoderDefaults {
   /** Where absent; null in a file, or no default, means C / Hq. `unread`: the class has no such key. */
   readonly headDim?: number | "unread";
   readonly tied?: boolean;
-  readonly activation?: string;
+  /** Null where the family reads the activation itself. */
+  readonly activation?: string | null;
   readonly activationKey?: string;
 }
 
@@ -44,7 +45,7 @@ export function readDecoderFields(
 ): DecoderFields {
   const hiddenSize = fields.positiveInteger("hidden_size");
   const queryHeads = fields.positiveInteger("num_attention_heads");
-  const { activation, activationKey = "hidden_act" } = defaults;
+  const { activation = "silu", activationKey = "hidden_act" } = defaults;
   return {
     vocabSize: fields.positiveInteger("vocab_size"),
     hiddenSize,
@@ -56,7 +57,7 @@ export function readDecoderFields(
     eps: fields.positiveNumber(defaults.epsKey ?? "rms_norm_eps", defaults.eps),
     trainedPositions: fields.positiveInteger("max_position_embeddings", defaults.maxPositions),
     tieWordEmbeddings: fields.boolean("tie_word_embeddings", defaults.tied ?? false),
-    activation: readActivation(fields, activationKey, activation ?? "silu"),
+    activation: activation === null ? "silu" : readActivation(fields, activationKey, activation),
     dtype: readConfigDtype(fields, warn),
     quantization: readQuantization(fields),
   };

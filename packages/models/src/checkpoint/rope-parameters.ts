@@ -1,4 +1,5 @@
 import { ConfigFields } from "./config-fields.ts";
+import type { JsonObject } from "./json-file.ts";
 import { shown } from "./shown-value.ts";
 
 /** How positions become angles: the base, and how frequencies are stretched for contexts longer than in training. */
@@ -56,8 +57,10 @@ export interface RopeSetting {
   readonly layerType?: "full_attention" | "sliding_attention";
   /** The key of the base beside the RoPE object; default `rope_theta`. */
   readonly thetaKey?: string;
-  /** False where older files scale other kinds of layers alone. */
-  readonly scaled?: false;
+  /** `unscaled`: the `rope_scaling` of older files is of other layers. `ignored`: their `rope_theta` too. */
+  readonly older?: "unscaled" | "ignored";
+  /** The object where the file has neither `rope_scaling` nor `rope_parameters`. */
+  readonly absent?: JsonObject;
   /** `dynamic` with `alpha` stretches the base at every length (Hunyuan). */
   readonly alpha?: true;
 }
@@ -70,11 +73,13 @@ export interface RopeSetting {
  */
 export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): RopeParameters {
   const all = fields.object("rope_scaling");
-  const scaling = setting.scaled === false ? null : all;
+  const scaling = setting.older === undefined ? all : null;
   const parameters = ofLayerType(fields.object("rope_parameters"), setting.layerType);
   const empty = scaling === null || Object.keys(scaling.raw).length === 0;
-  const rope = (empty ? parameters : scaling) ?? new ConfigFields({}, fields.source, "rope_parameters.");
-  const theta = readTheta(fields, [scaling, parameters], setting);
+  const rope =
+    (empty ? parameters : scaling) ??
+    new ConfigFields(setting.absent ?? {}, fields.source, "rope_parameters.");
+  const theta = readTheta(fields, [scaling, parameters ?? rope], setting);
   const oldName = rope.string("type", "default");
   const type = rope.string("rope_type", oldName);
   const read = Object.hasOwn(READERS, type) ? READERS[type as keyof typeof READERS] : undefined;
@@ -204,9 +209,10 @@ function yarnAttentionFactor(rope: ConfigFields, factor: number): number {
 function readTheta(
   fields: ConfigFields,
   ropes: readonly (ConfigFields | null)[],
-  { defaultTheta = 10_000, thetaKey = "rope_theta" }: RopeSetting,
+  { defaultTheta = 10_000, thetaKey = "rope_theta", older }: RopeSetting,
 ): number {
-  const found = [...ropes, fields].flatMap((place) => {
+  const places = older === "ignored" ? ropes : [...ropes, fields];
+  const found = places.flatMap((place) => {
     const key = place === fields ? thetaKey : "rope_theta";
     return place?.has(key) === true ? [place.positiveNumber(key)] : [];
   });

@@ -1,9 +1,9 @@
 import { roundTo } from "@qknorm/core";
-import { linear, scale, softCap, type Tensor } from "@qknorm/tensor";
+import { scale, softCap, type Tensor } from "@qknorm/tensor";
 import type { Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
+import { Head } from "../layers/head.ts";
 import { KvCache } from "../layers/kv-cache.ts";
-import { Linear } from "../layers/linear.ts";
 import { Module } from "../layers/module.ts";
 import { Norm, type NormSetting } from "../layers/norm.ts";
 import { RotaryTables } from "../layers/rotary-embedding.ts";
@@ -80,7 +80,7 @@ class DecoderModel extends Module {
 /** A decoder with its head: embedding, layers, norm, logits. Families extend it with their spec. */
 export class DecoderForCausalLm extends Module implements CausalLm {
   readonly model: DecoderModel;
-  readonly lmHead: Linear | null;
+  readonly lmHead: Head;
   readonly #spec: DecoderSpec;
   readonly #options: ModelOptions;
 
@@ -88,8 +88,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     super();
     this.model = new DecoderModel(spec, options);
     const tied = options.tiesHead ?? spec.tieWordEmbeddings;
-    const bias = spec.headBias === true;
-    this.lmHead = tied ? null : new Linear(spec.hiddenSize, spec.vocabSize, { ...options, bias });
+    this.lmHead = new Head({ ...spec, tied, bias: spec.headBias === true }, options);
     this.#spec = spec;
     this.#options = options;
   }
@@ -116,8 +115,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
 
   #logits(normalized: Tensor): Tensor {
     const { logitScale, logitSoftCap = null } = this.#spec;
-    const plain =
-      this.lmHead?.forward(normalized) ?? linear(normalized, this.model.embedTokens.weight as Tensor);
+    const plain = this.lmHead.forward(normalized, this.model.embedTokens);
     const scaled = logitScale === undefined ? plain : scale(plain, logitScale);
     return logitSoftCap === null ? scaled : softCap(scaled, logitSoftCap);
   }

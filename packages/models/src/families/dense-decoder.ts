@@ -1,14 +1,13 @@
 import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
-import type { Attention } from "../layers/attention.ts";
+import type { Attention, AttentionOptions } from "../layers/attention.ts";
 import { type Arrangement, DecoderLayer } from "../layers/decoder-layer.ts";
 import { GatedMlp, type Mlp } from "../layers/mlp.ts";
 import { type NormSetting, rmsSetting } from "../layers/norm.ts";
 import type { DecoderSpec, LayerContext } from "./decoder.ts";
 
 /** What a dense family adds to the usual decoder: pre-norms of RMS kind and a gated MLP. */
-export interface DenseParts extends Partial<Omit<DecoderSpec, "layer" | "names">> {
-  readonly maxPositions: number;
-  attention(context: LayerContext): Attention;
+export interface DenseParts<Config> extends Partial<Omit<DecoderSpec, "layer" | "names">> {
+  readonly attention: new (config: Config, options: AttentionOptions) => Attention;
   mlp?(context: LayerContext): Mlp;
   readonly mlpBias?: boolean;
   readonly arrangement?: Arrangement;
@@ -20,20 +19,31 @@ export interface DenseParts extends Partial<Omit<DecoderSpec, "layer" | "names">
 }
 
 /** The spec of a decoder all of whose layers are alike but for their attention. */
-export function denseDecoder(config: DecoderFields, parts: DenseParts): DecoderSpec {
-  const { attention, mlp, mlpBias = false, arrangement = "pre", layerNames, ...rest } = parts;
+export function denseDecoder<Config extends DecoderFields & Pick<DecoderSpec, "maxPositions">>(
+  config: Config,
+  parts: DenseParts<Config>,
+): DecoderSpec {
+  const {
+    attention: FamilyAttention,
+    mlp,
+    mlpBias = false,
+    arrangement = "pre",
+    layerNames,
+    ...rest
+  } = parts;
   const norm = parts.norm ?? rmsSetting(config.hiddenSize, config.eps);
   return {
     vocabSize: config.vocabSize,
     hiddenSize: config.hiddenSize,
     layers: config.layers,
+    maxPositions: config.maxPositions,
     tieWordEmbeddings: config.tieWordEmbeddings,
     ...rest,
     norm,
     layer: (context) =>
       new DecoderLayer(
         {
-          mixer: attention(context),
+          mixer: new FamilyAttention(config, context),
           mlp: mlp?.(context) ?? new GatedMlp({ ...config, bias: mlpBias }, context),
           arrangement,
           norm,

@@ -1,5 +1,5 @@
 import { ConfigFields } from "../checkpoint/config-fields.ts";
-import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
+import { type DecoderDefaults, type DecoderFields, readDecoderFields } from "../checkpoint/decoder-fields.ts";
 import type { JsonObject } from "../checkpoint/json-file.ts";
 import { BASE_KEYS, type KnownKeys, settleUnreadKeys } from "../checkpoint/known-keys.ts";
 import { decoderOutline, type LayerShapes } from "../checkpoint/outline.ts";
@@ -39,11 +39,15 @@ export function configParser<Config extends object>(
   };
 }
 
+/** How a family's RoPE is read, and how it turns. */
+export type RopeReading = Omit<RopeSetting, "rotaryDim" | "maxPositions"> &
+  Omit<RopeSpec, "parameters" | "rotaryDim">;
+
 /** RoPE of one kind of layer: its parameters, and how much of a head it rotates. */
 export function readRope(
   fields: ConfigFields,
   { headDim, trainedPositions }: Pick<DecoderFields, "headDim" | "trainedPositions">,
-  setting: Omit<RopeSetting, "rotaryDim" | "maxPositions"> & Omit<RopeSpec, "parameters" | "rotaryDim"> = {},
+  setting: RopeReading = {},
 ): RopeSpec {
   const { layout, rounding, direction, ...rest } = setting;
   const rotaryDim =
@@ -56,6 +60,24 @@ export function readRope(
     ...(rounding && { rounding }),
     ...(direction && { direction }),
   });
+}
+
+/** What every decoder's config says, where one RoPE serves all layers. */
+export interface DenseFields extends DecoderFields {
+  readonly rope: RopeSpec;
+  /** The longest context, in tokens: `max_position_embeddings`, or what RoPE scaling stretches it to. */
+  readonly maxPositions: number;
+}
+
+/** @throws ERR_CHECKPOINT that names the field */
+export function readDenseFields(
+  fields: ConfigFields,
+  { rope: setting, ...defaults }: DecoderDefaults & { readonly rope?: RopeReading },
+  warn: Warn,
+): DenseFields {
+  const common = readDecoderFields(fields, defaults, warn);
+  const rope = readRope(fields, common, setting);
+  return { ...common, rope, maxPositions: maxPositionsOf(common, rope) };
 }
 
 /** The longest context, where RoPE stretches it. */

@@ -26,22 +26,23 @@ export interface AttentionSpec {
   readonly kvHeads: number;
   /** D. */
   readonly headDim: number;
-  readonly bias: { readonly qkv: boolean; readonly out: boolean };
+  /** Of the projections; default: none. */
+  readonly bias?: { readonly qkv: boolean; readonly out: boolean };
   /** Null for attention without QK norm. */
   readonly qkNorm: QkNormSetting | null;
   /** Applied to v `[T, Hkv, D]` (Gemma 4). */
   readonly valueNorm?: NormSetting;
   /** Null for a layer without positions. */
   readonly rope: RopeSpec | null;
-  /** How many keys a query sees, its own included; null for all before it. */
-  readonly window: number | null;
+  /** How many keys a query sees, its own included; null, the default, for all before it. */
+  readonly window?: number | null | undefined;
   /** `none`: every query sees all keys. Default: `causal`. */
   readonly mask?: "causal" | "none";
   /** Keys are seen within runs of so many (Llama 4). */
   readonly chunk?: number;
   readonly softCap?: number;
-  /** Factor on the scores. */
-  readonly scale: number;
+  /** Factor on the scores; default `D^-0.5`. */
+  readonly scale?: number;
   /**
    * How the checkpoint has q, k and v: a tensor each, all in one as `[all q, all k, all v]`, or in one as q, k, v of each
    * head in turn.
@@ -77,7 +78,7 @@ export class Attention extends Module {
     super();
     const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope } = spec;
     const parts = { q_proj: queryHeads * headDim, k_proj: kvHeads * headDim, v_proj: kvHeads * headDim };
-    const inOptions = { ...options, bias: bias.qkv };
+    const inOptions = { ...options, bias: bias?.qkv === true };
     this.qkvProj =
       (spec.packing ?? "separate") === "separate"
         ? new PackedLinear(hiddenSize, parts, inOptions)
@@ -85,7 +86,7 @@ export class Attention extends Module {
     const NormClass = qkNorm?.split === "per-head" ? SplitNorm : Norm;
     this.qNorm = qkNorm && new NormClass(qkNorm.q, options);
     this.kNorm = qkNorm && new NormClass(qkNorm.k, options);
-    this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias.out });
+    this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias?.out === true });
     this.#layer = options.layer ?? 0;
     this.#spec = spec;
     this.#valueNorm = spec.valueNorm === undefined ? null : new Norm(spec.valueNorm, options);
@@ -148,7 +149,7 @@ export class Attention extends Module {
   }
 
   #attend(queries: Tensor, keys: Tensor, values: Tensor, { past }: Step): Tensor {
-    const { scale, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
+    const { headDim, scale = headDim ** -0.5, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
     return attention(queries, keys, values, {
       past,
       scale,

@@ -43,6 +43,14 @@ export function rmsSetting(width: number, eps: number): NormSetting {
 }
 
 /** LayerNorm, which PyTorch rounds once. */
-export function layerNormSetting(width: number, eps: number, bias: boolean): NormSetting {
-  return { kind: "layer", axis: "head", shape: [width], bias, eps, weightOffset: 0, rounding: "once" };
+export function layerNormSetting(width: number, eps: number, bias: "bias" | "no bias"): NormSetting {
+  return {
+    kind: "layer",
+    axis: "head",
+    shape: [width],
+    bias: bias === "bias",
+    eps,
+    weightOffset: 0,
+    rounding: "once",
+  };
 }

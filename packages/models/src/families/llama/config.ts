@@ -1,10 +1,6 @@
-import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-fields.ts";
-import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, type DenseFields, readDenseFields } from "../family.ts";
 
-export interface LlamaConfig extends DecoderFields {
-  readonly rope: RopeSpec;
-  readonly maxPositions: number;
+export interface LlamaConfig extends DenseFields {
   readonly attentionBias: boolean;
   readonly mlpBias: boolean;
 }
@@ -13,15 +9,9 @@ export interface LlamaConfig extends DecoderFields {
 export const parseLlamaConfig = configParser(
   "llama",
   { harmless: {}, refused: {} },
-  (fields, warn): LlamaConfig => {
-    const common = readDecoderFields(fields, { eps: 1e-6, maxPositions: 2048 }, warn);
-    const rope = readRope(fields, common);
-    return {
-      ...common,
-      rope,
-      maxPositions: maxPositionsOf(common, rope),
-      attentionBias: fields.boolean("attention_bias", false),
-      mlpBias: fields.boolean("mlp_bias", false),
-    };
-  },
+  (fields, warn): LlamaConfig => ({
+    ...readDenseFields(fields, { eps: 1e-6, maxPositions: 2048 }, warn),
+    attentionBias: fields.boolean("attention_bias", false),
+    mlpBias: fields.boolean("mlp_bias", false),
+  }),
 );

@@ -13,18 +13,15 @@ export { type LlamaConfig, parseLlamaConfig } from "./config.ts";
  */
 export class LlamaAttention extends Attention {
   constructor(config: LlamaConfig, options: AttentionOptions) {
-    const { headDim, attentionBias } = config;
-    const bias = { qkv: attentionBias, out: attentionBias };
-    super({ ...config, bias, qkNorm: null, window: null, scale: headDim ** -0.5 }, options);
+    const bias = { qkv: config.attentionBias, out: config.attentionBias };
+    super({ ...config, bias, qkNorm: null }, options);
   }
 }
 
 /** Llama 2, 3 and what shares their config. */
 export class LlamaForCausalLm extends DecoderForCausalLm {
   constructor(config: LlamaConfig, options: ModelOptions) {
-    const attention = (context: AttentionOptions) => new LlamaAttention(config, context);
-    const { maxPositions, mlpBias } = config;
-    super(denseDecoder(config, { maxPositions, mlpBias, attention }), options);
+    super(denseDecoder(config, { attention: LlamaAttention, mlpBias: config.mlpBias }), options);
   }
 }
 

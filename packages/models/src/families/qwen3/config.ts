@@ -1,37 +1,28 @@
 import { type AttentionKind, readWindows } from "../../checkpoint/attention-windows.ts";
 import type { ConfigFields } from "../../checkpoint/config-fields.ts";
-import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-fields.ts";
-import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, type DenseFields, readDenseFields } from "../family.ts";
 
-export interface Qwen3Config extends DecoderFields {
+export interface Qwen3Config extends DenseFields {
   readonly modelType: string;
-  readonly rope: RopeSpec;
   /** Of each layer: how many tokens a query sees, itself included; null where it sees all before it. */
   readonly windows: readonly (number | null)[];
   /** False: every token of a pass sees all of them, the later ones too (`is_causal: false`, for embeddings). */
   readonly causal: boolean;
-  /** The longest context, in tokens: `max_position_embeddings`, or what RoPE scaling stretches it to. */
-  readonly maxPositions: number;
   /** q, k, v and o projections have a bias. */
   readonly attentionBias: boolean;
 }
 
 /** The fields of Qwen3, for the families that share them. */
-export function readQwen3Fields(fields: ConfigFields, modelType: string, common: DecoderFields): Qwen3Config {
-  const rope = readRope(fields, common);
-  const maxPositions = maxPositionsOf(common, rope);
-  const windows = readWindows(fields, { layers: common.layers, maxPositions, kindOf: qwen3Kind(fields) });
+export function readQwen3Fields(fields: ConfigFields, modelType: string, common: DenseFields): Qwen3Config {
+  const windows = readQwenWindows(fields, common);
   const causal = fields.boolean("is_causal", true);
   if (!causal && windows.some((window) => window !== null))
     fields.fail("is_causal", "is false, which is not supported together with a sliding window");
   return {
     ...common,
     modelType,
-    rope,
     windows,
     causal,
-    maxPositions,
     attentionBias: fields.boolean("attention_bias", false),
   };
 }
@@ -50,12 +41,17 @@ export function readQwen3Fields(fields: ConfigFields, modelType: string, common:
 export const parseQwen3Config = configParser("qwen3", { harmless: {}, refused: {} }, (fields, warn) => {
   // Absent would mean 32 KV heads in transformers, which nobody intends: ask for it.
   if (fields.raw.num_key_value_heads !== null) fields.positiveInteger("num_key_value_heads");
-  const common = readDecoderFields(fields, { eps: 1e-6, maxPositions: 32768, headDim: 128 }, warn);
+  const common = readDenseFields(fields, { eps: 1e-6, maxPositions: 32768, headDim: 128 }, warn);
   return readQwen3Fields(fields, "qwen3", common);
 });
 
-/** Where `layer_types` is absent: the layers from `max_window_layers` on have the window, if there is one. */
-export function qwen3Kind(fields: ConfigFields): (layer: number) => AttentionKind {
+/** Of each layer; where `layer_types` is absent, those from `max_window_layers` on have the window, if there is one. */
+export function readQwenWindows(
+  fields: ConfigFields,
+  { layers, maxPositions }: DenseFields,
+): Qwen3Config["windows"] {
   const firstWindowed = fields.nonNegativeInteger("max_window_layers", 28);
-  return (layer) => (layer >= firstWindowed ? "sliding_attention" : "full_attention");
+  const kindOf = (layer: number): AttentionKind =>
+    layer >= firstWindowed ? "sliding_attention" : "full_attention";
+  return readWindows(fields, { layers, maxPositions, kindOf });
 }

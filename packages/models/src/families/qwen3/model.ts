@@ -24,7 +24,6 @@ export class Qwen3Attention extends Attention {
         qkNorm: { q: norm, k: norm, order: "norm-rope" },
         mask: config.causal ? "causal" : "none",
         window: config.windows[options.layer ?? 0] ?? null,
-        scale: headDim ** -0.5,
       },
       options,
     );
@@ -34,8 +33,7 @@ export class Qwen3Attention extends Attention {
 /** Qwen3 (dense). */
 export class Qwen3ForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3Config, options: ModelOptions) {
-    const attention = (context: AttentionOptions) => new Qwen3Attention(config, context);
-    super(denseDecoder(config, { maxPositions: config.maxPositions, attention }), options);
+    super(denseDecoder(config, { attention: Qwen3Attention }), options);
   }
 }
 

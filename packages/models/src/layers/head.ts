@@ -1,0 +1,29 @@
+import { linear, Tensor } from "@qknorm/tensor";
+import type { Embedding } from "./embedding.ts";
+import { type LayerOptions, Module } from "./module.ts";
+
+export interface HeadSpec {
+  readonly hiddenSize: number;
+  readonly vocabSize: number;
+  /** The weight is the embedding's. */
+  readonly tied: boolean;
+  /** `[V]`; a tied head may have one too. */
+  readonly bias: boolean;
+}
+
+/** Hidden states `[T, C]` to logits `[T, V]`, by a weight of its own or by the embedding's. */
+export class Head extends Module {
+  readonly weight: Tensor | null;
+  readonly bias: Tensor | null;
+
+  constructor({ hiddenSize, vocabSize, tied, bias }: HeadSpec, options: LayerOptions) {
+    super();
+    const { weightDtype, device } = options;
+    this.weight = tied ? null : Tensor.zeros([vocabSize, hiddenSize], weightDtype, device);
+    this.bias = bias ? Tensor.zeros([vocabSize], weightDtype, device) : null;
+  }
+
+  forward(hidden: Tensor, embedding: Embedding): Tensor {
+    return linear(hidden, this.weight ?? embedding.weight, this.bias);
+  }
+}
