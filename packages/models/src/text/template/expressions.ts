@@ -4,8 +4,8 @@ import type { Node } from "./jinja.ts";
 import { attributeOf, itemOf, sliceOf } from "./members.ts";
 import { OPERATORS, unary } from "./python-operators.ts";
 import type { Scope } from "./scope.ts";
-import { testOf } from "./test-calls.ts";
 import { callTest } from "./tests.ts";
+import { BRACKETS, testOf } from "./tokens.ts";
 import {
   type Arguments,
   Callable,
@@ -100,6 +100,7 @@ export class Expressions {
 
   #filter({ operand, filter }: Node, scope: Scope): Value {
     const value = this.evaluate(operand!, scope);
+    if (filter!.value === BRACKETS) return value;
     const { name, args } = this.filterOf(filter!, scope);
     const test = testOf(name);
     if (test !== null) return callTest(test.name, value, args) !== test.negated;
@@ -108,14 +109,28 @@ export class Expressions {
 
   #operate({ operator, left, right }: Node, scope: Scope): Value {
     const sign = operator!.value;
-    if (COMPARISONS.includes(sign) && COMPARISONS.includes(left!.operator?.value ?? ""))
-      throw new Error(`a comparison of a comparison (${left!.operator!.value} ${sign}) is not supported`);
+    if (COMPARISONS.includes(sign)) return this.#compare(left!, sign, right!, scope).holds;
     const first = this.evaluate(left!, scope);
     if (sign === "and") return truth(first) ? this.evaluate(right!, scope) : first;
     if (sign === "or") return truth(first) ? first : this.evaluate(right!, scope);
-    const run = OPERATORS[sign];
-    if (run === undefined) throw new Error(`the operator "${sign}" is not supported`);
-    return this.#budget.made(run(first, this.evaluate(right!, scope)));
+    return this.#budget.made(operate(sign, first, this.evaluate(right!, scope)));
+  }
+
+  /** `a < b`, and `a < b < c`, which is `a < b and b < c`; with the value that a further comparison would look at. */
+  #compare(
+    left: Node,
+    sign: string,
+    right: Node,
+    scope: Scope,
+  ): { readonly holds: Value; readonly last: Value } {
+    const before = left.operator?.value ?? "";
+    const chained = left.type === "BinaryExpression" && COMPARISONS.includes(before);
+    const { holds, last } = chained
+      ? this.#compare(left.left!, before, left.right!, scope)
+      : { holds: true, last: this.evaluate(left, scope) };
+    if (!truth(holds)) return { holds, last };
+    const next = this.evaluate(right, scope);
+    return { holds: operate(sign, last, next), last: next };
   }
 
   #member({ object, property, computed }: Node, scope: Scope): Value {
@@ -168,3 +183,9 @@ export class Expressions {
 }
 
 const NO_ARGUMENTS: Arguments = { positional: [], named: new Map() };
+
+function operate(sign: string, left: Value, right: Value): Value {
+  const run = OPERATORS[sign];
+  if (run === undefined) throw new Error(`the operator "${sign}" is not supported`);
+  return run(left, right);
+}

@@ -27,7 +27,6 @@ describe("a feature of Jinja", () => {
     expect(refused.map(({ template }) => template)).toMatchInlineSnapshot(`
       [
         "{{ 1e3 }}",
-        "{{ 1 < 2 <= 3 }}",
         "{{ "<a>"|e }}",
         "{{ (1,) }}",
         "{{ 1e20 }}",
@@ -38,7 +37,6 @@ describe("a feature of Jinja", () => {
         "{{ [1,2,3]|select('odd') }}",
         "{{ [1,2]|map('string') }}",
         "{{ [3,1]|reverse }}",
-        "{{ 1 < 2 < 3 }}{{ 3 > 2 == 2 }}",
         "{{ 12345678901234567890 }}",
         "{{ "a\\d" }}",
         "{{ 1.5e3 }}",

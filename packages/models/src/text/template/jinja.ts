@@ -1,6 +1,6 @@
 import * as library from "@huggingface/jinja";
 import { cut, type Segment } from "./segments.ts";
-import { asFilters, type Token } from "./test-calls.ts";
+import { asFilters, markBrackets, type Token } from "./tokens.ts";
 
 // The library's types do not resolve under NodeNext; this is what is used of it.
 
@@ -57,11 +57,15 @@ export function parseTemplate(source: string): Node {
 
 function tokensOf({ kind, text }: Segment): readonly Token[] {
   if (kind === "text") return [{ type: "Text", value: text }];
-  if (kind === "expression") return asFilters(jinja.tokenize(`{{ ${text} }}`));
+  if (kind === "expression") return tag(`{{ ${text} }}`);
   const words = text.trim();
   if (words === "generation") return statement(["filter", GENERATION]);
   if (words === "endgeneration") return statement(["endfilter"]);
-  return asFilters(jinja.tokenize(`{% ${text} %}`));
+  return tag(`{% ${text} %}`);
+}
+
+function tag(source: string): readonly Token[] {
+  return asFilters(markBrackets(jinja.tokenize(source)));
 }
 
 function statement(names: readonly string[]): readonly Token[] {

@@ -15,13 +15,11 @@ export function bindMacro(
   const left = new Map(named);
   for (const [i, parameter] of parameters.entries()) {
     const [name, fallback] = described(parameter);
-    const given = positional[i] ?? left.get(name);
+    const given = i < positional.length ? positional[i] : left.get(name);
     left.delete(name);
-    scope.set(
-      name,
-      given ??
-        (fallback === null ? new Undefined(`parameter '${name}' was not provided, it`) : evaluate(fallback)),
-    );
+    const missing = () => new Undefined(`parameter '${name}' was not provided, it`);
+    const stated = () => (fallback === null ? missing() : evaluate(fallback));
+    scope.set(name, given === undefined ? stated() : given);
   }
   // A call block hands itself over to whoever asks for it.
   const caller = left.get("caller");

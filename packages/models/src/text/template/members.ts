@@ -7,6 +7,7 @@ import {
   itemsOf,
   Loop,
   Namespace,
+  present,
   Range,
   Tuple,
   typeName,
@@ -19,12 +20,11 @@ import {
 export function attributeOf(value: Value, name: string): Value {
   if (value instanceof Undefined) throw value.error;
   if (name.startsWith("__")) throw new Error(`access to attribute '${name}' is unsafe`);
-  if (value instanceof Namespace) return value.fields.get(name) ?? absent(value, name);
+  if (value instanceof Namespace) return present(value.fields.get(name), absence(value, name));
   if (value instanceof Loop) return loopAttribute(value, name);
   const method = methodOf(value, name);
   if (method !== undefined) return method;
-  const entry = value instanceof Map ? value.get(name) : undefined;
-  return entry === undefined ? absent(value, name) : entry;
+  return present(value instanceof Map ? value.get(name) : undefined, absence(value, name));
 }
 
 /** `value[key]`: an entry, or else a method of Python's type; undefined for what is not there. */
@@ -37,7 +37,7 @@ export function itemOf(value: Value, key: Value): Value {
   const index = typeof key === "bigint" || typeof key === "boolean" ? Number(key) : null;
   const items = typeof value === "string" ? lettersOf(value) : sequenceOf(value);
   if (index === null || items === null) return new Undefined(`an item of a ${typeName(value)}`);
-  return items[index < 0 ? items.length + index : index] ?? new Undefined(`item ${index}`);
+  return present(items[index < 0 ? items.length + index : index], `item ${index}`);
 }
 
 /** `value[start:stop:step]`; what has no order gives undefined. @throws for a step of 0 */
@@ -77,8 +77,8 @@ function bound(value: Value): number | null {
   throw new Error(`slice indices must be integers or None, not ${typeName(value)}`);
 }
 
-function absent(value: Value, name: string): Undefined {
-  return new Undefined(`'${typeName(value)} object' has no attribute '${name.slice(0, 80)}', which`);
+function absence(value: Value, name: string): string {
+  return `'${typeName(value)} object' has no attribute '${name.slice(0, 80)}', which`;
 }
 
 /** Methods of Python's lists and dicts that change them: Jinja's sandbox refuses them. */
@@ -166,9 +166,9 @@ function loopAttribute(loop: Loop, name: string): Value {
     case "depth0":
       return 0n;
     case "previtem":
-      return items[index0 - 1] ?? new Undefined("there is no previous item, which");
+      return present(items[index0 - 1], "there is no previous item, which");
     case "nextitem":
-      return items[index0 + 1] ?? new Undefined("there is no next item, which");
+      return present(items[index0 + 1], "there is no next item, which");
     case "cycle":
       return new Callable(name, ({ positional }) => {
         if (positional.length === 0) throw new Error("no items for cycling given");
@@ -183,6 +183,6 @@ function loopAttribute(loop: Loop, name: string): Value {
         return !same;
       });
     default:
-      return absent(loop, name);
+      return new Undefined(absence(loop, name));
   }
 }

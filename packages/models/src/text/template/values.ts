@@ -112,6 +112,11 @@ export class Callable {
   }
 }
 
+/** The value, or undefined with its reason where there is none; None is a value. */
+export function present(value: Value | undefined, reason: string): Value {
+  return value === undefined ? new Undefined(reason) : value;
+}
+
 /** The name of Python's type. */
 export function typeName(value: Value): string {
   if (value === null) return "NoneType";

@@ -38,6 +38,36 @@ export function asFilters(tokens: readonly Token[]): readonly Token[] {
   return out;
 }
 
+/** The filter that stands behind brackets around a comparison: it changes nothing, and says that they are there. */
+export const BRACKETS = "in brackets";
+
+/** Marks brackets around comparisons, which the parser forgets: `(a == b) != c` is another thing than `a == b != c`. */
+export function markBrackets(tokens: readonly Token[]): readonly Token[] {
+  const out: Token[] = [];
+  const open: { readonly group: boolean; compares: boolean }[] = [];
+  for (const [at, token] of tokens.entries()) {
+    out.push(token);
+    if (OPENING.includes(token.type)) {
+      open.push({ group: token.type === "OpenParen" && !isCalled(tokens[at - 1]), compares: false });
+    } else if (CLOSING.includes(token.type)) {
+      const closed = open.pop();
+      const read = ["Dot", "OpenParen", "OpenSquareBracket"].includes(tokens[at + 1]?.type ?? "");
+      if (closed?.group === true && closed.compares && !read)
+        out.push({ type: "Pipe", value: "|" }, { type: "Identifier", value: BRACKETS });
+    } else if (open.length > 0 && (token.type === "ComparisonBinaryOperator" || isWord(token, "in"))) {
+      open.at(-1)!.compares = true;
+    }
+  }
+  return out;
+}
+
+const WORDS = ["and", "else", "elif", "if", "in", "is", "not", "or", "set", "for"];
+
+function isCalled(before: Token | undefined): boolean {
+  if (before?.type === "Identifier") return !WORDS.includes(before.value);
+  return ["CloseParen", "CloseSquareBracket", "StringLiteral"].includes(before?.type ?? "");
+}
+
 /** The test that a filter of such a name stands for; null for a real filter. */
 export function testOf(filter: string): { readonly name: string; readonly negated: boolean } | null {
   if (filter.startsWith(NEGATIVE)) return { name: filter.slice(NEGATIVE.length), negated: true };
