@@ -76,10 +76,11 @@ export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): 
   const scaling = setting.older === undefined ? all : null;
   const parameters = ofLayerType(fields.object("rope_parameters"), setting.layerType);
   const empty = scaling === null || Object.keys(scaling.raw).length === 0;
-  const rope =
-    (empty ? parameters : scaling) ??
-    new ConfigFields(setting.absent ?? {}, fields.source, "rope_parameters.");
-  const theta = readTheta(fields, [scaling, parameters ?? rope], setting);
+  const written = empty ? parameters : scaling;
+  const rope = written ?? new ConfigFields(setting.absent ?? {}, fields.source, "rope_parameters.");
+  const beside = readTheta(fields, [scaling, parameters], setting);
+  // As in transformers, whose whole object of defaults then stands, whatever is beside it.
+  const theta = written === null ? rope.positiveNumber("rope_theta", beside) : beside;
   const oldName = rope.string("type", "default");
   const type = rope.string("rope_type", oldName);
   const read = Object.hasOwn(READERS, type) ? READERS[type as keyof typeof READERS] : undefined;

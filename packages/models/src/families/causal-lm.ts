@@ -15,6 +15,8 @@ export interface ModelOptions extends LayerOptions {
   readonly dtype: FloatDtype;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions;
+  /** Tokens of a block, where the model decodes by blocks; 1 for a causal mask. Default: as the config says. */
+  readonly blockLength?: number;
   /** The logits come from the embedding. Default: as the config says. */
   readonly tiesHead?: boolean;
 }

@@ -1,5 +1,5 @@
-import { roundTo } from "@qknorm/core";
-import { scale, softCap, type Tensor } from "@qknorm/tensor";
+import { QkNormError, roundTo } from "@qknorm/core";
+import { scale, softCap, Tensor } from "@qknorm/tensor";
 import type { Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { Head } from "../layers/head.ts";
@@ -7,7 +7,7 @@ import { KvCache } from "../layers/kv-cache.ts";
 import { Module } from "../layers/module.ts";
 import { Norm, type NormSetting } from "../layers/norm.ts";
 import { RotaryTables } from "../layers/rotary-embedding.ts";
-import type { Step } from "../layers/step.ts";
+import { blockSteps, type Step } from "../layers/step.ts";
 import type { CausalLm, LogitRows, ModelOptions } from "./causal-lm.ts";
 
 /** What a layer of a model is made with. */
@@ -35,6 +35,11 @@ export interface DecoderSpec {
   readonly headBias?: boolean;
   readonly logitScale?: number;
   readonly logitSoftCap?: number | null;
+  /**
+   * Tokens see all of their own block of so many, the later ones too, as block diffusion decodes (SDAR); a caller may ask
+   * for another length. Absent: a causal model.
+   */
+  readonly blockLength?: number;
   /** What the checkpoint calls parts of `model` where that is not usual: `{ norm: "final_layernorm" }`. */
   readonly names?: Readonly<Record<string, string>>;
 }
@@ -83,9 +88,12 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   readonly lmHead: Head;
   readonly #spec: DecoderSpec;
   readonly #options: ModelOptions;
+  readonly #blockLength: number;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for a block length that is no integer from 1, or of a model that is causal. */
   constructor(spec: DecoderSpec, options: ModelOptions) {
     super();
+    this.#blockLength = blockLengthOf(spec, options);
     this.model = new DecoderModel(spec, options);
     const tied = options.tiesHead ?? spec.tieWordEmbeddings;
     this.lmHead = new Head({ ...spec, tied, bias: spec.headBias === true }, options);
@@ -121,8 +129,31 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   }
 
   #run(step: Step): Tensor {
+    return this.#blockLength === 1 ? this.#pass(step) : this.#inBlocks(step);
+  }
+
+  #pass(step: Step): Tensor {
     const hidden = this.model.forward(step);
     step.cache.advance(step.ids.length);
     return hidden;
   }
+
+  #inBlocks(step: Step): Tensor {
+    const { dtype, device } = this.#options;
+    const hidden = Tensor.empty([step.ids.length, this.#spec.hiddenSize], dtype, device);
+    let done = 0;
+    for (const block of blockSteps(step, this.#blockLength)) {
+      hidden.slice(0, done, done + block.ids.length).copyFrom(this.#pass(block));
+      done += block.ids.length;
+    }
+    return hidden;
+  }
+}
+
+function blockLengthOf({ blockLength }: DecoderSpec, { blockLength: asked }: ModelOptions): number {
+  const length = asked ?? blockLength ?? 1;
+  if (Number.isSafeInteger(length) && length > 0 && (length === 1 || blockLength !== undefined))
+    return length;
+  const problem = blockLength === undefined ? "this model is causal" : "it must be an integer from 1";
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", `blockLength is ${String(length)}; ${problem}`);
 }

@@ -148,13 +148,13 @@ export class Attention extends Module {
       : step.trace.qkNorm(this.#layer, { q, k, qNorm, kNorm, headDim, options: this.#qkNorm }, run);
   }
 
-  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past }: Step): Tensor {
+  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past, mask: ofStep }: Step): Tensor {
     const { headDim, scale = headDim ** -0.5, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
     return attention(queries, keys, values, {
       past,
       scale,
       window: window ?? 0,
-      mask,
+      mask: ofStep ?? mask,
       chunk,
       softCap,
       rounding: this.#rounding,

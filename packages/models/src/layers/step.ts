@@ -13,6 +13,8 @@ export interface Step {
   readonly past: Indices;
   readonly cache: KvCache;
   readonly trace: ForwardTrace | null;
+  /** `none`: every token of the pass sees all of them. Default: as each layer says. */
+  readonly mask?: "none";
 }
 
 /**
@@ -34,4 +36,25 @@ export function nextStep(
     cache,
     trace,
   };
+}
+
+/**
+ * The passes of a step under a mask of blocks, whose tokens see what comes before their block and all of the block: one
+ * pass a block, or what there is of it. Blocks are counted from the first token of the sequence.
+ *
+ * @throws ERR_GENERATION for ids that a device made, whose number in a block the host has to know
+ */
+export function* blockSteps({ ids, cache, trace }: Step, length: number): Generator<Step> {
+  const { values } = ids;
+  if (values === null) {
+    throw new QkNormError(
+      "ERR_GENERATION",
+      "tokens that a device chose cannot be cut into blocks; read them first",
+    );
+  }
+  for (let done = 0; done < values.length; ) {
+    const tokens = Math.min(length - (cache.length % length), values.length - done);
+    yield { ...nextStep(values.subarray(done, done + tokens), cache, trace), mask: "none" };
+    done += tokens;
+  }
 }
