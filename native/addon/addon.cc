@@ -4,13 +4,14 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 5));
+  exports.Set("abi", Napi::Number::New(env, 6));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
   qknorm::register_elementwise(exports);
   qknorm::register_isa(exports);
   qknorm::register_linear(exports);
+  qknorm::register_moe(exports);
   qknorm::register_qk_norm(exports);
   qknorm::register_rope(exports);
   return exports;

@@ -47,6 +47,21 @@ export interface OpsBinding {
   convert(params: Float64Array, from: NativeArray, to: NativeArray): void;
   /** dtypes of table and out, rows, width, table rows, ISA; table offset, row stride; ids offset; out offset, row stride */
   gatherRows(params: Float64Array, table: NativeArray, ids: Int32Array, out: NativeArray): void;
+  /**
+   * tokens, choices, experts, hidden, intermediate; x dtype, offset, row stride; dtype, offset, expert stride and row stride
+   * of gate, up and down; weights dtype, offset; chosen offset; out dtype, offset, row stride; weighs, activation, rounding,
+   * ISA
+   */
+  moe(
+    params: Float64Array,
+    x: NativeArray,
+    gate: NativeArray,
+    up: NativeArray,
+    down: NativeArray,
+    chosen: Int32Array,
+    weights: NativeArray,
+    out: NativeArray,
+  ): void;
   /** dtype, rows, width; offset and row stride of from, and of to */
   copyRows(params: Float64Array, from: NativeArray, to: NativeArray): void;
   blasInfo(): { library: string | null; tried: string[] };

@@ -16,6 +16,7 @@ export {
 } from "./elementwise.ts";
 export { type BlasInfo, blasInfo, type LinearCall, linear, setThreadCount, threadCount } from "./linear.ts";
 export { type LoadedBinding, loadBinding } from "./loader.ts";
+export { type MoeCall, moe, type StackView } from "./moe.ts";
 export type { CpuIsa, NativeArray } from "./numbers.ts";
 export type { HeadsView, RowsView, VectorView } from "./params.ts";
 export { availableIsas, cpuIsa, type NormSide, type QkNormCall, qkNorm } from "./qk-norm.ts";

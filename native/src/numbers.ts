@@ -18,5 +18,18 @@ export const engineNumbers = { auto: 0, own: 1, blas: 2 } as const;
 export const maskNumbers = { causal: 0, none: 1 } as const;
 export const layoutNumbers = { halves: 0, interleaved: 1 } as const;
 
+/** Activations (cpu/activation.h), and what the weight of an expert multiplies (cpu/moe.h). */
+export const activationNumbers = {
+  silu: 0,
+  gelu: 1,
+  "gelu-tanh": 2,
+  relu: 3,
+  relu2: 4,
+  sigmoid: 5,
+  softplus: 6,
+  tanh: 7,
+} as const;
+export const weighingNumbers = { output: 0, input: 1 } as const;
+
 /** An instruction set that the CPU kernels come in. */
 export type CpuIsa = "scalar" | "avx2" | "avx512";

@@ -43,6 +43,14 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
     params: [1, 0, 3, 4, 8, -1, 0, 8, 0, 0, 4],
     args: [half(), Int32Array.of(1, 7, 0), whole()],
   }),
+  moe: () => ({
+    params: [
+      ...[2, 2, 2, 4, 4, 1, 0, 4],
+      ...[1, 0, 16, 4, 1, 0, 16, 4, 1, 0, 16, 4],
+      ...[0, 0, 0, 1, 0, 4, 0, 0, 1, -1],
+    ],
+    args: [half(), half(), half(), half(), Int32Array.of(1, 0, 0, 1), whole(), half()],
+  }),
   copyRows: () => ({ params: [1, 4, 8, 0, 16, 8, 8], args: [half(), half()] }),
 };
 

@@ -99,6 +99,49 @@ export interface AttentionSpan {
   readonly rounding: NormRounding;
 }
 
+/** How a router turns a token's logits into experts and their weights; all in f32 or wider. */
+export interface RouterSpec {
+  /** Probabilities over all experts, or the sigmoid of each. */
+  readonly score: "softmax" | "sigmoid";
+  /** k: how many experts a token goes to. */
+  readonly topK: number;
+  /**
+   * The experts in `count` equal runs, of which only the `kept` best take part: those whose two largest scores, bias
+   * added, have the largest sum (DeepSeek-V3). Null: all take part.
+   */
+  readonly groups: { readonly count: number; readonly kept: number } | null;
+  /** The weights are divided by their sum, `eps` added to it. Null: they stay as they are. */
+  readonly normalize: { readonly eps: number } | null;
+  /** Multiplies the weights at the end. */
+  readonly factor: number;
+}
+
+/** The weights of E experts `down(act(gate(x)) * up(x))`. */
+export interface ExpertViews {
+  /** `[E, I, C]` each, the last axis dense: parts of one tensor `[E, 2I, C]`, or apart. */
+  readonly gate: TensorView;
+  readonly up: TensorView;
+  /** `[E, C, I]`. */
+  readonly down: TensorView;
+}
+
+/** Where tokens go, and how the experts' outputs are joined. */
+export interface MoeSpec {
+  /** `[T * K]`: the experts of each token, below E. */
+  readonly experts: IndexView;
+  /** `[T, K]`, dense; f32 or of x's dtype. */
+  readonly weights: TensorView;
+  /** What a weight multiplies: the expert's output, or its input (Llama 4). */
+  readonly weighs: "output" | "input";
+  readonly activation: Activation;
+  /**
+   * `hf` rounds to x's dtype where transformers does: every product of matrices, the activation, its product with up, a
+   * weighed input, and a weighed output where the weights are of x's dtype; the sum over K is wide. `once` rounds the
+   * result alone.
+   */
+  readonly rounding: NormRounding;
+}
+
 /**
  * The arithmetic of a transformer on one device. Arguments were checked by the ops in front of it: ranks and dtypes are
  * as written here, all lie on the device, and the last axis is dense. Accumulation is f32 or wider, and each result is
@@ -123,6 +166,16 @@ export interface Ops {
   mul(a: TensorView, b: TensorView, out: TensorView): void;
   /** `out [N] = a [N] + b [N]`. */
   add(a: TensorView, b: TensorView, out: TensorView): void;
+  /** The k best of `logits [T, E] + bias [E]`: `experts` i32 and `weights`, both `[T, K]`; see the op. */
+  route(
+    logits: TensorView,
+    bias: TensorView | null,
+    experts: TensorView,
+    weights: TensorView,
+    spec: RouterSpec,
+  ): void;
+  /** `out [T, C]`: each token of `x [T, C]` through its experts, weighed and summed. */
+  moe(x: TensorView, experts: ExpertViews, out: TensorView, spec: MoeSpec): void;
   /** `out [T, C] = table[ids [T]]`. */
   gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */

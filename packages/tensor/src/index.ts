@@ -2,7 +2,15 @@ import { nativeQkNorm } from "#cpu-native";
 import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
 import { provideQkNorm } from "./qk-norm/provider.ts";
 
-export type { Activation, Backend, Memory, RopeLayout, RopeTable, XieluParameters } from "./backend.ts";
+export type {
+  Activation,
+  Backend,
+  Memory,
+  RopeLayout,
+  RopeTable,
+  RouterSpec,
+  XieluParameters,
+} from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
@@ -16,10 +24,12 @@ export { type AttentionOptions, attention } from "./ops/attention.ts";
 export { convert } from "./ops/convert.ts";
 export { gatherRows } from "./ops/gather-rows.ts";
 export { linear } from "./ops/linear.ts";
+export { type ExpertWeights, type MoeOptions, moe } from "./ops/moe.ts";
 export { mul } from "./ops/mul.ts";
 export { normalize } from "./ops/normalize.ts";
 export { activate, scale, softCap } from "./ops/pointwise.ts";
 export { rope } from "./ops/rope.ts";
+export { type Routing, route } from "./ops/route.ts";
 export { siluMul } from "./ops/silu-mul.ts";
 export { xielu } from "./ops/xielu.ts";
 export { Tensor } from "./tensor.ts";

@@ -1,5 +1,5 @@
 import { roundTo } from "@qknorm/core";
-import type { AttentionOptions, FloatDtype } from "../src/index.ts";
+import type { AttentionOptions, FloatDtype, RouterSpec } from "../src/index.ts";
 import { Tensor } from "../src/tensor.ts";
 
 // Each op in f64 as its formula reads, over lists of numbers in row-major order: slow, and plain to see.
@@ -97,6 +97,68 @@ export function naiveSiluMul(x: Values, rows: number, width: number, round: Roun
     const start = Math.floor(at / width) * 2 * width + (at % width);
     const gate = x[start]!;
     return round(gate / (1 + Math.exp(-gate))) * x[start + width]!;
+  });
+}
+
+/** The best k of each row of scores with their weights: `[expert, weight]` pairs, the best first. */
+export function naiveRoute(
+  logits: Values,
+  bias: Values | null,
+  experts: number,
+  { score, topK, groups, normalize, factor }: RouterSpec,
+): [expert: number, weight: number][][] {
+  return range(logits.length / experts).map((token) => {
+    const row = range(experts).map((e) => logits[token * experts + e]!);
+    const total = row.reduce((sum, logit) => sum + Math.exp(logit), 0);
+    const scores = row.map((logit) =>
+      score === "softmax" ? Math.exp(logit) / total : 1 / (1 + Math.exp(-logit)),
+    );
+    const rank = scores.map((value, e) => value + (bias?.[e] ?? 0));
+    const best = (of: number[], count: number) =>
+      range(of.length)
+        .sort((a, b) => of[b]! - of[a]! || a - b)
+        .slice(0, count);
+    const size = experts / (groups?.count ?? 1);
+    const group = range(groups?.count ?? 1).map((g) => rank.slice(g * size, (g + 1) * size));
+    const kept = best(
+      group.map((members) => best(members, 2).reduce((sum, e) => sum + members[e]!, 0)),
+      groups?.kept ?? 1,
+    );
+    const open = rank.map((value, e) =>
+      kept.includes(Math.floor(e / size)) ? value : Number.NEGATIVE_INFINITY,
+    );
+    const chosen = best(open, topK);
+    const sum = chosen.reduce((part, e) => part + scores[e]!, 0);
+    const divisor = normalize === null ? 1 : sum + normalize.eps;
+    return chosen.map((e) => [e, (factor * scores[e]!) / divisor]);
+  });
+}
+
+/** Each token's experts one after the other: `sum over k of w * down(act(gate(x)) * up(x))`. */
+export function naiveMoe(
+  x: Values,
+  parts: { readonly gate: Values; readonly up: Values; readonly down: Values },
+  routing: readonly (readonly (readonly [expert: number, weight: number])[])[],
+  { width, inner }: { readonly width: number; readonly inner: number },
+  act: Round,
+  weighs: "input" | "output",
+  round: Round,
+  roundWeighed: Round,
+): number[] {
+  const product = (matrix: Values, expert: number, input: Values, rows: number, columns: number) =>
+    naiveLinear(input, Array.from(matrix).slice(expert * rows * columns), null, 1, rows, columns).map(round);
+  return routing.flatMap((choices, token) => {
+    const row = range(width).map((i) => x[token * width + i]!);
+    const outputs = choices.map(([expert, weight]) => {
+      const given = weighs === "input" ? row.map((value) => round(value * weight)) : row;
+      const up = product(parts.up, expert, given, inner, width);
+      const gated = product(parts.gate, expert, given, inner, width).map((value, i) =>
+        round(round(act(value)) * up[i]!),
+      );
+      const output = product(parts.down, expert, gated, width, inner);
+      return weighs === "input" ? output : output.map((value) => roundWeighed(value * weight));
+    });
+    return range(width).map((i) => outputs.reduce((sum, output) => sum + output[i]!, 0));
   });
 }
 

@@ -23,13 +23,17 @@ const ACTIVATIONS: readonly unknown[] = [
  * @throws QkNormError `ERR_QKNORM_ARGUMENT` for another name, `ERR_QKNORM_DTYPE` for integers
  */
 export function activate(x: Tensor, kind: Activation): Tensor {
-  if (!ACTIVATIONS.includes(kind)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `an activation must be one of ${ACTIVATIONS.join(", ")}, got ${shown(kind)}`,
-    );
-  }
+  requireActivation(kind);
   return pointwise(x, { kind });
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value names an activation. */
+export function requireActivation(value: unknown): asserts value is Activation {
+  if (ACTIVATIONS.includes(value)) return;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    `an activation must be one of ${ACTIVATIONS.join(", ")}, got ${shown(value)}`,
+  );
 }
 
 /** `factor * x`, rounded once. Throws `ERR_QKNORM_ARGUMENT` for a factor that is not finite. */

@@ -2,12 +2,14 @@ import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
 import { mul } from "../typescript/mul.ts";
 import { pointwise } from "../typescript/pointwise.ts";
+import { route } from "../typescript/route.ts";
 import { xielu } from "../typescript/xielu.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { convert } from "./convert.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { linear } from "./linear.ts";
+import { moe } from "./moe.ts";
 import { normalize } from "./normalize.ts";
 import { nativeQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
@@ -36,7 +38,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // pointwise, xielu and mul have no native kernel yet: TypeScript over the same memory.
+  // route, pointwise, xielu and mul have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
@@ -47,6 +49,8 @@ function open(): NativeKernels {
     xielu,
     mul,
     add,
+    route,
+    moe,
     gatherRows,
     convert,
   };

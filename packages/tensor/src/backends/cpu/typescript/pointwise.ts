@@ -12,7 +12,8 @@ export function pointwise(x: TensorView, out: TensorView, f: Pointwise): void {
   store(out, out.offset, out.size, values);
 }
 
-function scalarOf(f: Pointwise, round: Scalar): Scalar {
+/** The function of one element, what it returns not yet rounded. */
+export function scalarOf(f: Pointwise, round: Scalar): Scalar {
   switch (f.kind) {
     case "silu":
       return (x) => x / (1 + Math.exp(-x));
