@@ -2,7 +2,7 @@ import { QkNormError } from "@qknorm/core";
 import type { Backend, Memory } from "./backend.ts";
 import { cpuBackend } from "./backends/cpu/backend.ts";
 import { CpuMemory } from "./backends/cpu/memory.ts";
-import { type Device, ordinalOf } from "./device.ts";
+import { type Device, parseDevice } from "./device.ts";
 import type { HostArray } from "./dtype.ts";
 
 /** The devices that are open on this thread; the CPU always is. */
@@ -16,7 +16,7 @@ export const openDevices: Map<Device, Backend> = new Map([["cpu", cpuBackend]]);
 export function backendOf(device: Device): Backend {
   const backend = openDevices.get(device);
   if (backend !== undefined) return backend;
-  ordinalOf(device);
+  parseDevice(device);
   throw new QkNormError(
     "ERR_QKNORM_DEVICE",
     `${device} is not open; open it first: await openDevice("${device}")`,
