@@ -28,6 +28,11 @@ export type LogitRows = "last" | "all";
 export interface CausalLm extends Module {
   /** `[1, V]` for the last token of the step, or `[T, V]` for all. Counts the step's tokens into its cache. */
   forward(step: Step, rows?: LogitRows): Tensor;
+  /**
+   * `forward` for the last token, in pieces that another may have a turn between: it yields after each layer, or
+   * block, and returns the logits. What is left in the middle is of no use any more, nor is its cache.
+   */
+  forwardInPieces(step: Step): Generator<void, Tensor, undefined>;
   /** The last layer's output after the final norm, `[T, C]`. Counts the step's tokens into its cache. */
   hidden(step: Step): Tensor;
   newCache(): KvCache;

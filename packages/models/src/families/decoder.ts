@@ -1,5 +1,5 @@
 import { QkNormError, roundTo } from "@qknorm/core";
-import { scale, softCap, Tensor } from "@qknorm/tensor";
+import { scale, softCap, Tensor, tidy } from "@qknorm/tensor";
 import type { Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { Head } from "../layers/head.ts";
@@ -70,6 +70,24 @@ class DecoderModel extends Module {
     return this.layers.reduce((x, layer) => layer.forward(x, step), this.#embed(step));
   }
 
+  /** As `forward`; yields after each layer, and frees what it holds when it is left there. */
+  *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
+    let x = tidy(() => this.#embed(step));
+    let ended = false;
+    try {
+      for (const layer of this.layers) {
+        const before = x;
+        x = tidy(() => layer.forward(before, step));
+        if (x.memory !== before.memory) before.dispose();
+        yield;
+      }
+      ended = true;
+      return x;
+    } finally {
+      if (!ended) x.dispose();
+    }
+  }
+
   #embed(step: Step): Tensor {
     const { embeddingScale } = this.#spec;
     const plain = this.embedTokens.forward(step.ids); // [T, C]
@@ -112,18 +130,28 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   }
 
   forward(step: Step, rows: LogitRows = "last"): Tensor {
-    const hidden = this.#run(step); // [T, C]
-    const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
-    return this.#logits(this.model.norm.forward(wanted)); // [1 or T, V]
+    return this.#logits(this.#run(step), rows);
+  }
+
+  *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
+    const inPieces = this.#blockLength === 1 ? this.#passInPieces(step) : this.#blocksInPieces(step);
+    const hidden = yield* inPieces;
+    try {
+      return tidy(() => this.#logits(hidden, "last"));
+    } finally {
+      hidden.dispose();
+    }
   }
 
   hidden(step: Step): Tensor {
     return this.model.norm.forward(this.#run(step));
   }
 
-  #logits(normalized: Tensor): Tensor {
+  // [T, C] -> [1 or T, V]
+  #logits(hidden: Tensor, rows: LogitRows): Tensor {
     const { logitScale, logitSoftCap = null } = this.#spec;
-    const plain = this.lmHead.forward(normalized, this.model.embedTokens);
+    const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
+    const plain = this.lmHead.forward(this.model.norm.forward(wanted), this.model.embedTokens);
     const scaled = logitScale === undefined ? plain : scale(plain, logitScale);
     return logitSoftCap === null ? scaled : softCap(scaled, logitSoftCap);
   }
@@ -136,6 +164,23 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     const hidden = this.model.forward(step);
     step.cache.advance(step.ids.length);
     return hidden;
+  }
+
+  *#passInPieces(step: Step): Generator<void, Tensor, undefined> {
+    const hidden = yield* this.model.forwardInPieces(step);
+    step.cache.advance(step.ids.length);
+    return hidden;
+  }
+
+  /** Of the last block. */
+  *#blocksInPieces(step: Step): Generator<void, Tensor, undefined> {
+    let last: Tensor | null = null;
+    for (const block of blockSteps(step, this.#blockLength)) {
+      last?.dispose();
+      last = tidy(() => this.#pass(block));
+      yield;
+    }
+    return last as Tensor;
   }
 
   #inBlocks(step: Step): Tensor {

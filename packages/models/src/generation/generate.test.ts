@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { loadModel } from "../families/load-model.ts";
+import { nextStep } from "../layers/step.ts";
 import type { ForwardTrace } from "../layers/trace.ts";
 import { loadTokenizer } from "../text/tokenizer.ts";
-import { type generate, generateNow } from "./generate.ts";
+import { generate, generateNow } from "./generate.ts";
 
 const folder = join(import.meta.dirname, "../../../../checkpoints/qwen3-sums");
 const { model, generation } = loadModel(folder);
@@ -43,6 +44,53 @@ describe("generate", () => {
       [49, 43, 51],
       [49, 43, 51, 52],
     ]);
+  });
+
+  it("gives the same tokens, and logits of the same bits, where a prefill is done in pieces", async () => {
+    const prompt = tokenizer.encode("1234+4321=");
+    const whole = model.forward(nextStep(prompt, model.newCache())).toNumbers();
+    const pieces = model.forwardInPieces(nextStep(prompt, model.newCache()));
+    let count = 0;
+    let piece = pieces.next();
+    for (; piece.done !== true; piece = pieces.next()) count += 1;
+    expect(count).toBe(6);
+    expect(piece.value.toNumbers()).toEqual(whole);
+
+    const traces: ForwardTrace[] = [];
+    const ids: number[] = [];
+    const { signal } = new AbortController();
+    const options = { stopIds, signal, onTrace: (trace: ForwardTrace) => traces.push(trace) };
+    for await (const id of generate(model, prompt, options)) ids.push(id);
+    expect(tokenizer.decode(ids)).toBe("5555");
+    expect(traces.map(({ layers }) => layers.length)).toEqual([6, 6, 6, 6, 6]);
+  });
+
+  it("is given up between two layers of the prefill, or before the next token", async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const long = new Array<number>(200).fill(49);
+    const inPieces = model.forwardInPieces.bind(model);
+    let layers = 0;
+    const spied = vi.spyOn(model, "forwardInPieces").mockImplementation(function* (step) {
+      const pieces = inPieces(step);
+      for (let piece = pieces.next(); ; piece = pieces.next()) {
+        if (piece.done === true) return piece.value;
+        layers += 1;
+        yield;
+      }
+    });
+    setImmediate(() => controller.abort());
+    expect(await generate(model, long, { signal }).next()).toEqual({ done: true, value: undefined });
+    expect(layers).toBe(1);
+    spied.mockRestore();
+
+    const after = new AbortController();
+    const ids: number[] = [];
+    for await (const id of generate(model, [49, 43], { signal: after.signal, sample: () => 49 })) {
+      ids.push(id);
+      if (ids.length === 3) after.abort();
+    }
+    expect(ids).toEqual([49, 49, 49]);
   });
 
   it("traces one prefill of the whole prompt, then single tokens, every layer in order", () => {

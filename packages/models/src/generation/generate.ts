@@ -2,7 +2,7 @@ import { QkNormError } from "@qknorm/core";
 import { convert, type Tensor, tidy } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
-import { nextStep } from "../layers/step.ts";
+import { nextStep, type Step } from "../layers/step.ts";
 import { ForwardTrace } from "../layers/trace.ts";
 import { argmax, type Sampler } from "./sampling.ts";
 
@@ -14,6 +14,11 @@ export interface GenerateOptions {
   readonly stopIds?: readonly number[] | undefined;
   /** Default: as many as fit in the context. */
   readonly maxTokens?: number | undefined;
+  /**
+   * Ends the text when it is aborted: before the next token, and for `generate` also between two layers of a prefill, so
+   * that a long prompt can be given up.
+   */
+  readonly signal?: AbortSignal | undefined;
   /** Receives the trace of every forward pass. */
   readonly onTrace?: ((trace: ForwardTrace) => void) | undefined;
 }
@@ -22,8 +27,8 @@ export interface GenerateOptions {
  * Continues a prompt, one token id at a time: prefill of all prompt tokens, then one decode step a token. The same on
  * every device.
  *
- * Ends at a stop id, after `maxTokens`, or when the context is full; what it holds on a device is freed then, and when
- * the caller stops earlier. Throws `ERR_GENERATION` before any work when the prompt is empty or does not fit in the
+ * Ends at a stop id, after `maxTokens`, when the context is full, or when it is aborted; what it holds on a device is
+ * freed then, and when the caller stops earlier. Throws `ERR_GENERATION` before any work when the prompt is empty or does not fit in the
  * context.
  */
 export function generate(
@@ -45,8 +50,9 @@ export function generateNow(
 
 async function* later(continuation: Continuation): AsyncGenerator<number, void, undefined> {
   try {
-    while (continuation.hasRoom) {
-      const logits = continuation.forward();
+    while (continuation.goesOn) {
+      const logits = await continuation.forwardInTurns();
+      if (logits === null) return;
       const token = continuation.choose((await freeing(logits, () => logits.read())) as Float32Array);
       if (token === null) return;
       yield token;
@@ -58,7 +64,7 @@ async function* later(continuation: Continuation): AsyncGenerator<number, void, 
 
 function* now(continuation: Continuation): Generator<number, void, undefined> {
   try {
-    while (continuation.hasRoom) {
+    while (continuation.goesOn) {
       const logits = continuation.forward();
       const values = logits.readNow() as Float32Array;
       logits.dispose();
@@ -69,6 +75,20 @@ function* now(continuation: Continuation): Generator<number, void, undefined> {
   } finally {
     continuation.dispose();
   }
+}
+
+/** In f32; what it was made of is freed. */
+function asF32(logits: Tensor): Tensor {
+  const converted = convert(logits, "f32");
+  if (converted !== logits) logits.dispose();
+  return converted;
+}
+
+/** A turn of the event loop, in which a signal is heard of. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    (globalThis.setImmediate ?? setTimeout)(resolve);
+  });
 }
 
 async function freeing<R>(x: Tensor, read: () => Promise<R>): Promise<R> {
@@ -109,21 +129,46 @@ class Continuation {
     this.#next = prompt;
   }
 
-  get hasRoom(): boolean {
-    return (
-      this.#count < this.#maxTokens && this.#cache.length + this.#next.length <= this.#model.maxPositions
-    );
+  get goesOn(): boolean {
+    const length = this.#cache.length + this.#next.length;
+    if (this.#options.signal?.aborted === true) return false;
+    return this.#count < this.#maxTokens && length <= this.#model.maxPositions;
   }
 
   /** f32 `[1, V]` for the token that comes next. */
   forward(): Tensor {
-    const { onTrace } = this.#options;
-    const trace = onTrace === undefined ? null : new ForwardTrace();
-    const step = nextStep(this.#next, this.#cache, trace);
+    const step = this.#step();
     const logits = tidy(() => convert(this.#model.forward(step), "f32"));
-    trace?.finish();
-    if (trace !== null) onTrace?.(trace);
+    this.#report(step);
     return logits;
+  }
+
+  /** As `forward`, but where a prefill may be aborted the event loop turns after each layer; null when it was. */
+  async forwardInTurns(): Promise<Tensor | null> {
+    const { signal } = this.#options;
+    if (signal === undefined || this.#next.length === 1) return this.forward();
+    const step = this.#step();
+    const pieces = this.#model.forwardInPieces(step);
+    for (let piece = pieces.next(); ; piece = pieces.next()) {
+      if (piece.done === true) {
+        this.#report(step);
+        return asF32(piece.value);
+      }
+      await turn();
+      if (!signal.aborted) continue;
+      pieces.return(undefined as never);
+      return null;
+    }
+  }
+
+  #step(): Step {
+    const trace = this.#options.onTrace === undefined ? null : new ForwardTrace();
+    return nextStep(this.#next, this.#cache, trace);
+  }
+
+  #report({ trace }: Step): void {
+    trace?.finish();
+    if (trace !== null) this.#options.onTrace?.(trace);
   }
 
   /** The next token, which becomes part of the text; `null` at a stop id. */

@@ -32,7 +32,7 @@ export interface Listener {
   /** Text that no later token can change. */
   readonly onText?: ((piece: string) => void) | undefined;
   readonly onTrace?: ((trace: ForwardTrace) => void) | undefined;
-  /** Ends the answer after the token that is being made. */
+  /** Ends the answer after the token that is being made, or the layer of the prefill. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,7 +50,7 @@ export interface Task {
 export async function answer(task: Task, listen: Listener = {}): Promise<Answer> {
   const { model, tokenizer, promptIds, maxTokens } = task;
   const stream = new TextStream(tokenizer, { skipSpecialTokens: true });
-  const tokens = generate(model, promptIds, { ...task, onTrace: listen.onTrace });
+  const tokens = generate(model, promptIds, { ...task, onTrace: listen.onTrace, signal: listen.signal });
   const ids: number[] = [];
   let text = "";
   const give = (piece: string): void => {
@@ -67,7 +67,6 @@ export async function answer(task: Task, listen: Listener = {}): Promise<Answer>
     give(stream.push(id));
     // A turn of the event loop, in which a signal or a closed pipe is heard of.
     await new Promise(setImmediate);
-    if (listen.signal?.aborted === true) break;
   }
   give(stream.end());
   const ended = performance.now();
