@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ask, chatCheckpoint, runCommand } from "./run-command.ts";
+import { askOutside, chatCheckpoint } from "./run-command.ts";
+import { ask, runHere } from "./run-here.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "qknorm-run-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -14,31 +15,30 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 describe("prompts come", () => {
-  it("from stdin, when something is piped in and nothing else is asked, less one line end", () => {
-    expect(ask(["-q"], { input: "20+22=\n" }).stdout).toBe("42\n");
-    expect(ask([], { input: "20+22=" }).stdout).toBe("> 20+22=\n42\n");
+  it("from stdin, when something is piped in and nothing else is asked, less one line end", async () => {
+    expect(askOutside(["-q"], { input: "20+22=\n" }).stdout).toBe("42\n");
+    expect(askOutside([], { input: "20+22=" }).stdout).toBe("> 20+22=\n42\n");
   });
 
-  it("from stdin where a prompt is -, among others", () => {
-    const { stdout } = ask(["-q", "--prompt", "1+1=", "-", "3+3="], { input: "20+22=\n" });
+  it("from stdin where a prompt is -, among others", async () => {
+    const { stdout } = await ask(["-q", "--prompt", "1+1=", "-", "3+3="], "20+22=\n");
     expect(stdout).toBe("2\n42\n6\n");
   });
 
-  it("from files", () => {
+  it("from files", async () => {
     const files = [file("a.txt", "20+22=\n"), file("b.txt", "1+1=")];
-    expect(ask(["-q", "--prompt-file", ...files]).stdout).toBe("42\n2\n");
+    expect((await ask(["-q", "--prompt-file", ...files])).stdout).toBe("42\n2\n");
   });
 
-  it("as raw token ids", () => {
+  it("as raw token ids", async () => {
     const ids = [...new TextEncoder().encode("20+22=")].join();
-    expect(ask(["-q", "--ids", ids]).stdout).toBe("42\n");
+    expect((await ask(["-q", "--ids", ids])).stdout).toBe("42\n");
   });
 
-  it("not from a file that is not UTF-8, nor from an empty stdin", () => {
-    expect(ask(["--prompt-file", file("bytes", Uint8Array.of(0xff, 0xfe))]).stderr).toMatch(
-      /bytes is not UTF-8/,
-    );
-    expect(ask([], { input: "" })).toMatchObject({
+  it("not from a file that is not UTF-8, nor from an empty stdin", async () => {
+    const { stderr } = await ask(["--prompt-file", file("bytes", Uint8Array.of(0xff, 0xfe))]);
+    expect(stderr).toMatch(/bytes is not UTF-8/);
+    expect(askOutside([], { input: "" })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining("give a prompt"),
     });
@@ -54,38 +54,40 @@ describe("a model with a chat template", () => {
     folder = chatCheckpoint(join(scratch, "chat"), template);
   });
 
-  function promptOf(...args: string[]): string {
-    const { stdout } = runCommand("run", ["--model", folder, "--json", "-n", "1", ...args]);
+  async function promptOf(...args: string[]): Promise<string> {
+    const { stdout } = await runHere("run", ["--model", folder, "--json", "-n", "1", ...args]);
     const { promptIds } = JSON.parse(stdout) as { promptIds: number[] };
     return String.fromCharCode(...promptIds.filter((id) => id < 256));
   }
 
-  it("hears the system's message before the user's", () => {
-    expect(promptOf("--prompt", "1+1=")).toBe("u1+1=");
-    expect(promptOf("--prompt", "1+1=", "--system", "add")).toBe("su1+1=");
+  it("hears the system's message before the user's", async () => {
+    expect(await promptOf("--prompt", "1+1=")).toBe("u1+1=");
+    expect(await promptOf("--prompt", "1+1=", "--system", "add")).toBe("su1+1=");
   });
 
-  it("continues the prompt as it is with --no-chat", () => {
-    expect(promptOf("--prompt", "1+1=", "--no-chat")).toBe("1+1=");
+  it("continues the prompt as it is with --no-chat", async () => {
+    expect(await promptOf("--prompt", "1+1=", "--no-chat")).toBe("1+1=");
   });
 
-  it("answers a conversation from a file, with tools whose numbers are printed as they were written", () => {
+  it("answers a conversation from a file, with tools whose numbers are printed as they were written", async () => {
     const roles = ["user", "assistant", "user"];
     const messages = file("messages.json", JSON.stringify(roles.map((role) => ({ role, content: "2+2=" }))));
     const tools = file("tools.json", '[{"default": 1.0, "most": 1}]');
-    expect(promptOf("--messages", messages)).toBe("uau2+2=");
-    expect(promptOf("--messages", messages, "--tools", tools)).toBe('uau[{"default": 1.0, "most": 1}]2+2=');
+    expect(await promptOf("--messages", messages)).toBe("uau2+2=");
+    expect(await promptOf("--messages", messages, "--tools", tools)).toBe(
+      'uau[{"default": 1.0, "most": 1}]2+2=',
+    );
   });
 
-  it("says which file is not JSON", () => {
-    const { stderr, code } = runCommand("run", ["-m", folder, "--messages", file("broken.json", "[{")]);
+  it("says which file is not JSON", async () => {
+    const { stderr, code } = await runHere("run", ["-m", folder, "--messages", file("broken.json", "[{")]);
     expect(stderr).toMatch(/^error: .*broken\.json is not valid JSON/);
     expect(code).toBe(1);
   });
 });
 
 describe("the begin-of-text token of a post-processor", () => {
-  it("is put before a raw prompt", () => {
+  it("is put before a raw prompt", async () => {
     const folder = chatCheckpoint(join(scratch, "bos"), "");
     for (const name of ["chat_template.jinja", "tokenizer_config.json"])
       rmSync(join(folder, name), { force: true });
@@ -102,7 +104,7 @@ describe("the begin-of-text token of a post-processor", () => {
       },
     };
     writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-    const { stdout } = runCommand("run", ["-m", folder, "--json", "-n", "1", "-p", "1+2="]);
+    const { stdout } = await runHere("run", ["-m", folder, "--json", "-n", "1", "-p", "1+2="]);
     expect((JSON.parse(stdout) as { promptIds: number[] }).promptIds).toEqual([12, 1, 10, 2, 11]);
   });
 });

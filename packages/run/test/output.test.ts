@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { visible } from "../src/output/safe-text.ts";
-import { ask, chatCheckpoint, commandLine, sumsCheckpoint, withoutEnd } from "./run-command.ts";
+import { chatCheckpoint, commandLine, sumsCheckpoint, withoutEnd } from "./run-command.ts";
+import { ask } from "./run-here.ts";
 
 describe("--json", () => {
-  it("prints one object a line, with text, ids, why it ended and how long it took", () => {
-    const { stdout, code } = ask(["--json", "--prompt", "20+22=", "9999+1=", "-n", "3"]);
+  it("prints one object a line, with text, ids, why it ended and how long it took", async () => {
+    const { stdout, code } = await ask(["--json", "--prompt", "20+22=", "9999+1=", "-n", "3"]);
     const [first, second, ...rest] = stdout
       .split("\n")
       .map((line) => (line === "" ? null : JSON.parse(line)));
@@ -32,8 +33,8 @@ describe("--json", () => {
 });
 
 describe("--quiet", () => {
-  it("prints the answer alone, and nothing on stderr", () => {
-    expect(ask(["--quiet", "--prompt", "20+22="])).toEqual({ code: 0, stdout: "42\n", stderr: "" });
+  it("prints the answer alone, and nothing on stderr", async () => {
+    expect(await ask(["--quiet", "--prompt", "20+22="])).toEqual({ code: 0, stdout: "42\n", stderr: "" });
   });
 });
 

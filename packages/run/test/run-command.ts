@@ -46,8 +46,8 @@ export function runCommand(
   return { code: status, stdout, stderr };
 }
 
-/** Asks the small checkpoint. */
-export function ask(args: readonly string[], surroundings?: Surroundings): Run {
+/** Asks the small checkpoint, in a process of its own. */
+export function askOutside(args: readonly string[], surroundings?: Surroundings): Run {
   return runCommand("run", ["--model", sumsCheckpoint, ...args], surroundings);
 }
 
