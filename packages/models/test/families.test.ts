@@ -63,6 +63,16 @@ describe.each(availableKernels())("on %s kernels", (kernels) => {
       expect(largestDifference(ours, logits)).toBeLessThanOrEqual(1e-4);
     });
 
+    it("has the bits of a whole pass in one that is done in pieces", () => {
+      useKernels(kernels);
+      const { ids } = recorded(dir);
+      const { model } = loadModel(dir, options);
+      const pieces = model.forwardInPieces(nextStep(ids, model.newCache()));
+      let piece = pieces.next();
+      while (piece.done !== true) piece = pieces.next();
+      expect(piece.value.toNumbers()).toEqual(model.forward(nextStep(ids, model.newCache())).toNumbers());
+    });
+
     it.runIf(block === 1)("has them token by token through the cache", () => {
       useKernels(kernels);
       const { ids, logits } = recorded(dir);
