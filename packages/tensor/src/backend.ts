@@ -142,6 +142,26 @@ export interface MoeSpec {
   readonly rounding: NormRounding;
 }
 
+/** What a gated delta rule reads beside q, k and v: per token, and per value head. */
+export interface DeltaGates<T = TensorView> {
+  /** `[T, N]`: how much a head forgets at a token, before softplus. */
+  readonly a: T;
+  /** `[T, N]`: how much of a token a head writes, before the sigmoid. */
+  readonly b: T;
+  /** `[N]`: ln of a head's rate of decay. */
+  readonly aLog: T;
+  /** `[N]`, added to `a`. */
+  readonly dtBias: T;
+}
+
+/** Numbers of a gated delta rule. */
+export interface DeltaSpec {
+  /** Factor on q. */
+  readonly scale: number;
+  /** `hf` rounds the sigmoid of `b` to the dtype of `b`. */
+  readonly rounding: NormRounding;
+}
+
 /**
  * The arithmetic of a transformer on one device. Arguments were checked by the ops in front of it: ranks and dtypes are
  * as written here, all lie on the device, and the last axis is dense. Accumulation is f32 or wider, and each result is
@@ -176,6 +196,27 @@ export interface Ops {
   ): void;
   /** `out [T, C]`: each token of `x [T, C]` through its experts, weighed and summed. */
   moe(x: TensorView, experts: ExpertViews, out: TensorView, spec: MoeSpec): void;
+  /**
+   * `out [T, C]`: each column of `[state, x]` over its own L weights `[C, L]`, plus `bias [C]`; `state [L - 1, C]`, in the
+   * dtype of x, becomes the last L - 1 rows.
+   */
+  causalConv(
+    x: TensorView,
+    weight: TensorView,
+    bias: TensorView | null,
+    state: TensorView,
+    out: TensorView,
+  ): void;
+  /** `out [T, N, dv]` from `q` and `k` `[T, K, dk]`, `v [T, N, dv]`, and `state` f32 `[N, dk, dv]`, overwritten: see the op. */
+  gatedDeltaRule(
+    q: TensorView,
+    k: TensorView,
+    v: TensorView,
+    gates: DeltaGates,
+    state: TensorView,
+    out: TensorView,
+    spec: DeltaSpec,
+  ): void;
   /** `out [T, C] = table[ids [T]]`. */
   gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */

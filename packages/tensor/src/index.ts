@@ -5,6 +5,8 @@ import { provideQkNorm } from "./qk-norm/provider.ts";
 export type {
   Activation,
   Backend,
+  DeltaGates,
+  DeltaSpec,
   Memory,
   RopeLayout,
   RopeTable,
@@ -21,7 +23,9 @@ export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";
 export { type AttentionOptions, attention } from "./ops/attention.ts";
+export { causalConv } from "./ops/causal-conv.ts";
 export { convert } from "./ops/convert.ts";
+export { gatedDeltaRule } from "./ops/gated-delta-rule.ts";
 export { gatherRows } from "./ops/gather-rows.ts";
 export { linear } from "./ops/linear.ts";
 export { type ExpertWeights, type MoeOptions, moe } from "./ops/moe.ts";

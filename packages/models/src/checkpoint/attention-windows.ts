@@ -3,12 +3,14 @@ import { shown } from "./shown-value.ts";
 
 export type AttentionKind = "full_attention" | "sliding_attention";
 
-/** Names of kinds of attention; the second is transformers 4's of the first. */
-const KINDS: Readonly<Record<string, AttentionKind>> = {
+/** Names of kinds of layers in a file, and what they are; transformers 4 has another name for the first. */
+const KINDS: KindNames<AttentionKind> = {
   full_attention: "full_attention",
   attention: "full_attention",
   sliding_attention: "sliding_attention",
 };
+
+type KindNames<Kind extends string> = Readonly<Record<string, Kind>>;
 
 export interface WindowSetting {
   readonly layers: number;
@@ -32,7 +34,7 @@ export function readWindows(
   // Null is no window; absent is transformers' default.
   const size = fields.raw.sliding_window === null ? null : fields.positiveInteger("sliding_window", 4096);
   const window = used ? size : null;
-  const types = readWrittenKinds(fields, layers);
+  const types = readWrittenKinds(fields, layers, KINDS);
   if (types === null && window === null) return Object.freeze(new Array<null>(layers).fill(null));
   const kinds = types ?? Array.from({ length: layers }, (_, layer) => kindOf(layer));
   if (types?.includes("sliding_attention") === true && window === null) {
@@ -48,9 +50,18 @@ export function readLayerKinds(
   layers: number,
   kindOf: (layer: number) => AttentionKind,
 ): readonly AttentionKind[] {
-  return Object.freeze(
-    readWrittenKinds(fields, layers) ?? Array.from({ length: layers }, (_, layer) => kindOf(layer)),
-  );
+  return readKinds(fields, layers, KINDS, kindOf);
+}
+
+/** `readLayerKinds` for families that have layers of other kinds beside attention, by their names in a file. */
+export function readKinds<Kind extends string>(
+  fields: ConfigFields,
+  layers: number,
+  names: KindNames<Kind>,
+  kindOf: (layer: number) => Kind,
+): readonly Kind[] {
+  const written = readWrittenKinds(fields, layers, names);
+  return Object.freeze(written ?? Array.from({ length: layers }, (_, layer) => kindOf(layer)));
 }
 
 /** A rule of kinds: every so many layers one is full, the others have the window; 0: all are full. */
@@ -82,16 +93,20 @@ export function readWindow(
 }
 
 /** `layer_types`, one for each layer, or null where the file has none. */
-function readWrittenKinds(fields: ConfigFields, layers: number): readonly AttentionKind[] | null {
+function readWrittenKinds<Kind extends string>(
+  fields: ConfigFields,
+  layers: number,
+  names: KindNames<Kind>,
+): readonly Kind[] | null {
   const types = fields.value("layer_types");
   if (types === undefined) return null;
   if (!Array.isArray(types)) return fields.fail("layer_types", `must be a list, got ${shown(types)}`);
-  const unknown = types.find((type) => typeof type !== "string" || !Object.hasOwn(KINDS, type));
+  const unknown = types.find((type) => typeof type !== "string" || !Object.hasOwn(names, type));
   if (unknown !== undefined) {
-    return fields.fail("layer_types", `has ${shown(unknown)}; supported: ${Object.keys(KINDS).join(", ")}`);
+    return fields.fail("layer_types", `has ${shown(unknown)}; supported: ${Object.keys(names).join(", ")}`);
   }
   if (types.length !== layers) {
     return fields.fail("layer_types", `has ${types.length} entries for ${layers} layers`);
   }
-  return types.map((type) => KINDS[type as string] as AttentionKind);
+  return types.map((type) => names[type as string] as Kind);
 }

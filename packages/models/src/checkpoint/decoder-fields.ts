@@ -21,13 +21,15 @@ export interface DecoderFields extends DecoderSizes {
 /** What a family's config class takes for keys that a file does not write; see its `keys.json`. */
 export interface DecoderDefaults {
   readonly eps: number;
-  readonly epsKey?: "rms_norm_eps" | "layer_norm_eps";
+  readonly epsKey?: "rms_norm_eps" | "layer_norm_eps" | "norm_eps";
   readonly maxPositions: number;
   /** Where absent; null in a file, or no default, means as many as query heads. */
   readonly kvHeads?: number;
   /** Where absent; null in a file, or no default, means C / Hq. `unread`: the class has no such key. */
   readonly headDim?: number | "unread";
   readonly tied?: boolean;
+  /** Where the family works it out itself. */
+  readonly intermediateSize?: number;
   /** Null where the family reads the activation itself. */
   readonly activation?: string | null;
   readonly activationKey?: string;
@@ -49,7 +51,7 @@ export function readDecoderFields(
   return {
     vocabSize: fields.positiveInteger("vocab_size"),
     hiddenSize,
-    intermediateSize: fields.positiveInteger("intermediate_size"),
+    intermediateSize: defaults.intermediateSize ?? fields.positiveInteger("intermediate_size"),
     layers: readLayers(fields),
     queryHeads,
     kvHeads: readKvHeads(fields, queryHeads, defaults.kvHeads),

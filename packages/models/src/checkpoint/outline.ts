@@ -14,6 +14,8 @@ export interface Outline {
   readonly layers: number;
   /** By name; of the layers, those of layer 0. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** By name, those that stand for one layer alone, where not all are alike. */
+  readonly single?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** The sizes of a decoder whose parts are called as in Llama. */
@@ -31,9 +33,16 @@ export interface DecoderSizes {
 export type LayerShapes = Readonly<Record<string, readonly number[]>>;
 
 /** The outline of a dense decoder; its parts are called as in Llama where `inside` does not say. */
-export function decoderOutline(sizes: DecoderSizes, inside?: LayerShapes): Outline {
+export function decoderOutline(
+  sizes: DecoderSizes,
+  inside?: LayerShapes,
+  mixers: readonly (readonly [layer: number, shapes: LayerShapes])[] = [],
+): Outline {
   const { layers, vocabSize, hiddenSize, intermediateSize, queryHeads, kvHeads, headDim } = sizes;
-  const layer = "model.layers.0";
+  const below = (layer: number, shapes: LayerShapes): LayerShapes =>
+    Object.fromEntries(
+      Object.entries(shapes).map(([name, shape]) => [`model.layers.${layer}.${name}`, shape]),
+    );
   const shapes = inside ?? {
     "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
     "self_attn.k_proj.weight": [kvHeads * headDim, hiddenSize],
@@ -41,10 +50,8 @@ export function decoderOutline(sizes: DecoderSizes, inside?: LayerShapes): Outli
   };
   return {
     layers,
-    shapes: {
-      "model.embed_tokens.weight": [vocabSize, hiddenSize],
-      ...Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [`${layer}.${name}`, shape])),
-    },
+    shapes: { "model.embed_tokens.weight": [vocabSize, hiddenSize], ...below(0, shapes) },
+    single: Object.assign({}, ...mixers.map(([layer, own]) => below(layer, own))),
   };
 }
 
@@ -56,7 +63,11 @@ export function readLayers(fields: ConfigFields, key = "num_hidden_layers"): num
 }
 
 /** @throws ERR_CHECKPOINT that says what the config asks for and what the checkpoint in `dir` has */
-export function requireOutline(weights: Weights, { layers, shapes }: Outline, dir: string): void {
+export function requireOutline(
+  weights: Weights,
+  { layers, shapes, single = {} }: Outline,
+  dir: string,
+): void {
   const fail = (problem: string): never => {
     throw new QkNormError("ERR_CHECKPOINT", `the checkpoint in ${dir} ${problem}`);
   };
@@ -65,14 +76,14 @@ export function requireOutline(weights: Weights, { layers, shapes }: Outline, di
     fail(`lacks layers.${present}: it has weights of ${present} layers, the config asks for ${layers}`);
   }
   let wanted = 0;
-  for (const [name, shape] of Object.entries(shapes)) {
+  for (const [name, shape] of Object.entries({ ...shapes, ...single })) {
     const weight = weights.get(name) ?? fail(`lacks ${name}`);
     if (weight.shape.join() !== shape.join()) {
       fail(
         `has ${shownName(name)} of shape ${formatShape(weight.shape)}; the config asks for ${formatShape(shape)}`,
       );
     }
-    wanted += elements(shape) * (name.includes("layers.0.") ? layers : 1);
+    wanted += elements(shape) * (name in shapes && name.includes("layers.0.") ? layers : 1);
   }
   const held = [...weights.values()].reduce((sum, { shape }) => sum + elements(shape), 0);
   if (wanted > held) fail(`holds ${held} values; the config asks for ${wanted} at least`);

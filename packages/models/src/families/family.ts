@@ -92,6 +92,8 @@ export interface FamilyParts<Config extends DecoderFields> {
   readonly create: new (config: Config, options: ModelOptions) => CausalLm;
   /** Parameters of a layer that tell its sizes; those of Llama by default. */
   readonly shapes?: (config: Config) => LayerShapes;
+  /** Parameters of single layers that tell their sizes, where layers mix tokens in different ways. */
+  readonly mixers?: (config: Config) => readonly (readonly [layer: number, shapes: LayerShapes])[];
   /** The checkpoint's tensors as the model has them, where the two differ; see `weight-names.ts`. */
   readonly adapt?: (weights: Weights, config: Config) => Weights;
   /** What the base model consists of beside `embed_tokens` and `layers`; `norm` by default. */
@@ -103,6 +105,7 @@ export function decoderFamily<Config extends DecoderFields>({
   parse,
   create: Model,
   shapes,
+  mixers,
   adapt,
   lastNorm = "norm",
 }: FamilyParts<Config>): ModelFamily {
@@ -111,7 +114,7 @@ export function decoderFamily<Config extends DecoderFields>({
     read(raw, warn) {
       const config = parse(raw, warn);
       return {
-        outline: decoderOutline(config, shapes?.(config)),
+        outline: decoderOutline(config, shapes?.(config), mixers?.(config)),
         baseParts: ["embed_tokens", "layers", lastNorm, "rotary_emb"],
         tiesHead: config.tieWordEmbeddings,
         dtype: config.dtype,

@@ -4,6 +4,7 @@ export { cohere } from "./cohere/model.ts";
 export { exaone4 } from "./exaone4/model.ts";
 export { gemma3 } from "./gemma3/model.ts";
 export { hunyuanV1Dense } from "./hunyuan-v1-dense/model.ts";
+export { lfm2 } from "./lfm2/model.ts";
 export { llama } from "./llama/model.ts";
 export { mistral } from "./mistral/model.ts";
 export { nanochat } from "./nanochat/model.ts";

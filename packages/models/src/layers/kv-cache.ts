@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
+import { StateCache } from "./state-cache.ts";
 
 /** What one cache holds. */
 export interface KvCacheShape {
@@ -12,17 +13,19 @@ export interface KvCacheShape {
 
 /**
  * Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, doubled when full. Hkv and D may
- * differ between layers.
+ * differ between layers. Layers that keep something else have it in `states`.
  */
 export class KvCache {
   /** Tokens whose keys and values every layer has. */
   length = 0;
+  readonly states: StateCache;
   readonly #shape: KvCacheShape;
   readonly #keys: (Tensor | undefined)[];
   readonly #values: (Tensor | undefined)[];
 
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
+    this.states = new StateCache(shape.dtype, shape.device);
     this.#keys = new Array(shape.layers).fill(undefined);
     this.#values = new Array(shape.layers).fill(undefined);
   }
@@ -54,6 +57,7 @@ export class KvCache {
   /** Frees what it holds on a device. */
   dispose(): void {
     for (const tensor of [...this.#keys, ...this.#values]) tensor?.dispose();
+    this.states.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -16,10 +16,20 @@ export interface Mlp extends Module {
   forward(x: Tensor): Tensor;
 }
 
+/** What a checkpoint calls the projections of a gated MLP. */
+export interface GatedMlpNames {
+  readonly gate: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+const USUAL_NAMES: GatedMlpNames = { gate: "gate_proj", up: "up_proj", down: "down_proj" };
+
 /** `down(act(gate(x)) * up(x))` (Shazeer 2020), gate and up as one projection. */
 export class GatedMlp extends Module implements Mlp {
   readonly gateUpProj: PackedLinear;
   readonly downProj: Linear;
+  readonly #names: GatedMlpNames;
   readonly #width: number;
   readonly #activation: Activation;
   readonly #rounding: LayerOptions["rounding"];
@@ -27,13 +37,12 @@ export class GatedMlp extends Module implements Mlp {
   constructor(
     { hiddenSize, intermediateSize: width, activation, bias = false }: MlpSpec,
     options: LayerOptions,
+    names: GatedMlpNames = USUAL_NAMES,
   ) {
     super();
-    this.gateUpProj = new PackedLinear(
-      hiddenSize,
-      { gate_proj: width, up_proj: width },
-      { ...options, bias },
-    );
+    const parts = { [names.gate]: width, [names.up]: width };
+    this.gateUpProj = new PackedLinear(hiddenSize, parts, { ...options, bias });
+    this.#names = names;
     this.downProj = new Linear(width, hiddenSize, { ...options, bias });
     this.#width = width;
     this.#activation = activation;
@@ -45,6 +54,10 @@ export class GatedMlp extends Module implements Mlp {
     if (this.#activation === "silu") return this.downProj.forward(siluMul(gateUp, this.#rounding));
     const [gate, up] = gateUp.split(-1, [this.#width, this.#width]) as [Tensor, Tensor];
     return this.downProj.forward(mul(activate(gate, this.#activation), up));
+  }
+
+  protected override checkpointName(field: string): string {
+    return field === "downProj" ? this.#names.down : super.checkpointName(field);
   }
 }
 

@@ -1,5 +1,7 @@
 import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
+import { causalConv } from "../typescript/causal-conv.ts";
+import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
 import { mul } from "../typescript/mul.ts";
 import { pointwise } from "../typescript/pointwise.ts";
 import { route } from "../typescript/route.ts";
@@ -38,7 +40,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, pointwise, xielu and mul have no native kernel yet: TypeScript over the same memory.
+  // route, pointwise, xielu, mul, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
@@ -51,6 +53,8 @@ function open(): NativeKernels {
     add,
     route,
     moe,
+    causalConv,
+    gatedDeltaRule,
     gatherRows,
     convert,
   };

@@ -1,7 +1,9 @@
 import type { CpuKernels } from "../kernels.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { causalConv } from "./causal-conv.ts";
 import { convert } from "./convert.ts";
+import { gatedDeltaRule } from "./gated-delta-rule.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { linear } from "./linear.ts";
 import { moe } from "./moe.ts";
@@ -29,6 +31,8 @@ export const typescriptKernels: CpuKernels = {
     add,
     route,
     moe,
+    causalConv,
+    gatedDeltaRule,
     gatherRows,
     convert,
   },
