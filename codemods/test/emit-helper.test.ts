@@ -510,6 +510,54 @@ class Attention:
     expect(contentsOf(path)["zoo/models/a.py"]).toContain(`${line}\n`);
   });
 
+  test.each(["a.py", "capture.py"])(
+    "in Python, is no part of a circle where the helper needs a name that %s declares",
+    async (home) => {
+      const capture = "def is_capturing():\n    return False\n";
+      const model = (imports: string) => `${imports}class Attention:
+    def __init__(self, config):
+        self.head_dim = config.head_dim
+        self.alt_stream = config.stream
+        self.q_norm = RMSNorm(self.head_dim)
+        self.k_norm = RMSNorm(self.head_dim)
+
+    def _apply_qk_norm(self, q, k):
+        if self.alt_stream is not None and is_capturing():
+            current = torch.cuda.current_stream()
+            self.alt_stream.wait_stream(current)
+            q = self.q_norm(q)
+            with torch.cuda.stream(self.alt_stream):
+                k = self.k_norm(k)
+            current.wait_stream(self.alt_stream)
+        else:
+            q = self.q_norm(q)
+            k = self.k_norm(k)
+        return q, k
+
+    def forward(self, x):
+        q, k = self._apply_qk_norm(self.q_proj(x), self.k_proj(x))
+        return self.attend(q, k)
+`;
+      const norms =
+        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean()) * self.weight\n";
+      const imports = "import torch\nfrom norms import RMSNorm\n";
+      const path = tree({
+        "norms.py": norms,
+        "torch.py": "cuda = None\n",
+        "a.py":
+          home === "a.py"
+            ? model(`${imports}\n\n${capture}\n\n`)
+            : model(`${imports}from capture import is_capturing\n\n\n`),
+        "capture.py": home === "a.py" ? "" : `import a\n\n\n${capture}`,
+        "b.py": model(`${imports}from ${home.slice(0, -3)} import is_capturing\n\n\n`),
+      });
+      await emit(path, "qk.py", "--write");
+      const helper = contentsOf(path)["qk.py"] ?? "";
+      expect(helper).toMatch(new RegExp(`^    from ${home.slice(0, -3)} import is_capturing$`, "m"));
+      expect(contentsOf(path)["b.py"]).toContain("from qk import apply_qk_norm");
+    },
+  );
+
   test("in Python, keeps its copy when the helper's file imports it", async () => {
     const step = (side: string) =>
       `        ${side} = self.${side}_norm(${side}.reshape(-1, self.head_dim)).reshape(${side}.shape)\n`;

@@ -60,7 +60,15 @@ export async function runWithEmittedHelper(options: RunOptions, path: string): P
     language,
     findings: own?.findings ?? [],
     before: home?.text ?? "",
-    after: helperFile({ path, before: own?.after ?? home?.text, name, form, sample, project }),
+    after: helperFile({
+      path,
+      before: own?.after ?? home?.text,
+      name,
+      form,
+      sample,
+      callers: rewritten.map((file) => file.path),
+      project,
+    }),
     byteOrderMark: home?.byteOrderMark ?? false,
     helper: home === undefined ? "new" : "extended",
   };

@@ -19,11 +19,15 @@ export interface HelperFileRequest {
   readonly form: HelperForm;
   /** A file that is to call the helper: what is new looks like it. */
   readonly sample: FileForm;
+  /** All files that are to call it. */
+  readonly callers: readonly string[];
   readonly project: Project;
 }
 
 /** The text of a file that holds the helper, with the imports that it needs. Throws `UsageError` when a name is taken there. */
-export function helperFile(request: HelperFileRequest): string {
+export function helperFile(asked: HelperFileRequest): string {
+  const late = asked.sample.language === "python" ? circular(originsOf(asked.form, asked.sample), asked) : [];
+  const request = { ...asked, form: withoutLateType(asked.form, late) };
   const { path, before, sample, project } = request;
   const frontEnd = project.frontEnd(sample.language)!;
   const lower = (text: string) => frontEnd.lower({ path, language: sample.language, text });
@@ -31,10 +35,10 @@ export function helperFile(request: HelperFileRequest): string {
   const style = styleOf(home ?? sample);
   const { lineEnd } = style;
   const names = originsOf(request.form, sample);
-  const inside = sample.language === "python" && home !== undefined ? circular(names, request) : [];
-  const origins = names.filter((one) => !inside.includes(one));
+  const inside = late.filter(({ origin }) => names.some((name) => name.origin === origin));
+  const origins = names.filter(({ origin }) => !inside.some((one) => one.origin === origin));
   const opening = inside.map(
-    ({ origin }) => `from ${moduleOf(origin, home!, request)} import ${importedAs(origin)}`,
+    ({ origin }) => `from ${moduleOf(origin, home ?? lower(""), request)} import ${importedAs(origin)}`,
   );
   const declaration = frontEnd.writeHelper({ ...helperText(request, home), opening });
   if (sample.language !== "python") {
@@ -69,14 +73,23 @@ function helperText(
   };
 }
 
-/** Names from files that load this one: at its top, an import of them would find them half loaded. */
-function circular(names: readonly NeededName[], { path, project }: HelperFileRequest): readonly NeededName[] {
-  return names.filter(
-    ({ origin }) =>
-      origin.path !== undefined &&
-      origin.imported !== "*" &&
-      loadedWith(origin.path, project).has(resolve(path)),
-  );
+/** Names from files that load this one, or will once they call it: at its top, an import of them would find them half loaded. */
+function circular(
+  names: readonly NeededName[],
+  { path, callers, project }: HelperFileRequest,
+): readonly NeededName[] {
+  const [home, ...loading] = [path, ...callers].map((one) => resolve(one)) as [string, ...string[]];
+  return names.filter(({ origin }) => {
+    if (origin.path === undefined || origin.imported === "*") return false;
+    const loaded = loadedWith(origin.path, project);
+    return loaded.has(home) || loading.some((one) => loaded.has(one) || one === resolve(origin.path!));
+  });
+}
+
+/** A type in the signature is looked up when the helper's file is loaded, so that it cannot be imported later. */
+function withoutLateType({ tensor, ...form }: HelperForm, late: readonly NeededName[]): HelperForm {
+  const isLate = late.some(({ origin }) => isSameOrigin(origin, tensor));
+  return isLate || tensor === undefined ? form : { ...form, tensor };
 }
 
 function importedAs({ imported, local }: Origin): string {
