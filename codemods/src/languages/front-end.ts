@@ -39,6 +39,13 @@ export interface LanguageFrontEnd {
   /** A statement that assigns the pair: `[q, k] = value;`, `const [q, k] = value;`, `q, k = value`. No line end. */
   writeAssignment(assignment: PairAssignment): string;
 
+  /** A statement that gives a new variable its value. No line end. */
+  writeVariable(variable: {
+    readonly name: string;
+    readonly value: string;
+    readonly semicolon: boolean;
+  }): string;
+
   /** A comment line without its indentation: `// TODO`, `# TODO`. */
   writeComment(words: string): string;
 

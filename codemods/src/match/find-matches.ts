@@ -45,21 +45,31 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   const settled = [...pairs, ...refused].map(({ at }) => at);
   const others = traced.filter((at) => !settled.includes(at) && !isHelper(at, context.profile));
   // A function that has both norms of its own is told of where it stands, not where it is called.
-  const homes = others.filter((at) => matchInline(at, context, ({ home }) => home !== at.fn).length > 0);
-  const told = new Set([...settled, ...homes].flatMap(({ fn }) => [fn, ...nestedIn(fn.body)]));
-  const inline = others.flatMap((at) =>
-    matchInline(at, context, ({ home }) => home !== at.fn && told.has(home)),
+  const homes = others.filter((at) =>
+    matchInline(at, context, ({ home }) => home !== at.fn).some((match) => !isOfOneSide(match)),
   );
+  const told = new Set([...settled, ...homes].flatMap(({ fn }) => [fn, ...nestedIn(fn.body)]));
+  const inline = others.flatMap((at) => {
+    const found = matchInline(at, context, ({ home }) => home !== at.fn && told.has(home));
+    return found.every(isOfOneSide) ? matchInline(at, context, ({ home }) => home !== at.fn) : found;
+  });
+  // A function that normalises one side is told of with the pair that its callers make of it.
+  const paired = new Set(inline.flatMap((match) => (match.kind === "inline" ? homesOf(match) : [])));
+  const kept = inline.filter((match) => !(isOfOneSide(match) && paired.has(match.at.fn)));
   return {
     pairs: steps.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
-    inline: inline.filter((match) => match.kind === "inline"),
-    refused: [
-      ...refused,
-      ...inline.filter((match) => match.kind === "refused"),
-      ...traced.flatMap(jointNorms),
-    ],
+    inline: kept.filter((match) => match.kind === "inline"),
+    refused: [...refused, ...kept.filter((match) => match.kind === "refused"), ...traced.flatMap(jointNorms)],
     traced,
   };
+}
+
+function isOfOneSide(match: InlineMatch | RefusedMatch): boolean {
+  return match.kind === "refused" && match.reason === "one-sided";
+}
+
+function homesOf({ q, k }: InlineMatch): readonly FunctionForm[] {
+  return [q.event.home, k.event.home];
 }
 
 /** It only gives back what another pair function computes, and calls the helper once that one is replaced. */

@@ -65,7 +65,7 @@ function matchGroup(
     if (!(error instanceof Refusal)) throw error;
     const last = group.at(-1)!;
     const span = { start: first.step.span.start, end: Math.max(first.step.span.end, last.step.span.end) };
-    return [{ kind: "refused", reason: error.reason, message: error.message, at, span }];
+    return [{ kind: "refused", ...(thirdNorm(error, all) ?? told(error)), at, span }];
   }
 }
 
@@ -79,4 +79,18 @@ function mayHavePartner(event: NormEvent, { form }: Traced): boolean {
     return false;
   if (style === "module" && /norm/i.test(norm.name)) return true;
   return [...form.mentions.keys()].some((name) => isPartner(name, norm.name));
+}
+
+function told({ reason, message }: Refusal): Pick<RefusedMatch, "reason" | "message"> {
+  return { reason, message };
+}
+
+/** Where v is normalised as well, its norm may be what stands in the way of one place for q and k. */
+function thirdNorm(
+  { reason, message }: Refusal,
+  all: readonly NormEvent[],
+): Pick<RefusedMatch, "reason" | "message"> | undefined {
+  const isInTheWay = reason === "ambiguous" || reason === "aliased-input";
+  if (!isInTheWay || !all.some((event) => sideOfEvent(event) === "v")) return undefined;
+  return { reason: "third-norm", message: `v is normalised here as well, and ${message}` };
 }

@@ -5,6 +5,7 @@ import type { Place } from "../languages/front-end.ts";
 import type { Project } from "../project/project.ts";
 import { areDisjoint, type Selector } from "./disjoint.ts";
 import { isProjection } from "./projection.ts";
+import { sideOfName } from "./side-of.ts";
 import { isLibraryName, type MemoryUse, memoryUseOf, operatorUse } from "./tensor-operations.ts";
 import { isPlain } from "./twin-branches.ts";
 
@@ -30,6 +31,7 @@ export interface MemoryQuestion {
 export class Memory {
   readonly #question: MemoryQuestion;
   readonly #known = new Map<Value, readonly Piece[]>();
+  readonly #tensors = new Map<Value, boolean>();
   readonly #arms: ReadonlyMap<Value, "then" | "otherwise">;
 
   constructor(question: MemoryQuestion) {
@@ -148,7 +150,10 @@ export class Memory {
     // A method, or a function of its first argument; what else is given says how.
     if (first === undefined) return [];
     const selector = { of: first, index: value };
-    return [...this.#selected(first, selector), ...this.#ofAll(others.filter((one) => this.#isTensor(one)))];
+    return [
+      ...this.#selected(first, selector),
+      ...this.#ofAll(others.filter((one) => this.#mayBeTensor(one))),
+    ];
   }
 
   /** What the table says of a call: of the function of an array library, or of a tensor's own method. */
@@ -171,9 +176,51 @@ export class Memory {
     return source.module.split(/[./]/).some((part) => isLibraryName(part));
   }
 
-  /** A list, a set or an object is none: `add` may be that of a set. */
-  #isTensor(value: Value): boolean {
+  /** A list, a set or an object is none. */
+  #mayBeTensor(value: Value): boolean {
     return !["tuple", "unknown", "attribute", "self", "literal", "shape", "free"].includes(value.kind);
+  }
+
+  /** Whether the value is surely a tensor, whose methods the table knows: `add` may be that of a set, `log` that of a logger. */
+  #isTensor(value: Value): boolean {
+    let known = this.#tensors.get(value);
+    if (known === undefined) {
+      known = this.#isSurelyTensor(value);
+      this.#tensors.set(value, known);
+    }
+    return known;
+  }
+
+  #isSurelyTensor(value: Value): boolean {
+    switch (value.kind) {
+      case "reshape":
+      case "norm":
+        return true;
+      case "owned":
+      case "await":
+      case "item":
+        return this.#isTensor(value.of);
+      case "choice":
+        return this.#isTensor(value.then) && this.#isTensor(value.otherwise);
+      case "operation":
+        return operatorUse(value.operator) === "new" || value.operands.every((one) => this.#isTensor(one));
+      case "param":
+        return this.#isTensorParam(value);
+      case "call": {
+        const { place, project } = this.#question;
+        const use = this.useOfCall(value.callee);
+        return use === undefined ? isProjection(value.callee, place, project) : use !== "look";
+      }
+      default:
+        return false;
+    }
+  }
+
+  #isTensorParam({ name, index }: ValueOf<"param">): boolean {
+    const type = this.#question.place.fn.params[index]?.type?.name ?? "";
+    return (
+      /tensor|array/i.test(type) || /^(?:x|hidden_?states|qkv)$/i.test(name) || sideOfName(name) !== undefined
+    );
   }
 
   #useOf(name: string): MemoryUse | undefined {

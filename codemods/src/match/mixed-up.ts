@@ -1,9 +1,10 @@
-import { baseOf } from "../flow/value.ts";
+import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
 import { within } from "../form/traversal.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { removedBy, type Side } from "./side.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
+import { sameAxes } from "./tensor-axes.ts";
 
 /** Throws `ambiguous` unless q's norm takes q and gives q, and k's norm k. */
 export function refuseMixedUp(q: Side, k: Side, at: Traced): void {
@@ -37,12 +38,18 @@ function isNameless(side: Side, { trace }: Traced): boolean {
   return sideOfValue(side.input) === undefined && names.every((name) => sideOfName(name) === undefined);
 }
 
+/** A tensor, and what it is a cast of: `q.float()`. */
+function uncast(value: Value): readonly Value[] {
+  const base = baseOf(value);
+  const isCast = base.kind === "call" && base.callee.kind === "attribute" && sameAxes.test(base.callee.name);
+  return [value, base, ...(isCast ? uncast((base.callee as ValueOf<"attribute">).object) : [])];
+}
+
 /** The variables that the norm's input is read from. */
 function namesOfInput(side: Side, trace: Traced["trace"]): readonly string[] {
   const spans = removedBy(side);
-  const reads = trace.reads.filter(
-    ({ definition }) => definition.value === side.input || definition.value === baseOf(side.input),
-  );
+  const inputs = new Set(uncast(side.input));
+  const reads = trace.reads.filter(({ definition }) => inputs.has(definition.value));
   return [
     ...new Set(
       reads.filter(({ expr }) => spans.some((span) => within(expr.span, span))).map(({ expr }) => expr.name),

@@ -117,9 +117,6 @@ function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEve
     refuseOtherResult(event.value, call, at.trace);
     return fact;
   });
-  if (all.some((event) => sideOfEvent(event) === "v")) {
-    throw new Refusal("third-norm", "v is normalised here as well, which the helper leaves alone");
-  }
   const [q, k] = [qs[0], ks[0]];
   if (q === undefined || k === undefined) {
     const [present, missing] = q === undefined ? ["k", "q"] : ["q", "k"];

@@ -3,6 +3,7 @@ import { baseOf, holds, type Value } from "../flow/value.ts";
 import type { Span, Step } from "../form/form.ts";
 import { within } from "../form/traversal.ts";
 import { isHarmlessRead, layersOf } from "./aliases.ts";
+import { withViewsMoved } from "./moved-views.ts";
 import { Refusal } from "./reasons.ts";
 import { homeOf, removedBy, type Side } from "./side.ts";
 import { twinsOf } from "./twin-branches.ts";
@@ -21,31 +22,39 @@ export function placementFor(q: Side, k: Side, trace: Trace): Placement {
   const blockK = homeOf(k.event, trace).block;
   if (blockQ === blockK) {
     const [early, late] = q.index <= k.index ? [q, k] : [k, q];
-    return { block: blockQ, index: inOneBlock(early, late, blockQ, trace).index, q, k };
+    const { home, late: moved } = inOneBlock(early, late, blockQ, trace);
+    const sides = early === q ? { q, k: moved } : { q: moved, k };
+    return { block: blockQ, index: home.index, ...sides };
   }
   const twins = twinsOf(q, k, trace);
   if (twins === undefined)
     throw new Refusal("conditional-side", "q and k are not normalised under the same condition");
   // Seen from the block around them, each `if` is one step; the one that the helper goes into stays as it is.
   const { early, late, block } = twins;
-  const home = inOneBlock(early.whole, late.whole, block, trace);
+  const { home } = inOneBlock(early.whole, late.whole, block, trace);
   const [inner, outer] = home === early.whole ? [early.inner, late.whole] : [late.inner, early.whole];
   const sides = inner.event === q.event ? { q: inner, k: outer } : { q: outer, k: inner };
   return { block: homeOf(inner.event, trace).block, index: inner.index, ...sides };
 }
 
-/** The side at whose step the helper can stand for both. */
-function inOneBlock(early: Side, late: Side, block: Block, trace: Trace): Side {
+/** The side at whose step the helper can stand for both, and the later side as it is then. */
+function inOneBlock(
+  early: Side,
+  given: Side,
+  block: Block,
+  trace: Trace,
+): { readonly home: Side; readonly late: Side } {
   refuseChangedOnTheWay(early, block, trace);
-  refuseChangedOnTheWay(late, block, trace);
-  if (early.index === late.index) return early;
+  refuseChangedOnTheWay(given, block, trace);
+  if (early.index === given.index) return { home: early, late: given };
+  const late = given.path === undefined ? given : withViewsMoved(given, early.index, block, trace);
   const between = block.steps
     .slice(early.index + 1, late.index)
     .filter((step) => !late.temporaries.includes(step));
   const isUntouched = (side: Side) => !between.some((step) => mayChange(step, side.input, trace));
-  if (isReadyAt(late, early.index, block, trace) && isUntouched(late)) return early;
+  if (isReadyAt(late, early.index, block, trace) && isUntouched(late)) return { home: early, late };
   const isFree = early.targets.length > 0 && !isUsedIn(between, early, trace);
-  if (isFree && isUntouched(early)) return late;
+  if (isFree && isUntouched(early)) return { home: given, late: given };
   throw new Refusal("ambiguous", "q is needed before k is there, so no one place serves both");
 }
 

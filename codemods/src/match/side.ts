@@ -1,7 +1,7 @@
 import { isAboutStreams } from "../flow/tensor-calls.ts";
 import type { Block, Definition, NormEvent, Read, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
-import type { Expr, Span, Step } from "../form/form.ts";
+import type { CallExpr, Expr, Span, Step } from "../form/form.ts";
 import { expressionsOf, isUnconditional, pathTo, within } from "../form/traversal.ts";
 import { Refusal } from "./reasons.ts";
 
@@ -20,6 +20,8 @@ export interface Side {
   readonly temporaries: readonly Step[];
   /** The variable that the result is assigned to, when the step does nothing else. */
   readonly targets: readonly Definition[];
+  /** Makes rows of the input, where the result stays rows: the helper gives the input's shape, and this is done after it. */
+  readonly rows?: CallExpr;
 }
 
 /** The block and the step that an event belongs to, seen from outside of branches that only choose a stream. */
@@ -43,7 +45,7 @@ export function sideAt(event: NormEvent, trace: Trace): Side {
   if (event.step.kind === "evaluate" && event.step.value === event.call)
     throw new Refusal("unknown-norm", "the norm writes into the tensor that it is given");
   const { block } = homeOf(event, trace);
-  const { input, result } = endsOf(event, trace);
+  const { input, result, rows } = endsOf(event, trace);
   const carrier = carrierOf(result, block, trace);
   if (carrier === undefined) {
     throw new Refusal("ambiguous", "the normalised tensor is made in more than one place");
@@ -58,7 +60,7 @@ export function sideAt(event: NormEvent, trace: Trace): Side {
   const targets = isAssigned
     ? (trace.steps.get(step)?.assigned ?? []).filter(({ value }) => value === result)
     : [];
-  return { event, input, result, step, index, path, temporaries, targets };
+  return { event, input, result, step, index, path, temporaries, targets, ...(rows && { rows }) };
 }
 
 function wholeValue(step: Step): Expr | undefined {
@@ -68,7 +70,7 @@ function wholeValue(step: Step): Expr | undefined {
 }
 
 /** From which tensor to which the step goes: rows of heads and back again count as one. */
-function endsOf(event: NormEvent, trace: Trace): { input: Value; result: Value } {
+function endsOf(event: NormEvent, trace: Trace): Pick<Side, "input" | "result" | "rows"> {
   const { value } = event;
   const given = value.of;
   const isRows = given.kind === "reshape" && isFlatRows(given.to);
@@ -84,10 +86,33 @@ function endsOf(event: NormEvent, trace: Trace): { input: Value; result: Value }
     );
     if (isRows && before !== undefined) return { input: before, result: one };
   }
+  const rows = isRows && !event.inlined ? rowsMadeBy(given, trace) : undefined;
+  if (rows !== undefined) return { ...rows, result: value };
   if (isRows || holdsRows(given)) {
     throw new Refusal("shape-changed", "the result does not come back in the shape of the input");
   }
   return { input: given, result: value };
+}
+
+/** The call that makes the rows, `q.reshape(-1, D)`, and what it makes them of. */
+function rowsMadeBy(rows: Value, trace: Trace): { rows: CallExpr; input: Value } | undefined {
+  for (const [expr, value] of trace.values) {
+    if (value !== rows || expr.kind !== "call") continue;
+    const tensor = reshapedBy(expr, (one) => trace.values.get(one));
+    const input = tensor && trace.values.get(tensor);
+    if (input !== undefined) return { rows: expr, input };
+  }
+  return undefined;
+}
+
+/** The expression of the tensor that a reshape is called on, or given. */
+export function reshapedBy(
+  { callee, args }: CallExpr,
+  seen: (expr: Expr) => Value | undefined,
+): Expr | undefined {
+  const whole = seen(callee);
+  const isOfModule = whole?.kind !== "attribute" || whole.object.kind === "free";
+  return isOfModule || callee.kind !== "attribute" ? args[0]?.value : callee.object;
 }
 
 /** Rows under another computation: `norm(relu(rows(q)))`. */

@@ -9,15 +9,17 @@ import { renderValue, type Scope } from "./render.ts";
 export interface KnownHeadDim {
   readonly headDim: Value | undefined;
   readonly at: Traced;
-  /** A variable whose last axis is the head dim, if there is one: q as the norm itself is given it. */
-  readonly cut?: string;
 }
 
-/**
- * The head dim as the call's argument: as the code computes with it, else the attribute of the class that holds it, else the last axis of a
- * tensor that is cut into heads. Throws `Refusal`.
- */
-export function headDimText({ headDim, at, cut }: KnownHeadDim, scope: Scope): string {
+/** The head dim by a name: as the code computes with it, else the attribute of the class that holds it. Throws `Refusal`. */
+export function headDimText(known: KnownHeadDim, scope: Scope): string {
+  const text = namedHeadDim(known, scope);
+  if (text !== undefined) return text;
+  throw new Refusal("ambiguous", "the head dim has no name here that the call could use");
+}
+
+/** As `headDimText`; undefined where it has no name. */
+export function namedHeadDim({ headDim, at }: KnownHeadDim, scope: Scope): string | undefined {
   if (headDim !== undefined) return renderValue(headDim, scope);
   const owner = at.form.classes.find(({ name }) => name === at.fn.owner);
   const names = new Set([...(owner?.fields.map(({ name }) => name) ?? []), ...attributesIn(at)]);
@@ -32,13 +34,11 @@ export function headDimText({ headDim, at, cut }: KnownHeadDim, scope: Scope): s
       (one) => one.kind === "attribute" && meaningOfSize(one) === "head-dim",
     ),
   );
-  if (used.size === 1) return renderValue([...used][0]!, scope);
-  if (cut !== undefined) return lastAxisOf(cut, at.form.language);
-  throw new Refusal("ambiguous", "the head dim has no name here that the call could use");
+  return used.size === 1 ? renderValue([...used][0]!, scope) : undefined;
 }
 
-/** `q.shape[-1]`; in TypeScript it may be a list of any length. */
-function lastAxisOf(name: string, language: Language): string {
+/** Of a tensor that is cut into heads, its last axis: `q.shape[-1]`; in TypeScript the shape may be a list of any length. */
+export function lastAxisOf(name: string, language: Language): string {
   if (language === "python") return `${name}.shape[-1]`;
   return `${name}.shape[${name}.shape.length - 1]${language === "typescript" ? "!" : ""}`;
 }

@@ -4,13 +4,14 @@ import type { LanguageFrontEnd } from "../languages/front-end.ts";
 import { layoutAt, styleOf } from "../languages/layout.ts";
 import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { removedBy, type Side } from "../match/side.ts";
+import { removedBy, reshapedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profiles/profile.ts";
 import { indentAt, lineStart, type TextEdit } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
+import { freshName } from "./fresh-name.ts";
 import { functionNormText, namesKept } from "./function-norm.ts";
-import { headDimText } from "./head-dim.ts";
-import { needsHeadDim, refuseLostStream } from "./helper-use.ts";
+import { withHeadDim, withOpening } from "./given-q.ts";
+import { refuseLostStream } from "./helper-use.ts";
 import { refuseDeclarator, removals, withoutSemicolon } from "./removals.ts";
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { sharedTuple } from "./shared-tuple.ts";
@@ -31,22 +32,21 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
     namesKept(side, scope).every((one) => stillMeans(one, scope, going))
       ? functionNormText(side, scope, frontEnd, profile)
       : normText(side, scope, going);
+  const { q, opening, headDim } = withHeadDim(match, inputText(match.q, scope, going), scope, profile);
   const call = (offset: number, before: string) =>
     frontEnd.writeCall({
       callee: profile.helper.name,
-      q: inputText(match.q, scope, going),
+      q,
       k: inputText(match.k, scope, going),
       qNorm: norm(match.q),
       kNorm: norm(match.k),
-      ...(needsHeadDim(profile) && {
-        headDim: headDimText({ ...match, ...cutOf(match, scope, going) }, scope),
-      }),
+      ...(headDim !== undefined && { headDim }),
       ...(match.altStream && { altStream: renderValue(match.altStream, scope) }),
       ...(match.holder !== undefined && profile.inPlace && { allowInplace: false as const }),
       ...(match.isHeadsFirst && profile.headsFirst === "option" && { headOrder: "heads-first" as const }),
       layout: layoutAt(form, offset, before),
     });
-  const edits = editsFor(match, anchor, call, frontEnd);
+  const edits = withOpening(opening, editsFor(match, anchor, call, frontEnd), anchor, match, frontEnd);
   const removed = edits.map(({ span }) => span).filter(({ start, end }) => end > start);
   const kept = commentsIn(removed, match);
   const withComments = kept.length === 0 ? edits : keepComments(edits, kept, anchor, match);
@@ -77,13 +77,14 @@ function editsFor(
   const kept = [anchor, q.step, k.step];
   for (const step of kept) refuseDeclarator(step, form);
   const leading = new Set([...q.temporaries, ...k.temporaries].filter((step) => !kept.includes(step)));
-  const tuple = sharedTuple(q, k);
+  const staysRows = q.rows !== undefined || k.rows !== undefined;
+  const tuple = staysRows ? undefined : sharedTuple(q, k);
   if (tuple !== undefined) {
     const isWhole = form.text[tuple.span.start] === "[" || form.text[tuple.span.start] === "(";
     const span = isWhole ? tuple.span : { start: tuple.items[0]!.span.start, end: tuple.items[1]!.span.end };
     return [...removals([...leading], form), { span, text: call(span.start, "") }];
   }
-  const pair = assignedPair(match);
+  const pair = staysRows ? undefined : assignedPair(match);
   const { semicolon } = styleOf(form);
   if (pair !== undefined) {
     const before = frontEnd.writeAssignment({ ...pair, value: "", semicolon: false });
@@ -143,15 +144,21 @@ function hoisted(
   const inserted = `${value}${lineEnd}${indentAt(text, start)}`;
   const results = [q, k].map((side, i) => ({
     span: side.path!.at(-1)!.span,
-    text: i === 0 ? qName! : kName!,
+    text: resultText(side, i === 0 ? qName! : kName!, match),
   }));
   return [{ span: { start, end: start }, text: inserted }, ...results];
 }
 
-function freshName(name: string, taken: ReadonlyMap<string, unknown>): string {
-  let fresh = name;
-  for (let i = 2; taken.has(fresh); i++) fresh = `${name}${i}`;
-  return fresh;
+/** What stands for the norm: the helper's result, made rows of where the norm was given rows and gave them. */
+function resultText({ rows, step, index }: Side, name: string, { at, block }: InlineMatch): string {
+  if (rows === undefined) return name;
+  const { form, trace } = at;
+  const tensor = reshapedBy(rows, (one) => trace.values.get(one))!;
+  const isThere = within(rows.span, step.span);
+  if (!isThere && !stillMeans(rows, { form, trace, visible: block.before[index] ?? new Map() }, [step.span]))
+    throw new Refusal("shape-changed", "the result does not come back in the shape of the input");
+  const { start, end } = rows.span;
+  return form.text.slice(start, tensor.span.start) + name + form.text.slice(tensor.span.end, end);
 }
 
 function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
@@ -170,12 +177,6 @@ function inputText(side: Side, scope: Scope, going: readonly Span[]): string {
   return expr !== undefined && stillMeans(expr, scope, going)
     ? sourceOf(expr, form)
     : renderValue(side.input, scope);
-}
-
-/** q's variable, where q's norm is given q as the helper is, so that its last axis is one head. */
-function cutOf({ q }: InlineMatch, scope: Scope, going: readonly Span[]): { cut?: string } {
-  const text = q.event.value.of === q.input ? inputText(q, scope, going) : "";
-  return /^[\p{L}_$][\p{L}\d_$]*$/u.test(text) ? { cut: text } : {};
 }
 
 /** As written, so that a `!` stays; a norm of an inlined helper is spelled anew. */

@@ -55,12 +55,11 @@ describe("a copy of the step in Python that is another function, or not safe to 
   const models = [...plans].filter(([path]) => path.startsWith("engine/models/"));
 
   test.each([
-    ["also_v", "third-norm"],
     ["base", "overridden-method"],
     ["broken", "parse-error"],
     ["centered", "layer-norm"],
     ["either", "unknown-norm"],
-    ["from_v", "aliased-input"],
+    ["from_v", "ambiguous"],
     ["kept_before", "aliased-input"],
     ["missing_attribute", "unknown-norm"],
     ["only_q", "one-sided"],
@@ -83,7 +82,7 @@ describe("a copy of the step in Python that is another function, or not safe to 
     expect(findings.map((finding) => finding.reason)).toContain(reason);
   });
 
-  test.each(["in_a_loop", "other_axis", "scaled"])("is refused: %s", (name) => {
+  test.each(["in_a_loop", "other_axis"])("is refused: %s", (name) => {
     expect(plans.get(`engine/models/${name}.py`)?.findings).toMatchObject([{ kind: "refused" }]);
   });
 

@@ -155,7 +155,7 @@ describe("in random spellings", () => {
           "k = kGiven;",
         ],
         () => qLines,
-        () => [...lines, "const w = this.vNorm.forward(v);"],
+        () => ["const raw = k;", ...lines, "const w = this.vNorm.forward(raw);"],
         () => [...qLines, "if (this.ownK) {", ...kLines, "}"],
         () => [...qLines, ...qLines, ...kLines],
         () => [...qLines, ...sideLines(random, { ...k, norm: "qNorm" })],

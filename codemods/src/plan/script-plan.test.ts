@@ -144,14 +144,14 @@ describe("what is another function, or not safe, keeps every byte and says why",
     ["layer-norm", { forward: both, norm: "CenteredNorm" }],
     ["unknown-norm", { forward: both, norm: "SlowNorm" }],
     ["unit-offset-norm", { forward: both, kNorm: "OffsetNorm" }],
-    ["third-norm", { forward: `${both}\n    const w = this.vNorm.forward(v);` }],
+    ["third-norm", { forward: `    const raw = k;\n${both}\n    const w = this.vNorm.forward(raw.add(v));` }],
     ["aliased-input", { forward: `    const raw = q;\n${both}\n    this.gate(raw);` }],
     ["aliased-input", { forward: `    this.lastK = k;\n${both}` }],
     [
       "shape-changed",
       {
         forward:
-          "    q = this.qNorm.forward(q.reshape([-1, this.headDim]));\n    k = this.kNorm.forward(k.reshape([-1, this.headDim]));",
+          "    q = this.qNorm.forward(relu(q.reshape([-1, this.headDim])));\n    k = this.kNorm.forward(relu(k.reshape([-1, this.headDim])));",
       },
     ],
     [

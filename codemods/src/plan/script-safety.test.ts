@@ -87,10 +87,30 @@ describe("what happens between the two norms", () => {
       "k goes through a variable that is q's norm",
       `const kNorm = this.qNorm;\n    ${q}\n    ${k.replace("this.kNorm", "kNorm")}`,
     ],
-    ["q takes the shape of k", `${q.replace("q.shape", "k.shape")}\n    ${k}`],
     ["a loop normalises again and again", `for (let i = 0; i < 2; i++) {\n      ${q}\n      ${k}\n    }`],
   ])("keeps the copy when %s", (_, forward) => {
     expect(planScript(attention({ forward: `    ${forward}` })).after).toBeUndefined();
+  });
+});
+
+describe("rows that a norm gives", () => {
+  it("are made of the helper's result, where they are not brought back at once", () => {
+    const forward = `    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(k.shape);
+    const rows = k.reshape([-1, this.headDim]);
+    k = this.kNorm.forward(rows);`;
+    const { after } = planScript(attention({ forward }));
+    expect(after).toContain("q = qNormed.reshape([-1, this.headDim]).reshape(k.shape);");
+    expect(after).toContain("k = kNormed.reshape([-1, this.headDim]);");
+    expect(after).not.toContain("const rows");
+  });
+
+  it("keep the copy where what makes them means another thing by then", () => {
+    const forward = `    let dim = this.headDim;
+    const rows = k.reshape([-1, dim]);
+    q = this.qNorm.forward(q.reshape([-1, dim]));
+    dim = 4;
+    k = this.kNorm.forward(rows);`;
+    expect(planScript(attention({ forward })).findings).toMatchObject([{ reason: "shape-changed" }]);
   });
 });
 
@@ -138,7 +158,12 @@ export const gemmaNorm = jit(function gemmaNorm({ weight }: Norm, x: Tensor) {
 
   it.each([
     ["another eps on k", "k = rmsNorm(k, this.kNorm, 1e-5);", "ambiguous", "different eps"],
-    ["v too", "k = rmsNorm(k, this.kNorm, 1e-6);\n    v = rmsNorm(v, this.vNorm, 1e-6);", "third-norm", "v"],
+    [
+      "v too, made of k",
+      "const raw = k;\n    k = rmsNorm(k, this.kNorm, 1e-6);\n    v = rmsNorm(raw, this.vNorm, 1e-6);",
+      "third-norm",
+      "v",
+    ],
     ["only q", "this.use(k);", "one-sided", "only q"],
   ])("is refused for its place first: %s", (_, rest, reason, words) => {
     const { findings } = plan(`    q = rmsNorm(q, this.qNorm, 1e-6);\n    ${rest}`);

@@ -7,7 +7,7 @@ import { lowerPython } from "./lower.ts";
 import { pythonUses } from "./name-uses.ts";
 import { glanceAtPython } from "./sketch.ts";
 import { parseErrors, parsePython } from "./syntax.ts";
-import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
+import { writeAssignment, writeCall, writeComment, writeFunction, writeVariable } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
 export const pythonFrontEnd: LanguageFrontEnd = {
@@ -22,6 +22,7 @@ export const pythonFrontEnd: LanguageFrontEnd = {
   writeAssignment,
   writeComment,
   writeFunction,
+  writeVariable,
   writeHelper,
   codeOf: pythonCode,
   usesOf: pythonUses,

@@ -27,6 +27,10 @@ export function writeAssignment({ q, k, value }: PairAssignment): string {
   return `${q}, ${k} = ${value}`;
 }
 
+export function writeVariable({ name, value }: { readonly name: string; readonly value: string }): string {
+  return `${name} = ${value}`;
+}
+
 export function writeComment(words: string): string {
   return `# ${words}`;
 }

@@ -7,7 +7,7 @@ import { scriptImportTargets } from "./import-targets.ts";
 import { lowerScript } from "./lower.ts";
 import { scriptUses } from "./name-uses.ts";
 import { syntaxErrors } from "./syntax.ts";
-import { writeAssignment, writeCall, writeComment, writeFunction } from "./write.ts";
+import { writeAssignment, writeCall, writeComment, writeFunction, writeVariable } from "./write.ts";
 import { writeHelper } from "./write-helper.ts";
 
 export const scriptFrontEnd: LanguageFrontEnd = {
@@ -21,6 +21,7 @@ export const scriptFrontEnd: LanguageFrontEnd = {
   writeAssignment,
   writeComment,
   writeFunction,
+  writeVariable,
   writeHelper,
   codeOf: scriptCode,
   usesOf: scriptUses,

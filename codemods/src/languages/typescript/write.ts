@@ -34,6 +34,18 @@ export function writeAssignment({ q, k, value, declares, semicolon }: PairAssign
   return `${guard}${keyword}[${q}, ${k}] = ${value}${semicolon ? ";" : ""}`;
 }
 
+export function writeVariable({
+  name,
+  value,
+  semicolon,
+}: {
+  readonly name: string;
+  readonly value: string;
+  readonly semicolon: boolean;
+}): string {
+  return `const ${name} = ${value}${semicolon ? ";" : ""}`;
+}
+
 export function writeComment(words: string): string {
   return `// ${words}`;
 }
