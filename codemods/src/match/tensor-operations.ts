@@ -69,9 +69,12 @@ export function isLibraryName(name: string): boolean {
   return libraries.test(name);
 }
 
-/** How an operator uses its operands: `a && b`, `a ?? b` and `...a` give back what they are given, and `a += b` writes into a tensor a. */
+/**
+ * How an operator uses its operands: `a && b`, `a ?? b`, `a, b` and `...a` give back what they are given, `a ??= b` too, and `a += b` writes
+ * into a tensor a.
+ */
 export function operatorUse(operator: string): "new" | "either" | "first" {
-  if (["&&", "||", "??", "..."].includes(operator)) return "either";
+  if (["&&", "||", "??", ",", "..."].includes(operator.replace(/=$/, ""))) return "either";
   const isAssigning = operator.endsWith("=") && !["==", "!=", "<=", ">="].includes(operator);
   return isAssigning ? "first" : "new";
 }

@@ -222,6 +222,25 @@ describe("in TypeScript the helper overwrites q and k", () => {
       },
     ],
     ["by a Map", { before: ['this.state.set("k", k);'] }],
+    ["by a tagged template", { before: [`tap\`k is \${k}\`;`] }],
+    ["behind a comma", { before: ["const raw = (this.count(), k);"], after: ["this.log(raw);"] }],
+    ["by `??=`", { before: ["let raw = this.raw;", "raw ??= k;"], after: ["this.log(raw);"] }],
+    ["by `&&=`", { before: ["let raw = this.raw;", "raw &&= k;"], after: ["this.log(raw);"] }],
+    [
+      "by a class",
+      { before: ["const Raw = class { get k() { return k; } };"], after: ["this.log(new Raw().k);"] },
+    ],
+    [
+      "by a class with a name",
+      { before: ["class Raw { get() { return k; } }"], after: ["this.log(new Raw().get());"] },
+    ],
+    [
+      "by the case of a switch",
+      {
+        before: ["let raw;", "switch (this.mode) {", "case 1:", "raw = [k];", "}"],
+        after: ["this.log(raw);"],
+      },
+    ],
   ])("but not while one of them is held: %s", (_, step) => expect(script(step)).not.toBe("in place"));
 
   test("nor what a projection gives back that does nothing", () => {

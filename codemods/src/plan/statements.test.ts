@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { made, normed, planPython } from "../../test/python-plan.ts";
+import { attention, planScript } from "../../test/script-cases.ts";
 
 const indented = (lines: readonly string[]) => lines.map((line) => `        ${line}`);
 
@@ -49,6 +50,46 @@ describe("a case of Python's match", () => {
     const { after } = planPython({ forward });
     expect(after).toContain("apply_qk_norm(");
     expect(after).not.toContain("allow_inplace=False");
+  });
+});
+
+describe("a case of a switch", () => {
+  const both = "q = this.qNorm.forward(q); k = this.kNorm.forward(k);";
+  const planned = (...cases: readonly string[]) =>
+    planScript(
+      attention({
+        project: `    let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    let k = this.kProj.forward(x).reshape([-1, this.kvHeads, this.headDim]);
+    const v = x;`,
+        forward: `    switch (this.mode) {\n${cases.join("\n")}\n    }`,
+      }),
+    );
+
+  test.each([
+    ["that ends with a break", [`case "a":\n${both}\nbreak;`, "default:\nthis.log();"]],
+    ["in a block", [`case "a":\ncase "b": {\n${both}\nbreak;\n}`, 'case "c":\nbreak;']],
+    ["that is the default", ['case "a":\nbreak;', `default:\n${both}`]],
+    ["that returns", [`case "a":\n${both}\nreturn this.attend(q, k, v);`]],
+  ])("is a branch, in which both norms become one call: %s", (_, cases) => {
+    const { after } = planned(...cases);
+    expect(after).toContain("[q, k] = applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim);");
+  });
+
+  test.each([
+    [
+      "for each norm",
+      ['case "q":\nq = this.qNorm.forward(q);\nbreak;', 'case "k":\nk = this.kNorm.forward(k);'],
+    ],
+    [
+      "that runs on into the next",
+      ['case "q":\nq = this.qNorm.forward(q);', 'case "k":\nk = this.kNorm.forward(k);'],
+    ],
+    [
+      "that leaves between",
+      [`case "q":\nq = this.qNorm.forward(q);\nif (this.a) break;\nk = this.kNorm.forward(k);`],
+    ],
+  ])("keeps the copy: %s", (_, cases) => {
+    expect(planned(...cases).after).toBeUndefined();
   });
 });
 

@@ -62,6 +62,17 @@ function lowerBare(node: ts.Expression, span: Span, closures: Closures): Expr {
       span,
     };
   }
+  if (compiler.isTaggedTemplateExpression(node)) {
+    const holes = partsOf(node.template, closures);
+    return {
+      kind: "call",
+      callee: lowerExpression(node.tag, closures),
+      args: holes.map((value) => ({ value, spread: false, span: value.span })),
+      construct: false,
+      optional: false,
+      span,
+    };
+  }
   if (compiler.isArrayLiteralExpression(node)) {
     return { kind: "tuple", items: node.elements.map((one) => lowerExpression(one, closures)), span };
   }
@@ -158,7 +169,7 @@ function opaque(node: ts.Expression, span: Span, closures: Closures): Expr {
   const what = opaqueNames[node.kind] ?? "expression";
   return {
     kind: "opaque",
-    parts: compiler.isClassExpression(node) ? [] : partsOf(node, closures),
+    parts: partsOf(node, closures),
     what,
     span,
   };

@@ -1,8 +1,9 @@
 import type { ts } from "ts-morph";
-import type { AssignStep, Expr, OpaqueStep, Param, Step } from "../../form/form.ts";
+import type { AssignStep, Expr, OpaqueStep, Param, Span, Step } from "../../form/form.ts";
 import { compiler } from "./compiler.ts";
 import { type Closures, isAssignment, lowerExpression, partsOf, unwrap } from "./lower-expression.ts";
 import { lowerFunction } from "./lower-function.ts";
+import { switchGroups } from "./switch-groups.ts";
 import { spanOf } from "./syntax.ts";
 import { bindingTarget, targetOf } from "./targets.ts";
 import { typeNameOf } from "./type-name.ts";
@@ -67,6 +68,7 @@ function lowerStatement(node: ts.Statement): readonly Step[] {
     return [{ kind: "function", declared: lowerFunction(node, "", closures), span }];
   }
   if (compiler.isTryStatement(node)) return lowerTry(node);
+  if (compiler.isSwitchStatement(node)) return lowerSwitch(node);
   if (
     compiler.isInterfaceDeclaration(node) ||
     compiler.isTypeAliasDeclaration(node) ||
@@ -169,25 +171,49 @@ function lowerTry(node: ts.TryStatement): readonly Step[] {
   ];
 }
 
+/** Nested branches where that comes to the same. From the last to the first, each is the other arm of the one before. */
+function lowerSwitch(node: ts.SwitchStatement): readonly Step[] {
+  const span = spanOf(node);
+  const subject = lowerExpression(node.expression, closures);
+  const groups = switchGroups(node);
+  if (groups === undefined) {
+    const body = node.caseBlock.clauses.flatMap((clause) => lowerStatements(clause.statements));
+    return [{ kind: "opaque", what: "switch", parts: [subject], body, span }];
+  }
+  let otherwise: readonly Step[] = [];
+  let otherwiseSpan: Span | undefined;
+  for (const group of groups.toReversed()) {
+    const isFirst = group === groups[0];
+    const own = isFirst ? span : { start: group.first.getStart(), end: span.end };
+    const then = lowerStatements(group.statements);
+    const thenSpan = spanOfAll(group.statements) ?? spanOf(group.first);
+    if (group.isDefault && !isFirst) [otherwise, otherwiseSpan] = [then, thenSpan];
+    else {
+      const parts = [
+        ...(isFirst ? [subject] : []),
+        ...group.tests.map((test) => lowerExpression(test, closures)),
+      ];
+      const testSpan = { start: parts[0]?.span.start ?? own.start, end: parts.at(-1)?.span.end ?? own.start };
+      const test: Expr = { kind: "opaque", what: "case", parts, span: testSpan };
+      const branch = { kind: "branch", test, then, otherwise, thenSpan, span: own } as const;
+      otherwise = [{ ...branch, ...(otherwiseSpan && { otherwiseSpan }) }];
+      otherwiseSpan = own;
+    }
+  }
+  return groups.length === 0 ? [{ kind: "evaluate", value: subject, span }] : otherwise;
+}
+
+function spanOfAll(statements: readonly ts.Statement[]): Span | undefined {
+  const [first] = statements;
+  return first && { start: first.getStart(), end: statements.at(-1)!.getEnd() };
+}
+
 function opaqueStep(node: ts.Statement): OpaqueStep {
   const span = spanOf(node);
-  if (compiler.isSwitchStatement(node)) {
-    const body = node.caseBlock.clauses.flatMap((clause) => lowerStatements(clause.statements));
-    return {
-      kind: "opaque",
-      what: "switch",
-      parts: [lowerExpression(node.expression, closures)],
-      body,
-      span,
-    };
-  }
   if (compiler.isLabeledStatement(node)) {
     return { kind: "opaque", what: "label", parts: [], body: lowerStatement(node.statement), span };
   }
-  const isDeclaration =
-    compiler.isClassDeclaration(node) ||
-    compiler.isEnumDeclaration(node) ||
-    compiler.isModuleDeclaration(node);
+  const isDeclaration = compiler.isEnumDeclaration(node) || compiler.isModuleDeclaration(node);
   return {
     kind: "opaque",
     what: "statement",
