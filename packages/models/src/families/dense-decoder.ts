@@ -3,7 +3,7 @@ import type { Attention, AttentionOptions } from "../layers/attention.ts";
 import { type Arrangement, DecoderLayer } from "../layers/decoder-layer.ts";
 import { GatedMlp, type Mlp } from "../layers/mlp.ts";
 import { type NormSetting, rmsSetting } from "../layers/norm.ts";
-import type { DecoderSpec, LayerContext } from "./decoder.ts";
+import type { DecoderSpec, LayerContext } from "./decoder-model.ts";
 
 /** What a dense family adds to the usual decoder: pre-norms of RMS kind and a gated MLP. */
 export interface DenseParts<Config> extends Partial<Omit<DecoderSpec, "layer" | "names">> {

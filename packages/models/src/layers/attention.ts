@@ -32,6 +32,11 @@ export interface AttentionSpec {
   readonly qkNorm: QkNormSetting | null;
   /** Applied to v `[T, Hkv, D]` (Gemma 4). */
   readonly valueNorm?: NormSetting;
+  /**
+   * Where k and v come from. `projected`, the default; `keys`: v is k before its norm and RoPE, so that it needs a
+   * `valueNorm`; a layer: both are those that it stored, and nothing of them is here (Gemma 4).
+   */
+  readonly values?: "projected" | "keys" | { readonly ofLayer: number };
   /** Null for a layer without positions. */
   readonly rope: RopeSpec | null;
   /** How many keys a query sees, its own included; null, the default, for all before it. */
@@ -76,8 +81,12 @@ export class Attention extends Module {
 
   constructor(spec: AttentionSpec, options: AttentionOptions) {
     super();
-    const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope } = spec;
-    const parts = { q_proj: queryHeads * headDim, k_proj: kvHeads * headDim, v_proj: kvHeads * headDim };
+    const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope, values } = spec;
+    const parts = {
+      q_proj: queryHeads * headDim,
+      ...(typeof values !== "object" && { k_proj: kvHeads * headDim }),
+      ...((values ?? "projected") === "projected" && { v_proj: kvHeads * headDim }),
+    };
     const inOptions = { ...options, bias: bias?.qkv === true };
     this.qkvProj =
       (spec.packing ?? "separate") === "separate"
@@ -85,7 +94,7 @@ export class Attention extends Module {
         : new Linear(hiddenSize, (queryHeads + 2 * kvHeads) * headDim, inOptions);
     const NormClass = qkNorm?.split === "per-head" ? SplitNorm : Norm;
     this.qNorm = qkNorm && new NormClass(qkNorm.q, options);
-    this.kNorm = qkNorm && new NormClass(qkNorm.k, options);
+    this.kNorm = typeof values === "object" ? null : qkNorm && new NormClass(qkNorm.k, options);
     this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias?.out === true });
     this.#layer = options.layer ?? 0;
     this.#spec = spec;
@@ -96,15 +105,31 @@ export class Attention extends Module {
   }
 
   forward(x: Tensor, step: Step): Tensor {
-    const { queryHeads, kvHeads, headDim } = this.#spec;
-    const tokens = x.dim(0);
+    const { queryHeads, headDim, values } = this.#spec;
+    const [q, keysAndValues] =
+      typeof values === "object" ? this.#read(x, step, values.ofLayer) : this.#append(x, step);
+    const mixed = this.#attend(q, ...keysAndValues, step); // [T, Hq, D]
+    return this.oProj.forward(this.gated(mixed.view([x.dim(0), queryHeads * headDim]), x));
+  }
+
+  /** Queries `[T, Hq, D]`, and all keys and values `[S, Hkv, D]` with those of the new tokens. */
+  #append(x: Tensor, step: Step): [q: Tensor, keysAndValues: [Tensor, Tensor]] {
+    const { kvHeads, headDim } = this.#spec;
     const [q, k, v] = this.#project(x);
-    const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
-    const heads = v.view([tokens, kvHeads, headDim]);
+    const heads = v.view([x.dim(0), kvHeads, headDim]);
+    // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
-    const [keys, values] = step.cache.append(this.#layer, newKeys, newValues); // [S, Hkv, D]
-    const mixed = this.#attend(queries, keys, values, step); // [T, Hq, D]
-    return this.oProj.forward(this.gated(mixed.view([tokens, queryHeads * headDim]), x));
+    const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
+    return [queries, step.cache.append(this.#layer, newKeys, newValues)];
+  }
+
+  /** Queries alone; keys and values as another layer has stored them in this pass. */
+  #read(x: Tensor, step: Step, layer: number): [q: Tensor, keysAndValues: [Tensor, Tensor]] {
+    const { queryHeads, headDim } = this.#spec;
+    const q = this.qkvProj.forward(x).view([x.dim(0), queryHeads, headDim]);
+    const normalized = this.qNorm?.forward(q) ?? q;
+    this.#rotary?.apply(normalized, step.positions);
+    return [normalized, step.cache.of(layer)];
   }
 
   /** `mixed [T, Hq * D]` before the output projection, for families that gate it by the layer's input `x [T, C]`. */
@@ -114,12 +139,15 @@ export class Attention extends Module {
 
   /** q `[T, Hq * D]`, k and v `[T, Hkv * D]`, or `[T, H, D]` where each head has its own q, k and v in turn. */
   #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
-    const { queryHeads, kvHeads, headDim, packing } = this.#spec;
+    const { queryHeads, kvHeads, headDim, packing, values } = this.#spec;
     const qkv = this.qkvProj.forward(x); // [T, (Hq + 2 Hkv) * D]
     if (packing === "packed-per-head") {
       return qkv.view([x.dim(0), queryHeads, 3 * headDim]).split(-1, [headDim, headDim, headDim]) as Triple;
     }
-    return qkv.split(-1, [queryHeads * headDim, kvHeads * headDim, kvHeads * headDim]) as Triple;
+    const [width, kvWidth] = [queryHeads * headDim, kvHeads * headDim];
+    if (values !== "keys") return qkv.split(-1, [width, kvWidth, kvWidth]) as Triple;
+    const [q, k] = qkv.split(-1, [width, kvWidth]) as [Tensor, Tensor];
+    return [q, k, k];
   }
 
   /** Norm and RoPE of q and k, in the family's order. */

@@ -11,7 +11,8 @@ export interface Mixer extends Module {
 
 /** A layer of a decoder: `[T, C] -> [T, C]`. */
 export interface Layer extends Module {
-  forward(x: Tensor, step: Step): Tensor;
+  /** `input`: what the model has for this layer alone, `[T, P]`, in families where layers have an input of their own. */
+  forward(x: Tensor, step: Step, input?: Tensor): Tensor;
 }
 
 /**
@@ -78,7 +79,12 @@ export class DecoderLayer extends Module implements Layer {
     const input = through(this.inputNorm, x);
     const mixed = add(x, through(this.mixedNorm, this.mixer.forward(input, step)));
     const mlpInput = this.#arrangement === "parallel" ? input : through(this.mlpInputNorm, mixed);
-    return add(mixed, through(this.mlpNorm, this.mlp.forward(mlpInput)));
+    return add(mixed, through(this.mlpNorm, this.feedForward(mlpInput, mixed)));
+  }
+
+  /** What is added after the mixer, before its norm: of `input`, normalised where the arrangement says so, and of `x` itself. */
+  protected feedForward(input: Tensor, _x: Tensor): Tensor {
+    return this.mlp.forward(input);
   }
 
   protected override checkpointName(field: string): string {

@@ -38,6 +38,13 @@ export class KvCache {
     return [this.#store(this.#keys, layer, k), this.#store(this.#values, layer, v)];
   }
 
+  /** All keys and values of a layer that stored its new ones; throws `ERR_GENERATION` for one that stored none. */
+  of(layer: number): [keys: Tensor, values: Tensor] {
+    const [keys, values] = [this.#keys[layer], this.#values[layer]];
+    if (keys !== undefined && values !== undefined) return [keys, values];
+    throw new QkNormError("ERR_GENERATION", `layer ${layer} has stored no keys and values`);
+  }
+
   /** Counts new tokens, once all layers have stored theirs. */
   advance(tokens: number): void {
     this.length += tokens;
