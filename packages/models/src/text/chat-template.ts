@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, type JsonObject, readTextFile } from "../checkpoint/json-file.ts";
-import { shown } from "../checkpoint/shown-value.ts";
+import { shown, shownList } from "../checkpoint/shown-value.ts";
 import { within } from "./deadline.ts";
 import { type Node, parseTemplate } from "./template/jinja.ts";
 import { JsonText } from "./template/json-text.ts";
@@ -30,9 +30,11 @@ export interface RenderOptions {
 }
 
 /** Parsing or rendering may take so long, in milliseconds, and a millisecond more for so many characters of JSON. */
-const LIMIT = { ms: 1000, charactersPerMs: 500 };
+const LIMIT = { ms: 600, charactersPerMs: 500 };
 /** A longer template is refused; those of published models stay below 20,000 characters. */
 const LONGEST = 2 ** 20;
+/** More templates are refused. */
+const MOST = 64;
 
 /**
  * Loads the chat template of a model folder: `chat_template.jinja` and those of `additional_chat_templates`, or else of
@@ -83,7 +85,7 @@ export class ChatTemplate {
 
   /**
    * @throws ERR_GENERATION for messages that are not messages, or that the template itself refuses, and for a template
-   *   that takes longer than a second, or more steps or memory than `LIMITS` of the interpreter allow
+   *   that takes longer than 0.6 s, or more steps or memory than `LIMITS` of the interpreter allow
    */
   renderChat(messages: readonly ChatMessage[] | JsonText, options: RenderOptions = {}): string {
     const { addGenerationPrompt = true, enableThinking, variables = {} } = options;
@@ -93,7 +95,7 @@ export class ChatTemplate {
     if (template === undefined) {
       throw new QkNormError(
         "ERR_GENERATION",
-        `${this.#path}: no template ${shown(name)}; there is ${this.names.join(", ")}`,
+        `${this.#path}: no template ${shown(name)}; there is ${shownList(this.names)}`,
       );
     }
     checkMessages(messages instanceof JsonText ? messages.value : messages);
@@ -135,6 +137,11 @@ function oneLine(message: string): string {
 function parseTemplates(source: unknown, path: string): Map<string, Node> {
   const named: unknown[] = Array.isArray(source) ? source : [{ name: "default", template: source }];
   const templates = new Map<string, Node>();
+  if (named.length > MOST)
+    throw new QkNormError(
+      "ERR_CHECKPOINT",
+      `${path}: there are ${named.length} chat templates; at most ${MOST} are read`,
+    );
   for (const item of named) {
     const { name, template } = isJsonObject(item) ? item : {};
     if (typeof name !== "string" || typeof template !== "string") {

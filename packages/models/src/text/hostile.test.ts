@@ -36,12 +36,12 @@ describe("a chat template", () => {
     [
       "that loops without end",
       `${"{% for i in range(100000) %}".repeat(3)}${"{% endfor %}".repeat(3)}`,
-      /did not come to an end within 1001 ms/,
+      /did not come to an end within 60[12] ms/,
     ],
     [
       "that doubles a text",
       ns("'x'", "{% set ns.s = ns.s + ns.s %}", "{{ ns.s }}"),
-      /more than 4194304 characters/,
+      /more than 1048\d\d\d characters/,
     ],
     ["that doubles a list", ns("[1]", "{% set ns.s = ns.s + ns.s %}"), /more than 100000 items/],
     [
@@ -51,7 +51,7 @@ describe("a chat template", () => {
     ],
     [
       "that keeps many texts",
-      ns("'x'", "{% if i < 21 %}{% set ns.s = ns.s + ns.s %}{% endif %}{% set ns.l = ns.l + [ns.s|upper] %}"),
+      ns("'x'", "{% if i < 20 %}{% set ns.s = ns.s + ns.s %}{% endif %}{% set ns.l = ns.l + [ns.s|upper] %}"),
       /more than 134217728 characters/,
     ],
     [
@@ -60,7 +60,7 @@ describe("a chat template", () => {
       /characters|string length/,
     ],
     ["of brackets", `{{ ${"(".repeat(20_000)}1${")".repeat(20_000)} }}`, /not valid Jinja.*call stack/],
-    ["of open blocks", "{% if 1 %}".repeat(20_000), /not valid Jinja/],
+    ["of open blocks", "{% if 1 %}".repeat(20_000), /not valid Jinja|could not be read/],
     ["of a megabyte", "x".repeat(2 ** 20 + 1), /more than 1048576 characters/],
   ])("%s is refused", (_, source, message) => {
     expect(refusal(() => new ChatTemplate(source).renderChat(ask))).toMatch(message);
@@ -124,7 +124,7 @@ describe("a tokenizer", () => {
     const decoder = replace({ Regex: "(a+)+$" }, "");
     const vocab = { [`${"a".repeat(40)}!`]: 0 };
     const tokenizer = new Tokenizer({ ...base, model: { ...base.model, vocab }, decoder });
-    expect(refusal(() => tokenizer.decode([0]))).toMatch(/could not decode .* within 1001 ms/);
+    expect(refusal(() => tokenizer.decode([0]))).toMatch(/could not decode .* within 60[12] ms/);
   });
 
   it.each(["__proto__", "constructor", "toString"])("with a part of type %s is refused by name", (type) => {

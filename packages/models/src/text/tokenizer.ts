@@ -12,7 +12,7 @@ import type { TokenModel } from "./tokenizer/token-model.ts";
 import { readTokenizerFolder } from "./tokenizer/tokenizer-folder.ts";
 
 /** Encoding and decoding may take so long, in milliseconds, and a millisecond more for so many characters. */
-const LIMIT = { ms: 1000, charactersPerMs: 200 };
+const LIMIT = { ms: 600, charactersPerMs: 200 };
 
 export interface EncodeOptions {
   /** Add what the tokenizer's post-processor adds around a text, such as a begin-of-text token. Default false. */
@@ -84,7 +84,7 @@ export class Tokenizer {
   /**
    * The ids of a text. Special tokens written out in it, such as `<|im_end|>`, become their ids.
    *
-   * @throws ERR_GENERATION if the vocabulary cannot express the text, or it takes longer than a second and a
+   * @throws ERR_GENERATION if the vocabulary cannot express the text, or it takes longer than 0.6 s and a
    *   millisecond for 200 characters: a splitting rule of the tokenizer then backtracks without end
    */
   encode(text: string, { addSpecialTokens = false }: EncodeOptions = {}): number[] {
@@ -165,7 +165,7 @@ export class Tokenizer {
     if (done !== null) return done.value;
     throw new QkNormError(
       "ERR_GENERATION",
-      `the tokenizer could not ${what} ${characters} characters or tokens within ${ms} ms: a rule in its file backtracks without end`,
+      `the tokenizer could not ${what} ${characters} characters or tokens within ${ms} ms: a rule in its file takes too long, as one that backtracks without end`,
     );
   }
 }

@@ -4,8 +4,8 @@ import { Range, Tuple, type Value, View } from "./values.ts";
 export const LIMITS = {
   /** Nodes of the template that are evaluated. */
   steps: 5_000_000,
-  /** Characters of a text. */
-  characters: 2 ** 22,
+  /** Characters of a text, besides twice those that it is given. */
+  characters: 2 ** 20,
   /** Items of a list, and numbers of a `range`: Jinja's own sandbox has the same. */
   items: 100_000,
   /** Characters, and items, of all texts and lists that calls, filters and operators make. */
@@ -18,9 +18,15 @@ export class TemplateLimit extends Error {}
 
 /** Counts what a rendering does, so that it can neither fill the memory nor make a text of any length. */
 export class Budget {
+  readonly #longest: number;
   #steps = 0;
   #characters = 0;
   #items = 0;
+
+  /** @param given characters of the variables, as JSON */
+  constructor(given: number) {
+    this.#longest = LIMITS.characters + 2 * given;
+  }
 
   /** @throws TemplateLimit for a step too many */
   step(): void {
@@ -38,8 +44,7 @@ export class Budget {
   }
 
   #text(length: number): void {
-    if (length > LIMITS.characters)
-      throw new TemplateLimit(`a text has more than ${LIMITS.characters} characters`);
+    if (length > this.#longest) throw new TemplateLimit(`a text has more than ${this.#longest} characters`);
     this.#characters += length;
     this.#checkTotals();
   }
@@ -51,8 +56,10 @@ export class Budget {
   }
 
   #checkTotals(): void {
-    const { charactersInAll, itemsInAll } = LIMITS;
-    if (this.#characters <= charactersInAll && this.#items <= itemsInAll) return;
-    throw new TemplateLimit(`it makes more than ${charactersInAll} characters or ${itemsInAll} items in all`);
+    const characters = Math.max(LIMITS.charactersInAll, 16 * this.#longest);
+    if (this.#characters <= characters && this.#items <= LIMITS.itemsInAll) return;
+    throw new TemplateLimit(
+      `it makes more than ${characters} characters or ${LIMITS.itemsInAll} items in all`,
+    );
   }
 }

@@ -1,4 +1,4 @@
-import { Budget } from "./budget.ts";
+import type { Budget } from "./budget.ts";
 import { Expressions } from "./expressions.ts";
 import { callFilter } from "./filters.ts";
 import { checkField } from "./functions.ts";
@@ -13,8 +13,13 @@ class LoopControl extends Error {}
 
 /** Runs a parsed template as Jinja does: scopes, loops and macros have its rules, and values those of Python. */
 export class Interpreter {
-  readonly #budget = new Budget();
-  readonly #expressions = new Expressions(this.#budget);
+  readonly #budget: Budget;
+  readonly #expressions: Expressions;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+    this.#expressions = new Expressions(budget);
+  }
 
   /** The text of a template. @throws whatever the template raises, what is not supported, and `TemplateLimit` */
   run(template: Node, scope: Scope): string {

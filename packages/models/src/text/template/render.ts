@@ -1,3 +1,4 @@
+import { Budget } from "./budget.ts";
 import { FUNCTIONS } from "./functions.ts";
 import { Interpreter } from "./interpreter.ts";
 import type { Node } from "./jinja.ts";
@@ -32,5 +33,6 @@ export function render(template: Node, variables: ReadonlyMap<string, string>): 
     const value = parseValue(json);
     names.set(name, name === "messages" ? asGiven(value) : value);
   }
-  return new Interpreter().run(template, names);
+  const given = [...variables.values()].reduce((sum, { length }) => sum + length, 0);
+  return new Interpreter(new Budget(given)).run(template, names);
 }

@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import type { JsonObject } from "../../checkpoint/json-file.ts";
 import { bytesAsLetters } from "./byte-letters.ts";
 import { readStep, readSteps, type Step } from "./parts.ts";
 import { readPattern, stretches } from "./pattern.ts";
@@ -96,6 +97,8 @@ function withoutTrailingSpace(text: string): string {
 function readReplace({ fields }: Step): Normalize {
   const pattern = readPattern(fields);
   const content = fields.string("content");
+  const { String: wanted } = fields.raw.pattern as JsonObject;
+  if (typeof wanted === "string") return (text, longest) => replaceText(text, wanted, content, longest);
   return (text, longest) => {
     let replaced = "";
     for (const { start, end, match } of stretches(text, pattern)) {
@@ -104,6 +107,12 @@ function readReplace({ fields }: Step): Normalize {
     }
     return replaced;
   };
+}
+
+function replaceText(text: string, wanted: string, content: string, longest: number): string {
+  const parts = text.split(wanted);
+  const length = text.length + (parts.length - 1) * (content.length - wanted.length);
+  return length > longest ? refuseGrowth(longest) : parts.join(content);
 }
 
 function readBert({ fields }: Step): Normalize {
