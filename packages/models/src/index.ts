@@ -1,5 +1,6 @@
 export { type Checkpoint, type LoadProgress, openCheckpoint } from "./checkpoint/checkpoint.ts";
 export { type GenerationConfig, readGenerationConfig } from "./checkpoint/generation-config.ts";
+export { loadModule } from "./checkpoint/load-weights.ts";
 export type { RopeParameters } from "./checkpoint/rope-parameters.ts";
 export { openSafetensors, type SafetensorsFile } from "./checkpoint/safetensors.ts";
 export type { Blueprint, CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";

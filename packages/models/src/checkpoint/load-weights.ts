@@ -1,8 +1,9 @@
 import { formatShape, QkNormError } from "@qknorm/core";
 import { convert, type FloatDtype, Tensor } from "@qknorm/tensor";
 import type { Module } from "../layers/module.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { shownList, shownName } from "./shown-value.ts";
-import { readFloat32, type Weight, type Weights } from "./weights.ts";
+import { readFloat32, type Weight, type Weights, weightsOf } from "./weights.ts";
 
 const floatDtypes: Readonly<Record<string, FloatDtype>> = {
   F32: "f32",
@@ -32,6 +33,25 @@ export function loadWeights(model: Module, weights: Weights, dir: string): void 
     if (problem !== null) fail(`does not fit: ${shownName(name)} ${problem}`);
   }
   for (const [, parameter, weight] of pairs) read(parameter, weight);
+}
+
+/**
+ * Fills a part of a model, made alone, from what a folder has below `prefix`, under the checkpoint's names:
+ *
+ *     const attention = new Qwen2Attention(parseQwen2Config(raw), { weightDtype: "f32", rounding: "hf" });
+ *     loadModule(attention, dir, "model.layers.0.self_attn.");
+ *     attention.forward(hidden, nextStep(ids, new KvCache({ layers: 1, dtype: "f32", maxPositions: 64 })));
+ *
+ * Throws `ERR_CHECKPOINT` as `loadWeights` does, and for a folder that cannot be read.
+ */
+export function loadModule(module: Module, dir: string, prefix: string): void {
+  const checkpoint = openCheckpoint(dir);
+  try {
+    const below = [...weightsOf(checkpoint)].filter(([name]) => name.startsWith(prefix));
+    loadWeights(module, new Map(below.map(([name, weight]) => [name.slice(prefix.length), weight])), dir);
+  } finally {
+    checkpoint.close();
+  }
 }
 
 /** The dtype weights are kept in: the checkpoint's where that loses nothing, otherwise that of the activations. */
