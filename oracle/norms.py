@@ -45,6 +45,17 @@ class L2Norm(torch.nn.Module):
         return l2norm(x.float(), eps=self.eps).to(x.dtype)
 
 
+class UnitNorm(torch.nn.Module):
+    """F.normalize in float32: the length, or eps where it is shorter."""
+
+    def __init__(self, eps):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x):
+        return torch.nn.functional.normalize(x.float(), dim=-1, eps=self.eps).to(x.dtype)
+
+
 def spec(kind, eps, rounding, weight=True, bias=False, weight_offset=0):
     return {
         "kind": kind,
@@ -91,6 +102,11 @@ NORMS = {
         ChameleonLayerNorm,
         spec("layer", 1e-5, "hf", bias=True),
         lambda d: ChameleonLayerNorm((HEADS, d)),
+    ),
+    "unit": (
+        torch.nn.functional.normalize,
+        spec("unit", 0.25, "once", weight=False),
+        lambda d: UnitNorm(eps=0.25),
     ),
 }
 

@@ -123,7 +123,7 @@ void read_side(const Args& args, const double* p, std::size_t first, Dtype dtype
   if (!(side.eps >= 0) || std::isinf(side.eps)) {
     throw CodedError(kErrArgument, Field{name, "eps"}.text() + " must be a finite number >= 0");
   }
-  side.kind = static_cast<NormKind>(integer(p[12], {name, "kind"}, 2));
+  side.kind = static_cast<NormKind>(integer(p[12], {name, "kind"}, 3));
   side.weight_offset = static_cast<double>(integer(p[13], {name, "weightOffset"}, 1));
   side.rounding = static_cast<NormRounding>(integer(p[14], {name, "rounding"}, 1));
 

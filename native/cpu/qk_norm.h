@@ -2,6 +2,7 @@
 //   rms:    n = x / sqrt(mean(x^2) + eps)
 //   layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
 //   l2:     n = x / sqrt(sum(x^2) + eps)
+//   unit:   n = x / max(sqrt(sum(x^2)), eps)
 //   y = n * (weight_offset + weight) + bias
 // Rms is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016).
 #pragma once
@@ -15,7 +16,7 @@
 namespace qknorm {
 
 // The numbers of these are part of the binding's protocol (src/binding.ts).
-enum class NormKind : std::uint8_t { kRms = 0, kLayer = 1, kL2 = 2 };
+enum class NormKind : std::uint8_t { kRms = 0, kLayer = 1, kL2 = 2, kUnit = 3 };
 // What one row is. The kernels know heads alone: across heads, the caller hands over one head of all their elements.
 enum class NormAxis : std::uint8_t { kHead = 0, kRow = 1 };
 enum class NormRounding : std::uint8_t {

@@ -190,6 +190,20 @@ DEVICE float inverse_root(float value) {
   return root;
 }
 
+// The kinds of norms.
+constexpr int RMS = 0, LAYER = 1, L2 = 2, UNIT = 3;
+
+// What a row is multiplied by: 1 / sqrt(sum * inverse_length + eps), or 1 / max(sqrt(sum), eps).
+template <int DTYPE, int KIND>
+DEVICE float scale_of(float sum, float inverse_length, float eps) {
+  if constexpr (KIND == UNIT) {
+    const float scale = inverse_root<DTYPE>(sum), most = __frcp_rn(eps);
+    return scale > most ? most : scale;  // NaN stays
+  } else {
+    return inverse_root<DTYPE>(__fmaf_rn(sum, KIND == L2 ? 1.0f : inverse_length, eps));
+  }
+}
+
 // ---- programmatic dependent launch ----
 // Decided by the architecture that is compiled for; the host sets the launch attribute by the same number.
 

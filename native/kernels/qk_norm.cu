@@ -26,7 +26,7 @@
 // QK_WEIGHT          0: no weight, a factor of 1; 1: weights
 // QK_BIAS            0 or 1
 // QK_WEIGHT_DTYPE    of weight and bias, numbered like QK_DTYPE
-// QK_KIND            0 rms, 1 layer, 2 l2
+// QK_KIND            0 rms, 1 layer, 2 l2, 3 unit
 // QK_OFFSET          0, or 1: the factor is 1 + weight
 // QK_HF              0: one rounding at the end; 1: n is rounded, then the product, then the sum with the bias
 // QK_IN_PLACE        1: y is x, the y fields of the arguments are not read
@@ -42,7 +42,6 @@
 // QK_PREFETCH        1: ask for the first rows of x before the wait
 // QK_RADIX           lanes that meet in one step of the reduction: 2, or 4 (three shuffles at once, half the steps)
 
-constexpr int RMS = 0, LAYER = 1, L2 = 2;
 constexpr int AT_ONCE = 1, WHEN_LOADED = 2, AT_END = 3, BEFORE_WAIT = 4, WHEN_DIVIDED = 5;
 
 DEVICE constexpr int power_of_two_above(int n) { return n <= 1 ? 1 : 2 * power_of_two_above((n + 1) / 2); }
@@ -203,7 +202,7 @@ DEVICE void normalize(Row (&rows)[ROWS], const Affine& affine, float eps, u32 la
   row_sums<true>(rows, mean, sum, lane);
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
-    const float scale = inverse_root<QK_DTYPE>(__fmaf_rn(sum[r], QK_KIND == L2 ? 1.0f : 1.0f / QK_HEAD_DIM, eps));
+    const float scale = scale_of<QK_DTYPE, QK_KIND>(sum[r], 1.0f / QK_HEAD_DIM, eps);
 #pragma unroll
     for (int j = 0; j < HELD; ++j) {
 #pragma unroll

@@ -13,15 +13,13 @@
 // QK_WEIGHT          0: no weight, a factor of 1; 1: weights
 // QK_BIAS            0 or 1
 // QK_WEIGHT_DTYPE    of weight and bias, numbered like QK_DTYPE
-// QK_KIND            0 rms, 1 layer, 2 l2
+// QK_KIND            0 rms, 1 layer, 2 l2, 3 unit
 // QK_OFFSET          0, or 1: the factor is 1 + weight
 // QK_HF              0: one rounding at the end; 1: n is rounded, then the product, then the sum with the bias
 // QK_IN_PLACE        1: y is x, the y fields of the arguments are not read
 // QK_TAIL            elements of the last chunk, 1 to 7; 0: it is whole
 // QK_ALIGN           bytes that the addresses and strides of x and y are multiples of: 16, 8, 4 or 2 (f32: 4 or more)
 // QK_WEIGHT_ALIGN    the same for weight and bias
-
-constexpr int LAYER = 1, L2 = 2;
 
 // [tokens, heads, length] with strides in bytes. Block token * heads + head normalises one row.
 struct Args {
@@ -97,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(1024) row_norm(const __grid_constan
     __syncthreads();  // block_sum's memory is used again
   }
   const float sum = row_sum<true>(x, args.chunks, mean);
-  const float scale = inverse_root<QK_DTYPE>(__fmaf_rn(sum, QK_KIND == L2 ? 1.0f : args.inverse_length, args.eps));
+  const float scale = scale_of<QK_DTYPE, QK_KIND>(sum, args.inverse_length, args.eps);
 
   // The last reading comes from the caches: a row of the longest kind is 64 KiB.
   for (u32 c = threadIdx.x; c < args.chunks; c += blockDim.x) {

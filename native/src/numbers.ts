@@ -9,7 +9,7 @@ export const dtypeNumbers: Readonly<Record<FloatDtype, number>> = { f32: 0, bf16
 export type NativeArray = Float32Array | Uint16Array;
 
 /** Norms, what one row of them is, and roundings (cpu/qk_norm.h). */
-export const kindNumbers: Readonly<Record<NormKind, number>> = { rms: 0, layer: 1, l2: 2 };
+export const kindNumbers: Readonly<Record<NormKind, number>> = { rms: 0, layer: 1, l2: 2, unit: 3 };
 export const axisNumbers: Readonly<Record<NormAxis, number>> = { head: 0, row: 1 };
 export const roundingNumbers: Readonly<Record<NormRounding, number>> = { once: 0, hf: 1 };
 

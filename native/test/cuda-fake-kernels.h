@@ -59,6 +59,7 @@ static void normalize_row(const struct Norm* norm, Address x, Address y, Address
   for (unsigned i = 0; norm->kind == 1 && i < norm->length; ++i) mean += load(x + i * width, norm->dtype) / norm->length;
   for (unsigned i = 0; i < norm->length; ++i) squares += pow(load(x + i * width, norm->dtype) - mean, 2);
   double scale = 1 / sqrt((norm->kind == 2 ? squares : squares / norm->length) + eps);
+  if (norm->kind == 3) scale = 1 / (sqrt(squares) < eps ? eps : sqrt(squares));
   for (unsigned i = 0; i < norm->length; ++i) {
     double value = (load(x + i * width, norm->dtype) - mean) * scale;
     if (norm->hf) value = rounded(value, norm->dtype);

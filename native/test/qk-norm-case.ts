@@ -25,7 +25,7 @@ export const missing = loaded.binding === null ? ` (skipped: ${loaded.reason})` 
 
 export const isas: readonly CpuIsa[] = loaded.binding === null ? [] : availableIsas();
 export const dtypes = ["f32", "bf16", "f16"] as const;
-export const kinds = ["rms", "layer", "l2"] as const;
+export const kinds = ["rms", "layer", "l2", "unit"] as const;
 export const roundings = ["once", "hf"] as const;
 
 /** A uniform generator (mulberry32): tests repeat exactly. */

@@ -3,7 +3,7 @@
 //
 // Sums are f64; the squares of bf16, f16 and f32 are exact there. Two ways to finish a row:
 //   wide  f64 arithmetic per element, rounded through round-to-odd. Everything can take it.
-//   fast  bf16 and f16, rms and l2, no bias. f32 arithmetic is off by a few f32 units in the last place, which
+//   fast  bf16 and f16, all but layer, no bias. f32 arithmetic is off by a few f32 units in the last place, which
 //         changes the result only next to a rounding boundary. Such elements, about one bf16 in ten thousand and one
 //         f16 in a thousand, are noticed and computed again in f64. The result is the wide path's at a fraction of
 //         its cost. With hf that holds for each of the two roundings; products with weights of few bits need no
@@ -92,7 +92,14 @@ class QkNormRows {
     const double length = static_cast<double>(side.head_dim);
     const double divisor = side.kind == NormKind::kL2 ? 1 : length;
     double scales[kBatch];
-    for (std::size_t r = 0; r < kBatch; ++r) scales[r] = 1 / std::sqrt(writing.sums[r] / divisor + side.eps);
+    if (side.kind == NormKind::kUnit) {
+      for (std::size_t r = 0; r < kBatch; ++r) {
+        const double root = std::sqrt(writing.sums[r]);
+        scales[r] = 1 / (root < side.eps ? side.eps : root);  // NaN stays
+      }
+    } else {
+      for (std::size_t r = 0; r < kBatch; ++r) scales[r] = 1 / std::sqrt(writing.sums[r] / divisor + side.eps);
+    }
 
     for (std::size_t r = 0; r < reading.count; ++r) {
       Row& row = reading.rows[r];

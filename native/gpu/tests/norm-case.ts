@@ -161,7 +161,12 @@ export class NormCase {
     const x = Array.from(this.before.subarray(start, start + headDim), decoder(dtype));
     const mean = kind === "layer" ? sum(x) / headDim : 0;
     const squares = sum(x.map((value) => (value - mean) ** 2));
-    const scale = 1 / Math.sqrt((kind === "l2" ? squares : squares / headDim) + eps[side]);
+    const least = eps[side] as number;
+    const divisor =
+      kind === "unit"
+        ? Math.max(Math.sqrt(squares), least)
+        : Math.sqrt((kind === "l2" ? squares : squares / headDim) + least);
+    const scale = 1 / divisor;
     this.#known.set(start, { mean, scale });
     return { mean, scale };
   }

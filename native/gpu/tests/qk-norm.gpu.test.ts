@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 const dtypes = ["bf16", "f16", "f32"] as const;
-const kinds = ["rms", "layer", "l2"] as const;
+const kinds = ["rms", "layer", "l2", "unit"] as const;
 const roundings = ["once", "hf"] as const;
 
 /** Empty, or what is wrong with a case. */

@@ -27,7 +27,7 @@ describe.skipIf(missing !== "")(`the plain norm on a GPU${missing}`, () => {
     }
   });
 
-  it.each(["layer", "l2"] as const)(
+  it.each(["layer", "l2", "unit"] as const)(
     "is the formula of %s too, with and without weights and biases",
     (kind) => {
       for (const dtype of dtypes) {

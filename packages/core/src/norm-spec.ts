@@ -1,8 +1,8 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 
-/** What a normalisation divides by: the root mean square, the standard deviation after centring, or the length. */
-export type NormKind = "rms" | "layer" | "l2";
+/** What a normalisation divides by: the root mean square, the standard deviation after centring, or the length (`l2`, `unit`). */
+export type NormKind = "rms" | "layer" | "l2" | "unit";
 
 /** What one normalised row is: each head's `D` values, or all heads of a token together. */
 export type NormAxis = "head" | "row";
@@ -23,9 +23,11 @@ export type NormRounding = "once" | "hf";
  *     rms:    n = x / sqrt(mean(x^2) + eps)
  *     layer:  n = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)
  *     l2:     n = x / sqrt(sum(x^2) + eps)
+ *     unit:   n = x / max(sqrt(sum(x^2)), eps)
  *     y = n * (weightOffset + weight) + bias
  *
- * RMS is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016). A missing weight counts as a
+ * RMS is Zhang and Sennrich (2019), equation 4; layer is Ba, Kiros and Hinton (2016); unit is PyTorch's `F.normalize`. A
+ * missing weight counts as a
  * factor of 1 (without the offset), a missing bias as 0.
  */
 export interface NormSpec<Weight = unknown> {
@@ -35,14 +37,14 @@ export interface NormSpec<Weight = unknown> {
   readonly weight: Weight | null;
   /** Same shape as the weight. */
   readonly bias?: Weight | null | undefined;
-  /** Added under the root; a finite number >= 0. */
+  /** Added under the root, or the least that `unit` divides by; a finite number >= 0. */
   readonly eps: number;
   /** 1 for families that store `w - 1` (Gemma, Qwen3-Next). */
   readonly weightOffset: 0 | 1;
   readonly rounding: NormRounding;
 }
 
-const kinds: readonly unknown[] = ["rms", "layer", "l2"];
+const kinds: readonly unknown[] = ["rms", "layer", "l2", "unit"];
 const axes: readonly unknown[] = ["head", "row"];
 const roundings: readonly unknown[] = ["once", "hf"];
 
@@ -53,7 +55,7 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
   };
   if (typeof spec !== "object" || spec === null) return fail(`must be an object, got ${describe(spec)}`);
   const { kind, axis, weight, eps, weightOffset, rounding } = spec as Partial<NormSpec>;
-  if (!kinds.includes(kind)) fail(`has kind ${describe(kind)}; it must be "rms", "layer" or "l2"`);
+  if (!kinds.includes(kind)) fail(`has kind ${describe(kind)}; it must be "rms", "layer", "l2" or "unit"`);
   if (!axes.includes(axis)) fail(`has axis ${describe(axis)}; it must be "head" or "row"`);
   if (!roundings.includes(rounding)) fail(`has rounding ${describe(rounding)}; it must be "once" or "hf"`);
   if (weightOffset !== 0 && weightOffset !== 1)

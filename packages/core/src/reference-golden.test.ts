@@ -90,18 +90,18 @@ describe.each(["bf16", "f16"] as const)("%s", (dtype) => {
 });
 
 // An hf norm rounds in the middle, where a flip of transformers' own f32 could grow to 2 ulp; in these files none does.
-test("in all, 9 of 146,880 16-bit elements differ, each by one ulp, one of them in hf rounding", () => {
+test("in all, 9 of 163,200 16-bit elements differ, each by one ulp, one of them in hf rounding", () => {
   const count = (rounding: NormRounding): number[] =>
     golden.cases
       .filter((c) => c.dtype !== "f32" && c.spec.rounding === rounding)
       .map(distances)
       .reduce<number[]>((sum, counts) => counts.reduce((s, n, i) => s.with(i, s[i]! + n), sum), [0, 0, 0]);
-  expect(count("once")).toEqual([114_232, 8, 0]);
+  expect(count("once")).toEqual([130_552, 8, 0]);
   expect(count("hf")).toEqual([32_639, 1, 0]);
 });
 
 test("every family of the oracle is there, in three dtypes and three head dims, and its zero row stays without NaN", () => {
-  expect(golden.cases).toHaveLength(9 * 3 * 3);
+  expect(golden.cases).toHaveLength(10 * 3 * 3);
   for (const c of golden.cases) {
     const start = (golden.zeroRow[0] * heads + golden.zeroRow[1]) * c.headDim;
     const x = tensor(`${c.tensors}/x`) as Float64Array;

@@ -35,7 +35,11 @@ export function referenceNorm(rows: ReferenceRows): Float64Array {
   for (let start = 0, row = 0; start < x.length; start += rowLength, row++) {
     const mean = spec.kind === "layer" ? sum(rowLength, (i) => at(x, start + i)) / rowLength : 0;
     const squares = sum(rowLength, (i) => (at(x, start + i) - mean) ** 2);
-    const scale = 1 / Math.sqrt((spec.kind === "l2" ? squares : squares / rowLength) + spec.eps);
+    const divisor =
+      spec.kind === "unit"
+        ? Math.max(Math.sqrt(squares), spec.eps)
+        : Math.sqrt((spec.kind === "l2" ? squares : squares / rowLength) + spec.eps);
+    const scale = 1 / divisor;
     for (let i = 0; i < rowLength; i++) {
       const exact = (at(x, start + i) - mean) * scale;
       const normalized = spec.rounding === "hf" ? round(exact) : exact;

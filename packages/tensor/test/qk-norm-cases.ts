@@ -142,7 +142,7 @@ interface Form {
 }
 
 const forms: fc.Arbitrary<Form> = fc.record({
-  kind: fc.constantFrom("rms", "layer", "l2"),
+  kind: fc.constantFrom("rms", "layer", "l2", "unit"),
   weightOffset: fc.constantFrom(0, 1),
   rounding: fc.constantFrom("once", "hf"),
   affine: fc.constantFrom("none", "weight", "bias", "both"),

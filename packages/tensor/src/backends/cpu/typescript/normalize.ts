@@ -41,7 +41,11 @@ function rowNorm(
     }
     let squares = 0;
     for (let i = 0; i < headDim; i++) squares += ((row[i] as number) - mean) ** 2;
-    const scale = 1 / Math.sqrt((kind === "l2" ? squares : squares / headDim) + eps);
+    const divisor =
+      kind === "unit"
+        ? Math.max(Math.sqrt(squares), eps)
+        : Math.sqrt((kind === "l2" ? squares : squares / headDim) + eps);
+    const scale = 1 / divisor;
     for (let i = 0; i < headDim; i++) {
       let value = ((row[i] as number) - mean) * scale;
       if (hf) value = round(value);
