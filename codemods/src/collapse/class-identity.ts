@@ -3,7 +3,7 @@ import type { FilesMentioning } from "../files/mention-index.ts";
 import type { Expr, FileForm } from "../form/form.ts";
 import { isCommonJs } from "../languages/typescript/new-import.ts";
 import type { Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import type { ClassCopy } from "./class-copy.ts";
 
 /**

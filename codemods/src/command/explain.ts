@@ -10,7 +10,7 @@ import { markOfGenerated } from "../plan/generated-file.ts";
 import { planFile } from "../plan/plan-file.ts";
 import type { Profile } from "../profiles/profile.ts";
 import { Project, type TypeSource } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 
 /** `--explain FILE[:LINE]`: every applied norm with its input and its result as values, then what was decided. */
 export async function explain(

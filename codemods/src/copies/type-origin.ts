@@ -4,7 +4,7 @@ import type { TypeOrigin } from "../helper/helper-form.ts";
 import type { Traced } from "../match/match.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import { sourceOfName } from "./origin.ts";
 
 /** The type of the tensors: what the norm's class takes, else how the function's own q and k are annotated. */

@@ -1,6 +1,6 @@
 import type { ClassForm, FileForm, Step } from "../form/form.ts";
 import type { Declared, Project, Resolved } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import { attributesOf, dottedName } from "./class-members.ts";
 import type { NormFact, NormKind } from "./norm-fact.ts";
 import { kindOfClass, kindOfName } from "./norm-kind.ts";

@@ -1,7 +1,7 @@
 import type { Value } from "../flow/value.ts";
 import type { Expr, FileForm, FunctionForm } from "../form/form.ts";
 import type { Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import { dottedName } from "./class-members.ts";
 import { isEps, isSmall } from "./eps-argument.ts";
 import type { NormFact, NormKind } from "./norm-fact.ts";

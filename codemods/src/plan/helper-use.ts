@@ -10,7 +10,7 @@ import type { Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import type { Change } from "./change.ts";
 
 export interface HelperContext {

@@ -6,6 +6,7 @@ import type { InlineMatch } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { removedBy, reshapedBy, type Side } from "../match/side.ts";
 import type { Profile } from "../profiles/profile.ts";
+import { lineAt } from "../text/line-index.ts";
 import { indentAt, lineStart, type TextEdit } from "../text/text-edits.ts";
 import type { Change } from "./change.ts";
 import { freshName } from "./fresh-name.ts";
@@ -226,10 +227,9 @@ function keepComments(
 
 function linesOf({ q, k }: InlineMatch, text: string): { line: number; endLine: number } {
   const spans = [q, k].flatMap((side) => [...removedBy(side), side.step.span]);
-  const count = (offset: number) => text.slice(0, offset).split(/\r\n|\n|\r/).length;
   return {
-    line: count(Math.min(...spans.map(({ start }) => start))),
-    endLine: count(Math.max(...spans.map(({ end }) => end))),
+    line: lineAt(text, Math.min(...spans.map(({ start }) => start))),
+    endLine: lineAt(text, Math.max(...spans.map(({ end }) => end))),
   };
 }
 

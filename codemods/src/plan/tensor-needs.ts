@@ -5,7 +5,7 @@ import { Refusal } from "../match/reasons.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 
 /** What the tensors of a module's helper must have, by the module: always, and where their heads share one axis. */
 const needs: Readonly<Record<string, Readonly<Record<"apart" | "flat", readonly string[]>>>> = {

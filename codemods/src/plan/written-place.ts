@@ -5,7 +5,7 @@ import type { ClassForm, FileForm, FunctionForm } from "../form/form.ts";
 import { declared } from "../norms/class-fact.ts";
 import { dottedName } from "../norms/class-members.ts";
 import type { Declared, Project } from "../project/project.ts";
-import { lineAt } from "../text/text-edits.ts";
+import { lineAt } from "../text/line-index.ts";
 import type { WrittenPlace } from "./change.ts";
 
 const { basename, dirname, join } = posix;

@@ -19,11 +19,6 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   return out + text.slice(from);
 }
 
-/** The line of an offset, from 1. */
-export function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split(/\r\n|\n|\r/).length;
-}
-
 export function lineStart(text: string, offset: number): number {
   let start = offset;
   while (start > 0 && !isLineEnd(text[start - 1])) start -= 1;

@@ -45,5 +45,6 @@ function isCapture(name: SyntaxNode): boolean {
     return !isDotted && around.parent()?.is("class_pattern") !== true;
   }
   // The name before `=` is an attribute of the subject.
-  return around.is("keyword_pattern") ? partsOf(around)[0]?.id() !== name.id() : true;
+  const [first] = around.is("keyword_pattern") ? partsOf(around) : [];
+  return first === undefined || spanOf(first).start !== spanOf(name).start;
 }

@@ -4,9 +4,7 @@ import { enclosing, parsePython, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** See `LanguageFrontEnd.codeOf`. */
 export function pythonCode({ text }: SourceInput, span: Span): string {
-  const root = parsePython(text)
-    .findAll({ rule: { regex: "." } })
-    .find((node) => isAt(node, span));
+  const root = nodeAt(parsePython(text), span);
   if (root === undefined) return text.slice(span.start, span.end);
   const locals = localsOf(root);
   const numbers = new Map<string, number>();
@@ -22,6 +20,16 @@ export function pythonCode({ text }: SourceInput, span: Span): string {
     return `$${number}`;
   };
   return write(root);
+}
+
+/** The outermost node of the span. */
+function nodeAt(node: SyntaxNode, span: Span): SyntaxNode | undefined {
+  if (isAt(node, span)) return node;
+  for (const child of node.children()) {
+    const { start, end } = spanOf(child);
+    if (start <= span.start && span.end <= end) return nodeAt(child, span);
+  }
+  return undefined;
 }
 
 function isAt(node: SyntaxNode, span: Span): boolean {

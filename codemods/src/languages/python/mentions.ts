@@ -27,8 +27,8 @@ export function mentionsOf(
 /** The text with comments and string contents blanked, every other character in its place. */
 function blankOutside(root: SyntaxNode, text: string, listed: readonly SyntaxNode[]): string {
   const kept = new Set(listed.map((string) => spanOf(string).start));
-  const quotedTypes = root.findAll({ rule: { kind: "string", inside: { kind: "type", stopBy: "end" } } });
-  for (const string of quotedTypes) kept.add(spanOf(string).start);
+  for (const type of root.findAll({ rule: { kind: "type" } }))
+    for (const string of type.findAll({ rule: { kind: "string" } })) kept.add(spanOf(string).start);
   const pieces: string[] = [];
   let end = 0;
   const kinds = ["comment", "string_start", "string_content"].map((kind) => ({ kind }));
