@@ -14,6 +14,7 @@ export { persimmon } from "./persimmon/model.ts";
 export { phi } from "./phi/model.ts";
 export { qwen2 } from "./qwen2/model.ts";
 export { qwen3 } from "./qwen3/model.ts";
+export { qwen35 } from "./qwen3-5/model.ts";
 export { sdar } from "./sdar/model.ts";
 export { smollm3 } from "./smollm3/model.ts";
 export { stableLm } from "./stablelm/model.ts";

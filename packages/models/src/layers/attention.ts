@@ -1,5 +1,5 @@
 import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import { attention, type Tensor } from "@qknorm/tensor";
+import { activate, attention, mul, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting } from "./norm.ts";
@@ -37,6 +37,8 @@ export interface AttentionSpec {
    * `valueNorm`; a layer: both are those that it stored, and nothing of them is here (Gemma 4).
    */
   readonly values?: "projected" | "keys" | { readonly ofLayer: number };
+  /** q_proj gives each head D values of a gate after its q; mixed values are multiplied by its sigmoid (Qwen3-Next). */
+  readonly queryGate?: true;
   /** Null for a layer without positions. */
   readonly rope: RopeSpec | null;
   /** How many keys a query sees, its own included; null, the default, for all before it. */
@@ -83,7 +85,7 @@ export class Attention extends Module {
     super();
     const { hiddenSize, queryHeads, kvHeads, headDim, bias, qkNorm, rope, values } = spec;
     const parts = {
-      q_proj: queryHeads * headDim,
+      q_proj: queryHeads * headDim * (spec.queryGate ? 2 : 1),
       ...(typeof values !== "object" && { k_proj: kvHeads * headDim }),
       ...((values ?? "projected") === "projected" && { v_proj: kvHeads * headDim }),
     };
@@ -106,25 +108,30 @@ export class Attention extends Module {
 
   forward(x: Tensor, step: Step): Tensor {
     const { queryHeads, headDim, values } = this.#spec;
-    const [q, keysAndValues] =
+    const [q, keysAndValues, gate = null] =
       typeof values === "object" ? this.#read(x, step, values.ofLayer) : this.#append(x, step);
     const mixed = this.#attend(q, ...keysAndValues, step); // [T, Hq, D]
-    return this.oProj.forward(this.gated(mixed.view([x.dim(0), queryHeads * headDim]), x));
+    const passed = gate === null ? mixed : mul(mixed, activate(gate, "sigmoid"));
+    return this.oProj.forward(this.gated(passed.view([x.dim(0), queryHeads * headDim]), x));
   }
 
-  /** Queries `[T, Hq, D]`, and all keys and values `[S, Hkv, D]` with those of the new tokens. */
-  #append(x: Tensor, step: Step): [q: Tensor, keysAndValues: [Tensor, Tensor]] {
+  /** Queries `[T, Hq, D]`, all keys and values `[S, Hkv, D]` with those of the new tokens, and the gate `[T, Hq, D]`. */
+  #append(x: Tensor, step: Step): [q: Tensor, keysAndValues: [Tensor, Tensor], gate: Tensor | undefined] {
     const { kvHeads, headDim } = this.#spec;
-    const [q, k, v] = this.#project(x);
+    const [q, k, v, gate] = this.#project(x);
     const heads = v.view([x.dim(0), kvHeads, headDim]);
     // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
     const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
-    return [queries, step.cache.append(this.#layer, newKeys, newValues)];
+    return [queries, step.cache.append(this.#layer, newKeys, newValues), gate];
   }
 
   /** Queries alone; keys and values as another layer has stored them in this pass. */
-  #read(x: Tensor, step: Step, layer: number): [q: Tensor, keysAndValues: [Tensor, Tensor]] {
+  #read(
+    x: Tensor,
+    step: Step,
+    layer: number,
+  ): [q: Tensor, keysAndValues: [Tensor, Tensor], gate?: undefined] {
     const { queryHeads, headDim } = this.#spec;
     const q = this.qkvProj.forward(x).view([x.dim(0), queryHeads, headDim]);
     const normalized = this.qNorm?.forward(q) ?? q;
@@ -137,14 +144,20 @@ export class Attention extends Module {
     return mixed;
   }
 
-  /** q `[T, Hq * D]`, k and v `[T, Hkv * D]`, or `[T, H, D]` where each head has its own q, k and v in turn. */
-  #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
-    const { queryHeads, kvHeads, headDim, packing, values } = this.#spec;
+  /** q `[T, Hq * D]`, k and v `[T, Hkv * D]`, or `[T, H, D]` where something else stands between heads, as q's gate may. */
+  #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor, gate?: Tensor] {
+    const { queryHeads, kvHeads, headDim, packing, values, queryGate } = this.#spec;
     const qkv = this.qkvProj.forward(x); // [T, (Hq + 2 Hkv) * D]
     if (packing === "packed-per-head") {
       return qkv.view([x.dim(0), queryHeads, 3 * headDim]).split(-1, [headDim, headDim, headDim]) as Triple;
     }
     const [width, kvWidth] = [queryHeads * headDim, kvHeads * headDim];
+    if (queryGate) {
+      const [gatedQ, k, v] = qkv.split(-1, [2 * width, kvWidth, kvWidth]) as Triple;
+      const pairs = gatedQ.view([x.dim(0), queryHeads, 2 * headDim]);
+      const [q, gate] = pairs.split(-1, [headDim, headDim]) as [Tensor, Tensor];
+      return [q, k.view([x.dim(0), kvHeads, headDim]), v, gate];
+    }
     if (values !== "keys") return qkv.split(-1, [width, kvWidth, kvWidth]) as Triple;
     const [q, k] = qkv.split(-1, [width, kvWidth]) as [Tensor, Tensor];
     return [q, k, k];

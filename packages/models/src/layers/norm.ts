@@ -42,6 +42,11 @@ export function rmsSetting(width: number, eps: number): NormSetting {
   return { kind: "rms", axis: "head", shape: [width], bias: false, eps, weightOffset: 0, rounding: "hf" };
 }
 
+/** RMS times `1 + weight`, rounded once: Gemma's. */
+export function onePlusSetting(width: number, eps: number): NormSetting {
+  return { ...rmsSetting(width, eps), weightOffset: 1, rounding: "once" };
+}
+
 /** LayerNorm, which PyTorch rounds once. */
 export function layerNormSetting(width: number, eps: number, bias: "bias" | "no bias"): NormSetting {
   return {

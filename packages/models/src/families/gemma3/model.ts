@@ -1,5 +1,5 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
-import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { onePlusSetting } from "../../layers/norm.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
@@ -7,11 +7,6 @@ import { decoderFamily } from "../family.ts";
 import { type Gemma3Config, parseGemma3Config } from "./config.ts";
 
 export { type Gemma3Config, parseGemma3Config } from "./config.ts";
-
-/** RMS times `1 + weight`, rounded once. */
-export function gemmaNorm(width: number, eps: number): NormSetting {
-  return { ...rmsSetting(width, eps), weightOffset: 1, rounding: "once" };
-}
 
 /**
  * Attention of Gemma 3: `[T, C] -> [T, C]`. q `[T, Hq, D]` and k `[T, Hkv, D]` go through RMS norms per head whose weights `[D]`
@@ -22,7 +17,7 @@ export class Gemma3Attention extends Attention {
   constructor(config: Gemma3Config, options: AttentionOptions) {
     const { headDim, eps, attentionBias, kinds, ropes, window, queryPreAttnScalar } = config;
     const kind = kinds[options.layer ?? 0] ?? "full_attention";
-    const norm = gemmaNorm(headDim, eps);
+    const norm = onePlusSetting(headDim, eps);
     super(
       {
         ...config,
@@ -44,7 +39,7 @@ export class Gemma3ForCausalLm extends DecoderForCausalLm {
       denseDecoder(config, {
         attention: Gemma3Attention,
         arrangement: "sandwich",
-        norm: gemmaNorm(config.hiddenSize, config.eps),
+        norm: onePlusSetting(config.hiddenSize, config.eps),
         embeddingScale: Math.sqrt(config.hiddenSize),
         logitSoftCap: config.logitSoftCap,
       }),
