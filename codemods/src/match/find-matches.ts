@@ -18,6 +18,8 @@ export interface FileMatches {
   readonly inline: readonly InlineMatch[];
   readonly refused: readonly RefusedMatch[];
   readonly traced: readonly Traced[];
+  /** The calls of a function in the file. */
+  readonly callsOf: (at: Traced) => readonly PairCall[];
 }
 
 export interface MatchContext {
@@ -61,6 +63,7 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     inline: kept.filter((match) => match.kind === "inline"),
     refused: [...refused, ...kept.filter((match) => match.kind === "refused"), ...traced.flatMap(jointNorms)],
     traced,
+    callsOf: (at) => callsOf({ at }, traced),
   };
 }
 
@@ -121,7 +124,7 @@ function finderFor(
   };
 }
 
-function callsOf({ at }: PairFunction, traced: readonly Traced[]): readonly PairCall[] {
+function callsOf({ at }: Pick<PairFunction, "at">, traced: readonly Traced[]): readonly PairCall[] {
   const { fn } = at;
   return traced.flatMap((caller): readonly PairCall[] => {
     if (caller.fn === fn || (fn.owner !== undefined && caller.fn.owner !== fn.owner)) return [];

@@ -21,6 +21,10 @@ export interface HoldQuestion {
   readonly removed: readonly Span[];
   /** What the helper can overwrite; see `Profile`. */
   readonly profile: Pick<Profile, "viewsTokens">;
+  /** Whether callers may have what they gave; they may unless this is said. */
+  readonly callers?: "give it up";
+  /** What is known to lie in other memory than what goes into it. */
+  readonly made?: Value;
 }
 
 /**
@@ -29,11 +33,8 @@ export interface HoldQuestion {
  * nothing is known may have been given it, and no variable that lies in the same memory is read afterwards.
  */
 export function holderOf(question: HoldQuestion): string | undefined {
-  const { inputs, trace, removed, block, place, project, profile } = question;
-  const replaced = new Set(
-    trace.events.filter(({ site }) => isIn(site.span, removed)).map(({ value }) => value),
-  );
-  const memory = new Memory({ trace, place, project, replaced, block });
+  const { inputs, place, profile } = question;
+  const memory = memoryAt(question);
   if (place.fn.kind === "module") return "every function of the file";
   if (memory.overlap(inputs.q, inputs.k)) return "the other of the two";
   for (const side of ["q", "k"] as const) {
@@ -44,10 +45,30 @@ export function holderOf(question: HoldQuestion): string | undefined {
   return undefined;
 }
 
+/** Who may still hold a tensor that is given to somebody who overwrites it. */
+export function keeperOf(tensor: Value, question: Omit<HoldQuestion, "inputs">): string | undefined {
+  const whole = { ...question, inputs: { q: tensor, k: tensor } };
+  return new Holders(tensor, memoryAt(whole), whole).find();
+}
+
+function memoryAt({ trace, removed, block, place, project, callers, made }: HoldQuestion): Memory {
+  const events = trace.events.filter(({ site }) => isIn(site.span, removed));
+  const replaced = new Set<Value>([...events.map(({ value }) => value), ...(made ? [made] : [])]);
+  return new Memory({ trace, place, project, replaced, block, ...(callers && { callers }) });
+}
+
 /** A part of a packed tensor whose tokens are on several axes: it cannot be seen as rows without a copy. */
 function isScattered(input: Value, memory: Memory): boolean {
   const isCutWide = (axesOf(input)?.length ?? 0) > 3;
   return isCutWide && memory.of(input).some(({ path }) => path.length > 0);
+}
+
+/** Who may hold q or k besides, and whether nobody does but who called the function. */
+export function holdersOf(question: HoldQuestion): { readonly holder?: string; readonly isOfCallers?: true } {
+  const holder = holderOf(question);
+  if (holder === undefined) return {};
+  const others = holderOf({ ...question, callers: "give it up" });
+  return { holder, ...(others === undefined && { isOfCallers: true as const }) };
 }
 
 class Holders {
@@ -126,12 +147,17 @@ class Holders {
     return undefined;
   }
 
+  #isGiven({ args }: Extract<Expr, { kind: "call" }>): boolean {
+    return args.some(({ value }) => this.#has(this.#question.trace.values.get(value)));
+  }
+
   /** A call that the table knows to keep nothing. */
   #isHarmless(expr: Extract<Expr, { kind: "call" }>): boolean {
     const callee = this.#question.trace.values.get(expr.callee);
     const isPlain =
       !expr.construct && !expr.args.some(({ keyword }) => keyword === "out" || keyword === "inplace");
-    return callee !== undefined && isPlain && this.#memory.useOfCall(callee) !== undefined;
+    if (callee === undefined || !isPlain || this.#memory.useOfCall(callee) === undefined) return false;
+    return !this.#memory.mayKeep(callee) || !this.#isGiven(expr);
   }
 
   /** A class declared inside, a statement of which nothing is known. */

@@ -27,6 +27,8 @@ export interface InlineMatch {
   readonly position: number;
   /** Who may still hold q or k as it was; undefined where it is proven that nobody does, so that the helper may overwrite them. */
   readonly holder?: string;
+  /** Whether nobody but who called the function may hold them. */
+  readonly isOfCallers?: true;
   /** Whether q and k have their heads before their tokens: `[B, H, L, D]`. */
   readonly isHeadsFirst: boolean;
 }

@@ -21,10 +21,12 @@ export interface MemoryQuestion {
   readonly trace: Trace;
   readonly place: Place;
   readonly project: Project;
-  /** Norms that the helper stands for: what they give is new. */
+  /** Norms that the helper stands for, and calls that come to it: what they give is new. */
   readonly replaced: ReadonlySet<Value>;
   /** Where the helper will stand: of a branch around it, the other arm has not run. */
   readonly block: Block;
+  /** Whether a parameter is memory that nobody else has; see `HoldQuestion`. */
+  readonly callers?: "give it up";
 }
 
 /** Which memory values may lie in, by the table of `tensor-operations.ts`. */
@@ -61,6 +63,7 @@ export class Memory {
       case "shape":
         return [];
       case "param":
+        return [{ root: value, path: [], isHeld: this.#question.callers === undefined }];
       case "free":
         return [{ root: value, path: [], isHeld: true }];
       case "attribute":
@@ -85,7 +88,7 @@ export class Memory {
       case "unknown":
         return this.#unknown(value, this.#question.trace.contents.get(value) ?? []);
       case "call":
-        return this.#ofCall(value);
+        return this.#question.replaced.has(value) ? [] : this.#ofCall(value);
       default:
         return value satisfies never;
     }
@@ -165,7 +168,15 @@ export class Memory {
     if (callee.kind !== "attribute") return undefined;
     const { object } = callee;
     if (isModule(object)) return isLibrary(object) || use === "view" || use === "parts" ? use : undefined;
-    return this.#isTensor(object) ? use : undefined;
+    // A parameter may be anything: what looks at a part of it, as of a tensor, makes nothing new.
+    const isLook = use === "view" || use === "parts";
+    return this.isTensor(object) || (object.kind === "param" && isLook) ? use : undefined;
+  }
+
+  /** Whether a call of a known name may still be that of something else, which keeps its arguments: `self.cache.select(k)`. */
+  mayKeep(callee: Value): boolean {
+    if (callee.kind === "free") return !this.#isKnown(callee.name);
+    return callee.kind !== "attribute" || !(isLibrary(callee.object) || this.isTensor(callee.object));
   }
 
   /** Whether a bare function is the language's own or an array library's: one of the same name from elsewhere may do anything. */
@@ -182,7 +193,7 @@ export class Memory {
   }
 
   /** Whether the value is surely a tensor, whose methods the table knows: `add` may be that of a set, `log` that of a logger. */
-  #isTensor(value: Value): boolean {
+  isTensor(value: Value): boolean {
     let known = this.#tensors.get(value);
     if (known === undefined) {
       known = this.#isSurelyTensor(value);
@@ -199,11 +210,11 @@ export class Memory {
       case "owned":
       case "await":
       case "item":
-        return this.#isTensor(value.of);
+        return this.isTensor(value.of);
       case "choice":
-        return this.#isTensor(value.then) && this.#isTensor(value.otherwise);
+        return this.isTensor(value.then) && this.isTensor(value.otherwise);
       case "operation":
-        return operatorUse(value.operator) === "new" || value.operands.every((one) => this.#isTensor(one));
+        return operatorUse(value.operator) === "new" || value.operands.every((one) => this.isTensor(one));
       case "param":
         return this.#isTensorParam(value);
       case "call": {

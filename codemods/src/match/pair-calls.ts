@@ -4,7 +4,7 @@ import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
 import { refuseAliases } from "./aliases.ts";
 import { refuseCompiled } from "./compiled.ts";
-import { holderOf } from "./holders.ts";
+import { holdersOf } from "./holders.ts";
 import type { PairCall, PairFunction } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
@@ -18,7 +18,7 @@ export function checkPairCall(
   pair: PairFunction,
   { at, call, step }: PairCall,
   { profile, project }: { readonly profile: Profile; readonly project: Project },
-): { readonly holder: string | undefined } {
+): ReturnType<typeof holdersOf> & { readonly inputs: { readonly q: Value; readonly k: Value } } {
   const { trace } = at;
   refuseCompiled(at);
   const given = (index: number) => {
@@ -55,18 +55,10 @@ export function checkPairCall(
   if (baseOf(q) === baseOf(k)) throw new Refusal("ambiguous", "both norms are given the same tensor");
   if (profile.helper.path === undefined)
     refuseOtherSources(q, k, profile.helper.name, { trace, place: at, project });
-  return {
-    holder: holderOf({
-      inputs: { q, k },
-      trace,
-      place: at,
-      project,
-      profile,
-      block,
-      step,
-      removed: [call.span],
-    }),
-  };
+  const tensors = { q, k };
+  const removed = [call.span];
+  const held = holdersOf({ inputs: tensors, trace, place: at, project, profile, block, step, removed });
+  return { ...held, inputs: tensors };
 }
 
 function refuseOtherSide(side: SideName, value: Value, names: readonly string[]): void {

@@ -5,7 +5,7 @@ import type { Profile } from "../profiles/profile.ts";
 import { layersOf, refuseAliases } from "./aliases.ts";
 import { refuseCompiled } from "./compiled.ts";
 import { sideOfEvent } from "./given-side.ts";
-import { holderOf } from "./holders.ts";
+import { holdersOf } from "./holders.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
 import { refuseOtherCall, refuseOtherResult } from "./norm-call.ts";
@@ -69,10 +69,10 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   const inputs = { q: q.input, k: k.input };
   const { project } = rules;
   const { block } = placement;
-  const holder =
+  const holders =
     ownership.length > 0 || freesInput([q.input, k.input], at)
-      ? "what frees them"
-      : holderOf({ inputs, trace, place: at, project, profile: rules.profile, block, step, removed });
+      ? { holder: "what frees them" }
+      : holdersOf({ inputs, trace, place: at, project, profile: rules.profile, block, step, removed });
   return {
     kind: "inline",
     at,
@@ -83,7 +83,7 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     altStream: k.event.stream ?? q.event.stream ?? streamOf(all, k),
     block: placement.block,
     position: placement.index,
-    ...(holder !== undefined && { holder }),
+    ...holders,
     isHeadsFirst: isHeadsFirst(q.input, k.input, rules.profile),
   };
 }

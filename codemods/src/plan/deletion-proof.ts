@@ -1,7 +1,7 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { ClassForm, FileForm } from "../form/form.ts";
 import { within } from "../form/traversal.ts";
-import type { PairCall, PairFunction } from "../match/match.ts";
+import type { PairCall, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
 import { dottedName } from "../norms/class-members.ts";
 import type { Project } from "../project/project.ts";
@@ -12,7 +12,7 @@ import type { Project } from "../project/project.ts";
  * may have a method of the same name.
  */
 export function proveDeletable(
-  { at }: PairFunction,
+  { at }: { readonly at: Traced },
   calls: readonly PairCall[],
   project: Project,
   filesMentioning: FilesMentioning,

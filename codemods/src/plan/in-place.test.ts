@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { planPython } from "../../test/python-plan.ts";
 import { pythonFixtures } from "../../test/python-run.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
 import { pythonFrontEnd } from "../languages/python/front-end.ts";
@@ -256,5 +257,41 @@ describe("in TypeScript the helper overwrites q and k", () => {
     });
     expect(outcomeOf(planScript(code, { others: linear("x") }).after)).toBe("apart");
     expect(outcomeOf(planScript(code, { others: linear("x.matmul(this.weight)") }).after)).toBe("in place");
+  });
+});
+
+describe("q and k that a caller gives", () => {
+  const method = (body: readonly string[]) =>
+    `    def _rotated(self, packed, context):
+        q, k, v = packed.split([self.q_size, self.k_size, self.k_size], dim=-1)
+        q = self.q_norm(q.view(-1, self.heads, self.head_dim))
+        k = self.k_norm(k.view(-1, self.kv_heads, self.head_dim))
+${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q, k), v
+
+`;
+  const outcome = (forward: readonly string[], body: readonly string[] = []) =>
+    outcomeOf(planPython({ forward: [...forward, "q, k = out"], head: method(body) }).after);
+  const call = ["packed = self.qkv_proj(x)", "out, v = self._rotated(packed, context)"];
+
+  test("are overwritten where each caller reads nothing of them afterwards", () => {
+    expect(outcome(call)).toBe("in place");
+    expect(outcome(["out, v = self._rotated(self.qkv_proj(x), context)"])).toBe("in place");
+    expect(outcome([...call, "context.log(packed.shape)"])).toBe("in place");
+  });
+
+  test.each<[string, readonly string[], (readonly string[])?]>([
+    ["the caller reads them", [...call, "context.log(packed)"]],
+    ["the caller has them from somebody else", ["out, v = self._rotated(context, x)"]],
+    ["the caller keeps them", [call[0]!, "context.append(packed)", call[1]!]],
+    [
+      "one of two callers reads them",
+      [...call, "packed = self.qkv_proj(x)", "y = self._rotated(packed, x)", "context.log(packed)"],
+    ],
+    ["the function keeps them", call, ["self.last = packed"]],
+    ["it is also called by another name", [...call, "context.call(self._rotated)"]],
+    ["it is called with a list", ["out, v = self._rotated(*context)"]],
+    ["nobody calls it", ["out = self.qk(x)"]],
+  ])("are not where %s", (_, forward, body) => {
+    expect(outcome(forward, body)).not.toBe("in place");
   });
 });

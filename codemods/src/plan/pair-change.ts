@@ -2,7 +2,7 @@ import type { Value } from "../flow/value.ts";
 import type { FunctionForm } from "../form/form.ts";
 import type { LanguageFrontEnd } from "../languages/front-end.ts";
 import { layoutAt } from "../languages/layout.ts";
-import type { PairCall, PairFunction } from "../match/match.ts";
+import type { PairCall, PairFunction, Traced } from "../match/match.ts";
 import { checkPairCall } from "../match/pair-calls.ts";
 import { Refusal } from "../match/reasons.ts";
 import { lineAt } from "../text/line-index.ts";
@@ -13,12 +13,17 @@ import { type HelperContext, needsHeadDim, refuseLostStream } from "./helper-use
 import { renderValue, type Scope, sourceOf } from "./render.ts";
 import { refuseDirectives, refuseRangeDirectives } from "./told-tools.ts";
 
+export interface PairContext extends HelperContext {
+  /** Whether those who call the function have what they gave it no more. */
+  readonly isGivenUp: (at: Traced, inputs: { readonly q: Value; readonly k: Value }) => boolean;
+}
+
 /** The edits that make calls of the helper of all calls of a pair function, and take the function out. Throws `Refusal`. */
 export function pairChange(
   pair: PairFunction,
   calls: readonly PairCall[],
   frontEnd: LanguageFrontEnd,
-  context: HelperContext,
+  context: PairContext,
 ): Change {
   const { profile } = context;
   refuseLostStream(pair.altStream, profile);
@@ -48,11 +53,12 @@ function callEdit(
   pair: PairFunction,
   { at, call, step }: PairCall,
   frontEnd: LanguageFrontEnd,
-  context: HelperContext,
+  context: PairContext,
 ): TextEdit {
   const { form, trace } = at;
   const { profile } = context;
-  const { holder } = checkPairCall(pair, { at, call, step }, context);
+  const { holder, isOfCallers, inputs } = checkPairCall(pair, { at, call, step }, context);
+  const isHeld = holder !== undefined && !(isOfCallers && context.isGivenUp(at, inputs));
   const stepTrace = trace.steps.get(step);
   const visible = stepTrace?.block.before[stepTrace.index] ?? new Map();
   const scope: Scope = { form, trace, visible };
@@ -80,7 +86,7 @@ function callEdit(
           pair.headDim?.kind === "param" ? argument(pair.headDim.index) : headDimText({ ...pair, at }, scope),
       }),
       ...(pair.altStream && { altStream: write(pair.altStream) }),
-      ...(holder !== undefined && profile.inPlace && { allowInplace: false as const }),
+      ...(isHeld && profile.inPlace && { allowInplace: false as const }),
       layout: layoutAt(form, call.span.start, ""),
     }),
   };

@@ -8,13 +8,14 @@ import type { InlineMatch, PairFunction, RefusedMatch, Traced } from "../match/m
 import { Refusal } from "../match/reasons.ts";
 import { lineAt } from "../text/line-index.ts";
 import { applyEdits, type TextEdit } from "../text/text-edits.ts";
+import { isGivenUp } from "./callers-proof.ts";
 import type { Change, Finding } from "./change.ts";
 import { proveDeletable } from "./deletion-proof.ts";
 import { refuseOtherNormsBelow } from "./derived-norms.ts";
 import { refuseFunctionNorm } from "./function-norm.ts";
 import { helperImport, refuseTakenName, withHelper } from "./helper-use.ts";
 import { inlineChange } from "./inline-change.ts";
-import { pairChange } from "./pair-change.ts";
+import { type PairContext, pairChange } from "./pair-change.ts";
 import { refuseOtherTensors } from "./tensor-needs.ts";
 
 /** What is to become of one file. `after` is undefined when it stays as it is. */
@@ -36,7 +37,9 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const frontEnd = context.project.frontEnd(form.language)!;
   if (form.nearErrors.length > 0)
     return { findings: parseErrorFindings(form.nearErrors, form), after: undefined };
-  const { pairs, inline, refused } = findMatches(form, context);
+  const { pairs, inline, refused, callsOf } = findMatches(form, context);
+  const isFree: PairContext["isGivenUp"] = (at, inputs) =>
+    isGivenUp({ ...context, at, inputs, calls: callsOf(at) });
   const changes: Change[] = [];
   const findings = refused.map(refusedFinding);
   const attempt = (at: Traced, span: RefusedMatch["span"], make: () => Change): void => {
@@ -72,7 +75,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       return withHelper(
         () => pairCopyForm(pair, context),
         { ...context, at: pair.at },
-        () => pairChange(pair, calls, frontEnd, context),
+        () => pairChange(pair, calls, frontEnd, { ...context, isGivenUp: isFree }),
       );
     });
   }
@@ -87,7 +90,7 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
       return withHelper(
         () => inlineCopyForm(match, context),
         { ...context, at: match.at },
-        () => inlineChange(match, frontEnd, context.profile),
+        () => inlineChange(withoutCallers(match, isFree), frontEnd, context.profile),
       );
     });
   }
@@ -98,6 +101,14 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const copies = chosen.flatMap(({ copy }) => copy ?? []);
   if (copies.length > 0) return { findings: all, after: undefined, copies };
   return { findings: all, after: chosen.length === 0 ? undefined : rewrite(form, chosen, context) };
+}
+
+/** Without the callers as holders, where they are known to give q and k up. */
+function withoutCallers(match: InlineMatch, isFree: PairContext["isGivenUp"]): InlineMatch {
+  const inputs = { q: match.q.input, k: match.k.input };
+  if (match.isOfCallers === undefined || !isFree(match.at, inputs)) return match;
+  const { holder: _, ...rest } = match;
+  return rest;
 }
 
 /** Whether the helper gets tensors as the norms do, heads on an axis of their own, or must reshape them. */

@@ -93,6 +93,8 @@ describe("a method of something that is no tensor for sure", () => {
     ["add, of an item", "context[0].add(k)"],
     ["add, of what a call gives", "context.taps().add(k)"],
     ["mul", "context.mul(q, k)"],
+    ["select", "context.select(k)"],
+    ["view, of an attribute", "self.taps.view(k)"],
   ])("may keep what it is given, whatever it is called: %s", (_, line) => {
     expect(planPython({ forward: [...made, line, ...normed] }).after).toContain("allow_inplace=False");
   });
