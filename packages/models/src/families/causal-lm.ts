@@ -2,6 +2,7 @@ import type { QkNormOptions } from "@qknorm/core";
 import type { FloatDtype, Tensor } from "@qknorm/tensor";
 import type { BlockFp8 } from "../checkpoint/block-fp8.ts";
 import type { JsonObject } from "../checkpoint/json-file.ts";
+import type { KnownKeys } from "../checkpoint/known-keys.ts";
 import type { Outline } from "../checkpoint/outline.ts";
 import type { Warn } from "../checkpoint/warnings.ts";
 import type { Weights } from "../checkpoint/weights.ts";
@@ -60,6 +61,8 @@ export interface Blueprint {
 export interface ModelFamily {
   /** `model_type` in config.json. */
   readonly modelType: string;
+  /** Keys of its config that would change the logits and are not done: what each asks for, by name. */
+  readonly refused: KnownKeys["refused"];
   /** Throws `ERR_CHECKPOINT` for what the config asks and the family does not do; `warn` hears of ignored keys. */
   read(rawConfig: JsonObject, warn: Warn): Blueprint;
 }

@@ -16,7 +16,11 @@ import type { RopeSpec } from "../layers/rotary-embedding.ts";
 import type { CausalLm, ModelFamily, ModelOptions } from "./causal-lm.ts";
 
 /** A parser of one family's config.json, which settles every key. */
-export type ConfigParser<Config> = (raw: JsonObject, warn?: Warn) => Config;
+export interface ConfigParser<Config> {
+  (raw: JsonObject, warn?: Warn): Config;
+  /** What it refuses beside the keys that every parser does. */
+  readonly refused: KnownKeys["refused"];
+}
 
 /**
  * A parser that reads with `read` and then refuses, knows or names each key that `read` did not ask for.
@@ -28,7 +32,7 @@ export function configParser<Config extends object>(
   known: KnownKeys,
   read: (fields: ConfigFields, warn: Warn) => Config,
 ): ConfigParser<Config> {
-  return (raw, warn = () => {}) => {
+  const parse = (raw: JsonObject, warn: Warn = () => {}): Config => {
     const fields = new ConfigFields(raw, "config.json");
     const written = fields.string("model_type");
     if (written !== modelType)
@@ -37,6 +41,7 @@ export function configParser<Config extends object>(
     settleUnreadKeys(fields, [BASE_KEYS, known], warn);
     return config;
   };
+  return Object.assign(parse, { refused: known.refused });
 }
 
 /** How a family's RoPE is read, and how it turns. */
@@ -111,6 +116,7 @@ export function decoderFamily<Config extends DecoderFields>({
 }: FamilyParts<Config>): ModelFamily {
   return {
     modelType,
+    refused: parse.refused,
     read(raw, warn) {
       const config = parse(raw, warn);
       return {

@@ -106,6 +106,10 @@ export class Attention extends Module {
     this.#qkNorm = options.qkNorm ?? {};
   }
 
+  get spec(): AttentionSpec {
+    return this.#spec;
+  }
+
   forward(x: Tensor, step: Step): Tensor {
     const { queryHeads, headDim, values } = this.#spec;
     const [q, keysAndValues, gate = null] =
