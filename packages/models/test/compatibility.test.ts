@@ -107,7 +107,7 @@ function normColumns(normed: Attention | undefined, optional: boolean): string[]
   };
   const weight = shape === null ? "none" : (symbols[shape.join()] ?? "[H D]");
   return [
-    `${{ rms: "RMS", layer: "LayerNorm", l2: "L2" }[kind]}${optional ? ", by config" : ""}`,
+    `${{ rms: "RMS", layer: "LayerNorm", l2: "L2", unit: "unit length" }[kind]}${optional ? ", by config" : ""}`,
     axis === "head" ? "head" : "all heads",
     `${weightOffset === 1 ? "1 + " : ""}${weight}${bias ? ", bias" : ""}`,
     shape === null ? "-" : rounding,
