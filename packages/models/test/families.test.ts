@@ -53,7 +53,7 @@ afterEach(() => {
 describe.each(availableKernels())("on %s kernels", (kernels) => {
   describe.each(registered)("$family $name", ({ dir, layers, block }) => {
     // Blocks are asked for as a caller does, since not every config has their length.
-    const options = { dtype: "f32", ...(block > 1 && { blockLength: block }) } as const;
+    const options = { dtype: "f32", blockLength: block } as const;
 
     it.each(["auto", "fallback"] as const)("has the logits of transformers, QK norm %s", (path) => {
       useKernels(kernels);

@@ -49,13 +49,15 @@ export interface RopeTable<T = TensorView> {
   readonly layout?: RopeLayout | undefined;
 }
 
-/** A function of each element: activations by transformers' meaning of them, and two with a number of their own. */
+/** A function of each element: activations by transformers' meaning of them, and three with a number of their own. */
 export type Pointwise =
   | { readonly kind: Activation }
   /** `factor * x`. */
   | { readonly kind: "scale"; readonly factor: number }
   /** `cap * tanh(x / cap)`; the quotient and the tangent are rounded too. */
-  | { readonly kind: "soft-cap"; readonly cap: number };
+  | { readonly kind: "soft-cap"; readonly cap: number }
+  /** `min(max(x, -limit), limit)`; the limit is rounded. */
+  | { readonly kind: "clamp"; readonly limit: number };
 
 export type Activation =
   | "silu"

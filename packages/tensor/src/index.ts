@@ -31,7 +31,7 @@ export { linear } from "./ops/linear.ts";
 export { type ExpertWeights, type MoeOptions, moe } from "./ops/moe.ts";
 export { mul } from "./ops/mul.ts";
 export { normalize } from "./ops/normalize.ts";
-export { activate, scale, softCap } from "./ops/pointwise.ts";
+export { activate, clamp, scale, softCap } from "./ops/pointwise.ts";
 export { rope } from "./ops/rope.ts";
 export { type Routing, route } from "./ops/route.ts";
 export { siluMul } from "./ops/silu-mul.ts";

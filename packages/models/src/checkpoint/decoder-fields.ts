@@ -25,6 +25,8 @@ export interface DecoderDefaults {
   readonly maxPositions: number;
   /** Where absent; null in a file, or no default, means as many as query heads. */
   readonly kvHeads?: number;
+  /** A 0 in a file means as many as query heads. */
+  readonly zeroKvHeads?: "all";
   /** Where absent; null in a file, or no default, means C / Hq. `unread`: the class has no such key. */
   readonly headDim?: number | "unread";
   readonly tied?: boolean;
@@ -54,7 +56,7 @@ export function readDecoderFields(
     intermediateSize: defaults.intermediateSize ?? fields.positiveInteger("intermediate_size"),
     layers: readLayers(fields),
     queryHeads,
-    kvHeads: readKvHeads(fields, queryHeads, defaults.kvHeads),
+    kvHeads: readKvHeads(fields, queryHeads, defaults),
     headDim: readHeadDim(fields, hiddenSize, queryHeads, defaults.headDim),
     eps: fields.positiveNumber(defaults.epsKey ?? "rms_norm_eps", defaults.eps),
     trainedPositions: fields.positiveInteger("max_position_embeddings", defaults.maxPositions),
@@ -85,10 +87,15 @@ export function readActivation(fields: ConfigFields, key: string, fallback: stri
   return fields.fail(key, `must be one of ${Object.keys(ACTIVATIONS).join(", ")}, got ${shown(name)}`);
 }
 
-function readKvHeads(fields: ConfigFields, queryHeads: number, fallback: number | undefined): number {
+function readKvHeads(
+  fields: ConfigFields,
+  queryHeads: number,
+  { kvHeads: fallback = queryHeads, zeroKvHeads }: DecoderDefaults,
+): number {
   const key = "num_key_value_heads";
-  const kvHeads = fields.raw[key] === null ? queryHeads : fields.positiveInteger(key, fallback ?? queryHeads);
-  fields.value(key);
+  const written = fields.value(key);
+  const all = fields.raw[key] === null || (zeroKvHeads === "all" && written === 0);
+  const kvHeads = all ? queryHeads : fields.positiveInteger(key, fallback);
   if (queryHeads % kvHeads === 0) return kvHeads;
   return fields.fail("num_attention_heads", `is ${queryHeads}, not a multiple of ${key} ${kvHeads}`);
 }
@@ -116,4 +123,17 @@ function readHeadDim(
     fields.fail("head_dim", `is ${headDim}; this family has hidden_size / heads, ${hiddenSize / queryHeads}`);
   }
   return headDim;
+}
+
+/** The query heads of each layer: `num_attention_heads_per_layer`, or `num_attention_heads` for all. */
+export function readHeadsPerLayer(
+  fields: ConfigFields,
+  { layers, queryHeads, kvHeads }: DecoderFields,
+): readonly number[] {
+  const key = "num_attention_heads_per_layer";
+  if (!fields.has(key)) return new Array<number>(layers).fill(queryHeads);
+  const heads = fields.numbers(key);
+  const fits = (count: number) => Number.isSafeInteger(count) && count > 0 && count % kvHeads === 0;
+  if (heads.length === layers && heads.every(fits)) return heads;
+  return fields.fail(key, `must be a multiple of ${kvHeads} KV heads for each of ${layers} layers`);
 }

@@ -2,7 +2,8 @@ import type { ConfigFields } from "./config-fields.ts";
 import { shown } from "./shown-value.ts";
 
 /**
- * A list of 0 and 1, one for each layer and perhaps for more, as switches; by a rule where the file has none.
+ * A list of 0 and 1, one for each layer and perhaps for more, as switches; by a rule where the file has none, or
+ * an empty list (as Llama 4 is published).
  *
  * @throws ERR_CHECKPOINT for anything else, or a list that is too short
  */
@@ -13,7 +14,8 @@ export function readSwitches(
   absent: (layer: number) => boolean,
 ): readonly boolean[] {
   const list = fields.value(key);
-  if (list === undefined) return Object.freeze(Array.from({ length: layers }, (_, layer) => absent(layer)));
+  if (list === undefined || (Array.isArray(list) && list.length === 0))
+    return Object.freeze(Array.from({ length: layers }, (_, layer) => absent(layer)));
   if (!Array.isArray(list) || list.length < layers || !list.every((value) => value === 0 || value === 1)) {
     return fields.fail(
       key,

@@ -34,8 +34,8 @@ export interface ModelWeights {
 }
 
 /**
- * Opens the weights of a model folder and makes them the model's, in this order: buffers left out, names made whole and the
- * family's own, FP8 blocks made numbers, the head settled, a LoRA adapter merged.
+ * Opens the weights of a model folder and makes them the model's, in this order: buffers left out, names made whole, FP8 blocks
+ * made numbers, the family's own changes, the head settled, a LoRA adapter merged.
  *
  * @throws ERR_CHECKPOINT for weights that are missing or broken, an adapter that does not fit, and, for logits, a
  *   checkpoint without a head
@@ -54,12 +54,12 @@ export function openModelWeights(
   try {
     for (const warning of checkpoint.warnings) warn(warning);
     adapter = openLoraAdapter(dir, plan.baseParts, warn);
-    let weights = plan.adapt(withBasePrefix(withoutBuffers(weightsOf(checkpoint)), plan.baseParts));
+    let weights = withBasePrefix(withoutBuffers(weightsOf(checkpoint)), plan.baseParts);
     if (plan.quantization !== null) {
       weights = dequantizedBlocks(weights, plan.quantization);
       warn("the FP8 weights are made full numbers as they are loaded; activations are not rounded to FP8");
     }
-    const settled = settleHead(dir, weights, plan, purpose, warn);
+    const settled = settleHead(dir, plan.adapt(weights), plan, purpose, warn);
     return { ...settled, weights: adapter?.mergedInto(settled.weights) ?? settled.weights, close };
   } catch (error) {
     close();

@@ -12,7 +12,7 @@ const MOST_LAYERS = 10_000;
  */
 export interface Outline {
   readonly layers: number;
-  /** By name; of the layers, those of layer 0. */
+  /** By name; of the layers, those of layer 0, which all share. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   /** By name, those that stand for one layer alone, where not all are alike. */
   readonly single?: Readonly<Record<string, readonly number[]>>;
@@ -32,26 +32,42 @@ export interface DecoderSizes {
 /** Which parameters of a layer tell its sizes, where they are not Llama's: their names below the layer, and shapes. */
 export type LayerShapes = Readonly<Record<string, readonly number[]>>;
 
-/** The outline of a dense decoder; its parts are called as in Llama where `inside` does not say. */
+/**
+ * The outline of a decoder; its parts are called as in Llama where `inside` does not say, for all layers or for each.
+ *
+ * @param mixers parameters of single layers that tell their sizes, where layers mix tokens in different ways
+ */
 export function decoderOutline(
   sizes: DecoderSizes,
-  inside?: LayerShapes,
+  inside: LayerShapes | ((layer: number) => LayerShapes) = llamaShapes(sizes),
   mixers: readonly (readonly [layer: number, shapes: LayerShapes])[] = [],
 ): Outline {
-  const { layers, vocabSize, hiddenSize, intermediateSize, queryHeads, kvHeads, headDim } = sizes;
+  const { layers, vocabSize, hiddenSize } = sizes;
   const below = (layer: number, shapes: LayerShapes): LayerShapes =>
     Object.fromEntries(
       Object.entries(shapes).map(([name, shape]) => [`model.layers.${layer}.${name}`, shape]),
     );
-  const shapes = inside ?? {
+  const each =
+    typeof inside === "function"
+      ? Array.from({ length: layers }, (_, layer) => [layer, inside(layer)] as const)
+      : [];
+  return {
+    layers,
+    shapes: {
+      "model.embed_tokens.weight": [vocabSize, hiddenSize],
+      ...(typeof inside === "function" ? {} : below(0, inside)),
+    },
+    single: Object.assign({}, ...[...each, ...mixers].map(([layer, own]) => below(layer, own))),
+  };
+}
+
+/** The parameters that tell the sizes of Llama's layers. */
+export function llamaShapes(sizes: Omit<DecoderSizes, "layers" | "vocabSize">): LayerShapes {
+  const { hiddenSize, intermediateSize, queryHeads, kvHeads, headDim } = sizes;
+  return {
     "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
     "self_attn.k_proj.weight": [kvHeads * headDim, hiddenSize],
     "mlp.gate_proj.weight": [intermediateSize, hiddenSize],
-  };
-  return {
-    layers,
-    shapes: { "model.embed_tokens.weight": [vocabSize, hiddenSize], ...below(0, shapes) },
-    single: Object.assign({}, ...mixers.map(([layer, own]) => below(layer, own))),
   };
 }
 

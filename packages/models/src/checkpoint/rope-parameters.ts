@@ -103,10 +103,16 @@ export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): 
  *
  * @throws ERR_CHECKPOINT unless that is an even number from 2 to D
  */
-export function readRotaryDim(fields: ConfigFields, headDim: number, defaultShare: number): number {
+export function readRotaryDim(
+  fields: ConfigFields,
+  headDim: number,
+  defaultShare: number,
+  layerType?: RopeSetting["layerType"],
+): number {
   const key = "partial_rotary_factor";
   const beside = fields.positiveNumber(key, defaultShare);
-  const places = [fields.object("rope_scaling"), fields.object("rope_parameters")];
+  const parameters = ofLayerType(fields.object("rope_parameters"), layerType);
+  const places = [fields.object("rope_scaling"), parameters];
   const place = places.find((object) => object?.has(key));
   const share = place?.positiveNumber(key) ?? beside;
   const rotaryDim = Math.floor(headDim * share);

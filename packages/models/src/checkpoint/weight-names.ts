@@ -46,6 +46,12 @@ export function without(weights: Weights, pattern: RegExp): Weights {
   return new Map([...weights].filter(([name]) => !pattern.test(name)));
 }
 
+/** The weights without `count` layers from `first` on, which are there to predict several tokens at once. */
+export function withoutLayers(weights: Weights, first: number, count: number): Weights {
+  const layerOf = (name: string) => Number(/^model\.layers\.(\d{1,6})\./.exec(name)?.[1] ?? -1);
+  return new Map([...weights].filter(([name]) => layerOf(name) < first || layerOf(name) >= first + count));
+}
+
 function underNames(weights: Weights, nameOf: (name: string) => string): Weights {
   const written = new Map<string, string>();
   for (const name of weights.keys()) {

@@ -26,8 +26,9 @@ export interface DecoderSpec {
   /** After the last layer. */
   readonly norm: NormSetting;
   layer(context: LayerContext): Layer;
-  /** Multiplies the embedding, itself rounded to the dtype first (Gemma). */
+  /** Multiplies the embedding, itself rounded to the dtype first (Gemma), or `exact` (AFMoE). */
   readonly embeddingScale?: number;
+  readonly embeddingScaleRounding?: "rounded" | "exact";
   /** The embedding goes through a norm (nanochat). */
   readonly embeddingNorm?: NormSetting;
   readonly headBias?: boolean;
@@ -97,9 +98,10 @@ export class DecoderModel extends Module {
   }
 
   #embed(step: Step): Tensor {
-    const { embeddingScale } = this.#spec;
+    const { embeddingScale = 1, embeddingScaleRounding } = this.#spec;
     const plain = this.embedTokens.forward(step.ids); // [T, C]
-    const scaled = embeddingScale === undefined ? plain : scale(plain, roundTo(this.#dtype, embeddingScale));
+    const factor = embeddingScaleRounding === "exact" ? embeddingScale : roundTo(this.#dtype, embeddingScale);
+    const scaled = factor === 1 ? plain : scale(plain, factor);
     return this.#embeddingNorm?.forward(scaled) ?? scaled;
   }
 

@@ -8,7 +8,8 @@ import type { DecoderSpec, LayerContext } from "./decoder-model.ts";
 /** What a dense family adds to the usual decoder: pre-norms of RMS kind and a gated MLP. */
 export interface DenseParts<Config> extends Partial<Omit<DecoderSpec, "layer" | "names">> {
   readonly attention: new (config: Config, options: AttentionOptions) => Attention;
-  mlp?(context: LayerContext): Mlp;
+  /** Null for a layer with the usual one. */
+  mlp?(context: LayerContext): Mlp | null;
   readonly mlpBias?: boolean;
   readonly arrangement?: Arrangement;
   /** Of every norm over C. */

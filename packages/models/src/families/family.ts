@@ -56,7 +56,9 @@ export function readRope(
 ): RopeSpec {
   const { layout, rounding, direction, ...rest } = setting;
   const rotaryDim =
-    rest.defaultShare === undefined ? headDim : readRotaryDim(fields, headDim, rest.defaultShare);
+    rest.defaultShare === undefined
+      ? headDim
+      : readRotaryDim(fields, headDim, rest.defaultShare, rest.layerType);
   const parameters = readRopeParameters(fields, { ...rest, rotaryDim, maxPositions: trainedPositions });
   return Object.freeze({
     parameters,
@@ -96,7 +98,7 @@ export interface FamilyParts<Config extends DecoderFields> {
   readonly parse: ConfigParser<Config>;
   readonly create: new (config: Config, options: ModelOptions) => CausalLm;
   /** Parameters of a layer that tell its sizes; those of Llama by default. */
-  readonly shapes?: (config: Config) => LayerShapes;
+  readonly shapes?: (config: Config) => LayerShapes | ((layer: number) => LayerShapes);
   /** Parameters of single layers that tell their sizes, where layers mix tokens in different ways. */
   readonly mixers?: (config: Config) => readonly (readonly [layer: number, shapes: LayerShapes])[];
   /** The checkpoint's tensors as the model has them, where the two differ; see `weight-names.ts`. */

@@ -1,9 +1,10 @@
 import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import { activate, attention, mul, type Tensor } from "@qknorm/tensor";
+import { activate, attention, clamp, mul, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting } from "./norm.ts";
 import { PackedLinear } from "./packed-linear.ts";
+import { type QueryTemperature, tempered } from "./query-temperature.ts";
 import { type RopeSpec, type RotaryEmbedding, RotaryTables } from "./rotary-embedding.ts";
 import { SplitNorm } from "./split-norm.ts";
 import type { Step } from "./step.ts";
@@ -39,8 +40,12 @@ export interface AttentionSpec {
   readonly values?: "projected" | "keys" | { readonly ofLayer: number };
   /** q_proj gives each head D values of a gate after its q; mixed values are multiplied by its sigmoid (Qwen3-Next). */
   readonly queryGate?: true;
+  /** q and k after their norms, and v, are cut to `-clip..clip`, before RoPE (OLMoE); null: they stay. */
+  readonly clip?: number | null;
   /** Null for a layer without positions. */
   readonly rope: RopeSpec | null;
+  /** Makes queries larger as the sequence grows (Llama 4, on layers without positions). */
+  readonly temperature?: QueryTemperature | null;
   /** How many keys a query sees, its own included; null, the default, for all before it. */
   readonly window?: number | null | undefined;
   /** `none`: every query sees all keys. Default: `causal`. */
@@ -123,7 +128,7 @@ export class Attention extends Module {
   #append(x: Tensor, step: Step): [q: Tensor, keysAndValues: [Tensor, Tensor], gate: Tensor | undefined] {
     const { kvHeads, headDim } = this.#spec;
     const [q, k, v, gate] = this.#project(x);
-    const heads = v.view([x.dim(0), kvHeads, headDim]);
+    const heads = this.#clipped(v).view([x.dim(0), kvHeads, headDim]);
     // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
     const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
@@ -179,8 +184,16 @@ export class Attention extends Module {
       this.#rotary?.apply(k, step.positions);
       return [q, k];
     };
-    if (qkNorm?.order !== "rope-norm") return rotated(...asHeads(...this.#normalize(q, k, step)));
+    if (qkNorm?.order !== "rope-norm") {
+      const [normedQ, normedK] = this.#normalize(q, k, step);
+      return rotated(...asHeads(this.#clipped(normedQ), this.#clipped(normedK)));
+    }
     return asHeads(...this.#normalize(...rotated(...asHeads(q, k)), step));
+  }
+
+  #clipped(x: Tensor): Tensor {
+    const { clip = null } = this.#spec;
+    return clip === null ? x : clamp(x, clip);
   }
 
   #normalize(q: Tensor, k: Tensor, step: Step): [Tensor, Tensor] {
@@ -193,9 +206,11 @@ export class Attention extends Module {
       : step.trace.qkNorm(this.#layer, { q, k, qNorm, kNorm, headDim, options: this.#qkNorm }, run);
   }
 
-  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past, mask: ofStep }: Step): Tensor {
+  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past, positions, mask: ofStep }: Step): Tensor {
+    const { temperature = null } = this.#spec;
+    const asked = temperature === null ? queries : tempered(queries, positions, temperature);
     const { headDim, scale = headDim ** -0.5, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
-    return attention(queries, keys, values, {
+    return attention(asked, keys, values, {
       past,
       scale,
       window: window ?? 0,

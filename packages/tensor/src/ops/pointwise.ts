@@ -55,6 +55,14 @@ export function softCap(x: Tensor, cap: number): Tensor {
   return pointwise(x, { kind: "soft-cap", cap });
 }
 
+/** x, its elements cut to `-limit..limit`; NaN stays. Throws `ERR_QKNORM_ARGUMENT` for a limit that is not positive. */
+export function clamp(x: Tensor, limit: number): Tensor {
+  if (!(Number.isFinite(limit) && limit > 0)) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `clamp needs a positive limit, got ${shown(limit)}`);
+  }
+  return pointwise(x, { kind: "clamp", limit });
+}
+
 function pointwise(x: Tensor, f: Pointwise): Tensor {
   requireTensor(x, "x");
   const op = opOf(backendOfAll({ x }), "pointwise");

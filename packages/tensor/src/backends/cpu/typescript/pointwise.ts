@@ -33,6 +33,8 @@ export function scalarOf(f: Pointwise, round: Scalar): Scalar {
       return Math.tanh;
     case "scale":
       return (x) => f.factor * x;
+    case "clamp":
+      return (x) => Math.min(Math.max(x, -f.limit), f.limit);
     case "soft-cap":
       return (x) => f.cap * round(Math.tanh(round(x / f.cap)));
   }

@@ -1,0 +1,19 @@
+import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
+import type { ExpertFields } from "../checkpoint/expert-fields.ts";
+import { type LayerShapes, llamaShapes } from "../checkpoint/outline.ts";
+import { MoeMlp } from "../layers/moe.ts";
+import type { LayerContext } from "./decoder-model.ts";
+
+/** The MLPs of a decoder some of whose layers are mixtures of experts. */
+export function sparseMlps({ sparse, moe }: ExpertFields): (context: LayerContext) => MoeMlp | null {
+  return (context) => (sparse[context.layer] === true ? new MoeMlp(moe, context) : null);
+}
+
+/** The parameters that tell the sizes of each layer, sparse or not. */
+export function sparseShapes(config: DecoderFields & ExpertFields): (layer: number) => LayerShapes {
+  const { "mlp.gate_proj.weight": gate, ...attention } = llamaShapes(config);
+  const { experts, intermediateSize, hiddenSize } = config.moe;
+  const dense = { ...attention, "mlp.gate_proj.weight": gate as readonly number[] };
+  const sparse = { ...attention, "mlp.experts.gate_up_proj": [experts, 2 * intermediateSize, hiddenSize] };
+  return (layer) => (config.sparse[layer] === true ? sparse : dense);
+}
