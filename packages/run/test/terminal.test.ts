@@ -60,7 +60,7 @@ const up = "\x1b[A";
 describe.runIf(hasTerminal)("at a terminal", () => {
   const template = "{% for m in messages %}{{ m.content if m.role == 'user' }}{% endfor %}";
 
-  it("a conversation begins, remembers lines, and ends at Ctrl-D", async () => {
+  it("a conversation begins, remembers lines, hears all that is pasted, and ends at Ctrl-D", async () => {
     const typist = new Typist(["--model", chatCheckpoint(join(scratch, "a"), "{{ messages[-1].content }}")]);
     await typist.see(/> /);
     typist.type("20+22=\r");
@@ -70,6 +70,14 @@ describe.runIf(hasTerminal)("at a terminal", () => {
     await typist.see(/half a line\n/);
     typist.type(`${up}\r`);
     await typist.see(/20\+22=\n42\n/);
+    await typist.see(/> $/);
+    typist.type("1+1=\r2+3=\r4+");
+    // The answer stands where the line that was begun was cleared.
+    await typist.see(/4\+2\n/);
+    await typist.see(/\n5\n/);
+    await typist.see(/> 4\+$/);
+    typist.type("4=\r");
+    await typist.see(/\n8\n/);
     await typist.see(/> $/);
     typist.type(ctrlC);
     await typist.see(/Ctrl-D ends/);

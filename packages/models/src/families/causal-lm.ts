@@ -38,6 +38,8 @@ export interface CausalLm extends Module {
   hidden(step: Step): Tensor;
   newCache(): KvCache;
   readonly maxPositions: number;
+  /** Token ids are below it. */
+  readonly vocabSize: number;
 }
 
 /** A model as its config describes it, before anything of it is made. */

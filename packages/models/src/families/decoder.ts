@@ -26,6 +26,10 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     this.#options = options;
   }
 
+  get vocabSize(): number {
+    return this.#spec.vocabSize;
+  }
+
   get maxPositions(): number {
     return this.#spec.maxPositions;
   }

@@ -111,7 +111,7 @@ describe("generate", () => {
     expect(() => generateNow(model, prompt, options)).toThrowError(message);
   });
 
-  it("refuses a token id that the model has no embedding for", () => {
-    expect(() => [...generateNow(model, [99_999], {})]).toThrowError(/id 99999 is outside/);
+  it.each([99_999, 264, -1, 0.5])("refuses the token id %d, which the model has no embedding for", (id) => {
+    expect(() => generateNow(model, [49, id], {})).toThrowError(`token id ${id} is outside 0..263`);
   });
 });

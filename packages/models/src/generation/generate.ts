@@ -28,8 +28,8 @@ export interface GenerateOptions {
  * every device.
  *
  * Ends at a stop id, after `maxTokens`, when the context is full, or when it is aborted; what it holds on a device is
- * freed then, and when the caller stops earlier. Throws `ERR_GENERATION` before any work when the prompt is empty or does not fit in the
- * context.
+ * freed then, and when the caller stops earlier. Throws `ERR_GENERATION` before any work when the prompt is empty, does not fit in the
+ * context, or has an id that the model does not know.
  */
 export function generate(
   model: CausalLm,
@@ -117,6 +117,11 @@ class Continuation {
         "ERR_GENERATION",
         `the prompt has ${prompt.length} tokens; the model's context is ${model.maxPositions}`,
       );
+    }
+    const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= model.vocabSize);
+    if (unknown !== undefined) {
+      const problem = `token id ${String(unknown)} is outside 0..${model.vocabSize - 1}`;
+      throw new QkNormError("ERR_GENERATION", problem);
     }
     if (!(maxTokens >= 0)) {
       throw new QkNormError("ERR_GENERATION", `maxTokens must be a number >= 0, got ${String(maxTokens)}`);
