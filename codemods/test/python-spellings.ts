@@ -1,3 +1,5 @@
+import { Random } from "../bench/random.ts";
+
 /** One half of the step, from the tensor `x` to its normalised self. */
 export interface Side {
   readonly x: string;
@@ -62,15 +64,8 @@ const spellings: readonly (readonly [string, (x: string, norm: string) => readon
   ],
 ];
 
-/** A generator of choices: mulberry32. */
+/** A generator of choices, the same for the same seed. */
 export function picker(seed: number): Pick {
-  let state = seed | 0;
-  return (items) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    const item = items[((mixed ^ (mixed >>> 14)) >>> 0) % items.length];
-    if (item === undefined) throw new Error("nothing to pick from");
-    return item;
-  };
+  const random = new Random(seed);
+  return (items) => random.pick(items);
 }

@@ -9,6 +9,7 @@ import {
   referenceNorm,
 } from "@qknorm/core";
 import * as fc from "fast-check";
+import { randomFrom } from "../../packages/core/test/random.ts";
 import {
   availableIsas,
   type CpuIsa,
@@ -28,16 +29,7 @@ export const dtypes = ["f32", "bf16", "f16"] as const;
 export const kinds = ["rms", "layer", "l2", "unit"] as const;
 export const roundings = ["once", "hf"] as const;
 
-/** A uniform generator (mulberry32): tests repeat exactly. */
-export function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+export { randomFrom };
 
 export function allocate(dtype: FloatDtype, length: number): NativeArray {
   return dtype === "f32" ? new Float32Array(length) : new Uint16Array(length);

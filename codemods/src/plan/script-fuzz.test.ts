@@ -1,18 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { Random } from "../../bench/random.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
 
 /** How many cases of each kind; `FUZZ_CASES=10000` for a long run. */
 const cases = Number(process.env.FUZZ_CASES ?? 200);
-
-/** A small generator of random numbers (mulberry32), so that a seed names a case for good. */
-function randomFrom(seed: number): () => number {
-  let state = seed + 0x6d2b79f5;
-  return () => {
-    state = Math.imul(state ^ (state >>> 15), state | 1);
-    state ^= state + Math.imul(state ^ (state >>> 7), state | 61);
-    return ((state ^ (state >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface SideNames {
   readonly tensor: string;
@@ -20,30 +11,27 @@ interface SideNames {
   readonly temporary: string;
 }
 
-type Random = () => number;
-const pick = <T>(random: Random, items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
-
 /** The statements of one side, in one of the ways people write them. */
 function sideLines(
   random: Random,
   { tensor, norm, temporary }: SideNames,
   dim = "this.headDim",
 ): readonly string[] {
-  const rows = pick(random, [
+  const rows = random.pick([
     `${tensor}.reshape([-1, ${dim}])`,
     `${tensor}.view(-1, ${dim})`,
     `${tensor}.contiguous().view(-1, ${dim})`,
     `ops.reshape(${tensor}, [-1, ${dim}])`,
   ]);
   const apply = (x: string) =>
-    pick(random, [`this.${norm}.forward(${x})`, `this.${norm}!.forward(${x})`, `this.${norm}(${x})`]);
+    random.pick([`this.${norm}.forward(${x})`, `this.${norm}!.forward(${x})`, `this.${norm}(${x})`]);
   const back = (x: string) =>
-    pick(random, [
+    random.pick([
       `${x}.reshape(${tensor}.shape)`,
       `${x}.view_as(${tensor})`,
       `(${x}.view(${tensor}.shape)) as Tensor`,
     ]);
-  switch (Math.floor(random() * 4)) {
+  switch (Math.floor(random.next() * 4)) {
     case 0:
       return [`${tensor} = ${back(apply(rows))};`];
     case 1:
@@ -63,13 +51,13 @@ function sideLines(
 /** Two lists merged in random order, each keeping its own. */
 function interleave(random: Random, a: readonly string[], b: readonly string[]): readonly string[] {
   if (a.length === 0 || b.length === 0) return [...a, ...b];
-  return random() < 0.5
+  return random.next() < 0.5
     ? [a[0]!, ...interleave(random, a.slice(1), b)]
     : [b[0]!, ...interleave(random, a, b.slice(1))];
 }
 
 function names(random: Random): { q: SideNames; k: SideNames } {
-  const [a, b] = pick(random, [
+  const [a, b] = random.pick([
     ["a", "b"],
     ["qRows", "kRows"],
     ["first", "second"],
@@ -78,11 +66,9 @@ function names(random: Random): { q: SideNames; k: SideNames } {
 }
 
 function spelled(random: Random, lines: readonly string[]): string {
-  const unrelated = pick(random, ["", "    const width = v.shape.at(-1);\n", "    this.log(v.shape);\n"]);
+  const unrelated = random.pick(["", "    const width = v.shape.at(-1);\n", "    this.log(v.shape);\n"]);
   const text = indented(lines);
-  return (
-    unrelated + pick(random, [text, text, guarded(lines), `    {\n      const scale = 1;\n${text}    }`])
-  );
+  return unrelated + random.pick([text, text, guarded(lines), `    {\n      const scale = 1;\n${text}    }`]);
 }
 
 function guarded(lines: readonly string[]): string {
@@ -100,7 +86,7 @@ function placed(
   k: readonly string[],
 ): { readonly forward: string; readonly members?: string } {
   const both = interleave(random, q, k);
-  return pick<() => { readonly forward: string; readonly members?: string }>(random, [
+  return random.pick<() => { readonly forward: string; readonly members?: string }>([
     () => ({ forward: spelled(random, both) }),
     () => ({ forward: spelled(random, both) }),
     () => ({ forward: guarded(q) + guarded(k) }),
@@ -117,7 +103,7 @@ const seeds = Array.from({ length: cases }, (_, seed) => seed);
 describe("in random spellings", () => {
   it("the step is found and replaced, once, and then no more", () => {
     const wrong = seeds.filter((seed) => {
-      const random = randomFrom(seed);
+      const random = new Random(seed);
       const { q, k } = names(random);
       const code = attention(placed(random, sideLines(random, q), sideLines(random, k)));
       const { after, findings } = planScript(code);
@@ -132,11 +118,11 @@ describe("in random spellings", () => {
 
   it("a near miss of the step is never replaced", () => {
     const wrong = seeds.filter((seed) => {
-      const random = randomFrom(seed);
+      const random = new Random(seed);
       const { q, k } = names(random);
       const [qLines, kLines] = [sideLines(random, q), sideLines(random, k)];
       const lines = interleave(random, qLines, kLines);
-      const miss = pick<() => readonly string[]>(random, [
+      const miss = random.pick<() => readonly string[]>([
         () =>
           interleave(
             random,
@@ -185,10 +171,10 @@ describe("in random spellings", () => {
 
   it("a norm of another kind, or with another eps on one side, is never replaced", () => {
     const wrong = seeds.slice(0, Math.ceil(cases / 4)).filter((seed) => {
-      const random = randomFrom(seed);
+      const random = new Random(seed);
       const { q, k } = names(random);
       const forward = spelled(random, interleave(random, sideLines(random, q), sideLines(random, k)));
-      const kNorm = pick(random, ["OffsetNorm", "CenteredNorm", "SlowNorm", "RmsNorm"]);
+      const kNorm = random.pick(["OffsetNorm", "CenteredNorm", "SlowNorm", "RmsNorm"]);
       const code = attention({ forward, norm: "RmsNorm", kNorm });
       const other = (text: string) =>
         text
