@@ -63,8 +63,7 @@ function inlineCall(evaluation: Evaluation, expr: CallExpr, parts: CallParts): V
   }
   const { step, block: home } = at;
   const order = evaluation.lastOrder;
-  // What a stream is given to run stays with the stream's own call.
-  const more = !onStream && evaluation.effectsInlined > effects;
+  const more = evaluation.effectsInlined > effects;
   const moved = normed.map((event) => ({
     ...event,
     step,

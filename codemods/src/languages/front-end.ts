@@ -169,6 +169,8 @@ export interface CodeLayout {
   readonly column: number;
   /** The longest line that the file's own style allows. */
   readonly width: number;
+  /** What the file writes around most of its strings. */
+  readonly quote: '"' | "'";
 }
 
 export interface PairAssignment {

@@ -39,5 +39,20 @@ export function layoutAt(form: FileForm, offset: number, before: string): CodeLa
   const { lineEnd, unit, width } = styleOf(form);
   const indent = indentAt(form.text, offset);
   const onLine = form.text.slice(lineStart(form.text, offset), offset);
-  return { indent, unit, lineEnd, width, column: onLine.length + before.length };
+  return {
+    indent,
+    unit,
+    lineEnd,
+    width,
+    column: onLine.length + before.length,
+    get quote() {
+      return quoteOf(form);
+    },
+  };
+}
+
+function quoteOf({ text }: FileForm): CodeLayout["quote"] {
+  const opened = text.match(/(["'])(?:\\.|(?!\1)[^\\\n])+\1/g) ?? [];
+  const single = opened.filter((string) => string.startsWith("'")).length;
+  return single > opened.length / 2 ? "'" : '"';
 }

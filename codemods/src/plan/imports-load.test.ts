@@ -62,9 +62,28 @@ describe("in Python the import", () => {
     expect(plan.findings).toMatchObject([{ reason: "helper-mismatch" }]);
   });
 
-  test("is added where it is there for types only", () => {
-    const top = `from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    ${pythonImport}\n\n`;
-    expect(python({ top }).after).toContain(`\n${pythonImport}`);
+  test("is added where it is there for types only, which says nothing any more", () => {
+    const top = `"""Doc."""\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    ${pythonImport}\n\n`;
+    const { after = "" } = python({ top });
+    expect(after.split(pythonImport)).toHaveLength(2);
+    expect(after).toContain(`\n${pythonImport}`);
+    expect(after).not.toContain("TYPE_CHECKING");
+  });
+
+  test.each([
+    ["others", `    ${pythonImport}\n    from torch import Tensor\n`, "    from torch import Tensor\n"],
+    [
+      "a comment before it",
+      `    # for types\n    ${pythonImport}\n    x = 1\n`,
+      "    # for types\n    x = 1\n",
+    ],
+    ["another arm", `    ${pythonImport}\nelse:\n    Tensor = None\n`, "else:\n    Tensor = None\n"],
+  ])("takes nothing from a block for types that has %s in it", (_, block, kept) => {
+    const top = `from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n${block}\n`;
+    const { after = "" } = python({ top });
+    expect(after).toContain(kept);
+    expect(after).toContain("if TYPE_CHECKING:\n    ");
+    expect(after).toContain("from typing import TYPE_CHECKING\n");
   });
 
   test("stays on the line that a comment for a linter speaks of", () => {

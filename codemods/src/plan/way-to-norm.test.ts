@@ -128,3 +128,48 @@ describe("a branch whose arms do the same", () => {
     },
   );
 });
+
+describe("what a stream is given to run", () => {
+  const onTwo = (body: string) => `    if (this.altStream !== null && isCapturing()) {
+      const main = currentStream();
+      this.altStream.waitFor(main);
+      q = this.qNorm.forward(q);
+      k = this.altStream.run(() => { ${body} });
+      main.waitFor(this.altStream);
+    } else {
+      q = this.qNorm.forward(q);
+      k = this.kNorm.forward(k);
+    }`;
+  const planned = (body: string) =>
+    planScript(
+      attention({
+        project: `    let q = this.qProj.forward(x).reshape([-1, this.heads, this.headDim]);
+    let k = this.kProj.forward(x).reshape([-1, this.kvHeads, this.headDim]);
+    const v = x;`,
+        forward: onTwo(body),
+      }),
+    );
+
+  test("goes with the branch where it only normalises", () => {
+    expect(planned("return this.kNorm.forward(k);").after).toContain("altStream: this.altStream");
+  });
+
+  test.each(["this.count += 1;", "this.log(k);", "this.taps.push(k);"])(
+    "keeps the copy where it says %s",
+    (more) => {
+      expect(planned(`${more} return this.kNorm.forward(k);`).after).toBeUndefined();
+    },
+  );
+});
+
+describe("the word for where the heads stand", () => {
+  test.each(['"', "'"])("is in the quotes of the file: %s", (quote) => {
+    const code = attention({
+      project: `    let q = this.qProj.forward(x).reshape([b, t, this.heads, this.headDim]).transpose(1, 2);
+    let k = this.kProj.forward(x).reshape([b, t, this.kvHeads, this.headDim]).transpose(1, 2);
+    const v = x;`,
+      forward: "    q = this.qNorm.forward(q);\n    k = this.kNorm.forward(k);",
+    });
+    expect(planScript(code.replaceAll('"', quote)).after).toContain(`layout: ${quote}heads-first${quote}`);
+  });
+});

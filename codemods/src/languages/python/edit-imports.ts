@@ -2,13 +2,20 @@ import type { FileForm, ImportedName, ImportForm, Span } from "../../form/form.t
 import type { TextEdit } from "../../text/text-edits.ts";
 import { firstUse } from "../first-use.ts";
 import type { AddedImport, ImportRequest } from "../front-end.ts";
+import { idleGuards } from "./guarded-imports.ts";
 import { editNames } from "./import-names.ts";
 import { insertStatement } from "./import-place.ts";
 import { type ImportStatement, importStatements } from "./import-statements.ts";
 import { lineEnd, lineStart } from "./lines.ts";
 
 /** See `LanguageFrontEnd.editImports`. */
-export function editPythonImports(form: FileForm, request: ImportRequest): readonly TextEdit[] {
+export function editPythonImports(form: FileForm, asked: ImportRequest): readonly TextEdit[] {
+  const idle = idleGuards(form, asked);
+  const request = {
+    ...asked,
+    drop: idle.length === 0 || isFirst(form) ? asked.drop : [...asked.drop, "TYPE_CHECKING"],
+    removed: [...asked.removed, ...idle],
+  };
   const statements = importStatements(form);
   const use = firstUse(form, request);
   const early = statements.filter(({ span }) => span.start < use);
@@ -35,9 +42,25 @@ export function editPythonImports(form: FileForm, request: ImportRequest): reado
   const whole = modules.map(({ module, local = module }) =>
     insertStatement(form, early, module, `import ${module}${local === module ? "" : ` as ${local}`}`),
   );
-  const added = [...inserted, ...whole];
+  const added = [
+    ...inserted,
+    ...whole,
+    ...idle.map((span) => ({ span: withBlankLine(span, form.text), text: "" })),
+  ];
   const kept = edited.map((edit) => withoutGap(edit, added, form.text));
   return [...kept, ...added].sort((a, b) => a.span.start - b.span.start || a.span.end - b.span.end);
+}
+
+/** Whether the file begins with the import of the guard's name, whose going would leave a blank line there. */
+function isFirst({ text }: FileForm): boolean {
+  return /^from[ \t]+typing[ \t]+import[ \t]+TYPE_CHECKING[ \t]*$/m.exec(text)?.index === 0;
+}
+
+/** One of two blank lines that would meet goes too. */
+function withBlankLine({ start, end }: Span, text: string): Span {
+  const isAfterBlank = /(?:^|\n|\r)[ \t]*(?:\r\n|\n|\r)$/.test(text.slice(0, start));
+  const gap = /^[ \t]*(?:\r\n|\n|\r)/.exec(text.slice(end))?.[0].length ?? 0;
+  return { start, end: isAfterBlank ? end + gap : end };
 }
 
 /** A statement that goes while another one comes to its place leaves the blank line behind it. */

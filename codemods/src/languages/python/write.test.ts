@@ -2,7 +2,14 @@ import { expect, test } from "vitest";
 import type { CodeLayout, HelperCall } from "../front-end.ts";
 import { pythonFrontEnd } from "./front-end.ts";
 
-const layout: CodeLayout = { indent: "        ", unit: "    ", lineEnd: "\n", column: 15, width: 88 };
+const layout: CodeLayout = {
+  indent: "        ",
+  unit: "    ",
+  lineEnd: "\n",
+  column: 15,
+  width: 88,
+  quote: '"',
+};
 const call: HelperCall = {
   callee: "apply_qk_norm",
   q: "q",

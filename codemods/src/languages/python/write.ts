@@ -14,7 +14,7 @@ export function writeCall(call: HelperCall): string {
     ...(call.headDim === undefined ? [] : [`head_dim=${call.headDim}`]),
     ...(call.altStream === undefined ? [] : [`alt_stream=${call.altStream}`]),
     ...(call.allowInplace === undefined ? [] : ["allow_inplace=False"]),
-    ...(call.headOrder === undefined ? [] : [`layout="${call.headOrder}"`]),
+    ...(call.headOrder === undefined ? [] : [`layout=${layout.quote}${call.headOrder}${layout.quote}`]),
   ];
   const line = `${callee}(${args.join(", ")})`;
   if (layout.column + line.length <= layout.width && !/[\r\n]/.test(line)) return line;

@@ -5,7 +5,7 @@ export function writeCall({ layout, callee, ...call }: HelperCall): string {
   const options = [
     ...(call.altStream === undefined ? [] : [`altStream: ${call.altStream}`]),
     ...(call.allowInplace === undefined ? [] : ["allowInplace: false"]),
-    ...(call.headOrder === undefined ? [] : [`layout: "${call.headOrder}"`]),
+    ...(call.headOrder === undefined ? [] : [`layout: ${layout.quote}${call.headOrder}${layout.quote}`]),
   ];
   const args = [
     call.q,
