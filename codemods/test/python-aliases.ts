@@ -68,6 +68,26 @@ const keepers: Readonly<Record<string, Keeper>> = {
   "a slice of the packed tensor": { before: [], kept: "qkv[..., :4]" },
   "another part of the packed tensor": { before: [], kept: "qkv[..., -4:]" },
   "what was added to in place": { before: ["raw = $", "$ += 1.0"], kept: "raw" },
+  "the case of a match": { before: ["match (v, $):", "    case (_, raw):", "        pass"], kept: "raw" },
+  "the other case of a match": {
+    before: [
+      "raw = v",
+      "match self.own_k:",
+      "    case False:",
+      "        pass",
+      "    case _:",
+      "        raw = $",
+    ],
+    kept: "raw",
+  },
+  "a method called like a tensor's": { before: ["tap = Tap()", "tap.log($)"], kept: "tap[0]" },
+  "a method of an item": {
+    before: ["self.taps.append(Tap())", "self.taps[-1].mul($)"],
+    kept: "self.taps[-1][0]",
+  },
+  "a method called like a view": { before: ["self.tap.select($)"], kept: "self.tap[-1]" },
+  "a star in parentheses": { before: ["raw = v, *($, v)"], kept: "raw[1]" },
+  "a norm of it": { before: ["raw = self.v_norm($.view(-1, self.head_dim))"], kept: "raw" },
   "a clone": { before: ["raw = $.clone()"], kept: "raw" },
   "a product": { before: ["raw = $ * 1.0"], kept: "raw" },
   "a name that is given away": { before: ["raw = $", "raw = v"], kept: "raw" },
@@ -163,6 +183,13 @@ def same(x):
     return x
 
 
+class Tap(list):
+    def log(self, x):
+        self.append(x)
+
+    mul = select = log
+
+
 class Attention(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -171,7 +198,8 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.hidden, sum(config.sizes))
         self.q_norm = ${norm}
         self.k_norm = ${norm}
-        self.skip, self.same, self.nothing, self.taps = Skip(), same, None, []
+        self.v_norm = RMSNorm(self.head_dim)
+        self.skip, self.same, self.nothing, self.taps, self.tap = Skip(), same, None, [], Tap()
 
     def forward(self, hidden, attend):
 ${lines.map((line) => `        ${line}\n`).join("")}        return attend(q, k, v)${kept === undefined ? "" : `, ${kept}`}

@@ -61,6 +61,30 @@ const keepers: Readonly<Record<string, Keeper>> = {
   "its data": { before: ["const raw = $.data;"], kept: "raw" },
   "a function that does nothing": { before: ["const raw = same($);"], kept: "raw" },
   "a class": { before: ["const raw = new Box($);"], kept: "raw.held" },
+  "a comma": { before: ["const raw = (same(v), $);"], kept: "raw" },
+  "??=": { before: ["let raw = this.nothing;", "raw ??= $;"], kept: "raw" },
+  "a class expression": {
+    before: ["const Raw = class { get() { return $; } };", "const raw = new Raw().get();"],
+    kept: "raw",
+  },
+  "a class declared inside": {
+    before: ["class Raw { get() { return kept; } }", "const kept = $;"],
+    kept: "new Raw().get()",
+  },
+  "the case of a switch": {
+    before: [
+      "let raw = v;",
+      "switch (this.mode) {",
+      "case 1:",
+      "raw = $;",
+      "break;",
+      "default:",
+      "raw = v;",
+      "}",
+    ],
+    kept: "raw",
+  },
+  "a method called like a tensor's": { before: ["const tap = new Tap();", "tap.log($);"], kept: "tap.held" },
   "a product": { before: ["const raw = $.mul(1);"], kept: "raw" },
   "a clone": { before: ["const raw = $.clone();"], kept: "raw" },
   "its shape": { before: ["const raw = $;", "this.width = raw.shape.at(-1);"] },
@@ -107,6 +131,7 @@ let outer: any;
 const peek = () => outer;
 const same = (x: any) => x;
 class Box { constructor(readonly held: any) {} }
+class Tap { held: any; log(x: any) { this.held = x; } }
 
 export class Attention {
   readonly headDim: number;
@@ -115,6 +140,7 @@ export class Attention {
   readonly taps: any[] = [];
   readonly nothing = undefined;
   readonly ownK = false;
+  readonly mode = 1;
   readonly useQkNorm = true;
 
   constructor(config: any) {
