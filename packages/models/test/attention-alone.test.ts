@@ -43,6 +43,7 @@ describe.each([...new Set(folders.map(({ family }) => family))])("@qknorm/models
       for (const layer of attentionLayers(file.names)) {
         const options = { weightDtype: "f32", rounding: "hf", layer } as const;
         const attention = new FamilyAttention(parse(readConfig(dir).raw), options);
+        if (typeof attention.spec.values === "object") continue; // it reads the keys of another layer
         loadModule(attention, dir, `model.layers.${layer}.${PART[family] ?? "self_attn"}.`);
         const x = Tensor.from(file.read(`${layer}.hidden`) as Float32Array, [
           ids.length,

@@ -6,7 +6,9 @@ import { CpuMemory } from "../src/backends/cpu/memory.ts";
 import { typescriptKernels } from "../src/backends/cpu/typescript/kernels.ts";
 import { eachRun } from "../src/copy.ts";
 import type { Device } from "../src/device.ts";
+import { backendOf } from "../src/devices.ts";
 import { allocate, bytesOf, type Dtype, type HostArray } from "../src/dtype.ts";
+import { Indices } from "../src/indices.ts";
 import { useBackend } from "../src/open-device.ts";
 import { hold, release } from "../src/scope.ts";
 
@@ -143,6 +145,15 @@ function hiddenIn(value: unknown): unknown {
     return { memory: hiddenOf(memory), dtype, shape, strides, offset, size };
   }
   if (Array.isArray(value)) return value.map(hiddenIn);
+  // Of a device's making, as the experts that a router chose.
+  if (Indices.is(value) && value.values === null) {
+    const { memory, offset, size } = value.on(backendOf(awaitedDevice));
+    return {
+      length: size,
+      bound: value.bound,
+      values: hiddenOf(memory).data.subarray(offset, offset + size),
+    };
+  }
   // Objects of classes, as indices are, keep what they hold to themselves.
   if (Object.getPrototypeOf(value) !== Object.prototype) return value;
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, hiddenIn(part)]));

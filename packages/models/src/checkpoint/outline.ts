@@ -36,11 +36,13 @@ export type LayerShapes = Readonly<Record<string, readonly number[]>>;
  * The outline of a decoder; its parts are called as in Llama where `inside` does not say, for all layers or for each.
  *
  * @param mixers parameters of single layers that tell their sizes, where layers mix tokens in different ways
+ * @param others parameters beside the layers that have sizes of their own, by their names below `model`
  */
 export function decoderOutline(
   sizes: DecoderSizes,
   inside: LayerShapes | ((layer: number) => LayerShapes) = llamaShapes(sizes),
   mixers: readonly (readonly [layer: number, shapes: LayerShapes])[] = [],
+  others: LayerShapes = {},
 ): Outline {
   const { layers, vocabSize, hiddenSize } = sizes;
   const below = (layer: number, shapes: LayerShapes): LayerShapes =>
@@ -57,7 +59,10 @@ export function decoderOutline(
       "model.embed_tokens.weight": [vocabSize, hiddenSize],
       ...(typeof inside === "function" ? {} : below(0, inside)),
     },
-    single: Object.assign({}, ...[...each, ...mixers].map(([layer, own]) => below(layer, own))),
+    single: Object.assign(
+      Object.fromEntries(Object.entries(others).map(([name, shape]) => [`model.${name}`, shape])),
+      ...[...each, ...mixers].map(([layer, own]) => below(layer, own)),
+    ),
   };
 }
 

@@ -81,7 +81,7 @@ export class DecoderModel extends Module {
       for (const [n, layer] of this.layers.entries()) {
         const before = x;
         x = tidy(() => layer.forward(before, step, inputs?.[n]));
-        if (x.memory !== before.memory) before.dispose();
+        before.dispose();
         yield;
       }
       ended = true;

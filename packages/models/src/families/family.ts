@@ -99,6 +99,8 @@ export interface FamilyParts<Config extends DecoderFields> {
   readonly create: new (config: Config, options: ModelOptions) => CausalLm;
   /** Parameters of a layer that tell its sizes; those of Llama by default. */
   readonly shapes?: (config: Config) => LayerShapes | ((layer: number) => LayerShapes);
+  /** Parameters of the model beside `embed_tokens` and the layers that have sizes of their own: their names below `model`. */
+  readonly others?: (config: Config) => LayerShapes | null;
   /** Parameters of single layers that tell their sizes, where layers mix tokens in different ways. */
   readonly mixers?: (config: Config) => readonly (readonly [layer: number, shapes: LayerShapes])[];
   /** The checkpoint's tensors as the model has them, where the two differ; see `weight-names.ts`. */
@@ -112,6 +114,7 @@ export function decoderFamily<Config extends DecoderFields>({
   parse,
   create: Model,
   shapes,
+  others,
   mixers,
   adapt,
   lastNorm = "norm",
@@ -122,7 +125,7 @@ export function decoderFamily<Config extends DecoderFields>({
     read(raw, warn) {
       const config = parse(raw, warn);
       return {
-        outline: decoderOutline(config, shapes?.(config), mixers?.(config)),
+        outline: decoderOutline(config, shapes?.(config), mixers?.(config), others?.(config) ?? {}),
         baseParts: ["embed_tokens", "layers", lastNorm, "rotary_emb"],
         tiesHead: config.tieWordEmbeddings,
         dtype: config.dtype,

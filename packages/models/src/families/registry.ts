@@ -7,6 +7,7 @@ export { dots1 } from "./dots1/model.ts";
 export { exaoneMoe } from "./exaone-moe/model.ts";
 export { exaone4 } from "./exaone4/model.ts";
 export { gemma3 } from "./gemma3/model.ts";
+export { gemma4 } from "./gemma4/model.ts";
 export { glm4Moe } from "./glm4-moe/model.ts";
 export { hunyuanV1Dense } from "./hunyuan-v1-dense/model.ts";
 export { hunyuanV1Moe } from "./hunyuan-v1-moe/model.ts";

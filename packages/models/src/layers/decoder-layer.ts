@@ -92,6 +92,7 @@ export class DecoderLayer extends Module implements Layer {
   }
 }
 
-function through(norm: Norm | null, x: Tensor): Tensor {
+/** `norm(x)`, or x where there is no norm. */
+export function through(norm: Norm | null, x: Tensor): Tensor {
   return norm === null ? x : norm.forward(x);
 }

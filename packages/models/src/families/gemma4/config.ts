@@ -18,6 +18,14 @@ export interface Gemma4LayerConfig {
   readonly keysOf: number | null;
 }
 
+/** E experts beside each MLP, of which a token goes to K. */
+export interface Gemma4Experts {
+  readonly count: number;
+  readonly topK: number;
+  /** I of each. */
+  readonly width: number;
+}
+
 export interface Gemma4Config extends DecoderFields {
   readonly perLayer: readonly Gemma4LayerConfig[];
   /** By the kind of a layer. */
@@ -30,6 +38,7 @@ export interface Gemma4Config extends DecoderFields {
   /** Layers without keys of their own have an MLP of twice the width. */
   readonly doubleWide: boolean;
   readonly logitSoftCap: number | null;
+  readonly experts: Gemma4Experts | null;
   /** P, and the tokens of its embedding; null without. */
   readonly layerInputs: { readonly width: number; readonly vocabSize: number } | null;
 }
@@ -43,13 +52,8 @@ const ROPES = {
 export const parseGemma4Config = configParser(
   "gemma4_text",
   {
-    harmless: {
-      "says nothing beside enable_moe_block": ["num_experts", "top_k_experts", "moe_intermediate_size"],
-    },
-    refused: {
-      use_bidirectional_attention: { asks: "attention to later tokens" },
-      enable_moe_block: { asks: "experts beside the MLP", off: false },
-    },
+    harmless: { "is read with enable_moe_block": ["num_experts", "top_k_experts", "moe_intermediate_size"] },
+    refused: { use_bidirectional_attention: { asks: "attention to later tokens" } },
   },
   (fields, warn): Gemma4Config => {
     const defaults = { eps: 1e-6, maxPositions: 131_072, kvHeads: 4, headDim: 256, tied: true };
@@ -83,10 +87,19 @@ export const parseGemma4Config = configParser(
       keysAreValues,
       doubleWide: fields.boolean("use_double_wide_mlp", false),
       logitSoftCap: capped ? fields.positiveNumber("final_logit_softcapping") : null,
+      experts: readExperts(fields),
       layerInputs: width === 0 ? null : { width, vocabSize },
     };
   },
 );
+
+function readExperts(fields: ConfigFields): Gemma4Experts | null {
+  if (!fields.boolean("enable_moe_block", false)) return null;
+  const count = fields.positiveInteger("num_experts");
+  const topK = fields.positiveInteger("top_k_experts");
+  if (topK > count) fields.fail("top_k_experts", `is ${topK}, more than the ${count} experts`);
+  return Object.freeze({ count, topK, width: fields.positiveInteger("moe_intermediate_size") });
+}
 
 /** @throws ERR_CHECKPOINT for layers of a kind that differ in their head dim, and for keys that no layer has */
 function readPerLayer(

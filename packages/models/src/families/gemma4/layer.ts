@@ -1,5 +1,5 @@
-import { activate, add, mul, scale, Tensor } from "@qknorm/tensor";
-import { DecoderLayer } from "../../layers/decoder-layer.ts";
+import { activate, add, type FloatDtype, gatherRows, Indices, mul, Tensor } from "@qknorm/tensor";
+import { DecoderLayer, through } from "../../layers/decoder-layer.ts";
 import { Linear } from "../../layers/linear.ts";
 import { GatedMlp } from "../../layers/mlp.ts";
 import { Norm } from "../../layers/norm.ts";
@@ -7,6 +7,13 @@ import type { Step } from "../../layers/step.ts";
 import type { LayerContext } from "../decoder-model.ts";
 import { Gemma4Attention, gemma4Norm } from "./attention.ts";
 import type { Gemma4Config } from "./config.ts";
+import { Gemma4Mixture, Gemma4Router } from "./experts.ts";
+
+const NAMES: Readonly<Record<string, string>> = {
+  postMlpNorm: "post_feedforward_layernorm_1",
+  postExpertsNorm: "post_feedforward_layernorm_2",
+  preExpertsNorm: "pre_feedforward_layernorm_2",
+};
 
 /** A layer of Gemma 4, `[T, C] -> [T, C]`: sandwich norms, then the layer's own input of each token, then a scalar. */
 export class Gemma4Layer extends DecoderLayer {
@@ -14,8 +21,13 @@ export class Gemma4Layer extends DecoderLayer {
   readonly perLayerInputGate: Linear | null;
   readonly perLayerProjection: Linear | null;
   readonly postPerLayerInputNorm: Norm | null;
+  readonly router: Gemma4Router | null;
+  readonly experts: Gemma4Mixture | null;
+  /** Of what the MLP gives, of what the experts give, and of what they are given. */
+  readonly postMlpNorm: Norm | null;
+  readonly postExpertsNorm: Norm | null;
+  readonly preExpertsNorm: Norm | null;
   readonly #activation: Gemma4Config["activation"];
-  #scalar: number | null = null;
 
   constructor(config: Gemma4Config, context: LayerContext) {
     const { hiddenSize, activation, layerInputs, doubleWide } = config;
@@ -29,6 +41,13 @@ export class Gemma4Layer extends DecoderLayer {
     this.perLayerInputGate = width === null ? null : new Linear(hiddenSize, width, context);
     this.perLayerProjection = width === null ? null : new Linear(width, hiddenSize, context);
     this.postPerLayerInputNorm = width === null ? null : new Norm(norm, context);
+    const { experts } = config;
+    const expertNorm = () => (experts === null ? null : new Norm(norm, context));
+    this.router = experts && new Gemma4Router(config, experts, context);
+    this.experts = experts && new Gemma4Mixture(config, experts, context);
+    this.postMlpNorm = expertNorm();
+    this.postExpertsNorm = expertNorm();
+    this.preExpertsNorm = expertNorm();
     this.#activation = activation;
   }
 
@@ -36,9 +55,28 @@ export class Gemma4Layer extends DecoderLayer {
   override forward(x: Tensor, step: Step, input?: Tensor): Tensor {
     const mixed = super.forward(x, step);
     const whole = input === undefined ? mixed : add(mixed, this.#ofInput(mixed, input));
-    // It never changes once the weights are there.
-    this.#scalar ??= this.layerScalar.toNumbers()[0] as number;
-    return scale(whole, this.#scalar);
+    return mul(whole, this.#scalars(whole));
+  }
+
+  /** `layer_scalar` for each value of `x [T, C]`, where it lies: a device need not be waited for. */
+  #scalars(x: Tensor): Tensor {
+    const [tokens, width] = x.shape as [number, number];
+    const copies = (table: Tensor, count: number) =>
+      gatherRows(table, Indices.from(new Int32Array(count)), x.dtype as FloatDtype);
+    const row = copies(this.layerScalar.view([1, 1]), width).view([1, width]);
+    return copies(row, tokens);
+  }
+
+  protected override feedForward(input: Tensor, x: Tensor): Tensor {
+    const dense = super.feedForward(input, x);
+    const { router, experts, postMlpNorm, postExpertsNorm, preExpertsNorm } = this;
+    if (router === null || experts === null) return dense;
+    const routed = experts.forward(through(preExpertsNorm, x), router.forward(x));
+    return add(through(postMlpNorm, dense), through(postExpertsNorm, routed));
+  }
+
+  protected override checkpointName(field: string): string {
+    return NAMES[field] ?? super.checkpointName(field);
   }
 
   #ofInput(x: Tensor, input: Tensor): Tensor {

@@ -9,7 +9,7 @@ import { DecoderForCausalLm } from "../decoder.ts";
 import { DecoderModel, type DecoderSpec } from "../decoder-model.ts";
 import { decoderFamily } from "../family.ts";
 import { gemma4Norm } from "./attention.ts";
-import { type Gemma4Config, parseGemma4Config } from "./config.ts";
+import { type Gemma4Config, type Gemma4LayerConfig, parseGemma4Config } from "./config.ts";
 import { Gemma4Layer } from "./layer.ts";
 
 export { Gemma4Attention } from "./attention.ts";
@@ -81,5 +81,17 @@ export const gemma4 = decoderFamily({
           : without(kept, new RegExp(`^model\\.layers\\.${layer}\\.self_attn\\.(k|v)_(proj|norm)\\.`)),
       weights,
     ),
-  shapes: ({ intermediateSize, hiddenSize }) => ({ "mlp.gate_proj.weight": [intermediateSize, hiddenSize] }),
+  shapes:
+    ({ perLayer, queryHeads, intermediateSize, hiddenSize, experts, doubleWide }) =>
+    (layer) => {
+      const { headDim, keysOf } = perLayer[layer] as Gemma4LayerConfig;
+      const wide = doubleWide && keysOf !== null ? 2 : 1;
+      return {
+        "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
+        "mlp.gate_proj.weight": [wide * intermediateSize, hiddenSize],
+        ...(experts && { "experts.gate_up_proj": [experts.count, 2 * experts.width, hiddenSize] }),
+      };
+    },
+  others: ({ layers, layerInputs }) =>
+    layerInputs && { "embed_tokens_per_layer.weight": [layerInputs.vocabSize, layers * layerInputs.width] },
 });
