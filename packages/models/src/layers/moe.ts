@@ -44,6 +44,12 @@ export interface MoeSpec {
   readonly routedScale?: number;
 }
 
+/** What the experts alone need of it. */
+export type ExpertsSpec = Pick<
+  MoeSpec,
+  "hiddenSize" | "experts" | "intermediateSize" | "activation" | "weighs"
+>;
+
 /** `[T, C] -> [T, E]` and the choice among E, as `route` makes it. */
 export class Router extends Module {
   readonly weight: Tensor; // [E, C]
@@ -74,10 +80,10 @@ export class Router extends Module {
 export class Experts extends Module {
   readonly gateUpProj: Tensor; // [E, 2I, C]
   readonly downProj: Tensor; // [E, C, I]
-  readonly #spec: MoeSpec;
+  readonly #spec: ExpertsSpec;
   readonly #rounding: LayerOptions["rounding"];
 
-  constructor(spec: MoeSpec, options: LayerOptions) {
+  constructor(spec: ExpertsSpec, options: LayerOptions) {
     super();
     const { experts, intermediateSize, hiddenSize } = spec;
     const zeros = (rows: number, columns: number) =>

@@ -2,12 +2,13 @@ import { activate, add, type FloatDtype, gatherRows, Indices, mul, Tensor } from
 import { DecoderLayer, through } from "../../layers/decoder-layer.ts";
 import { Linear } from "../../layers/linear.ts";
 import { GatedMlp } from "../../layers/mlp.ts";
+import { Experts } from "../../layers/moe.ts";
 import { Norm } from "../../layers/norm.ts";
 import type { Step } from "../../layers/step.ts";
 import type { LayerContext } from "../decoder-model.ts";
 import { Gemma4Attention, gemma4Norm } from "./attention.ts";
 import type { Gemma4Config } from "./config.ts";
-import { Gemma4Mixture, Gemma4Router } from "./experts.ts";
+import { Gemma4Router } from "./router.ts";
 
 const NAMES: Readonly<Record<string, string>> = {
   postMlpNorm: "post_feedforward_layernorm_1",
@@ -22,7 +23,7 @@ export class Gemma4Layer extends DecoderLayer {
   readonly perLayerProjection: Linear | null;
   readonly postPerLayerInputNorm: Norm | null;
   readonly router: Gemma4Router | null;
-  readonly experts: Gemma4Mixture | null;
+  readonly experts: Experts | null;
   /** Of what the MLP gives, of what the experts give, and of what they are given. */
   readonly postMlpNorm: Norm | null;
   readonly postExpertsNorm: Norm | null;
@@ -44,7 +45,12 @@ export class Gemma4Layer extends DecoderLayer {
     const { experts } = config;
     const expertNorm = () => (experts === null ? null : new Norm(norm, context));
     this.router = experts && new Gemma4Router(config, experts, context);
-    this.experts = experts && new Gemma4Mixture(config, experts, context);
+    this.experts =
+      experts &&
+      new Experts(
+        { hiddenSize, experts: experts.count, intermediateSize: experts.width, activation },
+        context,
+      );
     this.postMlpNorm = expertNorm();
     this.postExpertsNorm = expertNorm();
     this.preExpertsNorm = expertNorm();

@@ -1,4 +1,4 @@
-import { gatherRows, moe, mul, normalize, type Routing, route, scale, Tensor } from "@qknorm/tensor";
+import { gatherRows, mul, normalize, type Routing, route, scale, Tensor } from "@qknorm/tensor";
 import { Linear } from "../../layers/linear.ts";
 import { type LayerOptions, Module } from "../../layers/module.ts";
 import type { Gemma4Config, Gemma4Experts } from "./config.ts";
@@ -38,27 +38,5 @@ export class Gemma4Router extends Module {
     const { experts, weights } = route(logits, null, softmax, "f32"); // [T * K], [T, K]
     const ofExperts = gatherRows(this.perExpertScale.view([this.perExpertScale.size, 1]), experts, "f32");
     return { experts, weights: mul(weights, ofExperts.view(weights.shape)) };
-  }
-}
-
-/** The experts of a layer, stacked: `x [T, C]`, normalised, to `[T, C]`. */
-export class Gemma4Mixture extends Module {
-  readonly gateUpProj: Tensor; // [E, 2I, C]
-  readonly downProj: Tensor; // [E, C, I]
-  readonly #activation: Gemma4Config["activation"];
-  readonly #rounding: LayerOptions["rounding"];
-
-  constructor(config: Gemma4Config, { count, width }: Gemma4Experts, options: LayerOptions) {
-    super();
-    const { weightDtype, device, rounding } = options;
-    this.gateUpProj = Tensor.zeros([count, 2 * width, config.hiddenSize], weightDtype, device);
-    this.downProj = Tensor.zeros([count, config.hiddenSize, width], weightDtype, device);
-    this.#activation = config.activation;
-    this.#rounding = rounding;
-  }
-
-  forward(x: Tensor, routing: Routing): Tensor {
-    const weights = { gateUp: this.gateUpProj, down: this.downProj };
-    return moe(x, weights, routing, { activation: this.#activation, rounding: this.#rounding });
   }
 }
