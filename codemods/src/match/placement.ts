@@ -52,10 +52,27 @@ function inOneBlock(
     .slice(early.index + 1, late.index)
     .filter((step) => !late.temporaries.includes(step));
   const isUntouched = (side: Side) => !between.some((step) => mayChange(step, side.input, trace));
-  if (isReadyAt(late, early.index, block, trace) && isUntouched(late)) return { home: early, late };
+  const isAlways = !between.some((step) => mayEnd([step]));
+  if (isAlways && isReadyAt(late, early.index, block, trace) && isUntouched(late))
+    return { home: early, late };
   const isFree = early.targets.length > 0 && !isUsedIn(between, early, trace);
   if (isFree && isUntouched(early)) return { home: given, late: given };
+  if (!isAlways)
+    throw new Refusal(
+      "conditional-side",
+      "the function may return between the two norms, so that one of them does not run",
+    );
   throw new Refusal("ambiguous", "q is needed before k is there, so no one place serves both");
+}
+
+/** Whether the function, or the round of a loop, may be over with the statement, and not by an error. */
+function mayEnd(steps: readonly Step[]): boolean {
+  return steps.some((step) => {
+    if (step.kind === "return") return true;
+    if (step.kind === "leave") return step.value === undefined;
+    if (step.kind === "branch") return mayEnd(step.then) || mayEnd(step.otherwise);
+    return "body" in step && mayEnd(step.body);
+  });
 }
 
 /** Whether every variable that the side's code reads has the same value before the step at `index`. */

@@ -51,6 +51,21 @@ describe("what only looks at k in another way, after q was normalised", () => {
   });
 });
 
+describe("a way out between the two norms", () => {
+  const between = (lines: readonly string[], after: readonly string[] = []) =>
+    planPython({ forward: [...made, normed[0]!, ...after, ...lines, normed[1]!] });
+
+  test("keeps the copy where only one of them would run", () => {
+    const { findings } = between(["if context is None:", "    return q"]);
+    expect(findings).toMatchObject([{ reason: "conditional-side" }]);
+  });
+
+  test("is no way where it is an error, or where nobody asks for the first before the second", () => {
+    expect(between(["if context is None:", "    raise ValueError(x)"]).after).toContain("apply_qk_norm(");
+    expect(between(["if context is None:", "    return x"]).after).toContain("apply_qk_norm(");
+  });
+});
+
 describe("a norm of v", () => {
   test.each([
     ["after both", [...normed, "v = self.v_norm(v)"]],
