@@ -51,7 +51,7 @@ export function inlineChange(match: InlineMatch, frontEnd: LanguageFrontEnd, pro
   const removed = edits.map(({ span }) => span).filter(({ start, end }) => end > start);
   const kept = commentsIn(removed, match);
   const withComments = kept.length === 0 ? edits : keepComments(edits, kept, anchor, match);
-  const lines = linesOf(match, form.text);
+  const lines = linesOfPair(match);
   return {
     edits: withComments,
     removed,
@@ -225,7 +225,9 @@ function keepComments(
   return edits.map((edit) => (edit === first ? { ...edit, text: lines + edit.text } : edit));
 }
 
-function linesOf({ q, k }: InlineMatch, text: string): { line: number; endLine: number } {
+/** The lines of both norms, from the first that changes to the last. */
+export function linesOfPair({ q, k, at }: InlineMatch): { line: number; endLine: number } {
+  const { text } = at.form;
   const spans = [q, k].flatMap((side) => [...removedBy(side), side.step.span]);
   return {
     line: lineAt(text, Math.min(...spans.map(({ start }) => start))),

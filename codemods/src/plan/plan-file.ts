@@ -2,7 +2,7 @@ import { inlineCopyForm, pairCopyForm } from "../copies/copy-form.ts";
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { FileForm, ParseError } from "../form/form.ts";
 import type { CopyForm } from "../helper/helper-form.ts";
-import { findMatches, type MatchContext } from "../match/find-matches.ts";
+import { type FileMatches, findMatches, type MatchContext } from "../match/find-matches.ts";
 import { matchInline } from "../match/inline-pair.ts";
 import type { InlineMatch, PairFunction, RefusedMatch, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
@@ -14,7 +14,7 @@ import { proveDeletable } from "./deletion-proof.ts";
 import { refuseOtherNormsBelow } from "./derived-norms.ts";
 import { refuseFunctionNorm } from "./function-norm.ts";
 import { helperImport, refuseTakenName, withHelper } from "./helper-use.ts";
-import { inlineChange } from "./inline-change.ts";
+import { inlineChange, linesOfPair } from "./inline-change.ts";
 import { type PairContext, pairChange } from "./pair-change.ts";
 import { refuseOtherTensors } from "./tensor-needs.ts";
 
@@ -30,6 +30,8 @@ export interface PlanContext extends MatchContext {
   readonly filesMentioning: FilesMentioning;
   /** Whether a copy that can be replaced is to be; all are by default. */
   readonly chooses?: (finding: Finding) => boolean;
+  /** `places`: only where the copies are is asked, not what is to become of them. */
+  readonly wanted?: "changes" | "places";
 }
 
 /** Plans all changes of one file and checks that the result still parses. Reads other files, writes none. */
@@ -37,7 +39,9 @@ export function planFile(form: FileForm, context: PlanContext): FilePlan {
   const frontEnd = context.project.frontEnd(form.language)!;
   if (form.nearErrors.length > 0)
     return { findings: parseErrorFindings(form.nearErrors, form), after: undefined };
-  const { pairs, inline, refused, callsOf } = findMatches(form, context);
+  const matches = findMatches(form, context);
+  const { pairs, inline, refused, callsOf } = matches;
+  if (context.wanted === "places") return { findings: placesOf(matches), after: undefined };
   const isFree: PairContext["isGivenUp"] = (at, inputs) =>
     isGivenUp({ ...context, at, inputs, calls: callsOf(at) });
   const changes: Change[] = [];
@@ -111,6 +115,22 @@ function withoutCallers(match: InlineMatch, isFree: PairContext["isGivenUp"]): I
   return rest;
 }
 
+/** All copies as if each were refused. */
+function placesOf({ pairs, inline, refused }: FileMatches): readonly Finding[] {
+  const place = (at: Traced, lines: Pick<Finding, "line" | "endLine">): Finding => ({
+    ...lines,
+    kind: "refused",
+    symbol: at.fn.symbol,
+    message: "",
+  });
+  const found = [
+    ...pairs.map(({ pair: { at } }) => place(at, linesIn(at.form.text, at.fn.span))),
+    ...inline.map((match) => place(match.at, linesOfPair(match))),
+    ...refused.map(({ at, span }) => place(at, linesIn(at.form.text, span))),
+  ];
+  return found.sort((a, b) => a.line - b.line);
+}
+
 /** Whether the helper gets tensors as the norms do, heads on an axis of their own, or must reshape them. */
 function headsOf({ q, k }: InlineMatch): "apart" | "flat" {
   return [q, k].every(({ event, input, result }) => event.value.of === input && event.value === result)
@@ -155,15 +175,17 @@ function isIn(
 }
 
 function refusedFinding({ reason, message, at, span }: RefusedMatch): Finding {
-  const { text } = at.form;
   return {
-    line: lineAt(text, span.start),
-    endLine: lineAt(text, span.end),
+    ...linesIn(at.form.text, span),
     kind: "refused",
     reason,
     symbol: at.fn.symbol,
     message,
   };
+}
+
+function linesIn(text: string, { start, end }: RefusedMatch["span"]): Pick<Finding, "line" | "endLine"> {
+  return { line: lineAt(text, start), endLine: lineAt(text, end) };
 }
 
 function parseErrorFindings([error]: readonly ParseError[], { text }: FileForm): readonly Finding[] {

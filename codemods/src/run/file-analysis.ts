@@ -116,13 +116,18 @@ export class FileAnalysis {
     await setImmediate();
     const form = this.#project.add(path, language, before)!;
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
-    const { findings, after, copies } = planFile(form, { ...context, profile, ...(chooses && { chooses }) });
+    const mark = markOfGenerated(path, source);
+    const { findings, after, copies } = planFile(form, {
+      ...context,
+      profile,
+      ...(chooses && { chooses }),
+      wanted: mark === undefined ? "changes" : "places",
+    });
     if (findings.length === 0) return {};
     // What does not parse was not looked into: it matters where a step may be.
     if (findings.every(({ reason }) => reason === "parse-error") && !mayHold()) return {};
     // The norm itself may stand in another file. A file whose own code names none is not held to be a copy, prefilter or not.
     if (!mayHoldStep(before) && !mayNameStep(form.mentions.keys())) return {};
-    const mark = markOfGenerated(path, source);
     if (mark !== undefined) {
       const told = generatedFindings(findings, form, mark, this.#project);
       return told.length === 0

@@ -27,7 +27,10 @@ registerDynamicLanguage({ python: grammar });
 
 /** The tree of a text: in most cases read here, which takes a fifth of the time; tree-sitter has the others, and all with errors. */
 export function parsePython(text: string): SyntaxNode {
-  return readPython(text) ?? parseByTreeSitter(text);
+  const read = readPython(text);
+  if (read === undefined) return parseByTreeSitter(text);
+  noteParsed(text);
+  return read;
 }
 
 /** Throws nothing: what is no Python has nodes that say so. */
