@@ -17,7 +17,19 @@ export const style = `
 body { margin: 0 auto; max-width: 70rem; padding: 1.5rem 1rem 4rem; background: var(--page); color: var(--text);
   font: 1rem/1.5 system-ui, sans-serif; }
 h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; }
-h2 { margin: 0; font-size: 1.05rem; overflow-wrap: anywhere; }
+h2 { margin: 0 0 .5rem; font-size: 1.2rem; overflow-wrap: anywhere; }
+h3 { margin: 0; font-size: 1.05rem; overflow-wrap: anywhere; }
+section { margin: 1.5rem 0; }
+section[hidden], details[hidden] { display: none; }
+details.group { margin: 0 0 .6rem; }
+details.group[open] { margin-bottom: 1.25rem; }
+summary { padding: .5rem .75rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--panel); cursor: pointer;
+  overflow-wrap: anywhere; }
+details.group > p { margin: .5rem .25rem .75rem; }
+.reasons { margin: 1rem 0 0; min-width: 0; font-size: .95rem; }
+.reasons th { padding: .15rem .5rem; text-align: left; font-weight: 600; border-bottom: 1px solid var(--line); }
+.reasons td { padding: .15rem .5rem; white-space: normal; overflow-wrap: anywhere; }
+.reasons .n { text-align: right; color: var(--text); }
 p { margin: .35rem 0; overflow-wrap: anywhere; }
 code, .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .85em; }
 .soft { color: var(--soft); }

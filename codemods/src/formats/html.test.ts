@@ -22,6 +22,10 @@ const textOf = (html: string) =>
     .replaceAll("&#39;", "'")
     .replaceAll("&quot;", '"');
 
+/** What can be chosen, by value and label. */
+const optionsOf = (html: string) =>
+  [...html.matchAll(/<option value="([^"]*)">([^<]*)/g)].map(([, value, label]) => `${value}: ${label}`);
+
 describe("--html", () => {
   it("shows every finding before and after, with what to do about those that are kept", async () => {
     await models.write("a.js", twice);
@@ -101,12 +105,31 @@ class A {
     await models.write("b.js", onlyQ);
     await models.write("c.js", `// @generated\n${step}`);
     const html = await page();
-    const options = [...html.matchAll(/<option value="([^"]*)">([^<]*)/g)].map(
-      ([, value, label]) => `${value}: ${label}`,
-    );
-    expect(options).toEqual([": all", "generated-file: generated-file (1)", "one-sided: one-sided (1)"]);
+    const [reasons] = html.split('name="folder"');
+    expect(optionsOf(reasons!)).toEqual([
+      ": all",
+      "generated-file: generated-file (1)",
+      "one-sided: one-sided (1)",
+    ]);
     expect(html).toMatch(/<form [^>]*hidden>/);
     expect(html).not.toMatch(/<article[^>]*hidden/);
+  });
+
+  it("folds what is kept by reason, with a table of reasons, short paths and a choice of folders", async () => {
+    for (let i = 0; i < 15; i++) await models.write(`src/m${i % 3}/one-${i}.js`, onlyQ);
+    await models.write("src/m0/made.js", `// @generated\n${step}`);
+    await models.write("src/m1/plain.js", step);
+    const html = await page();
+    expect(html.match(/<details class="group">/g)).toHaveLength(2); // closed
+    expect(textOf(html)).toMatch(/generated-file: 1 copy[\s\S]*one-sided: 15 copies/);
+    const rows = [...html.matchAll(/<tr><td>([\w-]+)<\/td><td class="n">(\d+)<\/td><td class="n">(\d+)/g)];
+    expect(rows.map(([, ...row]) => row)).toEqual([
+      ["generated-file", "1", "1"],
+      ["one-sided", "15", "15"],
+    ]);
+    expect(optionsOf(html.split('name="folder"')[1]!)).toEqual([": all", "m0/: m0/", "m1/: m1/", "m2/: m2/"]);
+    expect(html).toContain('data-path="m1/plain.js"');
+    expect(textOf(html)).toMatch(/Paths are in .*src\/\n/);
   });
 
   it("is written for a run that finds nothing, and lists what was not looked at", async () => {

@@ -1,9 +1,8 @@
-import type { ReasonCode } from "../match/reasons.ts";
 import type { FileResult } from "../run/run.ts";
 import { adviceFor } from "./advice.ts";
 import type { CodeRole } from "./code-role.ts";
 import { printable } from "./paint-patch.ts";
-import { byUse, type KeptCopy, type ReasonGroup, reasonGroups } from "./reason-groups.ts";
+import { type KeptCopy, type ReasonGroup, reasonGroups, reasonTotals } from "./reason-groups.ts";
 import { count, place } from "./report-line.ts";
 import type { Paint } from "./terminal.ts";
 
@@ -12,7 +11,7 @@ export const mostInFull = 12;
 /** Of each reason, so many are shown where there are more. */
 const examples = 3;
 
-const titles: Readonly<Record<CodeRole, string>> = {
+export const roleTitles: Readonly<Record<CodeRole, string>> = {
   model: "Kept as they are",
   kernel: "Kept in kernels and what calls them",
   reference: "Kept in tests, benchmarks and reference implementations",
@@ -38,7 +37,7 @@ export function keptSections(files: readonly FileResult[], style: KeptStyle): re
             .sort(byPlace)
             .map((copy) => inFull(copy, style))
         : ofRole.map((group) => folded(group, role, style));
-    return [style.paint.bold(titles[role]), "", blocks.join("\n\n")];
+    return [style.paint.bold(roleTitles[role]), "", blocks.join("\n\n")];
   });
 }
 
@@ -79,22 +78,13 @@ function folded(
 
 /** One line for each reason, those first about which most can be done. */
 export function reasonTable(files: readonly FileResult[], paint: Paint): readonly string[] {
-  const groups = [...reasonGroups(files).values()].flat();
-  const reasons = new Map<ReasonCode, { copies: number; files: Set<string> }>();
-  for (const { reason, copies } of groups) {
-    const row = reasons.get(reason) ?? { copies: 0, files: new Set() };
-    row.copies += copies.length;
-    for (const { file } of copies) row.files.add(file.path);
-    reasons.set(reason, row);
-  }
-  const total = [...reasons.values()].reduce((sum, { copies }) => sum + copies, 0);
-  if (total <= mostInFull) return [];
-  const sorted = [...reasons].sort(([a, one], [b, other]) => byUse(a, b) || other.copies - one.copies);
-  const rows = sorted.map(([reason, row]) =>
+  const totals = reasonTotals(files);
+  if (totals.reduce((sum, { copies }) => sum + copies, 0) <= mostInFull) return [];
+  const rows = totals.map(({ reason, copies, files: inFiles }) =>
     [
       `  ${reason.padEnd(18)}`,
-      String(row.copies).padStart(6),
-      String(row.files.size).padStart(6),
+      String(copies).padStart(6),
+      String(inFiles).padStart(6),
       ` ${adviceFor[reason].title}`,
     ].join(" "),
   );

@@ -53,6 +53,25 @@ function groupsOf(copies: readonly KeptCopy[]): readonly ReasonGroup[] {
   return groups.sort((a, b) => byUse(a.reason, b.reason) || b.copies.length - a.copies.length);
 }
 
+export interface ReasonTotal {
+  readonly reason: ReasonCode;
+  readonly copies: number;
+  readonly files: number;
+}
+
+/** How much is kept for each reason, whatever the code is for; most useful reason first. */
+export function reasonTotals(files: readonly FileResult[]): readonly ReasonTotal[] {
+  const copies = new Map<ReasonCode, KeptCopy[]>();
+  for (const group of [...reasonGroups(files).values()].flat())
+    copies.set(group.reason, [...(copies.get(group.reason) ?? []), ...group.copies]);
+  const totals = [...copies].map(([reason, own]) => ({
+    reason,
+    copies: own.length,
+    files: new Set(own.map(({ file }) => file.path)).size,
+  }));
+  return totals.sort((a, b) => byUse(a.reason, b.reason) || b.copies - a.copies);
+}
+
 /** Reasons that somebody can do nothing about but keep the copy. */
 const final: ReadonlySet<ReasonCode> = new Set([
   "layer-norm",
