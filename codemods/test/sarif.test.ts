@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import AjvDraft04 from "ajv-draft-04";
 import { describe, expect, it } from "vitest";
 import { ModelFolder, onlyQ, step, twice } from "./model-folder.ts";
@@ -27,6 +28,7 @@ interface Result {
   }[];
   readonly fixes?: readonly {
     readonly artifactChanges: readonly {
+      readonly artifactLocation: { readonly uri: string };
       readonly replacements: readonly {
         readonly deletedRegion: Region;
         readonly insertedContent?: { readonly text: string };
@@ -35,11 +37,11 @@ interface Result {
   }[];
 }
 
-async function log(): Promise<{
+async function log(...args: readonly string[]): Promise<{
   results: readonly Result[];
   run: Record<string, unknown> & { tool: { driver: { rules: { id: string }[] } } };
 }> {
-  const { stdout } = await models.run(["--sarif"]);
+  const { stdout } = await models.run(["--sarif", ...args]);
   const parsed = JSON.parse(stdout);
   validate(parsed);
   expect(validate.errors ?? []).toEqual([]);
@@ -47,11 +49,11 @@ async function log(): Promise<{
 }
 
 /** What a viewer does with a fix, written from the standard: regions are in the text before any replacement. */
-function applyFix(text: string, { fixes }: Result): string {
+function applyFix(text: string, { fixes }: Result, change = 0): string {
   const starts = [0];
   for (const end of text.matchAll(/\r\n|\n|\r/g)) starts.push(end.index + end[0].length);
   const offset = (line: number, column: number) => starts[line - 1]! + column - 1;
-  const edits = fixes![0]!.artifactChanges[0]!.replacements.map(
+  const edits = fixes![0]!.artifactChanges[change]!.replacements.map(
     ({ deletedRegion: region, insertedContent }) => ({
       start: offset(region.startLine, region.startColumn),
       end: offset(region.endLine, region.endColumn),
@@ -110,6 +112,42 @@ describe("--sarif", () => {
       expect(fixed.match(/= applyQkNorm\(/g)).toHaveLength(1);
       expect(fixed.match(/^import/gm)).toHaveLength(1);
     }
+  });
+
+  it.each([
+    ["a new file", undefined],
+    ["a file that is there", "export const other = 1;\n"],
+  ])("has fixes that bring the helper of --emit-helper along, in %s", async (_, home) => {
+    if (home !== undefined) await models.write("helper.js", home);
+    await models.write("a.js", step);
+    await models.write("b.js", step);
+    const emit = ["--emit-helper", join(models.path, "helper.js")];
+    const { results } = await log(...emit);
+    const files = results.map(({ fixes }) =>
+      fixes![0]!.artifactChanges.map(({ artifactLocation: { uri } }) => uri),
+    );
+    expect(files).toEqual([
+      ["helper.js", "a.js"],
+      ["helper.js", "b.js"],
+    ]);
+    const helper = applyFix(home ?? "", results[0]!, 0);
+    expect(applyFix(home ?? "", results[1]!, 0)).toBe(helper);
+    const fixed = applyFix(step, results[0]!, 1);
+    await models.run(["--write", ...emit]);
+    expect(helper).toBe(await models.read("helper.js"));
+    expect(fixed).toBe(await models.read("a.js"));
+  });
+
+  it("has fixes that a second run goes on from, with the helper that the first one brought", async () => {
+    await models.write("a.js", step);
+    await models.write("b.js", step);
+    const emit = ["--emit-helper", join(models.path, "helper.js")];
+    const [first] = (await log(...emit)).results;
+    await models.write("helper.js", applyFix("", first!, 0));
+    await models.write("a.js", applyFix(step, first!, 1));
+    const { results } = await log(...emit);
+    expect(results).toHaveLength(1);
+    expect(results[0]!.fixes![0]!.artifactChanges).toHaveLength(1);
   });
 
   it("names files from the repository, as a reference that any name fits in", async () => {

@@ -88,7 +88,7 @@ const conflicts: readonly (readonly [FlagName, readonly FlagName[], string])[] =
   ["check", ["write", "interactive"], "a check writes nothing"],
   ["diff", ["write"], "a patch is printed instead of writing; `--patch FILE` does both"],
   ["sarif", ["write", "interactive"], "its fixes are for the files as they are"],
-  ["sarif", ["emit-helper", "collapse-classes"], "a fix cannot bring another file with it"],
+  ["sarif", ["collapse-classes"], "one class is the change of several files"],
   ["interactive", ["collapse-classes"], "one class is the change of several files"],
   ["interactive", outputs, "questions are asked on standard output"],
   [

@@ -6,7 +6,7 @@ import { type KeptCopy, type ReasonGroup, reasonGroups, reasonTotals } from "./r
 import { count } from "./report-line.ts";
 
 /** More folders than that nobody looks through. */
-const mostFolders = 40;
+const mostFolders = 300;
 
 /** What is kept, folded by reason as in the report; where there is little of it, all stands open. */
 export function keptGroups(files: readonly FileResult[], article: (copy: KeptCopy) => string): string {

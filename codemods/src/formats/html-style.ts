@@ -29,7 +29,8 @@ details.group > p { margin: .5rem .25rem .75rem; }
 .reasons { margin: 1rem 0 0; min-width: 0; font-size: .95rem; }
 .reasons th { padding: .15rem .5rem; text-align: left; font-weight: 600; border-bottom: 1px solid var(--line); }
 .reasons td { padding: .15rem .5rem; white-space: normal; overflow-wrap: anywhere; }
-.reasons .n { text-align: right; color: var(--text); }
+.reasons td:first-child { white-space: nowrap; }
+.reasons .n { text-align: right; color: var(--text); font-size: inherit; }
 p { margin: .35rem 0; overflow-wrap: anywhere; }
 code, .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .85em; }
 .soft { color: var(--soft); }
@@ -64,7 +65,7 @@ ins { background: var(--added-word); } del { background: var(--removed-word); }
   form { position: static; }
   input[type=search] { width: 100%; } .search { width: 100%; }
   article { padding: .75rem; }
-  .n { min-width: 0; padding: 0 .3rem; font-size: .8em; }
+  .code .n { min-width: 0; padding: 0 .3rem; font-size: .8em; }
   .code { font-size: .75em; }
   .c { white-space: pre-wrap; overflow-wrap: anywhere; }
 }

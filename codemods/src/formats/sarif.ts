@@ -17,13 +17,18 @@ export interface SarifOptions {
 
 /**
  * A SARIF 2.1.0 log. A copy that can be replaced is a warning with the edits as its fix, one that is kept is a note under its
- * reason. Locations are relative to the git repository (`%SRCROOT%`); columns count UTF-16 units from 1, a byte order
+ * reason. A fix that calls a helper which is not there yet brings it along. Locations are relative to the git repository (`%SRCROOT%`); columns count UTF-16 units from 1, a byte order
  * mark not included.
  */
 export function sarifLog(result: RunResult, { version, alone }: SarifOptions): object {
   const root = repositoryFolder([...result.files, ...result.skipped, ...result.errors]);
+  const helper = result.files.find((file) => file.helper !== undefined && file.after !== undefined);
   const results = result.files.flatMap((file) =>
-    file.findings.map((finding) => resultOf(file, finding, root, alone.get(finding))),
+    file.findings.map((finding) => {
+      const changed = alone.get(finding);
+      const fixes = changed?.after === undefined ? [] : [fixOf(changed, helper, root)];
+      return { ...resultOf(file, finding, root), ...(fixes.length > 0 && { fixes }) };
+    }),
   );
   return {
     $schema: schema,
@@ -61,7 +66,7 @@ function rules(): readonly object[] {
   return [copy, ...kept];
 }
 
-function resultOf(file: FileResult, finding: Finding, root: string, alone: FileResult | undefined): object {
+function resultOf(file: FileResult, finding: Finding, root: string): object {
   const { kind, reason, symbol, message, line, endLine } = finding;
   const ruleId = kind === "replaced" ? copyRule : reason!;
   const artifactLocation = locationOf(file, root);
@@ -78,14 +83,21 @@ function resultOf(file: FileResult, finding: Finding, root: string, alone: FileR
       },
     ],
     partialFingerprints: { "symbol/v1": print },
-    ...(alone?.after !== undefined && {
-      fixes: [
-        {
-          description: { text: "Call the shared helper" },
-          artifactChanges: [{ artifactLocation, replacements: replacements(alone.before, alone.after) }],
-        },
-      ],
-    }),
+  };
+}
+
+/** The change of one file, and the helper's file with it, which the fixes of all copies have in common. */
+function fixOf(alone: FileResult, helper: FileResult | undefined, root: string): object {
+  const isApart = helper !== undefined && helper.path !== alone.path;
+  const text = isApart
+    ? `Call the shared helper, and write it to ${helper.path}; with that done, run the tool again for the other copies`
+    : "Call the shared helper";
+  return {
+    description: { text },
+    artifactChanges: [...(isApart ? [helper] : []), alone].map((file) => ({
+      artifactLocation: locationOf(file, root),
+      replacements: replacements(file.before, file.after ?? file.before),
+    })),
   };
 }
 
