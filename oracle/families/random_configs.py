@@ -22,6 +22,7 @@ import transformers
 from transformers import PreTrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+from .random_experts import experts_of
 from .golden import build, load, write_checkpoint
 from .family import Variant, llama3, rope, yarn
 from .registry import FAMILIES
@@ -91,6 +92,10 @@ def config_of(draw, family):
     fields = {name: field for name, field in cls.__dataclass_fields__.items() if name not in inherited}
     if "num_key_value_heads" in fields:
         drawn["num_key_value_heads"] = draw.choice([n for n in range(1, heads + 1) if heads % n == 0])
+    drawn |= {key: value for key, value in experts_of(draw, fields, drawn["num_hidden_layers"]).items() if value is not None}
+    if "num_attention_heads_per_layer" in fields:
+        groups = drawn["num_key_value_heads"]
+        drawn["num_attention_heads_per_layer"] = [groups * draw.choice([1, 2, 3]) for _ in range(drawn["num_hidden_layers"])]
     if "head_dim" in fields and draw.random() < 0.7:
         drawn["head_dim"] = draw.choice([2, 8, 12, 16, 20])
     for name, field in fields.items():
