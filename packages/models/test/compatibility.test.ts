@@ -65,7 +65,7 @@ function measure(dir: string): Measured {
   const file = openSafetensors(join(dir, "golden.safetensors"));
   const [ids, theirs] = [file.read("ids") as Int32Array, file.read("logits") as Float32Array];
   file.close();
-  const { model, modelType } = loadModel(dir, { dtype: "f32", ...(block > 1 && { blockLength: block }) });
+  const { model, modelType } = loadModel(dir, { dtype: "f32", blockLength: block });
   const trace = new ForwardTrace();
   const ours = model.forward(nextStep(ids, model.newCache(), trace), "all").toNumbers();
   return {
