@@ -4,7 +4,7 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 6));
+  exports.Set("abi", Napi::Number::New(env, 7));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
@@ -12,6 +12,7 @@ static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   qknorm::register_isa(exports);
   qknorm::register_linear(exports);
   qknorm::register_moe(exports);
+  qknorm::register_pointwise(exports);
   qknorm::register_qk_norm(exports);
   qknorm::register_rope(exports);
   return exports;

@@ -1,4 +1,4 @@
-// siluMul(params, gateUp, out), add(params, a, b, out), convert(params, from, to), gatherRows(params, table, ids, out),
+// siluMul(params, gateUp, out), add and mul(params, a, b, out), convert(params, from, to), gatherRows(params, table, ids, out),
 // copyRows(params, from, to)
 #include "cpu/elementwise.h"
 
@@ -35,7 +35,10 @@ napi_value run_silu_mul(const Args& args) {
   return nullptr;
 }
 
-napi_value run_add(const Args& args) {
+using Binary = void (*)(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Isa isa);
+
+template <Binary kOf>
+napi_value run_binary(const Args& args) {
   Params params(args, 0, 6);
   const Dtype dtype = params.dtype("dtype");
   const std::size_t count = params.integer("count");
@@ -46,7 +49,7 @@ napi_value run_add(const Args& args) {
   const StridedRows to = rows_in(args.array(3, dtype, "out"), dtype, to_place, 1, 1, count, "out");
   if (!same_rows(to, a)) refuse_overlap(to, "out", a, "a");
   if (!same_rows(to, b)) refuse_overlap(to, "out", b, "b");
-  add(dtype, memory_of(a), memory_of(b), memory_of(to), count, isa);
+  kOf(dtype, memory_of(a), memory_of(b), memory_of(to), count, isa);
   return nullptr;
 }
 
@@ -109,7 +112,8 @@ napi_value run_copy_rows(const Args& args) {
 
 void register_elementwise(Napi::Object exports) {
   define_function<run_silu_mul>(exports, "siluMul");
-  define_function<run_add>(exports, "add");
+  define_function<run_binary<add>>(exports, "add");
+  define_function<run_binary<mul>>(exports, "mul");
   define_function<run_convert>(exports, "convert");
   define_function<run_gather_rows>(exports, "gatherRows");
   define_function<run_copy_rows>(exports, "copyRows");

@@ -46,6 +46,13 @@ void add(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Is
   });
 }
 
+void mul(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Isa isa) {
+  const auto kernel = kernels_of(isa).elementwise.mul[static_cast<int>(dtype)];
+  parallel_for(n, kGrain, [&](std::size_t begin, std::size_t end) {
+    kernel(at(a, dtype, begin), at(b, dtype, begin), at(out, dtype, begin), end - begin);
+  });
+}
+
 void convert(Dtype from_dtype, const void* from, Dtype to_dtype, void* to, std::size_t n, Isa isa) {
   const auto kernel = kernels_of(isa).convert(from_dtype, to_dtype);
   parallel_for(n, kGrain, [&](std::size_t begin, std::size_t end) {

@@ -48,6 +48,8 @@ struct CopyRows {
 void silu_mul(const SiluMul& call, Isa isa);
 // out [n] = a [n] + b [n], in f32, rounded. `out` may be `a` or `b`.
 void add(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Isa isa);
+// out [n] = a [n] * b [n], as add.
+void mul(Dtype dtype, const void* a, const void* b, void* out, std::size_t n, Isa isa);
 // to [n] = from [n], rounded
 void convert(Dtype from_dtype, const void* from, Dtype to_dtype, void* to, std::size_t n, Isa isa);
 void gather_rows(const GatherRows& call, Isa isa);

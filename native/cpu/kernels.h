@@ -58,12 +58,18 @@ struct AttentionKernels {
 
 struct ElementwiseKernels {
   using SiluMul = void (*)(const void* gate, const void* up, void* out, std::size_t n);
-  using Add = void (*)(const void* a, const void* b, void* out, std::size_t n);
+  using Binary = void (*)(const void* a, const void* b, void* out, std::size_t n);
+  using Unary = void (*)(const void* x, void* out, std::size_t n);
+  using Scale = void (*)(const void* x, void* out, std::size_t n, float factor);
   using Convert = void (*)(const void* from, void* to, std::size_t n);  // to nearest, ties to even
 
   SiluMul silu_mul_once[kDtypes];
   SiluMul silu_mul_hf[kDtypes];
-  Add add[kDtypes];
+  Binary add[kDtypes];
+  Binary mul[kDtypes];
+  Scale scale[kDtypes];
+  Unary relu[kDtypes];   // max(x, 0)
+  Unary relu2[kDtypes];  // max(x, 0)^2
   Convert convert[kDtypes][kDtypes];  // [from][to]
 };
 

@@ -43,6 +43,12 @@ export interface OpsBinding {
   siluMul(params: Float64Array, gateUp: NativeArray, out: NativeArray): void;
   /** dtype, count, ISA; offsets of a, b and out */
   add(params: Float64Array, a: NativeArray, b: NativeArray, out: NativeArray): void;
+  /** As `add`. */
+  mul(params: Float64Array, a: NativeArray, b: NativeArray, out: NativeArray): void;
+  /** dtype, count, kind, number, ISA; offsets of x and out */
+  pointwise(params: Float64Array, x: NativeArray, out: NativeArray): void;
+  /** dtype, count, alphaP, alphaN, beta, eps, ISA; offsets of x and out */
+  xielu(params: Float64Array, x: NativeArray, out: NativeArray): void;
   /** dtypes of from and to, count, ISA; their offsets */
   convert(params: Float64Array, from: NativeArray, to: NativeArray): void;
   /** dtypes of table and out, rows, width, table rows, ISA; table offset, row stride; ids offset; out offset, row stride */

@@ -2,14 +2,15 @@
 export { type AttentionCall, attention } from "./attention.ts";
 export type { BindingModule } from "./binding.ts";
 export {
-  type AddCall,
   add,
+  type BinaryCall,
   type ConvertCall,
   type CopyRowsCall,
   convert,
   copyRows,
   type GatherRowsCall,
   gatherRows,
+  mul,
   type SiluMulCall,
   siluMul,
   type Untyped,
@@ -19,5 +20,6 @@ export { type LoadedBinding, loadBinding } from "./loader.ts";
 export { type MoeCall, moe, type StackView } from "./moe.ts";
 export type { CpuIsa, NativeArray } from "./numbers.ts";
 export type { HeadsView, RowsView, VectorView } from "./params.ts";
+export { type PointwiseCall, pointwise, type XieluCall, xielu } from "./pointwise.ts";
 export { availableIsas, cpuIsa, type NormSide, type QkNormCall, qkNorm } from "./qk-norm.ts";
 export { type RopeCall, rope } from "./rope.ts";

@@ -44,7 +44,7 @@ export function siluMul(call: SiluMulCall): void {
   binding.siluMul(siluParams.array, gateUp.data, out.data);
 }
 
-export interface AddCall {
+export interface BinaryCall {
   readonly dtype: FloatDtype;
   readonly count: number;
   /** `[count]` each; `out` may be `a` or `b`, but not part of them */
@@ -55,14 +55,26 @@ export interface AddCall {
 }
 
 /** `out = a + b`: one sum in f32, rounded. All instruction sets give the same bits. */
-export function add(call: AddCall): void {
+export function add(call: BinaryCall): void {
   const binding = requireBinding();
+  writeBinary(call);
+  binding.add(binaryParams.array, call.a.data, call.b.data, call.out.data);
+}
+
+/** `out = a * b`: one product in f32, rounded. All instruction sets give the same bits. */
+export function mul(call: BinaryCall): void {
+  const binding = requireBinding();
+  writeBinary(call);
+  binding.mul(binaryParams.array, call.a.data, call.b.data, call.out.data);
+}
+
+function writeBinary(call: BinaryCall): void {
   requireObject(call, "the call");
   const { a, b, out } = call;
   requireObject(a, "a");
   requireObject(b, "b");
   requireObject(out, "out");
-  addParams
+  binaryParams
     .start()
     .choice(dtypeNumbers, call.dtype, "dtype")
     .number(call.count, "count")
@@ -70,7 +82,6 @@ export function add(call: AddCall): void {
     .number(a.offset, "a offset")
     .number(b.offset, "b offset")
     .number(out.offset, "out offset");
-  binding.add(addParams.array, a.data, b.data, out.data);
 }
 
 export interface ConvertCall {
@@ -165,7 +176,7 @@ export function copyRows(call: CopyRowsCall): void {
 }
 
 const siluParams = new ParamWriter(9);
-const addParams = new ParamWriter(6);
+const binaryParams = new ParamWriter(6);
 const convertParams = new ParamWriter(6);
 const gatherParams = new ParamWriter(11);
 const copyParams = new ParamWriter(7);

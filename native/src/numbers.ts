@@ -29,6 +29,8 @@ export const activationNumbers = {
   softplus: 6,
   tanh: 7,
 } as const;
+/** Functions of one number (cpu/pointwise.h). */
+export const pointwiseNumbers = { ...activationNumbers, scale: 8, "soft-cap": 9, clamp: 10 } as const;
 export const weighingNumbers = { output: 0, input: 1 } as const;
 
 /** An instruction set that the CPU kernels come in. */

@@ -38,6 +38,9 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
   }),
   siluMul: () => ({ params: [0, 2, 4, 0, -1, 0, 8, 0, 4], args: [whole(), whole()] }),
   add: () => ({ params: [1, 64, -1, 0, 0, 0], args: [half(), half(), half()] }),
+  mul: () => ({ params: [1, 64, -1, 0, 0, 0], args: [half(), half(), half()] }),
+  pointwise: () => ({ params: [1, 64, 9, 4, -1, 0, 0], args: [half(), half()] }),
+  xielu: () => ({ params: [0, 64, 0.5, 0.5, 0.5, -1e-6, -1, 0, 0], args: [whole(), whole()] }),
   convert: () => ({ params: [1, 0, 64, -1, 0, 0], args: [half(), whole()] }),
   gatherRows: () => ({
     params: [1, 0, 3, 4, 8, -1, 0, 8, 0, 0, 4],

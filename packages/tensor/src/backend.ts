@@ -52,7 +52,7 @@ export interface RopeTable<T = TensorView> {
 /** A function of each element: activations by transformers' meaning of them, and three with a number of their own. */
 export type Pointwise =
   | { readonly kind: Activation }
-  /** `factor * x`. */
+  /** `factor * x`, both and their product in f32. */
   | { readonly kind: "scale"; readonly factor: number }
   /** `cap * tanh(x / cap)`; the quotient and the tangent are rounded too. */
   | { readonly kind: "soft-cap"; readonly cap: number }

@@ -17,8 +17,7 @@ const ACTIVATIONS: readonly unknown[] = [
 
 /**
  * An activation of every element, rounded once. `gelu` is the exact form with erf (Hendrycks and Gimpel 2016),
- * `gelu-tanh` its approximation, `relu2` the square of relu (So et al. 2021). On the CPU both sets of kernels run it in
- * TypeScript.
+ * `gelu-tanh` its approximation, `relu2` the square of relu (So et al. 2021).
  *
  * @throws QkNormError `ERR_QKNORM_ARGUMENT` for another name, `ERR_QKNORM_DTYPE` for integers
  */
@@ -36,7 +35,7 @@ export function requireActivation(value: unknown): asserts value is Activation {
   );
 }
 
-/** `factor * x`, rounded once. Throws `ERR_QKNORM_ARGUMENT` for a factor that is not finite. */
+/** `factor * x`, a product in f32, rounded. Throws `ERR_QKNORM_ARGUMENT` for a factor that is not finite. */
 export function scale(x: Tensor, factor: number): Tensor {
   if (!Number.isFinite(factor)) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `scale needs a finite factor, got ${shown(factor)}`);

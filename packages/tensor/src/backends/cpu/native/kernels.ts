@@ -2,20 +2,20 @@ import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
 import { causalConv } from "../typescript/causal-conv.ts";
 import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
-import { mul } from "../typescript/mul.ts";
-import { pointwise } from "../typescript/pointwise.ts";
 import { route } from "../typescript/route.ts";
-import { xielu } from "../typescript/xielu.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { convert } from "./convert.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { linear } from "./linear.ts";
 import { moe } from "./moe.ts";
+import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
+import { pointwise } from "./pointwise.ts";
 import { nativeQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
 import { siluMul } from "./silu-mul.ts";
+import { xielu } from "./xielu.ts";
 
 export { nativeQkNorm };
 
@@ -40,7 +40,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, pointwise, xielu, mul, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
+  // route, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,

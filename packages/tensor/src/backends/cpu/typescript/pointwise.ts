@@ -31,8 +31,10 @@ export function scalarOf(f: Pointwise, round: Scalar): Scalar {
       return softplus;
     case "tanh":
       return Math.tanh;
-    case "scale":
-      return (x) => f.factor * x;
+    case "scale": {
+      const factor = Math.fround(f.factor);
+      return (x) => Math.fround(factor * x);
+    }
     case "clamp":
       return (x) => Math.min(Math.max(x, -f.limit), f.limit);
     case "soft-cap":
