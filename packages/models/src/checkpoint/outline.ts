@@ -35,13 +35,11 @@ export type LayerShapes = Readonly<Record<string, readonly number[]>>;
 /**
  * The outline of a decoder; its parts are called as in Llama where `inside` does not say, for all layers or for each.
  *
- * @param mixers parameters of single layers that tell their sizes, where layers mix tokens in different ways
  * @param others parameters beside the layers that have sizes of their own, by their names below `model`
  */
 export function decoderOutline(
   sizes: DecoderSizes,
   inside: LayerShapes | ((layer: number) => LayerShapes) = llamaShapes(sizes),
-  mixers: readonly (readonly [layer: number, shapes: LayerShapes])[] = [],
   others: LayerShapes = {},
 ): Outline {
   const { layers, vocabSize, hiddenSize } = sizes;
@@ -49,21 +47,13 @@ export function decoderOutline(
     Object.fromEntries(
       Object.entries(shapes).map(([name, shape]) => [`model.layers.${layer}.${name}`, shape]),
     );
-  const each =
-    typeof inside === "function"
-      ? Array.from({ length: layers }, (_, layer) => [layer, inside(layer)] as const)
-      : [];
-  return {
-    layers,
-    shapes: {
-      "model.embed_tokens.weight": [vocabSize, hiddenSize],
-      ...(typeof inside === "function" ? {} : below(0, inside)),
-    },
-    single: Object.assign(
-      Object.fromEntries(Object.entries(others).map(([name, shape]) => [`model.${name}`, shape])),
-      ...[...each, ...mixers].map(([layer, own]) => below(layer, own)),
-    ),
-  };
+  const whole = { "model.embed_tokens.weight": [vocabSize, hiddenSize] };
+  const beside = Object.fromEntries(Object.entries(others).map(([name, shape]) => [`model.${name}`, shape]));
+  if (typeof inside !== "function") {
+    return { layers, shapes: { ...whole, ...below(0, inside) }, single: beside };
+  }
+  const each = Array.from({ length: layers }, (_, layer) => below(layer, inside(layer)));
+  return { layers, shapes: whole, single: Object.assign(beside, ...each) };
 }
 
 /** The parameters that tell the sizes of Llama's layers. */

@@ -97,12 +97,10 @@ export interface FamilyParts<Config extends DecoderFields> {
   readonly modelType: string;
   readonly parse: ConfigParser<Config>;
   readonly create: new (config: Config, options: ModelOptions) => CausalLm;
-  /** Parameters of a layer that tell its sizes; those of Llama by default. */
+  /** Parameters of a layer that tell its sizes, for all layers or for each; those of Llama by default. */
   readonly shapes?: (config: Config) => LayerShapes | ((layer: number) => LayerShapes);
   /** Parameters of the model beside `embed_tokens` and the layers that have sizes of their own: their names below `model`. */
   readonly others?: (config: Config) => LayerShapes | null;
-  /** Parameters of single layers that tell their sizes, where layers mix tokens in different ways. */
-  readonly mixers?: (config: Config) => readonly (readonly [layer: number, shapes: LayerShapes])[];
   /** The checkpoint's tensors as the model has them, where the two differ; see `weight-names.ts`. */
   readonly adapt?: (weights: Weights, config: Config) => Weights;
   /** What the base model consists of beside `embed_tokens` and `layers`; `norm` by default. */
@@ -115,7 +113,6 @@ export function decoderFamily<Config extends DecoderFields>({
   create: Model,
   shapes,
   others,
-  mixers,
   adapt,
   lastNorm = "norm",
 }: FamilyParts<Config>): ModelFamily {
@@ -125,7 +122,7 @@ export function decoderFamily<Config extends DecoderFields>({
     read(raw, warn) {
       const config = parse(raw, warn);
       return {
-        outline: decoderOutline(config, shapes?.(config), mixers?.(config), others?.(config) ?? {}),
+        outline: decoderOutline(config, shapes?.(config), others?.(config) ?? {}),
         baseParts: ["embed_tokens", "layers", lastNorm, "rotary_emb"],
         tiesHead: config.tieWordEmbeddings,
         dtype: config.dtype,

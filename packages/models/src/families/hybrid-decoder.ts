@@ -1,9 +1,11 @@
+import type { ExpertFields } from "../checkpoint/expert-fields.ts";
 import type { LayerShapes } from "../checkpoint/outline.ts";
 import type { Attention, AttentionOptions } from "../layers/attention.ts";
 import { DecoderLayer } from "../layers/decoder-layer.ts";
 import type { GatedDeltaNet, GatedDeltaNetSpec } from "../layers/gated-delta-net.ts";
 import { GatedMlp, type Mlp } from "../layers/mlp.ts";
 import { onePlusSetting } from "../layers/norm.ts";
+import { SharedExpertMoe } from "../layers/shared-expert-moe.ts";
 import type { DecoderSpec, LayerContext } from "./decoder-model.ts";
 import type { Qwen3HybridConfig } from "./qwen3-5/config.ts";
 
@@ -11,7 +13,7 @@ import type { Qwen3HybridConfig } from "./qwen3-5/config.ts";
 export interface HybridParts<Config> {
   readonly attention: new (config: Config, options: AttentionOptions) => Attention;
   readonly delta: new (spec: GatedDeltaNetSpec, options: AttentionOptions) => GatedDeltaNet;
-  mlp?(context: LayerContext): Mlp;
+  mlp?(context: LayerContext): Mlp | null;
 }
 
 /** Pre-norms of `1 + weight` around attention or a gated delta net, as `kinds` says, and an MLP. */
@@ -39,22 +41,34 @@ export function hybridDecoder<Config extends Qwen3HybridConfig>(
   };
 }
 
-/** The parameters that tell the sizes of each layer's attention, or of its gated delta net. */
+/** The MLPs of a decoder whose sparse layers have an expert that all tokens take, by a gate of its own. */
+export function sharedExpertMlps({ sparse, moe }: ExpertFields): (context: LayerContext) => Mlp | null {
+  return (context) => (sparse[context.layer] === true ? new SharedExpertMoe(moe, context) : null);
+}
+
+/** The parameters that tell the sizes of each layer; `delta` are those of the projections of a gated delta net. */
 export function hybridShapes(
-  config: Qwen3HybridConfig,
-  delta: (spec: GatedDeltaNetSpec) => LayerShapes,
-): readonly (readonly [layer: number, shapes: LayerShapes])[] {
-  const { kinds, hiddenSize, queryHeads, kvHeads, headDim } = config;
-  const shapes = {
+  config: Qwen3HybridConfig & Partial<ExpertFields>,
+  delta: LayerShapes,
+): (layer: number) => LayerShapes {
+  const { kinds, hiddenSize, queryHeads, kvHeads, headDim, intermediateSize, sparse, moe } = config;
+  const mixers = {
     full_attention: {
       "self_attn.q_proj.weight": [2 * queryHeads * headDim, hiddenSize],
       "self_attn.k_proj.weight": [kvHeads * headDim, hiddenSize],
     },
     linear_attention: {
-      ...delta(config.delta),
+      ...delta,
       "linear_attn.A_log": [config.delta.valueHeads],
       "linear_attn.norm.weight": [config.delta.valueDim],
     },
   };
-  return kinds.map((kind, layer) => [layer, shapes[kind]] as const);
+  const dense = { "mlp.gate_proj.weight": [intermediateSize, hiddenSize] };
+  const experts: LayerShapes = moe
+    ? { "mlp.experts.gate_up_proj": [moe.experts, 2 * moe.intermediateSize, hiddenSize] }
+    : dense;
+  return (layer) => ({
+    ...mixers[kinds[layer] ?? "full_attention"],
+    ...(sparse?.[layer] === true ? experts : dense),
+  });
 }

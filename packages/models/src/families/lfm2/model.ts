@@ -97,18 +97,17 @@ export const lfm2 = decoderFamily({
   modelType: "lfm2",
   parse: parseLfm2Config,
   create: Lfm2ForCausalLm,
-  shapes: ({ hiddenSize, intermediateSize }) => ({
-    "feed_forward.w1.weight": [intermediateSize, hiddenSize],
-  }),
-  mixers: ({ kinds, hiddenSize, queryHeads, kvHeads, headDim, convTaps }) => {
+  shapes: ({ kinds, hiddenSize, intermediateSize, queryHeads, kvHeads, headDim, convTaps }) => {
+    const mlp = { "feed_forward.w1.weight": [intermediateSize, hiddenSize] };
     const shapes = {
       full_attention: {
+        ...mlp,
         "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
         "self_attn.k_proj.weight": [kvHeads * headDim, hiddenSize],
       },
-      conv: { "conv.conv.weight": [hiddenSize, 1, convTaps] },
+      conv: { ...mlp, "conv.conv.weight": [hiddenSize, 1, convTaps] },
     };
-    return kinds.map((kind, layer) => [layer, shapes[kind]] as const);
+    return (layer) => shapes[kinds[layer] ?? "conv"];
   },
   lastNorm: "embedding_norm",
 });

@@ -1,4 +1,6 @@
 import type { Tensor } from "@qknorm/tensor";
+import type { ExpertFields } from "../../checkpoint/expert-fields.ts";
+import type { LayerShapes } from "../../checkpoint/outline.ts";
 import { renamed, without } from "../../checkpoint/weight-names.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
@@ -78,14 +80,19 @@ export function textWeights(weights: Weights): Weights {
   return renamed(without(weights, /^(?:model\.visual|mtp)\./), [[/^model\.language_model\./, "model."]]);
 }
 
+/** The parameters that tell the sizes of each layer. */
+export function qwen35Shapes(
+  config: Qwen3HybridConfig & Partial<ExpertFields>,
+): (layer: number) => LayerShapes {
+  const { keyHeads, keyDim, valueHeads, valueDim } = config.delta;
+  const channels = 2 * keyHeads * keyDim + valueHeads * valueDim;
+  return hybridShapes(config, { "linear_attn.in_proj_qkv.weight": [channels, config.hiddenSize] });
+}
+
 export const qwen35 = decoderFamily({
   modelType: "qwen3_5_text",
   parse: parseQwen35Config,
   create: Qwen35ForCausalLm,
-  shapes: ({ hiddenSize, intermediateSize }) => ({ "mlp.gate_proj.weight": [intermediateSize, hiddenSize] }),
-  mixers: (config) =>
-    hybridShapes(config, ({ keyHeads, keyDim, valueHeads, valueDim }) => ({
-      "linear_attn.in_proj_qkv.weight": [2 * keyHeads * keyDim + valueHeads * valueDim, config.hiddenSize],
-    })),
+  shapes: qwen35Shapes,
   adapt: textWeights,
 });

@@ -1,0 +1,36 @@
+import { activate, add, mul, Tensor } from "@qknorm/tensor";
+import { Linear } from "./linear.ts";
+import { GatedMlp, type Mlp } from "./mlp.ts";
+import { type LayerOptions, Module } from "./module.ts";
+import { Experts, type MoeSpec, Router } from "./moe.ts";
+
+/**
+ * A few of many experts for each token, and one that all take by a gate of their own (Qwen2-MoE, 2024):
+ * `experts(x) + sigmoid(shared_expert_gate(x)) * shared_expert(x)`, `[T, C] -> [T, C]`. The gate is one number a token.
+ */
+export class SharedExpertMoe extends Module implements Mlp {
+  readonly gate: Router;
+  readonly experts: Experts;
+  readonly sharedExpert: GatedMlp;
+  readonly sharedExpertGate: Linear;
+
+  constructor(spec: MoeSpec, options: LayerOptions) {
+    super();
+    const { hiddenSize, sharedSize: intermediateSize, activation } = spec;
+    this.gate = new Router(spec, options);
+    this.experts = new Experts(spec, options);
+    this.sharedExpert = new GatedMlp({ hiddenSize, intermediateSize, activation }, options);
+    this.sharedExpertGate = new Linear(hiddenSize, 1, options);
+  }
+
+  forward(x: Tensor): Tensor {
+    const routed = this.experts.forward(x, this.gate.forward(x));
+    const shares = activate(this.sharedExpertGate.forward(x), "sigmoid"); // [T, 1]
+    return add(routed, mul(alongRows(shares, x.dim(1)), this.sharedExpert.forward(x)));
+  }
+}
+
+/** `[T, 1]` as `[T, C]`, each number standing for its whole row. */
+function alongRows(x: Tensor, width: number): Tensor {
+  return new Tensor(x.memory, x.dtype, [x.dim(0), width], { strides: [1, 0], offset: x.offset });
+}
