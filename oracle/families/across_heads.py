@@ -111,6 +111,42 @@ OLMOE = Family(
     ),
 )
 
+FLEX_OLMO = Family(
+    "flex-olmo",
+    "flex_olmo",
+    variants=(
+        Variant(
+            "published",
+            sizes(
+                num_key_value_heads=4,
+                num_hidden_layers=2,
+                intermediate_size=16,
+                rope_parameters=rope(500000.0),
+                rms_norm_eps=1e-6,
+                num_experts=7,
+                num_experts_per_tok=5,
+                norm_topk_prob=False,
+            ),
+            older=flat_rope(500000.0),
+        ),
+        Variant(
+            "normalised",
+            sizes(
+                num_hidden_layers=2,
+                intermediate_size=16,
+                rope_parameters=llama3(10000.0),
+                rms_norm_eps=1e-5,
+                attention_bias=True,
+                num_experts=4,
+                num_experts_per_tok=2,
+                norm_topk_prob=True,
+                tie_word_embeddings=True,
+            ),
+            stacked=True,
+        ),
+    ),
+)
+
 MINIMAX_M2 = Family(
     "minimax-m2",
     "minimax_m2",
@@ -154,4 +190,4 @@ MINIMAX_M2 = Family(
     ),
 )
 
-FAMILIES = (OLMO2, OLMO3, OLMOE, MINIMAX_M2)
+FAMILIES = (OLMO2, OLMO3, OLMOE, FLEX_OLMO, MINIMAX_M2)

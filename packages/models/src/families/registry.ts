@@ -6,6 +6,7 @@ export { cohere } from "./cohere/model.ts";
 export { dots1 } from "./dots1/model.ts";
 export { exaoneMoe } from "./exaone-moe/model.ts";
 export { exaone4 } from "./exaone4/model.ts";
+export { flexOlmo } from "./flex-olmo/model.ts";
 export { gemma3 } from "./gemma3/model.ts";
 export { gemma4 } from "./gemma4/model.ts";
 export { glm4Moe } from "./glm4-moe/model.ts";
