@@ -9,11 +9,18 @@ export function sparseMlps({ sparse, moe }: ExpertFields): (context: LayerContex
   return (context) => (sparse[context.layer] === true ? new MoeMlp(moe, context) : null);
 }
 
-/** The parameters that tell the sizes of each layer, sparse or not. */
-export function sparseShapes(config: DecoderFields & ExpertFields): (layer: number) => LayerShapes {
+/** The parameters that tell the sizes of each layer, sparse or not. `mlp`: what the checkpoint calls the MLP. */
+export function sparseShapes(
+  config: DecoderFields & ExpertFields,
+  mlp = "mlp",
+): (layer: number) => LayerShapes {
   const { "mlp.gate_proj.weight": gate, ...attention } = llamaShapes(config);
-  const { experts, intermediateSize, hiddenSize } = config.moe;
-  const dense = { ...attention, "mlp.gate_proj.weight": gate as readonly number[] };
-  const sparse = { ...attention, "mlp.experts.gate_up_proj": [experts, 2 * intermediateSize, hiddenSize] };
+  const { experts, intermediateSize, sharedSize, hiddenSize } = config.moe;
+  const dense = { ...attention, [`${mlp}.gate_proj.weight`]: gate as readonly number[] };
+  const sparse = {
+    ...attention,
+    [`${mlp}.experts.gate_up_proj`]: [experts, 2 * intermediateSize, hiddenSize],
+    ...(sharedSize > 0 && { [`${mlp}.shared_experts.gate_proj.weight`]: [sharedSize, hiddenSize] }),
+  };
   return (layer) => (config.sparse[layer] === true ? sparse : dense);
 }

@@ -1,4 +1,3 @@
-import { llamaShapes } from "../../checkpoint/outline.ts";
 import { transposedStack } from "../../checkpoint/stacked-experts.ts";
 import { renamed } from "../../checkpoint/weight-names.ts";
 import type { Weights } from "../../checkpoint/weights.ts";
@@ -11,6 +10,7 @@ import { DecoderForCausalLm } from "../decoder.ts";
 import type { LayerContext } from "../decoder-model.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { sparseShapes } from "../sparse-decoder.ts";
 import { type Llama4Config, parseLlama4Config } from "./config.ts";
 
 export { type Llama4Config, parseLlama4Config } from "./config.ts";
@@ -60,16 +60,7 @@ export const llama4 = decoderFamily({
   modelType: "llama4_text",
   parse: parseLlama4Config,
   create: Llama4ForCausalLm,
-  shapes: (config) => (layer) => {
-    const { "mlp.gate_proj.weight": _, ...attention } = llamaShapes(config);
-    const { hiddenSize, denseSize, sparse, moe } = config;
-    return sparse[layer] === true
-      ? {
-          ...attention,
-          "feed_forward.experts.gate_up_proj": [moe.experts, 2 * moe.intermediateSize, hiddenSize],
-        }
-      : { ...attention, "feed_forward.gate_proj.weight": [denseSize, hiddenSize] };
-  },
+  shapes: (config) => sparseShapes({ ...config, intermediateSize: config.denseSize }, "feed_forward"),
   adapt: (weights) =>
     inputsLast(
       renamed(weights, [
