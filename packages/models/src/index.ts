@@ -33,6 +33,8 @@ export { Norm, type NormSetting } from "./layers/norm.ts";
 export { PackedLinear } from "./layers/packed-linear.ts";
 export { RmsNorm } from "./layers/rms-norm.ts";
 export { type RopeSpec, RotaryEmbedding, RotaryTables } from "./layers/rotary-embedding.ts";
+export type { ShardRule, SplitRule } from "./layers/shard-rule.ts";
+export { fillShard, type Rank, rankConfig } from "./layers/shards.ts";
 export { nextStep, type Step } from "./layers/step.ts";
 export { ForwardTrace, type QkNormTrace } from "./layers/trace.ts";
 export {

@@ -94,15 +94,22 @@ export class Attention extends Module {
       ...(typeof values !== "object" && { k_proj: kvHeads * headDim }),
       ...((values ?? "projected") === "projected" && { v_proj: kvHeads * headDim }),
     };
-    const inOptions = { ...options, bias: bias?.qkv === true };
+    const inOptions = { ...options, bias: bias?.qkv === true, shared: "outputs" } as const;
     this.qkvProj =
       (spec.packing ?? "separate") === "separate"
         ? new PackedLinear(hiddenSize, parts, inOptions)
-        : new Linear(hiddenSize, (queryHeads + 2 * kvHeads) * headDim, inOptions);
+        : new Linear(hiddenSize, (queryHeads + 2 * kvHeads) * headDim, {
+            ...inOptions,
+            ...(spec.packing === "packed" && { parts: Object.values(parts) }),
+          });
     const NormClass = qkNorm?.split === "per-head" ? SplitNorm : Norm;
     this.qNorm = qkNorm && new NormClass(qkNorm.q, options);
     this.kNorm = typeof values === "object" ? null : qkNorm && new NormClass(qkNorm.k, options);
-    this.oProj = new Linear(queryHeads * headDim, hiddenSize, { ...options, bias: bias?.out === true });
+    this.oProj = new Linear(queryHeads * headDim, hiddenSize, {
+      ...options,
+      bias: bias?.out === true,
+      shared: "inputs",
+    });
     this.#layer = options.layer ?? 0;
     this.#spec = spec;
     this.#valueNorm = spec.valueNorm === undefined ? null : new Norm(spec.valueNorm, options);

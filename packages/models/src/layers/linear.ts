@@ -1,15 +1,35 @@
 import { linear, Tensor } from "@qknorm/tensor";
 import { type LayerOptions, Module } from "./module.ts";
+import type { ShardRule, SharedSide } from "./shard-rule.ts";
+
+export interface LinearOptions extends LayerOptions {
+  readonly bias?: boolean;
+  /** Which side ranks share; absent: every rank has all. */
+  readonly shared?: SharedSide;
+  /** Lengths of what the outputs have side by side, each of which ranks share. */
+  readonly parts?: readonly number[];
+}
 
 /** `x [..., K] -> [..., N]`, weight `[N, K]`, bias `[N]` where the family has one. */
 export class Linear extends Module {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
 
-  constructor(inputs: number, outputs: number, options: LayerOptions & { readonly bias?: boolean }) {
+  readonly #shared: SharedSide | null;
+  readonly #parts: readonly number[] | undefined;
+
+  constructor(inputs: number, outputs: number, options: LinearOptions) {
     super();
+    this.#shared = options.shared ?? null;
+    this.#parts = options.parts;
     this.weight = Tensor.zeros([outputs, inputs], options.weightDtype, options.device);
     this.bias = options.bias === true ? Tensor.zeros([outputs], options.weightDtype, options.device) : null;
+  }
+
+  override shardRule(field: string): ShardRule {
+    if (this.#shared === null) return "whole";
+    if (this.#shared === "outputs") return { axis: 0, ...(this.#parts && { parts: this.#parts }) };
+    return field === "bias" ? "first" : { axis: 1 };
   }
 
   forward(x: Tensor): Tensor {

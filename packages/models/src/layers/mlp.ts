@@ -41,9 +41,9 @@ export class GatedMlp extends Module implements Mlp {
   ) {
     super();
     const parts = { [names.gate]: width, [names.up]: width };
-    this.gateUpProj = new PackedLinear(hiddenSize, parts, { ...options, bias });
+    this.gateUpProj = new PackedLinear(hiddenSize, parts, { ...options, bias, shared: "outputs" });
     this.#names = names;
-    this.downProj = new Linear(width, hiddenSize, { ...options, bias });
+    this.downProj = new Linear(width, hiddenSize, { ...options, bias, shared: "inputs" });
     this.#width = width;
     this.#activation = activation;
     this.#rounding = options.rounding;
@@ -74,8 +74,8 @@ export class PlainMlp extends Module implements Mlp {
     options: LayerOptions,
   ) {
     super();
-    this.up = new Linear(hiddenSize, intermediateSize, { ...options, bias });
-    this.down = new Linear(intermediateSize, hiddenSize, { ...options, bias });
+    this.up = new Linear(hiddenSize, intermediateSize, { ...options, bias, shared: "outputs" });
+    this.down = new Linear(intermediateSize, hiddenSize, { ...options, bias, shared: "inputs" });
     this.#names = { ...names };
     this.#activation = activation;
   }

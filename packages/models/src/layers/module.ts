@@ -1,4 +1,5 @@
 import { type Device, type FloatDtype, Tensor } from "@qknorm/tensor";
+import type { ShardRule } from "./shard-rule.ts";
 
 /** Settings that every layer of a model shares. */
 export interface LayerOptions {
@@ -27,6 +28,11 @@ export abstract class Module {
         }
       }
     }
+  }
+
+  /** How ranks of tensor parallelism share the parameter of a field. */
+  shardRule(_field: string): ShardRule {
+    return "whole";
   }
 
   /** What the checkpoint calls a field. */

@@ -14,6 +14,7 @@ import {
 } from "@qknorm/tensor";
 import { GatedMlp, type Mlp } from "./mlp.ts";
 import { type LayerOptions, Module } from "./module.ts";
+import type { ShardRule } from "./shard-rule.ts";
 
 /** How tokens find their experts. */
 export interface RouterSetting extends RouterSpec {
@@ -92,6 +93,11 @@ export class Experts extends Module {
     this.downProj = zeros(hiddenSize, intermediateSize);
     this.#spec = spec;
     this.#rounding = options.rounding;
+  }
+
+  override shardRule(field: string): ShardRule {
+    const { intermediateSize } = this.#spec;
+    return field === "downProj" ? { axis: 2 } : { axis: 1, parts: [intermediateSize, intermediateSize] };
   }
 
   forward(x: Tensor, routing: Routing): Tensor {

@@ -1,6 +1,7 @@
 import type { NormSpec } from "@qknorm/core";
 import { normalize, Tensor } from "@qknorm/tensor";
 import { type LayerOptions, Module } from "./module.ts";
+import type { ShardRule } from "./shard-rule.ts";
 
 /** A norm of a family, before it has weights. */
 export interface NormSetting extends Pick<NormSpec, "kind" | "axis" | "eps" | "weightOffset" | "rounding"> {
@@ -30,6 +31,12 @@ export class Norm extends Module {
 
   get spec(): NormSpec<Tensor> {
     return this.#spec;
+  }
+
+  /** One weight for all heads is everybody's; one of each head, or of all values of all heads, is split with the heads. */
+  override shardRule(_field: string): ShardRule {
+    if (this.#spec.axis === "row") return { axis: 0, reduces: "sum of squares" };
+    return this.weight !== null && this.weight.shape.length === 2 ? { axis: 0 } : "whole";
   }
 
   forward(x: Tensor): Tensor {

@@ -1,6 +1,5 @@
 import type { Tensor } from "@qknorm/tensor";
-import { Linear } from "./linear.ts";
-import type { LayerOptions } from "./module.ts";
+import { Linear, type LinearOptions } from "./linear.ts";
 
 /**
  * Several projections of one input as a single matrix product: `{ q_proj: Hq * D, k_proj: Hkv * D, v_proj: Hkv * D }`
@@ -9,15 +8,11 @@ import type { LayerOptions } from "./module.ts";
 export class PackedLinear extends Linear {
   readonly #parts: Readonly<Record<string, number>>;
 
-  constructor(
-    inputs: number,
-    parts: Readonly<Record<string, number>>,
-    options: LayerOptions & { readonly bias?: boolean },
-  ) {
+  constructor(inputs: number, parts: Readonly<Record<string, number>>, options: LinearOptions) {
     super(
       inputs,
       Object.values(parts).reduce((sum, rows) => sum + rows, 0),
-      options,
+      { ...options, parts: Object.values(parts) },
     );
     this.#parts = parts;
   }

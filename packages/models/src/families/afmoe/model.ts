@@ -37,7 +37,7 @@ export class AfmoeAttention extends Attention {
       },
       options,
     );
-    this.gateProj = new Linear(hiddenSize, queryHeads * headDim, options);
+    this.gateProj = new Linear(hiddenSize, queryHeads * headDim, { ...options, shared: "outputs" });
   }
 
   protected override gated(mixed: Tensor, x: Tensor): Tensor {

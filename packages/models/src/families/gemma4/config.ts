@@ -23,7 +23,7 @@ export interface Gemma4Experts {
   readonly count: number;
   readonly topK: number;
   /** I of each. */
-  readonly width: number;
+  readonly intermediateSize: number;
 }
 
 export interface Gemma4Config extends DecoderFields {
@@ -98,7 +98,7 @@ function readExperts(fields: ConfigFields): Gemma4Experts | null {
   const count = fields.positiveInteger("num_experts");
   const topK = fields.positiveInteger("top_k_experts");
   if (topK > count) fields.fail("top_k_experts", `is ${topK}, more than the ${count} experts`);
-  return Object.freeze({ count, topK, width: fields.positiveInteger("moe_intermediate_size") });
+  return Object.freeze({ count, topK, intermediateSize: fields.positiveInteger("moe_intermediate_size") });
 }
 
 /** @throws ERR_CHECKPOINT for layers of a kind that differ in their head dim, and for keys that no layer has */

@@ -48,7 +48,7 @@ export class Gemma4Layer extends DecoderLayer {
     this.experts =
       experts &&
       new Experts(
-        { hiddenSize, experts: experts.count, intermediateSize: experts.width, activation },
+        { hiddenSize, experts: experts.count, intermediateSize: experts.intermediateSize, activation },
         context,
       );
     this.postMlpNorm = expertNorm();

@@ -89,7 +89,7 @@ export const gemma4 = decoderFamily({
       return {
         "self_attn.q_proj.weight": [queryHeads * headDim, hiddenSize],
         "mlp.gate_proj.weight": [wide * intermediateSize, hiddenSize],
-        ...(experts && { "experts.gate_up_proj": [experts.count, 2 * experts.width, hiddenSize] }),
+        ...(experts && { "experts.gate_up_proj": [experts.count, 2 * experts.intermediateSize, hiddenSize] }),
       };
     },
   others: ({ layers, layerInputs }) =>

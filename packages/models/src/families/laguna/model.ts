@@ -39,7 +39,8 @@ export class LagunaAttention extends Attention {
       },
       options,
     );
-    this.gProj = new Linear(hiddenSize, gate === "head" ? queryHeads : queryHeads * headDim, options);
+    const gates = gate === "head" ? queryHeads : queryHeads * headDim;
+    this.gProj = new Linear(hiddenSize, gates, { ...options, shared: "outputs" });
     const ones = Tensor.from(new Float32Array(headDim).fill(1), [headDim, 1]);
     this.#spread = gate === "head" ? ones.to(options.device ?? ones.device) : null;
   }
