@@ -37,6 +37,7 @@ describe("a feature of Jinja", () => {
         "{{ [1,2,3]|select('odd') }}",
         "{{ [1,2]|map('string') }}",
         "{{ [3,1]|reverse }}",
+        "{{ range(4).index }}",
         "{{ 12345678901234567890 }}",
         "{{ "a\\d" }}",
         "{{ 1.5e3 }}",

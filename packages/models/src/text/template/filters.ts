@@ -43,11 +43,16 @@ function select(
   const read = attributeReader(attribute);
   const holds = (item: Value): boolean =>
     test === undefined ? truth(read(item)) : callTest(test, read(item), { positional: rest, named });
-  return new Lazy(iterate(value).filter((item) => holds(item) === keeps));
+  return new Lazy(itemsUnlessEmpty(value).filter((item) => holds(item) === keeps));
+}
+
+/** Jinja looks into nothing that counts as false, be it None or 0. */
+function itemsUnlessEmpty(value: Value): readonly Value[] {
+  return truth(value) ? iterate(value) : [];
 }
 
 function map(value: Value, { positional, named }: Arguments): Value {
-  const items = iterate(value);
+  const items = itemsUnlessEmpty(value);
   const [filter, ...rest] = positional;
   if (filter !== undefined) {
     if (typeof filter !== "string") throw new Error("the name of a filter must be a text");

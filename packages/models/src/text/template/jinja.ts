@@ -1,6 +1,6 @@
 import * as library from "@huggingface/jinja";
 import { cut, type Segment } from "./segments.ts";
-import { asFilters, markBrackets, type Token } from "./tokens.ts";
+import { asFilters, markBrackets, splitSigns, type Token } from "./tokens.ts";
 
 // The library's types do not resolve under NodeNext; this is what is used of it.
 
@@ -65,7 +65,7 @@ function tokensOf({ kind, text }: Segment): readonly Token[] {
 }
 
 function tag(source: string): readonly Token[] {
-  return asFilters(markBrackets(jinja.tokenize(source)));
+  return asFilters(markBrackets(splitSigns(jinja.tokenize(source))));
 }
 
 function statement(names: readonly string[]): readonly Token[] {

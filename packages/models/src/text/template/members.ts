@@ -40,14 +40,11 @@ export function itemOf(value: Value, key: Value): Value {
   return present(items[index < 0 ? items.length + index : index], `item ${index}`);
 }
 
-/** `value[start:stop:step]`; what has no order gives undefined. @throws for a step of 0 */
+/** `value[start:stop:step]`. @throws for what has no order, and for a step of 0 */
 export function sliceOf(value: Value, start: Value, stop: Value, step: Value): Value {
   if (value instanceof Undefined) throw value.error;
   const items = typeof value === "string" ? [...value] : value instanceof Range ? null : sequenceOf(value);
-  if (items === null) {
-    if (value instanceof Range) throw new Error("a slice of a range is not supported");
-    return new Undefined(`a slice of a ${typeName(value)}`);
-  }
+  if (items === null) throw new Error(`a slice of a value of type ${typeName(value)} is not supported`);
   const taken = indices(items.length, start, stop, step).map((i) => items[i]!);
   if (typeof value === "string") return taken.join("");
   return value instanceof Tuple ? new Tuple(taken) : taken;
@@ -81,15 +78,16 @@ function absence(value: Value, name: string): string {
   return `'${typeName(value)} object' has no attribute '${name.slice(0, 80)}', which`;
 }
 
-/** Methods of Python's lists and dicts that change them: Jinja's sandbox refuses them. */
-const CHANGES: Readonly<Record<string, readonly string[]>> = {
+/** Methods of Python's lists and dicts that change them, which Jinja's sandbox refuses, and what nobody asks of a range. */
+const REFUSED: Readonly<Record<string, readonly string[]>> = {
   list: ["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"],
   dict: ["clear", "fromkeys", "pop", "popitem", "setdefault", "update"],
+  range: ["count", "index", "start", "step", "stop"],
 };
 
 function methodOf(value: Value, name: string): Value | undefined {
   const type = typeName(value);
-  if (CHANGES[type]?.includes(name) === true) throw new Error(`access to '${name}' of a ${type} is unsafe`);
+  if (REFUSED[type]?.includes(name) === true) throw new Error(`access to '${name}' of a ${type} is refused`);
   if (typeof value === "string") {
     const supported = isTextMethod(name);
     if (supported === false) throw new Error(`the method "${name}" of a text is not supported`);

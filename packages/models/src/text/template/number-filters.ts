@@ -24,6 +24,7 @@ function toInt(value: Value): Value | null {
 function toFloat(value: Value): number | null {
   const number = asNumber(value);
   if (number !== null) return Number(number);
+  if (value instanceof Undefined) throw value.error;
   if (typeof value !== "string") return null;
   const text = trimmed(value).toLowerCase();
   const special = /^([+-]?)(?:(inf(?:inity)?)|nan)$/.exec(text);

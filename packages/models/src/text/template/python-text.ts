@@ -1,4 +1,4 @@
-import { Range, Tuple, typeName, Undefined, type Value, View } from "./values.ts";
+import { Namespace, Range, Tuple, typeName, Undefined, type Value, View } from "./values.ts";
 
 /** What `str` of Python makes of a value: what Jinja prints. Nothing of an undefined one. */
 export function pythonText(value: Value): string {
@@ -30,6 +30,7 @@ export function pythonRepr(value: Value): string {
   if (value instanceof View) return `${typeName(value)}([${value.items.map(pythonRepr).join(", ")}])`;
   if (value instanceof Range) return value.text;
   if (value instanceof Undefined) return "Undefined";
+  if (value instanceof Namespace) return `<Namespace ${pythonRepr(value.fields)}>`;
   throw new Error(`a value of type ${typeName(value)} cannot be printed`);
 }
 

@@ -108,7 +108,9 @@ function sort(value: Value, args: Bound): Value {
 
 function sorted(items: readonly Value[], key: (item: Value) => Value, descending: boolean): Value[] {
   const keyed = items.map((item) => [key(item), item] as const);
-  keyed.sort(([a], [b]) => (descending ? compare(b, a) : compare(a, b)));
+  // Equal keys need no order: it may be that nothing is there to sort by.
+  const order = (a: Value, b: Value) => (pythonEquals(a, b) ? 0 : compare(a, b));
+  keyed.sort(([a], [b]) => (descending ? order(b, a) : order(a, b)));
   return keyed.map(([, item]) => item);
 }
 
@@ -118,6 +120,7 @@ function unique(value: Value, args: Bound): Value {
   return new Lazy(
     iterate(value).filter((item) => {
       const own = key(read(item));
+      if (Array.isArray(own) || own instanceof Map) throw new Error(`unhashable type: '${typeName(own)}'`);
       if (seen.some((other) => pythonEquals(other, own))) return false;
       seen.push(own);
       return true;

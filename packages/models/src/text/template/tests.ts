@@ -49,7 +49,7 @@ const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["mapping", ofType("dict")],
   ["iterable", (value) => value instanceof Lazy || itemsOf(value) !== null],
   ["sequence", isSequence],
-  ["callable", (value) => value instanceof Callable],
+  ["callable", (value) => value instanceof Callable || value instanceof Undefined],
   ["lower", textual("islower")],
   ["upper", textual("isupper")],
   ["odd", (value) => pythonEquals(OPERATORS["%"]!(value, 2n), 1n)],

@@ -6,7 +6,7 @@ import { dumpJson } from "./python-json.ts";
 import { pythonStrip } from "./python-spaces.ts";
 import { pythonText } from "./python-text.ts";
 import { callTextMethod, capitalized, replaced, splitLines } from "./text-methods.ts";
-import { Tuple, type Value } from "./values.ts";
+import { lengthOf, Tuple, typeName, type Value } from "./values.ts";
 
 const plain = (run: (text: string) => Value): Filter => ({
   parameters: [],
@@ -57,22 +57,29 @@ function replace(value: Value, args: Bound): Value {
 }
 
 function indent(value: Value, args: Bound): Value {
+  if (typeof value !== "string")
+    throw new Error(`indent takes a text, not a value of type ${typeName(value)}`);
   const width = args.value("width");
   const by =
     typeof width === "string" ? width : " ".repeat(Math.max(0, Math.min(args.int("width", 4), 1024)));
-  const [first, ...rest] = splitLines(`${pythonText(value)}\n`);
+  const [first, ...rest] = splitLines(`${value}\n`);
   const lines = rest.map((line) => (line === "" && !args.flag("blank") ? line : by + line));
   return (args.flag("first") ? by : "") + [first ?? "", ...lines].join("\n");
 }
 
 function truncate(value: Value, args: Bound): Value {
-  const letters = [...pythonText(value)];
   const length = args.int("length", 255);
+  const leeway = args.int("leeway", 5);
   const end = args.text("end", "...");
-  if (letters.length <= length + args.int("leeway", 5)) return letters.join("");
-  const kept = letters.slice(0, Math.max(0, length - lettersOf(end).length)).join("");
-  const space = args.flag("killwords") ? -1 : kept.lastIndexOf(" ");
-  return (space < 0 ? kept : kept.slice(0, space)) + end;
+  const kept = length - lettersOf(end).length;
+  if (kept < 0 || leeway < 0)
+    throw new Error(`truncate: no room for ${JSON.stringify(end)} in ${length} letters`);
+  if (lengthOf(value) <= length + leeway) return value;
+  if (typeof value !== "string")
+    throw new Error(`truncate takes a text, not a value of type ${typeName(value)}`);
+  const text = [...value].slice(0, kept).join("");
+  const space = args.flag("killwords") ? -1 : text.lastIndexOf(" ");
+  return (space < 0 ? text : text.slice(0, space)) + end;
 }
 
 function format(value: Value, args: Bound): Value {

@@ -61,6 +61,18 @@ export function markBrackets(tokens: readonly Token[]): readonly Token[] {
   return out;
 }
 
+/** `-3` as a sign and a number: in Jinja the sign is that of all that follows, as in `-3.x`. */
+export function splitSigns(tokens: readonly Token[]): readonly Token[] {
+  return tokens.flatMap((token) => {
+    const [, sign, digits] = /^([-+])(.+)$/.exec(token.type === "NumericLiteral" ? token.value : "") ?? [];
+    if (sign === undefined) return [token];
+    return [
+      { type: "UnaryOperator", value: sign },
+      { type: "NumericLiteral", value: digits as string },
+    ];
+  });
+}
+
 const WORDS = ["and", "else", "elif", "if", "in", "is", "not", "or", "set", "for"];
 
 function isCalled(before: Token | undefined): boolean {
