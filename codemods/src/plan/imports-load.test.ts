@@ -125,6 +125,23 @@ describe("a copy with a comment for a tool stays", () => {
     ]);
   });
 
+  test("that speaks of a range, in a method that would go", () => {
+    const code = attention({
+      project: "let q = this.qProj.forward(x);\nlet k = this.kProj.forward(x);\nconst v = x;",
+      forward: "[q, k] = this.#normed(q, k);",
+      members: `  #normed(q: Tensor, k: Tensor): [Tensor, Tensor] {
+    /* eslint-disable no-param-reassign */
+    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
+    k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);
+    return [q, k];
+  }
+`,
+    });
+    expect(planScript(code).findings).toMatchObject([{ reason: "comment-inside" }]);
+    const without = code.replace("    /* eslint-disable no-param-reassign */\n", "");
+    expect(planScript(without).findings).toMatchObject([{ kind: "replaced" }]);
+  });
+
   test("at the call of a method that is the step", () => {
     const rows = (x: string) => `this.${x}Norm.forward(${x}.reshape([-1, this.headDim])).reshape(${x}.shape)`;
     const members = `  private norms(q: Tensor, k: Tensor) {\n    return [${rows("q")}, ${rows("k")}];\n  }\n`;

@@ -6,6 +6,13 @@ import type { FilePlan } from "./plan-file.ts";
 
 const reasonsOf = ({ findings }: FilePlan) => findings.map(({ reason, kind }) => reason ?? kind);
 
+test("a norm that is built as wide as all heads says so", () => {
+  const init = ["self.q_norm = Norm(config.hidden_size)", "self.k_norm = Norm(config.hidden_size)"];
+  expect(planPython({ forward: [...made, ...normed], init }).findings).toMatchObject([
+    { message: expect.stringContaining("as wide as all heads together") },
+  ]);
+});
+
 describe("q and k that may be of different length", () => {
   const fn = (forward: readonly string[], head = "") => planPython({ forward, head });
 
@@ -76,6 +83,26 @@ describe("in Python", () => {
       "gives a tuple by its code",
       "unknown-norm",
       { forward: [...made, ...normed], norm: `${norm.trimEnd()}, x\n` },
+    ],
+    [
+      "may give a tuple, of which one part is used",
+      "unknown-norm",
+      {
+        forward: [...made, "q = self.q_norm(q)[0].float()", "k = self.k_norm(k)[0].float()"],
+        above: "from elsewhere import Other\n\n\n",
+        init: ["self.q_norm = Other(self.head_dim)", "self.k_norm = Other(self.head_dim)"],
+        profile: { ...sglangProfile, norms: qknormProfile.norms, requiredAttributes: [] },
+      },
+    ],
+    [
+      "takes the mean over the axis before the last",
+      "norm-not-per-head",
+      { forward: [...made, ...normed], norm: norm.replace("mean(-1,", "mean(-2,") },
+    ],
+    [
+      "is given what an attribute transposes",
+      "norm-not-per-head",
+      { forward: [...made, "q = self.q_norm(q.mT)", "k = self.k_norm(k.mT)"] },
     ],
     [
       "has a weight for each head",
