@@ -105,6 +105,11 @@ describe.each(Object.keys(families))("every argument of %s", (family) => {
 });
 
 describe("streams that are not there", () => {
+  it("refuses a block of Flux whose projection diffusers would not use", () => {
+    const single = configOf(join(golden, "flux/single"));
+    expect(() => parseFluxAttentionConfig({ ...single, pre_only: false })).toThrow(/pre_only must be true/);
+  });
+
   it.each(["flux/joint", "sd3/joint", "wan/cross-with-image"])("%s needs its context", (name) => {
     const { block, inputs } = recorded(name.split("/")[0] as string, join(golden, name));
     expect(() => block.forward({ hidden: inputs.hidden })).toThrow(/needs a context/);

@@ -26,6 +26,8 @@ export const parseFluxAttentionConfig = blockParser(
     const added = fields.has("added_kv_proj_dim");
     const preOnly = fields.boolean("pre_only", false);
     if (added && preOnly) fields.fail("pre_only", "is true, but a block of two streams projects its output");
+    // diffusers' processor then leaves the projection out, which its module has all the same.
+    if (!added && !preOnly) fields.fail("pre_only", "must be true for a block of one stream");
     return {
       ...readBlockSizes(fields),
       bias: fields.boolean("bias", false),
