@@ -123,16 +123,14 @@ function fusedWord(variants: readonly Measured[]): string {
 /** As the page has it, as long as that holds and is no more than four times as much; otherwise rounded up. */
 function parity(family: string, measured: number): string {
   const [, written] = existsSync(page)
-    ? (new RegExp(`^\\| ${family} \\|.*\\| (\\d\\.?\\de-\\d+|\\de-\\d+) \\|[^|]*\\|$`, "m").exec(
-        readFileSync(page, "utf8"),
-      ) ?? [])
+    ? (new RegExp(`^\\| ${family} \\|.*\\| (\\de-\\d+) \\|[^|]*\\|$`, "m").exec(readFileSync(page, "utf8")) ??
+      [])
     : [];
   if (written !== undefined && measured <= Number(written) && Number(written) <= 4 * measured) return written;
-  const exponent = Math.floor(Math.log10(measured));
-  return `${Math.ceil((2 * measured) / 10 ** exponent)}e${exponent}`.replace(
-    /^10e(-\d+)/,
-    (_, e) => `1e${Number(e) + 1}`,
-  );
+  const most = 2 * measured;
+  const exponent = Math.floor(Math.log10(most));
+  const digit = Math.ceil(most / 10 ** exponent);
+  return digit === 10 ? `1e${exponent + 1}` : `${digit}e${exponent}`;
 }
 
 function record(dir: string): { readonly kind: string; readonly block?: number } {
