@@ -1,9 +1,9 @@
 """Decodes with a random Qwen3-MoE of middle size, by transformers and by this project in turns, and compares.
 
-    python -m oracle.moe_decode [--dtype bf16] [--threads 2] [--rounds 3]
+    python -m oracle.moe_decode [--dtype bf16] [--threads 2] [--rounds 3] [--layers 6]
 
 Prints tokens per second of both, the best of the rounds, and their ratio. Both decode greedily after the same prompt,
-with the same number of threads, on a checkpoint that is made for the occasion: 6 layers of 64 experts, 8 a token, of
+with the same number of threads, on a checkpoint that is made for the occasion: layers of 64 experts, 8 a token, of
 which a step reads an eighth.
 """
 
@@ -20,13 +20,13 @@ from transformers import AutoModelForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausal
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMPT = 16
-TOKENS = 32
+TOKENS = 24
 DTYPES = {"bf16": torch.bfloat16, "f32": torch.float32}
 
 
-def write_model(folder):
+def write_model(folder, layers):
     config = Qwen3MoeConfig(
-        vocab_size=8192, hidden_size=1024, intermediate_size=3072, num_hidden_layers=6, num_attention_heads=16,
+        vocab_size=8192, hidden_size=1024, intermediate_size=3072, num_hidden_layers=layers, num_attention_heads=16,
         num_key_value_heads=4, head_dim=64, moe_intermediate_size=384, num_experts=64, num_experts_per_tok=8,
         norm_topk_prob=True, max_position_embeddings=512, bos_token_id=None, eos_token_id=None,
     )
@@ -42,7 +42,7 @@ def theirs(model):
     for _ in range(TOKENS):
         token = out.logits[:, -1:].argmax(-1)
         said.append(token.item())
-        out = model(input_ids=token, past_key_values=out.past_key_values, use_cache=True)
+        out = model(input_ids=token, cache=out.past_key_values, use_cache=True)
     out.logits[:, -1:].argmax(-1).item()
     return TOKENS / (time.perf_counter() - started), said
 
@@ -61,10 +61,11 @@ def main():
     parser.add_argument("--dtype", choices=DTYPES, default="bf16")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--layers", type=int, default=6)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        write_model(folder)
+        write_model(folder, args.layers)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPES[args.dtype], attn_implementation="eager")
         model.eval()
         rates = {"theirs": [], "ours": []}
