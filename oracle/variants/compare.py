@@ -7,7 +7,7 @@
 
 transformers runs in float32 on the CPU with eager attention, this project through `npm run --silent logits`. Logits
 have to agree within 1e-4 and greedy continuations in every token; what is refused has to end with one sentence that
-names the key or tensor, within 2 s of this process's own start-up and 500 MB.
+names the key or tensor, within 2 s of processor time besides those of its start-up, and 500 MB.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,17 +68,22 @@ def theirs(folder, ids, variant):
 
 
 def ours(folder, ids, variant):
-    """Exit code, stdout, stderr, seconds and peak MB of the command."""
+    """Exit code, stdout, stderr, seconds of processor time and peak MB of the command."""
     command = ["node", "scripts/logits.mjs", "--model", str(folder), "--dtype", "f32"]
     command += ["--ids", ",".join(map(str, ids))]
     if variant.generate > 0:
         command += ["--generate", str(variant.generate)]
-    started = time.monotonic()
-    done = subprocess.run(["/usr/bin/env", "time", "-q", "-f", "%M", *command] if TIME else command, cwd=ROOT, capture_output=True, text=True)
-    seconds = time.monotonic() - started
+    done = measured(command)
     lines = done.stderr.rstrip("\n").split("\n")
-    megabytes = int(lines.pop()) // 1024 if TIME and lines[-1].isdigit() else 0
-    return done.returncode, done.stdout, "\n".join(lines), seconds, megabytes
+    *usage, kilobytes = lines.pop().split() if TIME else (0, 0, 0)
+    seconds = sum(map(float, usage))
+    return done.returncode, done.stdout, "\n".join(lines), seconds, int(kilobytes) // 1024
+
+
+def measured(command):
+    """Processor time, which other work on the machine does not lengthen, and memory are the last line of stderr."""
+    timed = ["/usr/bin/env", "time", "-q", "-f", "%U %S %M", *command] if TIME else command
+    return subprocess.run(timed, cwd=ROOT, capture_output=True, text=True)
 
 
 TIME = shutil.which("time") is not None
@@ -138,9 +142,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(args.jobs) as pool:
         folders = [Path(scratch, str(n)) for n in range(len(variants))]
         ids = [variant.make(folder) for variant, folder in zip(variants, folders)]
-        started = time.monotonic()
-        subprocess.run(["node", "scripts/logits.mjs", "--version"], cwd=ROOT, capture_output=True)
-        start_up = time.monotonic() - started
+        start_up = sum(map(float, measured(["node", "scripts/logits.mjs", "--help"]).stderr.split()[-3:-1])) if TIME else 0
         for result in pool.map(lambda v: judge(*v, start_up), zip(variants, folders, ids)):
             results.append(result)
             message = f"  {result.message}" if result.message and not result.verdict == "agrees" else ""

@@ -27,7 +27,8 @@ def sizes():
     yield Variant("sizes/no head_dim", absent=("head_dim",))
     yield Variant("sizes/no eps, no context, no tie", absent=("rms_norm_eps", "max_position_embeddings", "tie_word_embeddings"))
     yield Variant("sizes/null KV heads", dict(num_key_value_heads=None))
-    yield Variant("sizes/swish", dict(hidden_act="swish"))
+    for act in ("swish", "gelu", "relu"):
+        yield Variant(f"sizes/{act}", dict(hidden_act=act))
 
 
 def cast(*dtypes):
