@@ -1,5 +1,6 @@
 import { baseOf, type Value } from "../flow/value.ts";
 import type { ClassForm, FileForm, TypeName } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { TypeOrigin } from "../helper/helper-form.ts";
 import type { Traced } from "../match/match.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
@@ -31,7 +32,7 @@ export function streamType(at: Traced, alt: Value, project: Project): TypeOrigin
   const { form, fn } = at;
   if (form.language === "python") return undefined;
   const base = baseOf(alt);
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const type =
     base.kind === "param"
       ? fn.params[base.index]?.type

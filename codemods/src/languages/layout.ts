@@ -1,4 +1,5 @@
 import type { FileForm } from "../form/form.ts";
+import { perForm } from "../form/per-form.ts";
 import { indentAt, lineStart } from "../text/text-edits.ts";
 import type { CodeLayout } from "./front-end.ts";
 
@@ -12,7 +13,7 @@ export interface FileStyle {
 
 const blackWidth = 88;
 
-export function styleOf({ text, language }: FileForm): FileStyle {
+export const styleOf = perForm(({ text, language }): FileStyle => {
   const lines = text.split(/\r\n|\n|\r/);
   const indents = lines.flatMap((line) => /^(\t+|(?: {2,}))\S/.exec(line)?.[1] ?? []);
   const isTabs = indents.filter((indent) => indent.startsWith("\t")).length > indents.length / 2;
@@ -27,7 +28,7 @@ export function styleOf({ text, language }: FileForm): FileStyle {
     width: language === "python" ? blackWidth : longest,
     semicolon: language !== "python" && (ends > 0 || lines.length < 3),
   };
-}
+});
 
 function lineEndOf(text: string): CodeLayout["lineEnd"] {
   const found = /\r\n|\n|\r/.exec(text)?.[0];
@@ -51,8 +52,8 @@ export function layoutAt(form: FileForm, offset: number, before: string): CodeLa
   };
 }
 
-function quoteOf({ text }: FileForm): CodeLayout["quote"] {
+const quoteOf = perForm(({ text }): CodeLayout["quote"] => {
   const opened = text.match(/(["'])(?:\\.|(?!\1)[^\\\n])+\1/g) ?? [];
   const single = opened.filter((string) => string.startsWith("'")).length;
   return single > opened.length / 2 ? "'" : '"';
-}
+});

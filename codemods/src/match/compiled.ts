@@ -1,23 +1,30 @@
 import { splitWords } from "../candidates/names.ts";
+import { ownerOf, perForm } from "../form/per-form.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 
 /** Throws `helper-mismatch` where the function is compiled by something that cannot compile what the helper does, such as `torch.jit`. */
 export function refuseCompiled({ form, fn }: Traced): void {
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const ofClass = owner === undefined ? "" : headOf(form.text.slice(owner.span.start, owner.span.end));
   const bases = owner?.bases.map(({ span }) => form.text.slice(span.start, span.end)) ?? [];
-  const name = fn.owner ?? fn.name;
-  const called = new RegExp(
-    `\\b(?:jit|torch\\.jit)\\.(?:script|trace)\\w*\\s*\\(\\s*${name.replace(/\W/g, "\\$&")}\\b`,
-  );
   const how =
     [...fn.decorators, ...decoratorsIn(ofClass)].find(isCompiler) ??
     bases.find((base) => /\bScriptModule$/.test(base)) ??
-    called.exec(form.text)?.[0];
+    compiledNames(form).get(fn.owner ?? fn.name);
   if (how === undefined) return;
   throw new Refusal("helper-mismatch", `it is compiled (\`${how}\`), and the helper cannot be`);
 }
+
+/** What is given to `torch.jit.script` and the like, by its name. */
+const compiledNames = perForm(
+  ({ text }) =>
+    new Map(
+      [...text.matchAll(/\b(?:torch\.)?jit\.(?:script|trace)\w*\s*\(\s*([\w$]+)/g)].map(
+        ([call, name]) => [name!, call] as const,
+      ),
+    ),
+);
 
 function isCompiler(decorator: string): boolean {
   const parts = decorator.split(".");

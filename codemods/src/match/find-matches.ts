@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
 import { ValueTable } from "../flow/value.ts";
 import type { FileForm, FunctionForm, Step } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import { within } from "../form/traversal.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
@@ -44,8 +45,8 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     }
   }
   const steps = pairs.filter((pair) => !isForwarder(pair, pairs));
-  const settled = [...pairs, ...refused].map(({ at }) => at);
-  const others = traced.filter((at) => !settled.includes(at) && !isHelper(at, context.profile));
+  const settled = new Set([...pairs, ...refused].map(({ at }) => at));
+  const others = traced.filter((at) => !settled.has(at) && !isHelper(at, context.profile));
   // A function that has both norms of its own is told of where it stands, not where it is called.
   const homes = others.filter((at) =>
     matchInline(at, context, ({ home }) => home !== at.fn).some((match) => !isOfOneSide(match)),
@@ -109,7 +110,7 @@ function finderFor(
   near: ReadonlySet<FunctionForm>,
   { project, profile }: MatchContext,
 ): FindFunction {
-  const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
+  const owner = ownerOf(fn, form);
   return (callee, call) => {
     if (callee.kind === "attribute" && callee.object.kind === "self") {
       const own = owner?.methods.find(({ name, kind }) => name === callee.name && kind === "method");

@@ -1,6 +1,7 @@
 import { classifyName, forwards } from "../candidates/names.ts";
 import type { Value } from "../flow/value.ts";
 import type { CallExpr } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import { sideOfEvent } from "./given-side.ts";
 import type { RefusedMatch, Traced } from "./match.ts";
 import { sideOfName, sideOfValue } from "./side-of.ts";
@@ -31,7 +32,7 @@ function moduleOf(callee: Value): Extract<Value, { kind: "attribute" }> | undefi
 
 /** A method of the same class is told of where it stands. */
 function isOwnMethod({ object, name }: Extract<Value, { kind: "attribute" }>, { form, fn }: Traced): boolean {
-  const owner = form.classes.find((cls) => cls.name === fn.owner && cls.methods.includes(fn));
+  const owner = ownerOf(fn, form);
   return object.kind === "self" && owner?.methods.some((method) => method.name === name) === true;
 }
 

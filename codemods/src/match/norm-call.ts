@@ -1,5 +1,6 @@
 import type { Trace } from "../flow/trace.ts";
 import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Traced } from "./match.ts";
@@ -29,7 +30,7 @@ export function refuseOtherCall(
       "unknown-norm",
       `the ${side} norm is called by its ${method}, which may run more than the forward that ${helper.name} calls`,
     );
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const code = owner === undefined ? "" : form.text.slice(owner.span.start, owner.span.end);
   if (!isOwn && /\bregister_?(?:forward|module|full)?_?(?:pre_?)?hook\b/i.test(code))
     throw new Refusal("unknown-norm", `the class registers hooks, which ${helper.name} would not run`);

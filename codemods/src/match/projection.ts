@@ -2,6 +2,7 @@ import { forwards, splitWords } from "../candidates/names.ts";
 import { traceFunction } from "../flow/evaluate.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import type { ClassForm } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import { dottedName, valuesGivenTo } from "../norms/class-members.ts";
 import type { Declared, Project } from "../project/project.ts";
@@ -24,7 +25,7 @@ export function isProjection(callee: Value, place: Place, project: Project): boo
   const target = callee.kind === "attribute" && forwards.has(callee.name) ? callee.object : callee;
   if (target.kind !== "attribute") return false;
   const { form, fn } = place;
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const isOwn = target.object.kind === "self" && owner !== undefined;
   if (isOwn && owner.methods.some(({ name }) => name === target.name)) return false;
   const classes = isOwn ? classesOf(owner, target.name) : [];

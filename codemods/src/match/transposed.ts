@@ -2,6 +2,7 @@ import { calleeName } from "../flow/tensor-calls.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { FunctionForm } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import { exprsIn } from "../norms/norm-kind.ts";
 import type { Project } from "../project/project.ts";
@@ -90,7 +91,7 @@ function reorders(pattern: string): boolean {
 /** The code of a method of the same class, or of a function in reach. */
 function codeOf(callee: Value, { place, project }: TransposeQuestion): FunctionForm | undefined {
   if (callee.kind === "attribute" && callee.object.kind === "self") {
-    const owner = place.form.classes.find(({ methods }) => methods.includes(place.fn));
+    const owner = ownerOf(place.fn, place.form);
     return owner?.methods.find(({ name }) => name === callee.name);
   }
   if (callee.kind !== "free") return undefined;

@@ -1,5 +1,6 @@
 import type { Value } from "../flow/value.ts";
 import type { Expr, FileForm, FunctionForm } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { Project } from "../project/project.ts";
 import { lineAt } from "../text/line-index.ts";
 import { dottedName } from "./class-members.ts";
@@ -49,7 +50,7 @@ function functionBehind(
   project: Project,
 ): { declaration: FunctionForm; form: FileForm; madeBy?: string } | undefined {
   if (callee.kind === "attribute" && callee.object.kind === "self") {
-    const owner = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
+    const owner = ownerOf(fn, form);
     const declaration = owner?.methods.find(({ name }) => name === callee.name);
     return declaration && { declaration, form };
   }

@@ -2,6 +2,7 @@ import { traceFunction } from "../flow/evaluate.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { CallExpr, ClassForm, Expr, FileForm, FunctionForm, TypeName } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import type { Declared, Project } from "../project/project.ts";
 import { agreedFact, joinFacts } from "./agreed-fact.ts";
@@ -84,7 +85,7 @@ export class NormFacts {
 
   #classOf(object: Value, { form, fn }: Place): Declared<ClassForm> | undefined {
     if (object.kind === "self") {
-      const declaration = form.classes.find(({ name, methods }) => name === fn.owner && methods.includes(fn));
+      const declaration = ownerOf(fn, form);
       return declaration && { declaration, form };
     }
     const type = object.kind === "param" ? fn.params[object.index]?.type : undefined;

@@ -1,5 +1,6 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { ClassForm, FileForm } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import { within } from "../form/traversal.ts";
 import type { PairCall, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
@@ -21,7 +22,7 @@ export function proveDeletable(
   if (fn.visibility === "exported")
     throw new Refusal("other-callers", `${fn.symbol} is exported, and others may call it`);
   const known = [fn.nameSpan, ...calls.map(({ call }) => call.callee.span)];
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const isHidden = fn.visibility === "private" && (fn.owner === undefined || form.language !== "python");
   const paths = isHidden ? [form.path] : [...new Set([form.path, ...filesMentioning(fn.name)])];
   for (const path of paths) {

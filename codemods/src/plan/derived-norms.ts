@@ -1,6 +1,7 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { Value } from "../flow/value.ts";
 import type { ClassForm, FileForm, FunctionForm } from "../form/form.ts";
+import { ownerOf } from "../form/per-form.ts";
 import { Refusal } from "../match/reasons.ts";
 import { dottedName } from "../norms/class-members.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
@@ -20,7 +21,7 @@ export interface DerivedQuestion {
 /** Throws when a derived class puts a norm into the same attribute that the helper cannot stand for. */
 export function refuseOtherNormsBelow(question: DerivedQuestion): void {
   const { form, fn, norms, profile, facts, project, filesMentioning } = question;
-  const owner = form.classes.find(({ methods }) => methods.includes(fn));
+  const owner = ownerOf(fn, form);
   const names = norms.flatMap((norm) =>
     norm.kind === "attribute" && norm.object.kind === "self" && !isPrivate(norm.name) ? [norm.name] : [],
   );

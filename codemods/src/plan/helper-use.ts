@@ -3,6 +3,7 @@ import { misfitOf } from "../copies/choose-form.ts";
 import { sourceOfName } from "../copies/origin.ts";
 import type { Value } from "../flow/value.ts";
 import type { FileForm, Span } from "../form/form.ts";
+import { perForm } from "../form/per-form.ts";
 import { within } from "../form/traversal.ts";
 import type { CopyForm } from "../helper/helper-form.ts";
 import type { AddedImport } from "../languages/front-end.ts";
@@ -37,25 +38,32 @@ export function refuseTakenName({ form, trace }: Traced, context: HelperContext)
   throw new Refusal("ambiguous", `this file has something else called ${name}`);
 }
 
+const functionsIn = perForm(({ functions, classes }) => [
+  ...functions,
+  ...classes.flatMap(({ methods }) => methods),
+]);
+
+/** The modules that a call imports: `require("x")` outside of imports, `import("x")`. */
+const askedModules = perForm(({ imports, text }) => {
+  const code = imports.reduce((left, { span }) => blank(left, span), text);
+  const calls = code.matchAll(/(?:import|require|import_module|find_spec)\(\s*["'`]([^"'`]*)["'`]/g);
+  return new Set([...calls].map(([, module]) => module));
+});
+
 /**
  * Throws where the file imports the helper's module, or a package around it, only if it is there: in a `try`, by a call. An import at the top
  * would fail where the file now does without.
  */
 function refuseGuarded(form: FileForm, { module }: Profile["helper"]): void {
-  const functions = [...form.functions, ...form.classes.flatMap(({ methods }) => methods)];
   const isAround = (name: string) => name === module || module.startsWith(`${name}.`);
   const isGuarded = form.imports.some(
     (one) =>
       !one.topLevel &&
       !one.typeOnly &&
       isAround(one.module) &&
-      !functions.some(({ span }) => within(one.span, span)),
+      !functionsIn(form).some(({ span }) => within(one.span, span)),
   );
-  const quoted = module.replace(/[^\w/@-]/g, "\\$&");
-  const isAsked = new RegExp(`(?:import|require|import_module|find_spec)\\(\\s*["'\`]${quoted}["'\`]`).test(
-    form.imports.reduce((text, { span }) => blank(text, span), form.text),
-  );
-  if (isGuarded || isAsked)
+  if (isGuarded || askedModules(form).has(module))
     throw new Refusal(
       "helper-mismatch",
       `the file takes ${module} only if it is there, and does without it otherwise`,

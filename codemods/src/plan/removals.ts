@@ -20,14 +20,18 @@ export function removals(steps: readonly Step[], form: FileForm): readonly TextE
     // Lines that follow each other go as one, and have blank lines around them together.
     let first = i;
     while (deleted[first - 1]?.span.end === deleted[first]!.span.start) first -= 1;
+    const { start } = deleted[first]!.span;
+    // As much as a blank line may have of white space: the whole text before would be gone through for each.
     const isAfterBlank = text
-      .slice(0, deleted[first]!.span.start)
+      .slice(Math.max(0, start - widestBlank), start)
       .match(/(?:\r\n|\n|\r)[ \t]*(?:\r\n|\n|\r)$/);
     const isBeforeBlank = /^[ \t]*(?:\r\n|\n|\r)/.exec(text.slice(span.end));
     const extra = isAfterBlank && isBeforeBlank ? isBeforeBlank[0].length : 0;
     return { span: { start: span.start, end: span.end + extra }, text: "" };
   });
 }
+
+const widestBlank = 400;
 
 /** Throws when the step is one of several of a declaration, `const a = x, b = y`: no statement can stand there. */
 export function refuseDeclarator(step: Step, { text }: FileForm): void {
