@@ -25,7 +25,7 @@ export interface SyntaxNode {
 // ast-grep takes all dynamic languages in one call, once per process.
 registerDynamicLanguage({ python: grammar });
 
-/** The tree of a text: in most cases read here, which takes a fifth of the time; tree-sitter has the others, and all with errors. */
+/** The tree of a text: in most cases read here, since nodes of native code take long to ask; tree-sitter has the others, and all with errors. */
 export function parsePython(text: string): SyntaxNode {
   const read = readPython(text);
   if (read === undefined) return parseByTreeSitter(text);
