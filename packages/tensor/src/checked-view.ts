@@ -85,6 +85,19 @@ export function slicedView(view: View, axis: number, start: number, end: number)
   return rangeOf(view, index, start, end - start);
 }
 
+/** An axis of one element shown `count` times. Throws `ERR_QKNORM_SHAPE` for another axis, or a count that is no size. */
+export function expandedView(view: View, axis: number, count: number): CheckedView {
+  const index = axisOf(view, axis);
+  if (view.shape[index] !== 1 || !Number.isSafeInteger(count) || count < 0) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `axis ${axis} of ${formatShape(view.shape)} cannot be shown ${shown(count)} times`,
+    );
+  }
+  const shape = replaced(view.shape, index, count);
+  return checkView(shape, { strides: replaced(view.strides, index, 0), offset: view.offset });
+}
+
 /** Consecutive slices of these sizes. Throws `ERR_QKNORM_SHAPE` unless they add up to the axis. */
 export function splitViews(view: View, axis: number, sizes: readonly number[]): CheckedView[] {
   const parts = readDims(sizes, "sizes");

@@ -67,6 +67,20 @@ describe("views", () => {
     );
   });
 
+  test("expand shows one element as often as it is asked, and refuses an axis of more", () => {
+    const x = Tensor.from([1, 2, 3, 4]).view([4, 1]).slice(0, 1, 3);
+    expect([...x.expand(-1, 3).toNumbers()]).toEqual([2, 2, 2, 3, 3, 3]);
+    expect(x.expand(1, 0).shape).toEqual([2, 0]);
+    for (const [axis, count] of [
+      [0, 2],
+      [1, -1],
+      [1, 0.5],
+      [2, 1],
+    ] as const) {
+      expect(() => x.expand(axis, count)).toThrow(expect.objectContaining({ code: "ERR_QKNORM_SHAPE" }));
+    }
+  });
+
   test("split shows consecutive slices that cover the axis", () => {
     const withSizes = withAxis.chain(([x, axis]) =>
       fc

@@ -5,6 +5,7 @@ import {
   CheckedView,
   checkView,
   contiguousView,
+  expandedView,
   reshapedView,
   slicedView,
   splitViews,
@@ -19,7 +20,7 @@ import { isContiguous, readShape, shown, sizeOf } from "./strides.ts";
 import { copyView, read, readNow } from "./transfer.ts";
 
 /**
- * A row-major strided view of typed memory, on whatever device. `slice`, `split`, `transpose` and `view` never copy; `contiguous` and `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see
+ * A row-major strided view of typed memory, on whatever device. `slice`, `expand`, `split`, `transpose` and `view` never copy; `contiguous` and `reshape` copy only if they must. There is no broadcasting and no arithmetic here: see
  * the ops.
  *
  * Memory of a device belongs to whoever made it, not to the garbage collector. A tensor and its views are one memory:
@@ -173,6 +174,11 @@ export class Tensor implements TensorView {
   /** Elements `[start, end)` of an axis; a view. */
   slice(axis: number, start: number, end: number): Tensor {
     return this.#show(slicedView(this, axis, start, end));
+  }
+
+  /** An axis of one element shown `count` times, for ops to read; a view. */
+  expand(axis: number, count: number): Tensor {
+    return this.#show(expandedView(this, axis, count));
   }
 
   /** Consecutive slices of these sizes along an axis; views. The sizes must add up to the axis. */

@@ -1,4 +1,4 @@
-import { activate, add, mul, Tensor } from "@qknorm/tensor";
+import { activate, add, mul, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { GatedMlp, type Mlp } from "./mlp.ts";
 import { type LayerOptions, Module } from "./module.ts";
@@ -26,11 +26,6 @@ export class SharedExpertMoe extends Module implements Mlp {
   forward(x: Tensor): Tensor {
     const routed = this.experts.forward(x, this.gate.forward(x));
     const shares = activate(this.sharedExpertGate.forward(x), "sigmoid"); // [T, 1]
-    return add(routed, mul(alongRows(shares, x.dim(1)), this.sharedExpert.forward(x)));
+    return add(routed, mul(shares.expand(1, x.dim(1)), this.sharedExpert.forward(x)));
   }
-}
-
-/** `[T, 1]` as `[T, C]`, each number standing for its whole row. */
-function alongRows(x: Tensor, width: number): Tensor {
-  return new Tensor(x.memory, x.dtype, [x.dim(0), width], { strides: [1, 0], offset: x.offset });
 }
