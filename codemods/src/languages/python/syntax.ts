@@ -2,39 +2,14 @@ import grammar from "@ast-grep/lang-python";
 import { parse, registerDynamicLanguage, type SgNode } from "@ast-grep/napi";
 import type { ParseError, Span } from "../../form/form.ts";
 import { noteParsed } from "../tree-memory.ts";
-import { readPython } from "./parser/statement-reader.ts";
-import { type NodeRule, TreeNode } from "./parser/tree-node.ts";
 
-/** A node of tree-sitter's Python tree, as far as it is asked here. Offsets count UTF-16 units, as JavaScript strings do. */
-export interface SyntaxNode {
-  kind(): string | number;
-  is(kind: string): boolean;
-  isNamed(): boolean;
-  text(): string;
-  parent(): SyntaxNode | null;
-  ancestors(): readonly SyntaxNode[];
-  children(): readonly SyntaxNode[];
-  child(index: number): SyntaxNode | null;
-  field(name: string): SyntaxNode | null;
-  next(): SyntaxNode | null;
-  prev(): SyntaxNode | null;
-  /** This node and those below, in the order of the text. */
-  findAll(rule: NodeRule): readonly SyntaxNode[];
-}
+/** A node of tree-sitter's Python tree. Offsets count UTF-16 units, as JavaScript strings do. */
+export type SyntaxNode = SgNode;
 
 // ast-grep takes all dynamic languages in one call, once per process.
 registerDynamicLanguage({ python: grammar });
 
-/** The tree of a text: in most cases read here, since nodes of native code take long to ask; tree-sitter has the others, and all with errors. */
 export function parsePython(text: string): SyntaxNode {
-  const read = readPython(text);
-  if (read === undefined) return parseByTreeSitter(text);
-  noteParsed(text);
-  return read;
-}
-
-/** Throws nothing: what is no Python has nodes that say so. */
-export function parseByTreeSitter(text: string): SgNode {
   noteParsed(text);
   const root = parse("python", text).root();
   const respelled = text.replace(starBeforeParenthesis, starStandIn);
@@ -58,8 +33,7 @@ export function isSpreadCall(node: SyntaxNode): boolean {
 
 /** tree-sitter recovers from errors, so every text has a tree. What it made up to get there is an empty node. */
 export function parseErrors(root: SyntaxNode): readonly ParseError[] {
-  if (root instanceof TreeNode) return [];
-  const made = (root as SgNode).findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
+  const made = root.findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
   return made
     .filter((node) => !node.is("module"))
     .map((node) => {
@@ -70,14 +44,13 @@ export function parseErrors(root: SyntaxNode): readonly ParseError[] {
 }
 
 export function spanOf(node: SyntaxNode): Span {
-  if (node instanceof TreeNode) return node.span;
-  const { start, end } = (node as SgNode).range();
+  const { start, end } = node.range();
   return { start: start.index, end: end.index };
 }
 
 /** The named children that are neither comments nor the backslashes that continue a line. */
 export function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
-  return node.children().filter(isPart);
+  return node.namedChildren().filter((child) => !extras.has(String(child.kind())));
 }
 
 export function isPart(node: SyntaxNode): boolean {
