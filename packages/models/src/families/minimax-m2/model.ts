@@ -1,11 +1,11 @@
 import { stackedExperts } from "../../checkpoint/stacked-experts.ts";
 import { renamed } from "../../checkpoint/weight-names.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import { qkNormAcrossHeads } from "../across-heads.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
-import { acrossHeadsInSteps } from "../olmoe/model.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type MiniMaxM2Config, parseMiniMaxM2Config } from "./config.ts";
 
@@ -18,12 +18,7 @@ export { type MiniMaxM2Config, parseMiniMaxM2Config } from "./config.ts";
  */
 export class MiniMaxM2Attention extends Attention {
   constructor(config: MiniMaxM2Config, options: AttentionOptions) {
-    const { queryHeads, kvHeads, headDim, eps } = config;
-    const [q, k] = [queryHeads, kvHeads].map((heads) => acrossHeadsInSteps(heads * headDim, eps)) as [
-      ReturnType<typeof acrossHeadsInSteps>,
-      ReturnType<typeof acrossHeadsInSteps>,
-    ];
-    super({ ...config, qkNorm: { q, k, order: "norm-rope" } }, options);
+    super({ ...config, qkNorm: qkNormAcrossHeads(config, "hf") }, options);
   }
 }
 

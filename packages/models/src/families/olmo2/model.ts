@@ -1,5 +1,6 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
-import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { rmsSetting } from "../../layers/norm.ts";
+import { qkNormAcrossHeads } from "../across-heads.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
@@ -8,11 +9,6 @@ import { type Olmo2Config, parseOlmo2Config } from "./config.ts";
 
 export { type Olmo2Config, parseOlmo2Config } from "./config.ts";
 
-/** RMS over all heads of a token, rounded once. */
-export function acrossHeads(width: number, eps: number): NormSetting {
-  return { ...rmsSetting(width, eps), axis: "row", rounding: "once" };
-}
-
 /**
  * Attention of OLMo 2: `[T, C] -> [T, C]`. q and k go through RMS norms across all heads of a token, weights `[Hq * D]` and
  * `[Hkv * D]`, rounded once, before RoPE in halves, which is in f32 and rounded once too. From OLMo et al. (2024), "2 OLMo 2
@@ -20,16 +16,12 @@ export function acrossHeads(width: number, eps: number): NormSetting {
  */
 export class Olmo2Attention extends Attention {
   constructor(config: Olmo2Config, options: AttentionOptions) {
-    const { queryHeads, kvHeads, headDim, eps, attentionBias } = config;
+    const { attentionBias } = config;
     super(
       {
         ...config,
         bias: { qkv: attentionBias, out: attentionBias },
-        qkNorm: {
-          q: acrossHeads(queryHeads * headDim, eps),
-          k: acrossHeads(kvHeads * headDim, eps),
-          order: "norm-rope",
-        },
+        qkNorm: qkNormAcrossHeads(config, "once"),
       },
       options,
     );

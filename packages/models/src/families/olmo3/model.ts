@@ -1,10 +1,10 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
 import { rmsSetting } from "../../layers/norm.ts";
+import { qkNormAcrossHeads } from "../across-heads.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
-import { acrossHeads } from "../olmo2/model.ts";
 import { type Olmo3Config, parseOlmo3Config } from "./config.ts";
 
 export { type Olmo3Config, parseOlmo3Config } from "./config.ts";
@@ -15,17 +15,13 @@ export { type Olmo3Config, parseOlmo3Config } from "./config.ts";
  */
 export class Olmo3Attention extends Attention {
   constructor(config: Olmo3Config, options: AttentionOptions) {
-    const { queryHeads, kvHeads, headDim, eps, attentionBias, kinds, ropes, window } = config;
+    const { attentionBias, kinds, ropes, window } = config;
     const kind = kinds[options.layer ?? 0] ?? "full_attention";
     super(
       {
         ...config,
         bias: { qkv: attentionBias, out: attentionBias },
-        qkNorm: {
-          q: acrossHeads(queryHeads * headDim, eps),
-          k: acrossHeads(kvHeads * headDim, eps),
-          order: "norm-rope",
-        },
+        qkNorm: qkNormAcrossHeads(config, "once"),
         rope: ropes[kind],
         window: kind === "sliding_attention" ? window : null,
       },

@@ -1,6 +1,6 @@
 import { stackedExperts } from "../../checkpoint/stacked-experts.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
-import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { qkNormAcrossHeads } from "../across-heads.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
@@ -10,11 +10,6 @@ import { type OlmoeConfig, parseOlmoeConfig } from "./config.ts";
 
 export { type OlmoeConfig, parseOlmoeConfig } from "./config.ts";
 
-/** RMS over all heads of a token, rounded before and after the weight. */
-export function acrossHeadsInSteps(width: number, eps: number): NormSetting {
-  return { ...rmsSetting(width, eps), axis: "row" };
-}
-
 /**
  * Attention of OLMoE: `[T, C] -> [T, C]`. q and k go through RMS norms across all heads of a token, weights `[Hq * D]` and
  * `[Hkv * D]`, rounded before and after the weight; with `clip`, both and v are cut to it; then RoPE in halves. From
@@ -22,16 +17,12 @@ export function acrossHeadsInSteps(width: number, eps: number): NormSetting {
  */
 export class OlmoeAttention extends Attention {
   constructor(config: OlmoeConfig, options: AttentionOptions) {
-    const { queryHeads, kvHeads, headDim, eps, attentionBias } = config;
+    const { attentionBias } = config;
     super(
       {
         ...config,
         bias: { qkv: attentionBias, out: attentionBias },
-        qkNorm: {
-          q: acrossHeadsInSteps(queryHeads * headDim, eps),
-          k: acrossHeadsInSteps(kvHeads * headDim, eps),
-          order: "norm-rope",
-        },
+        qkNorm: qkNormAcrossHeads(config, "hf"),
       },
       options,
     );
