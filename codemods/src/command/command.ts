@@ -14,7 +14,7 @@ import { githubAnnotations } from "../formats/github.ts";
 import { htmlPage } from "../formats/html.ts";
 import { jsonReport } from "../formats/json.ts";
 import { printable } from "../formats/paint-patch.ts";
-import { formatReport } from "../formats/report.ts";
+import { formatReport, partedMessage } from "../formats/report.ts";
 import { sarifLog } from "../formats/sarif.ts";
 import type { Terminal } from "../formats/terminal.ts";
 import { loadProfiles } from "../profiles/config.ts";
@@ -105,7 +105,7 @@ async function execute(
     });
     await writeOutput("--html", options.html, page);
   }
-  const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined };
+  const result = options.write ? await writeFiles(planned) : { ...planned, undo: undefined, parted: [] };
   return { ...(await print(result, options, replan, terminal)), exitCode: exitCodeOf(result, options) };
 }
 
@@ -158,7 +158,7 @@ async function print(
   replan: Replan,
   { color }: Terminal,
 ): Promise<Printed> {
-  const stderr = complaints(result);
+  const stderr = complaints(result) + toldParted(result);
   switch (output) {
     case "json":
       return { stdout: printedJson(jsonReport(result)), stderr };
@@ -189,6 +189,10 @@ function complaints({ skipped, errors }: RunResult): string {
     ...errors.map(({ path, message }) => `${path}: ${message}`),
   ];
   return lines.map((line) => `qknorm-codemod: ${printable(line)}\n`).join("");
+}
+
+function toldParted({ parted }: WrittenResult): string {
+  return parted.map((one) => `qknorm-codemod: ${printable(one.path)}: ${partedMessage(one)}\n`).join("");
 }
 
 function exitCodeOf(

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, link, lstat, mkdir, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { ModelFolder, step } from "../../test/model-folder.ts";
@@ -40,6 +40,23 @@ describe("writing a file", () => {
     await models.run(["--write"]);
     expect((await stat(join(models.path, "a.js"))).mode & 0o777).toBe(0o755);
     expect(await models.names()).toEqual([".qknorm-codemod", "a.js"]);
+  });
+
+  it("parts hard links, whose other names keep the old text, and says so in every format", async () => {
+    await models.write("a.js", step);
+    await models.write("b.js", step);
+    const other = join(models.path, "store.txt");
+    await link(join(models.path, "a.js"), other);
+    const told = /a\.js: the file had another name \(a hard link\), which still has the old text/;
+    expect((await models.run(["--write"])).stdout).toMatch(told);
+    expect(await models.read("store.txt")).toBe(step);
+    expect(await models.read("a.js")).toContain("applyQkNorm(");
+    await rm(join(models.path, "a.js"));
+    await link(other, join(models.path, "a.js"));
+    const { stderr, exitCode } = await models.run(["--write", "--json"]);
+    expect(stderr).toMatch(told);
+    expect(exitCode).toBe(0);
+    expect((await models.run(["--write"])).stdout).not.toMatch(told);
   });
 
   it("leaves a file alone that changed meanwhile, and goes on with the others", async () => {

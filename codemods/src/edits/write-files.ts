@@ -9,6 +9,8 @@ import { UndoPatch } from "./undo-patch.ts";
 export interface WrittenResult extends RunResult {
   /** How to take it back, as a command line; undefined when nothing was written. */
   readonly undo: string | undefined;
+  /** Files that were written and had other names, which still have the old text. */
+  readonly parted: readonly { readonly path: string; readonly others: number }[];
 }
 
 /**
@@ -18,20 +20,23 @@ export interface WrittenResult extends RunResult {
  */
 export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   const changed = planned.files.filter(({ after }) => after !== undefined);
-  if (changed.length === 0) return { ...planned, files: settled(planned.files, new Set()), undo: undefined };
+  if (changed.length === 0)
+    return { ...planned, files: settled(planned.files, new Set()), undo: undefined, parted: [] };
   const errors = [...planned.errors];
   const undo = await UndoPatch.begin(patchFolder(changed));
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
   process.once("SIGINT", onInterrupt);
   const written = new Set<FileResult>();
+  const parted: { path: string; others: number }[] = [];
   try {
     for (const file of changed) {
       try {
         if (interrupt.signal.aborted)
           throw new Error("the run was interrupted before this file; run again to go on");
-        await writeFileResult(file);
+        const others = await writeFileResult(file);
         written.add(file);
+        if (others > 0) parted.push({ path: file.path, others });
         await undo.add(file);
       } catch (error) {
         errors.push({ path: file.path, message: describeFailure(error) });
@@ -42,7 +47,7 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   } finally {
     process.off("SIGINT", onInterrupt);
   }
-  return { ...planned, files: settled(planned.files, written), errors, undo: await undo.end() };
+  return { ...planned, files: settled(planned.files, written), errors, undo: await undo.end(), parted };
 }
 
 /** What is true of the files by now: where nothing was written, nothing was replaced. */
@@ -57,15 +62,21 @@ function settled(files: readonly FileResult[], written: ReadonlySet<FileResult>)
 /**
  * Writes one rewritten file: beside the old one, then renamed over it, so that nobody ever sees half of it. Keeps its mode,
  * its owner and its byte order mark. Throws when the file is not what was read any more.
+ *
+ * @returns how many other names the old file has: hard links are parted, since what shares a file by them (a store of packages,
+ *   a snapshot) relies on its not being changed
  */
-async function writeFileResult(file: FileResult): Promise<void> {
+async function writeFileResult(file: FileResult): Promise<number> {
   const { path, before, after, byteOrderMark } = file;
-  if (file.helper === "new") return await create(path, after!);
+  if (file.helper === "new") {
+    await create(path, after!);
+    return 0;
+  }
   const target = await realpath(path); // through a link, which stays one
   const mark = byteOrderMark ? "\uFEFF" : "";
   if ((await readFile(target, "utf8")) !== mark + before)
     throw new Error("it changed while the run went on, and was left alone");
-  const { mode, uid, gid } = await stat(target);
+  const { mode, uid, gid, nlink } = await stat(target);
   const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
   try {
     await writeFile(temporary, mark + after, { flag: "wx", flush: true });
@@ -73,6 +84,7 @@ async function writeFileResult(file: FileResult): Promise<void> {
     if (uid !== process.getuid?.() || gid !== process.getgid?.())
       await chown(temporary, uid, gid).catch(() => {});
     await rename(temporary, target);
+    return nlink - 1;
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

@@ -96,11 +96,21 @@ function note({ reason }: Finding, paint: Paint): string {
   return reason === undefined ? "" : ` ${paint.yellow(`[${reason}]`)}`;
 }
 
-function troubleSection({ skipped, errors }: WrittenResult, paint: Paint): readonly string[] {
+function troubleSection({ skipped, errors, parted }: WrittenResult, paint: Paint): readonly string[] {
   return [
+    ...parted.map((one) => `${paint.yellow("note")}  ${printable(one.path)}: ${partedMessage(one)}`),
     ...skipped.map(({ path, reason }) => `${paint.yellow("skipped")}  ${printable(path)}: ${reason}`),
     ...errors.map(({ path, message }) => `${paint.red("error")}  ${printable(path)}: ${printable(message)}`),
   ];
+}
+
+/** What became of a file's hard links. */
+export function partedMessage({ others }: WrittenResult["parted"][number]): string {
+  const names =
+    others === 1
+      ? "another name (a hard link), which still has"
+      : `${others} other names (hard links), which still have`;
+  return `the file had ${names} the old text`;
 }
 
 function summary(result: WrittenResult, { written }: ReportStyle, paint: Paint): readonly string[] {
