@@ -101,6 +101,31 @@ export interface AttentionSpan {
   readonly rounding: NormRounding;
 }
 
+/** f32 `[S, Hkv]` each: what the stored values of a slot's head are multiplied by. */
+export interface CacheScales<T = TensorView> {
+  readonly k: T;
+  readonly v: T;
+}
+
+/**
+ * B sequences whose keys lie in pages of one cache `[S, Hkv, D]`: key `i` of sequence `b` is in slot
+ * `pages[b * P + i / pageSize] * pageSize + i % pageSize`. All indices may lie on the device, and change between the
+ * replays of a graph.
+ */
+export interface PagedAttentionSpan extends Omit<AttentionSpan, "past"> {
+  /** `[B + 1]`: the queries of sequence `b` are tokens `queryStarts[b]` up to, but not with, `queryStarts[b + 1]`. */
+  readonly queryStarts: IndexView;
+  /** `[B]`: keys of each sequence. Its queries stand at the last of them. */
+  readonly lengths: IndexView;
+  /** `[B * P]`, row-major. */
+  readonly pages: IndexView;
+  readonly pageSize: number;
+  /** No sequence has more queries. */
+  readonly mostQueries: number;
+  /** Of a cache that needs them; `null`: none. */
+  readonly scales: CacheScales | null;
+}
+
 /** How a router turns a token's logits into experts and their weights; all in f32 or wider. */
 export interface RouterSpec {
   /** Probabilities over all experts, or the sigmoid of each. */
@@ -178,6 +203,26 @@ export interface Ops {
   rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]`, `k` and `v` `[S, Hkv, D]`. */
   attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
+  /**
+   * Token `t` of `k` and `v` `[T, Hkv, D]` goes to slot `slots[t]` of the caches `[S, Hkv, D]`, each value rounded once to
+   * their dtype, divided by its scale where there are scales.
+   */
+  writeCache(
+    k: TensorView,
+    v: TensorView,
+    kCache: TensorView,
+    vCache: TensorView,
+    slots: IndexView,
+    scales: CacheScales | null,
+  ): void;
+  /** `out [T, Hq, D]` from `q [T, Hq, D]` over caches `[S, Hkv, D]`: see the op. */
+  pagedAttention(
+    q: TensorView,
+    kCache: TensorView,
+    vCache: TensorView,
+    out: TensorView,
+    span: PagedAttentionSpan,
+  ): void;
   /** `out [T, I] = silu(gateUp[:, :I]) * gateUp[:, I:]`. */
   siluMul(gateUp: TensorView, out: TensorView, rounding: NormRounding): void;
   /** `out [N] = f(x [N])`. */

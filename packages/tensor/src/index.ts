@@ -5,6 +5,7 @@ import { provideQkNorm } from "./qk-norm/provider.ts";
 export type {
   Activation,
   Backend,
+  CacheScales,
   DeltaGates,
   DeltaSpec,
   Memory,
@@ -31,10 +32,12 @@ export { linear } from "./ops/linear.ts";
 export { type ExpertWeights, type MoeOptions, moe } from "./ops/moe.ts";
 export { mul } from "./ops/mul.ts";
 export { normalize } from "./ops/normalize.ts";
+export { type PagedAttentionOptions, pagedAttention } from "./ops/paged-attention.ts";
 export { activate, clamp, scale, softCap } from "./ops/pointwise.ts";
 export { rope } from "./ops/rope.ts";
 export { type Routing, route } from "./ops/route.ts";
 export { siluMul } from "./ops/silu-mul.ts";
+export { writeCache } from "./ops/write-cache.ts";
 export { xielu } from "./ops/xielu.ts";
 export { Tensor } from "./tensor.ts";
 export { keep, tidy } from "./tidy.ts";

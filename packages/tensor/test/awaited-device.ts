@@ -1,6 +1,6 @@
 // A device as WebGPU will be: nobody but the device reads its memory, and nobody can wait for it. Work is queued and runs
 // when a result is awaited, on the TypeScript kernels. What runs here unchanged knows no device.
-import type { Backend, FusedQkNorm, Memory, OpName, Ops, TensorView } from "../src/backend.ts";
+import type { Backend, FusedQkNorm, Memory, Ops, TensorView } from "../src/backend.ts";
 import { cpuBackend } from "../src/backends/cpu/backend.ts";
 import { CpuMemory } from "../src/backends/cpu/memory.ts";
 import { typescriptKernels } from "../src/backends/cpu/typescript/kernels.ts";
@@ -64,8 +64,8 @@ class AwaitedBackend implements Backend {
   #queued: (() => void)[] = [];
 
   constructor() {
-    const names = Object.keys(typescriptKernels.ops) as OpName[];
-    const queued = (name: OpName) => {
+    const names = Object.keys(typescriptKernels.ops) as (keyof typeof typescriptKernels.ops)[];
+    const queued = (name: keyof typeof typescriptKernels.ops) => {
       const run = typescriptKernels.ops[name] as (...args: readonly unknown[]) => void;
       return (...args: readonly unknown[]) => this.queue(() => run(...args.map(hiddenIn)));
     };

@@ -1,7 +1,7 @@
 import { type FloatDtype, type NormSpec, referenceNorm } from "@qknorm/core";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Ops } from "../src/backend.ts";
+import type { CpuKernels } from "../src/backends/cpu/kernels.ts";
 import { loadNativeKernels } from "../src/backends/cpu/native/kernels.ts";
 import { typescriptKernels } from "../src/backends/cpu/typescript/kernels.ts";
 import { Indices } from "../src/indices.ts";
@@ -43,7 +43,7 @@ const spans = fc.oneof(
 const sunk = (seed: number, heads: number, dtype: FloatDtype): Tensor | null =>
   seed % 4 === 0 ? Tensor.from(normal(seed + 9, heads), [heads], dtype) : null;
 
-function conformance(ops: Ops): void {
+function conformance(ops: CpuKernels["ops"]): void {
   test("linear is the matrix product, bias added before the one rounding", () => {
     const distance = new Distance();
     fc.assert(
@@ -295,5 +295,5 @@ describe("the TypeScript kernels", () => conformance(typescriptKernels.ops));
 
 const { kernels: native, reason } = loadNativeKernels();
 describe.skipIf(native === null)(`the native kernels${native === null ? ` (skipped: ${reason})` : ""}`, () =>
-  conformance(native?.ops as Ops),
+  conformance(native?.ops as CpuKernels["ops"]),
 );

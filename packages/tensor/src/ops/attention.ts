@@ -52,14 +52,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionOption
   const { past, sinks = null, ...rest } = (span ?? {}) as AttentionOptions;
   const before = readPast(past);
   const numbers = readSpan(rest);
-  if (sinks !== null) {
-    requireTensor(sinks, "sinks");
-    requireShape(
-      sinks.shape.length === 1 && sinks.shape[0] === queryHeads && lastAxisIsDense(sinks),
-      "sinks must be one dense number a query head",
-      { q, sinks },
-    );
-  }
+  requireSinks(sinks, q);
   const keys = k.shape[0] as number;
   const most = before.bound - 1;
   requireShape(keys >= most + tokens, `k and v must hold ${most} + ${tokens} tokens`, { q, k });
@@ -69,7 +62,21 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionOption
   return out;
 }
 
-function readSpan(span: Omit<AttentionOptions, "past" | "sinks">): Omit<AttentionSpan, "past" | "sinks"> {
+/** Throws unless there are no sinks, or one number a query head of `q [T, Hq, D]`. */
+export function requireSinks(sinks: unknown, q: Tensor): asserts sinks is Tensor | null {
+  if (sinks === null) return;
+  requireTensor(sinks, "sinks");
+  requireShape(
+    sinks.shape.length === 1 && sinks.shape[0] === q.shape[1] && lastAxisIsDense(sinks),
+    "sinks must be one dense number a query head",
+    { q, sinks },
+  );
+}
+
+/** The numbers of a span, whole and checked. Throws `ERR_QKNORM_ARGUMENT`. */
+export function readSpan(
+  span: Omit<AttentionOptions, "past" | "sinks">,
+): Omit<AttentionSpan, "past" | "sinks"> {
   const { scale, rounding, mask = "causal", window = 0, chunk = 0, softCap = 0 } = span;
   const fail = (what: string, value: unknown): never => {
     const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);

@@ -1,9 +1,12 @@
 import type { FusedQkNorm, Ops } from "../../backend.ts";
 
-/** One implementation of the CPU's arithmetic: all ops there are. */
+/** Ops that the CPU has composed of others. */
+type Composed = "writeCache" | "pagedAttention";
+
+/** One implementation of the CPU's arithmetic: all ops that others are composed of. */
 export interface CpuKernels {
   /** For people: `native kernels, avx512, 2 threads`. */
   readonly name: string;
-  readonly ops: Ops;
+  readonly ops: Omit<Ops, Composed>;
   readonly qkNorm: FusedQkNorm;
 }
