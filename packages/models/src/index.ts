@@ -3,7 +3,14 @@ export { type GenerationConfig, readGenerationConfig } from "./checkpoint/genera
 export { loadModule } from "./checkpoint/load-weights.ts";
 export type { RopeParameters } from "./checkpoint/rope-parameters.ts";
 export { openSafetensors, type SafetensorsFile } from "./checkpoint/safetensors.ts";
-export type { Blueprint, CausalLm, LogitRows, ModelFamily, ModelOptions } from "./families/causal-lm.ts";
+export type {
+  Blueprint,
+  CausalLm,
+  LogitRows,
+  ModelFamily,
+  ModelOptions,
+  PagedCacheSize,
+} from "./families/causal-lm.ts";
 export {
   type LoadedEmbedder,
   type LoadedModel,
@@ -31,11 +38,18 @@ export { GatedMlp, type MlpSpec, PlainMlp } from "./layers/mlp.ts";
 export { type LayerOptions, Module } from "./layers/module.ts";
 export { Norm, type NormSetting } from "./layers/norm.ts";
 export { PackedLinear } from "./layers/packed-linear.ts";
+export {
+  type CachedSequence,
+  type PagedCacheShape,
+  PagedKvCache,
+  type SequenceTokens,
+} from "./layers/paged-kv-cache.ts";
 export { RmsNorm } from "./layers/rms-norm.ts";
 export { type RopeSpec, RotaryEmbedding, RotaryTables } from "./layers/rotary-embedding.ts";
+export { nextStep, type SequenceStep } from "./layers/sequence-step.ts";
 export type { ShardRule, SplitRule } from "./layers/shard-rule.ts";
 export { fillShard, type Rank, rankConfig } from "./layers/shards.ts";
-export { nextStep, type Step } from "./layers/step.ts";
+export type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./layers/step.ts";
 export { ForwardTrace, type QkNormTrace } from "./layers/trace.ts";
 export {
   type ChatMessage,

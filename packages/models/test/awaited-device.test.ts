@@ -8,7 +8,7 @@ import { readConfig } from "../src/checkpoint/config.ts";
 import { loadModel } from "../src/families/load-model.ts";
 import { listModels } from "../src/families/model-types.ts";
 import { generate, generateNow } from "../src/generation/generate.ts";
-import { nextStep } from "../src/layers/step.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
 
 // Not one line of a model knows what it runs on: here it is a device whose results can only be awaited.
 const golden = join(import.meta.dirname, "../golden");

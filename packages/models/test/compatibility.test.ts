@@ -9,7 +9,7 @@ import { loadModel } from "../src/families/load-model.ts";
 import { listModels, modelFamily } from "../src/families/model-types.ts";
 import { Attention } from "../src/layers/attention.ts";
 import type { Module } from "../src/layers/module.ts";
-import { nextStep } from "../src/layers/step.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
 import { ForwardTrace } from "../src/layers/trace.ts";
 import { availableKernels } from "./available-kernels.ts";
 

@@ -9,7 +9,7 @@ import { loadModel } from "../src/families/load-model.ts";
 import { modelFamily } from "../src/families/model-types.ts";
 import { Attention } from "../src/layers/attention.ts";
 import type { KvCache } from "../src/layers/kv-cache.ts";
-import { blockSteps, nextStep } from "../src/layers/step.ts";
+import { blockSteps, nextStep } from "../src/layers/sequence-step.ts";
 import { ForwardTrace } from "../src/layers/trace.ts";
 import { availableKernels } from "./available-kernels.ts";
 
@@ -166,7 +166,7 @@ function alone(
   for (const part of block === 1 ? [step] : blockSteps(step, block)) {
     const rows = x.slice(0, cache.length, cache.length + part.ids.length);
     out.push(...attention.forward(rows, part).toNumbers());
-    cache.advance(part.ids.length);
+    cache.advance(part);
   }
   return { out, q: trace.q, k: trace.k };
 }

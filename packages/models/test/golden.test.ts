@@ -5,7 +5,7 @@ import { type KernelChoice, useKernels } from "@qknorm/tensor";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { openSafetensors } from "../src/checkpoint/safetensors.ts";
 import { loadModel } from "../src/families/load-model.ts";
-import { nextStep } from "../src/layers/step.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
 import { availableKernels } from "./available-kernels.ts";
 
 // Logits that transformers computed on the CPU with eager attention; oracle/golden.py wrote them.

@@ -12,10 +12,11 @@ import { listModels } from "../src/families/model-types.ts";
 import { Attention } from "../src/layers/attention.ts";
 import type { DecoderLayer } from "../src/layers/decoder-layer.ts";
 import type { Embedding } from "../src/layers/embedding.ts";
+import type { KvCache } from "../src/layers/kv-cache.ts";
 import { Module } from "../src/layers/module.ts";
 import type { Experts } from "../src/layers/moe.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
 import { fillShard, rankConfig } from "../src/layers/shards.ts";
-import { nextStep, type Step } from "../src/layers/step.ts";
 import { ForwardTrace } from "../src/layers/trace.ts";
 
 // Two ranks in one process: what each computes from its share, added up, is what the whole computes.
@@ -77,9 +78,7 @@ function compareLayers(whole: Decoder, ranks: readonly Decoder[]): void {
     const parts = ranks.map(({ model }) => model.layers[index] as DecoderLayer);
     const x = hidden(whole.model.embedTokens.weight.dim(1), index);
     const mix = (traces: readonly ForwardTrace[]): Tensor[] =>
-      parts.map(({ mixer }, rank) =>
-        mixer.forward(x, nextStep(ids, caches[rank] as Step["cache"], traces[rank])),
-      );
+      parts.map(({ mixer }, rank) => mixer.forward(x, nextStep(ids, caches[rank] as KvCache, traces[rank])));
     // What ranks have to add up before a norm across heads is known when each has run once.
     const own = parts.map(() => new SquaresTrace());
     const first = mix(own);

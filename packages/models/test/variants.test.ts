@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import golden from "../golden/variants/variants.json" with { type: "json" };
 import { loadEmbedder, loadModel } from "../src/families/load-model.ts";
-import { nextStep } from "../src/layers/step.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
 
 // What transformers made of one tiny checkpoint under other configs; oracle/variants/golden.py wrote it.
 const source = join(import.meta.dirname, "../golden/variants");

@@ -19,7 +19,7 @@ export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
 export { backendOf, liveBytes } from "./devices.ts";
-export type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
+export { bytesOf, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
 export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";

@@ -8,6 +8,7 @@ import type { Warn } from "../checkpoint/warnings.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
 import type { LayerOptions, Module } from "../layers/module.ts";
+import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step } from "../layers/step.ts";
 
 /** How a model is to run; what its checkpoint says comes from its config. */
@@ -22,12 +23,18 @@ export interface ModelOptions extends LayerOptions {
   readonly tiesHead?: boolean;
 }
 
+/** How large a paged cache is: by its memory, or by its pages. */
+export type PagedCacheSize = ({ readonly bytes: number } | { readonly pages: number }) & {
+  /** Tokens of a page; default 16. */
+  readonly pageSize?: number;
+};
+
 /** Which rows of the logits a caller wants. */
 export type LogitRows = "last" | "all";
 
 /** A decoder-only language model, whatever its family. */
 export interface CausalLm extends Module {
-  /** `[1, V]` for the last token of the step, or `[T, V]` for all. Counts the step's tokens into its cache. */
+  /** `[1, V]` for the last token of the step, of a batch `[B, V]`, or `[T, V]` for all. Counts the step's tokens into its cache. */
   forward(step: Step, rows?: LogitRows): Tensor;
   /**
    * `forward` for the last token, in pieces that another may have a turn between: it yields after each layer, or
@@ -36,7 +43,14 @@ export interface CausalLm extends Module {
   forwardInPieces(step: Step): Generator<void, Tensor, undefined>;
   /** The last layer's output after the final norm, `[T, C]`. Counts the step's tokens into its cache. */
   hidden(step: Step): Tensor;
+  /** A cache for one sequence. */
   newCache(): KvCache;
+  /**
+   * A cache for many sequences, all of whose memory is taken at once.
+   *
+   * @throws ERR_GENERATION for a model with layers that carry a state instead, and a size without room for one page
+   */
+  newPagedCache(size: PagedCacheSize): PagedKvCache;
   readonly maxPositions: number;
   /** Token ids are below it. */
   readonly vocabSize: number;

@@ -1,11 +1,12 @@
-import { roundTo } from "@qknorm/core";
+import { QkNormError, roundTo } from "@qknorm/core";
 import { type Indices, scale, type Tensor, tidy } from "@qknorm/tensor";
-import type { Layer } from "../layers/decoder-layer.ts";
+import { Attention } from "../layers/attention.ts";
+import { DecoderLayer, type Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { Module } from "../layers/module.ts";
 import { Norm, type NormSetting } from "../layers/norm.ts";
 import { RotaryTables } from "../layers/rotary-embedding.ts";
-import type { Step } from "../layers/step.ts";
+import type { KvHeads, Step } from "../layers/step.ts";
 import type { ModelOptions } from "./causal-lm.ts";
 
 /** What a layer of a model is made with. */
@@ -63,6 +64,22 @@ export class DecoderModel extends Module {
     this.#spec = spec;
     this.#embeddingNorm = spec.embeddingNorm === undefined ? null : new Norm(spec.embeddingNorm, options);
     this.#dtype = options.dtype;
+  }
+
+  /**
+   * The keys that each layer stores; null for one that reads those of another.
+   *
+   * @throws ERR_GENERATION for a model with layers that carry a state from token to token instead
+   */
+  kvHeads(): (KvHeads | null)[] {
+    return this.layers.map((layer, n) => {
+      const mixer = layer instanceof DecoderLayer ? layer.mixer : null;
+      if (mixer instanceof Attention) return typeof mixer.spec.values === "object" ? null : mixer.spec;
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `layer ${n} carries a state from token to token, which a paged cache does not hold`,
+      );
+    });
   }
 
   // [T] -> [T, C], not yet normalised

@@ -1,10 +1,12 @@
 import { QkNormError } from "@qknorm/core";
-import { scale, softCap, Tensor, tidy } from "@qknorm/tensor";
+import { gatherRows, scale, softCap, Tensor, tidy } from "@qknorm/tensor";
 import { Head } from "../layers/head.ts";
 import { KvCache } from "../layers/kv-cache.ts";
 import { Module } from "../layers/module.ts";
-import { blockSteps, type Step } from "../layers/step.ts";
-import type { CausalLm, LogitRows, ModelOptions } from "./causal-lm.ts";
+import { PagedKvCache, pagesWithin } from "../layers/paged-kv-cache.ts";
+import { blockSteps } from "../layers/sequence-step.ts";
+import type { Step } from "../layers/step.ts";
+import type { CausalLm, LogitRows, ModelOptions, PagedCacheSize } from "./causal-lm.ts";
 import { DecoderModel, type DecoderSpec } from "./decoder-model.ts";
 
 /** A decoder with its head: embedding, layers, norm, logits. Families extend it with their spec. */
@@ -40,15 +42,24 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     return new KvCache({ layers, maxPositions, dtype, device });
   }
 
+  newPagedCache(size: PagedCacheSize): PagedKvCache {
+    const { maxPositions } = this.#spec;
+    const { dtype, device } = this.#options;
+    const { pageSize = 16 } = size;
+    const layers = this.model.kvHeads();
+    const pages = "pages" in size ? size.pages : pagesWithin(size.bytes, pageSize, layers, dtype);
+    return new PagedKvCache({ layers, dtype, device, maxPositions, pages, pageSize });
+  }
+
   forward(step: Step, rows: LogitRows = "last"): Tensor {
-    return this.#logits(this.#run(step), rows);
+    return this.#logits(this.#run(step), step, rows);
   }
 
   *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
     const inPieces = this.#blockLength === 1 ? this.#passInPieces(step) : this.#blocksInPieces(step);
     const hidden = yield* inPieces;
     try {
-      return tidy(() => this.#logits(hidden, "last"));
+      return tidy(() => this.#logits(hidden, step, "last"));
     } finally {
       hidden.dispose();
     }
@@ -58,13 +69,19 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     return this.model.norm.forward(this.#run(step));
   }
 
-  // [T, C] -> [1 or T, V]
-  #logits(hidden: Tensor, rows: LogitRows): Tensor {
+  // [T, C] -> [B or T, V]
+  #logits(hidden: Tensor, step: Step, rows: LogitRows): Tensor {
     const { logitScale, logitSoftCap = null } = this.#spec;
-    const wanted = rows === "all" ? hidden : hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
+    const wanted = rows === "all" ? hidden : this.#lastRows(hidden, step);
     const plain = this.lmHead.forward(this.model.norm.forward(wanted), this.model.embedTokens);
     const scaled = logitScale === undefined ? plain : scale(plain, logitScale);
     return logitSoftCap === null ? scaled : softCap(scaled, logitSoftCap);
+  }
+
+  // [T, C] -> [B, C]
+  #lastRows(hidden: Tensor, { batch }: Step): Tensor {
+    if (batch === undefined) return hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
+    return gatherRows(hidden, batch.lastRows, this.#options.dtype);
   }
 
   #run(step: Step): Tensor {
@@ -73,13 +90,13 @@ export class DecoderForCausalLm extends Module implements CausalLm {
 
   #pass(step: Step): Tensor {
     const hidden = this.model.forward(step);
-    step.cache.advance(step.ids.length);
+    step.cache.advance(step);
     return hidden;
   }
 
   *#passInPieces(step: Step): Generator<void, Tensor, undefined> {
     const hidden = yield* this.model.forwardInPieces(step);
-    step.cache.advance(step.ids.length);
+    step.cache.advance(step);
     return hidden;
   }
 

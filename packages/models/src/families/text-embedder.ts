@@ -5,7 +5,7 @@ import { convert, tidy } from "@qknorm/tensor";
 import { ConfigFields } from "../checkpoint/config-fields.ts";
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { shownList } from "../checkpoint/shown-value.ts";
-import { nextStep } from "../layers/step.ts";
+import { nextStep } from "../layers/sequence-step.ts";
 import type { CausalLm } from "./causal-lm.ts";
 
 /** Which of the tokens' vectors become the text's: one of them, or their mean. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { loadModel } from "../families/load-model.ts";
-import { nextStep } from "../layers/step.ts";
+import { nextStep } from "../layers/sequence-step.ts";
 import type { ForwardTrace } from "../layers/trace.ts";
 import { loadTokenizer } from "../text/tokenizer.ts";
 import { generate, generateNow } from "./generate.ts";

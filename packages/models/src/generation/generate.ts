@@ -2,7 +2,8 @@ import { QkNormError } from "@qknorm/core";
 import { convert, type Tensor, tidy } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
-import { nextStep, type Step } from "../layers/step.ts";
+import { nextStep } from "../layers/sequence-step.ts";
+import type { Step } from "../layers/step.ts";
 import { ForwardTrace } from "../layers/trace.ts";
 import { argmax, type Sampler } from "./sampling.ts";
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Attention, type AttentionSpec } from "./attention.ts";
 import { KvCache } from "./kv-cache.ts";
 import { rmsSetting } from "./norm.ts";
-import { nextStep } from "./step.ts";
+import { nextStep } from "./sequence-step.ts";
 import { ForwardTrace } from "./trace.ts";
 
 const norm = rmsSetting(8, 1e-6);

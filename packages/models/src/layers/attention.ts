@@ -1,5 +1,5 @@
 import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import { activate, attention, clamp, mul, type Tensor } from "@qknorm/tensor";
+import { activate, clamp, mul, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting } from "./norm.ts";
@@ -124,35 +124,31 @@ export class Attention extends Module {
 
   forward(x: Tensor, step: Step): Tensor {
     const { queryHeads, headDim, values } = this.#spec;
-    const [q, keysAndValues, gate = null] =
-      typeof values === "object" ? this.#read(x, step, values.ofLayer) : this.#append(x, step);
-    const mixed = this.#attend(q, ...keysAndValues, step); // [T, Hq, D]
+    const [q, gate = null] = typeof values === "object" ? this.#ask(x, step) : this.#append(x, step);
+    const mixed = this.#attend(q, step); // [T, Hq, D]
     const passed = gate === null ? mixed : mul(mixed, activate(gate, "sigmoid"));
     return this.oProj.forward(this.gated(passed.view([x.dim(0), queryHeads * headDim]), x));
   }
 
-  /** Queries `[T, Hq, D]`, all keys and values `[S, Hkv, D]` with those of the new tokens, and the gate `[T, Hq, D]`. */
-  #append(x: Tensor, step: Step): [q: Tensor, keysAndValues: [Tensor, Tensor], gate: Tensor | undefined] {
+  /** Queries `[T, Hq, D]` and their gate `[T, Hq, D]`; keys and values of the new tokens go to the cache. */
+  #append(x: Tensor, step: Step): [q: Tensor, gate: Tensor | undefined] {
     const { kvHeads, headDim } = this.#spec;
     const [q, k, v, gate] = this.#project(x);
     const heads = this.#clipped(v).view([x.dim(0), kvHeads, headDim]);
     // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
     const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
-    return [queries, step.cache.append(this.#layer, newKeys, newValues), gate];
+    step.cache.write(this.#layer, newKeys, newValues, step);
+    return [queries, gate];
   }
 
-  /** Queries alone; keys and values as another layer has stored them in this pass. */
-  #read(
-    x: Tensor,
-    step: Step,
-    layer: number,
-  ): [q: Tensor, keysAndValues: [Tensor, Tensor], gate?: undefined] {
+  /** Queries alone; keys and values are those that another layer has stored in this pass. */
+  #ask(x: Tensor, step: Step): [q: Tensor, gate?: undefined] {
     const { queryHeads, headDim } = this.#spec;
     const q = this.qkvProj.forward(x).view([x.dim(0), queryHeads, headDim]);
     const normalized = this.qNorm?.forward(q) ?? q;
     this.#rotary?.apply(normalized, step.positions);
-    return [normalized, step.cache.of(layer)];
+    return [normalized];
   }
 
   /** `mixed [T, Hq * D]` before the output projection, for families that gate it by the layer's input `x [T, C]`. */
@@ -213,15 +209,15 @@ export class Attention extends Module {
       : step.trace.qkNorm(this.#layer, { q, k, qNorm, kNorm, headDim, options: this.#qkNorm }, run);
   }
 
-  #attend(queries: Tensor, keys: Tensor, values: Tensor, { past, positions, mask: ofStep }: Step): Tensor {
-    const { temperature = null } = this.#spec;
-    const asked = temperature === null ? queries : tempered(queries, positions, temperature);
+  #attend(queries: Tensor, step: Step): Tensor {
+    const { temperature = null, values } = this.#spec;
+    const asked = temperature === null ? queries : tempered(queries, step.positions, temperature);
+    const layer = typeof values === "object" ? values.ofLayer : this.#layer;
     const { headDim, scale = headDim ** -0.5, window, mask = "causal", chunk = 0, softCap = 0 } = this.#spec;
-    return attention(asked, keys, values, {
-      past,
+    return step.cache.attend(layer, asked, step, {
       scale,
       window: window ?? 0,
-      mask: ofStep ?? mask,
+      mask: step.mask ?? mask,
       chunk,
       softCap,
       rounding: this.#rounding,

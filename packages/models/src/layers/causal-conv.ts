@@ -24,10 +24,10 @@ export class CausalConv extends Module {
     this.#spec = spec;
   }
 
-  forward(x: Tensor, { cache }: Step): Tensor {
+  forward(x: Tensor, step: Step): Tensor {
     const { layer, channels, taps } = this.#spec;
     const carried = { layer, name: "conv", shape: [taps - 1, channels] };
-    const state = cache.states.advance(carried, cache.length, x.dim(0));
+    const state = step.cache.carried(carried, step);
     return causalConv(x, this.weight.view([channels, taps]), this.bias, state);
   }
 }

@@ -100,7 +100,7 @@ export abstract class GatedDeltaNet extends Module implements Mixer {
       keys,
       v.view([tokens, valueHeads, valueDim]),
       { a, b, aLog: this.aLog, dtBias: this.dtBias },
-      step.cache.states.advance(carried, step.cache.length, tokens),
+      step.cache.carried(carried, step),
       { scale: keyDim ** -0.5, rounding: this.#rounding },
     );
     return this.outProj.forward(this.#gated(recalled, z).view([tokens, valueHeads * valueDim]));

@@ -1,6 +1,8 @@
 import { QkNormError } from "@qknorm/core";
-import { type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
-import { StateCache } from "./state-cache.ts";
+import { attention, type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
+import { writeRows } from "./cache-rows.ts";
+import { type CarriedState, StateCache } from "./state-cache.ts";
+import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
 /** What one cache holds. */
 export interface KvCacheShape {
@@ -12,42 +14,69 @@ export interface KvCacheShape {
 }
 
 /**
- * Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, doubled when full. Hkv and D may
- * differ between layers. Layers that keep something else have it in `states`.
+ * Keys and values of the tokens so far, for one sequence: `[S, Hkv, D]` per layer, token `i` in slot `i`, doubled when
+ * full. Hkv and D may differ between layers. Layers that keep something else have it in `states`.
  */
-export class KvCache {
+export class KvCache implements AttentionCache {
   /** Tokens whose keys and values every layer has. */
   length = 0;
   readonly states: StateCache;
   readonly #shape: KvCacheShape;
-  readonly #keys: (Tensor | undefined)[];
-  readonly #values: (Tensor | undefined)[];
+  readonly #layers: (LayerCache | undefined)[];
+  #capacity = 0;
 
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
     this.states = new StateCache(shape.dtype, shape.device);
-    this.#keys = new Array(shape.layers).fill(undefined);
-    this.#values = new Array(shape.layers).fill(undefined);
+    this.#layers = new Array(shape.layers).fill(undefined);
+  }
+
+  /** S: tokens that fit before the memory of the layers has to be made anew. */
+  get capacity(): number {
+    return this.#capacity;
   }
 
   /**
-   * Stores `k` and `v` `[T, Hkv, D]` of new tokens and returns all keys and values of the layer, from token 0 on
-   * (longer than the tokens stored: the rest is unwritten capacity).
+   * Makes room for that many tokens after those that it holds; what a graph reads stays where it is while they fit.
+   *
+   * @throws ERR_GENERATION when they do not fit in the model's context
    */
-  append(layer: number, k: Tensor, v: Tensor): [keys: Tensor, values: Tensor] {
-    return [this.#store(this.#keys, layer, k), this.#store(this.#values, layer, v)];
+  reserve(tokens: number): void {
+    this.assertRoom(tokens);
+    const needed = this.length + tokens;
+    if (needed <= this.#capacity) return;
+    const doubled = Math.max(64, 2 ** Math.ceil(Math.log2(needed)));
+    this.#capacity = Math.max(needed, Math.min(this.#shape.maxPositions, doubled));
   }
 
-  /** All keys and values of a layer that stored its new ones; throws `ERR_GENERATION` for one that stored none. */
-  of(layer: number): [keys: Tensor, values: Tensor] {
-    const [keys, values] = [this.#keys[layer], this.#values[layer]];
-    if (keys !== undefined && values !== undefined) return [keys, values];
-    throw new QkNormError("ERR_GENERATION", `layer ${layer} has stored no keys and values`);
+  of(layer: number, heads?: KvHeads): LayerCache {
+    const held = this.#layers[layer];
+    if (held !== undefined && held.keys.dim(0) >= this.#capacity) return held;
+    if (held === undefined && heads === undefined) {
+      throw new QkNormError("ERR_GENERATION", `layer ${layer} has stored no keys and values`);
+    }
+    const [, kvHeads, headDim] = held?.keys.shape ?? [0, heads!.kvHeads, heads!.headDim];
+    const size = [this.#capacity, kvHeads as number, headDim as number];
+    const grown = { keys: this.#grown(held?.keys, size), values: this.#grown(held?.values, size) };
+    this.#layers[layer] = grown;
+    return grown;
   }
 
-  /** Counts new tokens, once all layers have stored theirs. */
-  advance(tokens: number): void {
-    this.length += tokens;
+  write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
+    writeRows(this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) }), k, v, slots);
+  }
+
+  attend(layer: number, q: Tensor, { past }: Step, span: LayerSpan): Tensor {
+    const { keys, values } = this.of(layer);
+    return attention(q, keys, values, { ...span, past });
+  }
+
+  carried(state: CarriedState, { ids }: Step): Tensor {
+    return this.states.advance(state, this.length, ids.length);
+  }
+
+  advance({ ids }: Step): void {
+    this.length += ids.length;
   }
 
   /** Throws `ERR_GENERATION` when that many more tokens do not fit in the model's context. */
@@ -63,7 +92,10 @@ export class KvCache {
 
   /** Frees what it holds on a device. */
   dispose(): void {
-    for (const tensor of [...this.#keys, ...this.#values]) tensor?.dispose();
+    for (const layer of this.#layers) {
+      layer?.keys.dispose();
+      layer?.values.dispose();
+    }
     this.states.dispose();
   }
 
@@ -71,24 +103,12 @@ export class KvCache {
     this.dispose();
   }
 
-  #store(tensors: (Tensor | undefined)[], layer: number, rows: Tensor): Tensor {
-    const needed = this.length + rows.dim(0);
-    let tensor = tensors[layer];
-    if (tensor === undefined || tensor.dim(0) < needed) {
-      const { maxPositions } = this.#shape;
-      const capacity = Math.min(maxPositions, Math.max(64, 2 ** Math.ceil(Math.log2(needed))));
-      const grown = this.#empty(Math.max(capacity, needed), rows);
-      if (tensor !== undefined) grown.slice(0, 0, tensor.dim(0)).copyFrom(tensor);
-      tensor?.dispose();
-      tensors[layer] = tensor = grown;
-    }
-    tensor.slice(0, this.length, needed).copyFrom(rows);
-    return tensor;
-  }
-
   // It outlives the step that made it.
-  #empty(positions: number, rows: Tensor): Tensor {
+  #grown(held: Tensor | undefined, size: readonly number[]): Tensor {
     const { dtype, device } = this.#shape;
-    return keep(Tensor.zeros([positions, rows.dim(1), rows.dim(2)], dtype, device));
+    const grown = keep(Tensor.zeros(size, dtype, device));
+    if (held !== undefined) grown.slice(0, 0, held.dim(0)).copyFrom(held);
+    held?.dispose();
+    return grown;
   }
 }

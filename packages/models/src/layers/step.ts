@@ -1,60 +1,78 @@
-import { QkNormError } from "@qknorm/core";
-import { Indices } from "@qknorm/tensor";
-import type { KvCache } from "./kv-cache.ts";
+import type { AttentionOptions, Indices, Tensor } from "@qknorm/tensor";
+import type { CarriedState } from "./state-cache.ts";
 import type { ForwardTrace } from "./trace.ts";
 
-/** What every layer needs to know of one forward pass: the new tokens and where they stand. */
+/**
+ * What every layer needs to know of one forward pass: the new tokens and where they stand. All of it may lie on a device,
+ * where a captured graph reads it anew at each replay.
+ */
 export interface Step {
   /** `[T]`. */
   readonly ids: Indices;
-  /** `[T]`: `past..past + T`. */
+  /** `[T]`: where each token stands in its sequence. */
   readonly positions: Indices;
-  /** One number, which a captured graph reads where it lies: how many tokens came before. */
+  /** `[T]`: the row of the cache's memory that each token's keys and values go to. */
+  readonly slots: Indices;
+  /** One number: how many tokens of the sequence came before. A batch has lengths of its own. */
   readonly past: Indices;
-  readonly cache: KvCache;
+  /** The sequences of a step that has more than one, or whose keys lie in pages. */
+  readonly batch?: StepBatch;
+  readonly cache: AttentionCache;
   readonly trace: ForwardTrace | null;
   /** `none`: every token of the pass sees all of them. Default: as each layer says. */
   readonly mask?: "none";
 }
 
-/**
- * A step of new tokens after what the cache holds. Throws `ERR_GENERATION` when they are none or do not fit,
- * `ERR_QKNORM_ARGUMENT` for ids that are no integers from 0 up.
- */
-export function nextStep(
-  ids: ArrayLike<number> | Indices,
-  cache: KvCache,
-  trace: ForwardTrace | null = null,
-): Step {
-  if (ids.length === 0) throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token");
-  cache.assertRoom(ids.length);
-  const past = cache.length;
-  return {
-    ids: Indices.is(ids) ? ids : Indices.from(ids),
-    positions: Indices.range(past, ids.length),
-    past: Indices.from([past]),
-    cache,
-    trace,
-  };
+/** The sequences of a step, one after the other in its tokens. */
+export interface StepBatch {
+  /** `[B + 1]`: where the tokens of each begin, and T. */
+  readonly queryStarts: Indices;
+  /** `[B]`: keys of each, those of the step included. */
+  readonly lengths: Indices;
+  /** `[B * P]`, row-major: the pages of each in order; what is past its length is not read. */
+  readonly pages: Indices;
+  /** `[B]`: the last token of each, whose logits are wanted. */
+  readonly lastRows: Indices;
 }
 
+/** Keys and values of one layer as they lie in memory. */
+export interface LayerCache {
+  /** `[S, Hkv, D]`: one row a slot. */
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+/** The numbers of an attention call that are the layer's own; where its tokens stand, the step says. */
+export type LayerSpan = Omit<AttentionOptions, "past">;
+
 /**
- * The passes of a step under a mask of blocks, whose tokens see what comes before their block and all of the block: one
- * pass a block, or what there is of it. Blocks are counted from the first token of the sequence.
- *
- * @throws ERR_GENERATION for ids that a device made, whose number in a block the host has to know
+ * Where the attention layers of a model keep keys and values: those of one sequence (`KvCache`), or of many in pages
+ * (`PagedKvCache`). A layer writes the rows of its new tokens, by `write` or through a kernel that is given `of(layer)`
+ * and the slots of the step, and then attends.
  */
-export function* blockSteps({ ids, cache, trace }: Step, length: number): Generator<Step> {
-  const { values } = ids;
-  if (values === null) {
-    throw new QkNormError(
-      "ERR_GENERATION",
-      "tokens that a device chose cannot be cut into blocks; read them first",
-    );
-  }
-  for (let done = 0; done < values.length; ) {
-    const tokens = Math.min(length - (cache.length % length), values.length - done);
-    yield { ...nextStep(values.subarray(done, done + tokens), cache, trace), mask: "none" };
-    done += tokens;
-  }
+export interface AttentionCache {
+  /**
+   * The memory of a layer, made when it is first asked for with the sizes of its heads. It has room for the step's tokens.
+   *
+   * @throws ERR_GENERATION without sizes, for a layer that was never given any
+   */
+  of(layer: number, heads?: KvHeads): LayerCache;
+  /** Puts `k` and `v` `[T, Hkv, D]` of the step's tokens into its slots. */
+  write(layer: number, k: Tensor, v: Tensor, step: Step): void;
+  /** `[T, Hq, D]`: queries `[T, Hq, D]` of the step over the keys of their sequences, those of the step included. */
+  attend(layer: number, q: Tensor, step: Step, span: LayerSpan): Tensor;
+  /**
+   * What a layer without keys carries from token to token, for it to overwrite.
+   *
+   * @throws ERR_GENERATION where sequences share the cache, or the step before did not end
+   */
+  carried(state: CarriedState, step: Step): Tensor;
+  /** Counts the tokens of a step, once all layers have stored theirs. */
+  advance(step: Step): void;
+}
+
+/** Hkv and D of a layer. */
+export interface KvHeads {
+  readonly kvHeads: number;
+  readonly headDim: number;
 }

@@ -1,0 +1,55 @@
+import { QkNormError } from "@qknorm/core";
+
+/** Which pages of a cache are free. One page more than can be taken is there for rows that nobody reads. */
+export class PagePool {
+  /** Of each page, in tokens. */
+  readonly pageSize: number;
+  readonly pages: number;
+  readonly #free: number[];
+
+  /** @throws ERR_GENERATION unless both are integers from 1 */
+  constructor(pages: number, pageSize: number) {
+    for (const [name, value] of Object.entries({ pages, pageSize })) {
+      if (Number.isSafeInteger(value) && value > 0) continue;
+      throw new QkNormError("ERR_GENERATION", `${name} must be an integer from 1, got ${String(value)}`);
+    }
+    this.pages = pages;
+    this.pageSize = pageSize;
+    this.#free = Array.from({ length: pages }, (_, page) => pages - 1 - page);
+  }
+
+  /** The page for rows of padding: it is never taken. */
+  get scratch(): number {
+    return this.pages;
+  }
+
+  get free(): number {
+    return this.#free.length;
+  }
+
+  /** Rows of the memory, those of the scratch page included. */
+  get slots(): number {
+    return (this.pages + 1) * this.pageSize;
+  }
+
+  /** Pages that so many tokens fill. */
+  pagesFor(tokens: number): number {
+    return Math.ceil(tokens / this.pageSize);
+  }
+
+  /** @throws ERR_GENERATION, with nothing taken, when fewer are free */
+  take(count: number): number[] {
+    if (count > this.#free.length) {
+      const { pages, pageSize } = this;
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `the cache is full: ${count} pages of ${pageSize} tokens are needed, and ${this.#free.length} of ${pages} are free; wait for a sequence to end, or give the cache more memory`,
+      );
+    }
+    return this.#free.splice(this.#free.length - count, count).reverse();
+  }
+
+  give(pages: readonly number[]): void {
+    this.#free.push(...[...pages].reverse());
+  }
+}

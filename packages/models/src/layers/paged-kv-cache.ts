@@ -1,0 +1,247 @@
+import { QkNormError } from "@qknorm/core";
+import { attention, bytesOf, type Device, type FloatDtype, Indices, keep, Tensor } from "@qknorm/tensor";
+import { writeRows } from "./cache-rows.ts";
+import { PagePool } from "./page-pool.ts";
+import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./step.ts";
+
+/** What one paged cache holds. */
+export interface PagedCacheShape {
+  /** Of each layer; null for one that stores no keys of its own. */
+  readonly layers: readonly (KvHeads | null)[];
+  readonly dtype: FloatDtype;
+  readonly device?: Device | undefined;
+  /** The longest context of the model, in tokens. */
+  readonly maxPositions: number;
+  readonly pages: number;
+  /** Tokens of a page. */
+  readonly pageSize: number;
+}
+
+/**
+ * How many pages, with the one for padding, fit in so many bytes.
+ *
+ * @throws ERR_GENERATION when not one does
+ */
+export function pagesWithin(
+  bytes: number,
+  pageSize: number,
+  layers: PagedCacheShape["layers"],
+  dtype: FloatDtype,
+): number {
+  const values = layers.reduce(
+    (sum, heads) => sum + (heads === null ? 0 : 2 * heads.kvHeads * heads.headDim),
+    0,
+  );
+  const ofPage = values * pageSize * bytesOf[dtype];
+  const pages = Math.floor(bytes / ofPage) - 1;
+  if (pages >= 1) return pages;
+  throw new QkNormError(
+    "ERR_GENERATION",
+    `${bytes} bytes are too few for a cache: a page of ${pageSize} tokens takes ${ofPage}, and two are needed`,
+  );
+}
+
+/** One sequence of a paged cache. */
+export interface CachedSequence {
+  /** Tokens whose keys and values every layer has. */
+  readonly length: number;
+  /** In order; the last ones may be reserved and empty. */
+  readonly pages: readonly number[];
+}
+
+/** New tokens of one sequence. */
+export interface SequenceTokens {
+  readonly sequence: CachedSequence;
+  readonly ids: ArrayLike<number>;
+}
+
+interface OpenSequence extends CachedSequence {
+  length: number;
+  pages: number[];
+}
+
+/**
+ * Keys and values of many sequences, in pages of so many tokens: token `i` of a sequence is row `i % pageSize` of its
+ * page `floor(i / pageSize)`, and a page's first slot is its number times the page size. All memory is taken at once.
+ */
+export class PagedKvCache implements AttentionCache {
+  readonly pool: PagePool;
+  readonly #maxPositions: number;
+  readonly #layers: readonly (LayerCache | null)[];
+  readonly #open = new Set<CachedSequence>();
+  readonly #stepped = new WeakMap<StepBatch, readonly (readonly [OpenSequence, number])[]>();
+
+  /** @throws ERR_GENERATION for sizes that are no integers from 1, and what `Tensor.zeros` does without that much memory */
+  constructor({ layers, dtype, device, maxPositions, pages, pageSize }: PagedCacheShape) {
+    this.pool = new PagePool(pages, pageSize);
+    this.#maxPositions = maxPositions;
+    const made: Tensor[] = [];
+    const rows = ({ kvHeads, headDim }: KvHeads): Tensor => {
+      const tensor = keep(Tensor.zeros([this.pool.slots, kvHeads, headDim], dtype, device));
+      made.push(tensor);
+      return tensor;
+    };
+    try {
+      this.#layers = layers.map((heads) => heads && { keys: rows(heads), values: rows(heads) });
+    } catch (error) {
+      for (const tensor of made) tensor.dispose();
+      throw error;
+    }
+  }
+
+  /** A sequence joins, empty. */
+  join(): CachedSequence {
+    const sequence: OpenSequence = { length: 0, pages: [] };
+    this.#open.add(sequence);
+    return sequence;
+  }
+
+  /** A sequence leaves, and its pages are free. Twice is allowed. */
+  leave(sequence: CachedSequence): void {
+    if (!this.#open.delete(sequence)) return;
+    this.pool.give(sequence.pages);
+    (sequence as OpenSequence).pages = [];
+  }
+
+  /**
+   * Gives a sequence the pages for so many tokens more.
+   *
+   * @throws ERR_GENERATION when they do not fit in the model's context, or too few pages are free
+   */
+  reserve(sequence: CachedSequence, tokens: number): void {
+    const open = this.#opened(sequence);
+    const length = open.length + tokens;
+    if (length > this.#maxPositions) {
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `${length} tokens do not fit in the model's context of ${this.#maxPositions}`,
+      );
+    }
+    const missing = this.pool.pagesFor(length) - open.pages.length;
+    if (missing > 0) open.pages.push(...this.pool.take(missing));
+  }
+
+  /**
+   * A step of new tokens of some sequences, in this order. Pages are taken for all of them or for none.
+   *
+   * @throws ERR_GENERATION as `reserve` does, and for no sequences or one without tokens
+   */
+  step(tokens: readonly SequenceTokens[]): Step {
+    if (tokens.length === 0 || tokens.some(({ ids }) => ids.length === 0)) {
+      throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token of each sequence");
+    }
+    this.#reserveAll(tokens);
+    const { pageSize } = this.pool;
+    const [ids, positions, slots, starts]: number[][] = [[], [], [], [0]];
+    for (const { sequence, ids: added } of tokens) {
+      for (let i = 0; i < added.length; i++) {
+        const position = sequence.length + i;
+        ids!.push(added[i]!);
+        positions!.push(position);
+        slots!.push(sequence.pages[Math.floor(position / pageSize)]! * pageSize + (position % pageSize));
+      }
+      starts!.push(ids!.length);
+    }
+    const width = Math.max(...tokens.map(({ sequence }) => sequence.pages.length));
+    const table = ({ pages }: CachedSequence) =>
+      Array.from({ length: width }, (_, i) => pages[i] ?? this.pool.scratch);
+    const batch: StepBatch = {
+      queryStarts: Indices.from(starts!),
+      lengths: Indices.from(tokens.map(({ sequence, ids: added }) => sequence.length + added.length)),
+      pages: Indices.from(tokens.flatMap(({ sequence }) => table(sequence))),
+      lastRows: Indices.from(starts!.slice(1).map((end) => end - 1)),
+    };
+    this.#stepped.set(
+      batch,
+      tokens.map(({ sequence, ids: added }) => [this.#opened(sequence), added.length]),
+    );
+    return {
+      ids: Indices.from(ids!),
+      positions: Indices.from(positions!),
+      slots: Indices.from(slots!),
+      past: Indices.from(tokens.map(({ sequence }) => sequence.length)),
+      batch,
+      cache: this,
+      trace: null,
+    };
+  }
+
+  of(layer: number): LayerCache {
+    const held = this.#layers[layer];
+    if (held != null) return held;
+    throw new QkNormError("ERR_GENERATION", `layer ${layer} stores no keys and values`);
+  }
+
+  write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
+    writeRows(this.of(layer), k, v, slots);
+  }
+
+  attend(layer: number, q: Tensor, { batch }: Step, span: LayerSpan): Tensor {
+    const { keys, values } = this.of(layer);
+    const { queryStarts, lengths, pages } = batch as StepBatch;
+    const [starts, counts, table] = [queryStarts.values!, lengths.values!, pages.values!];
+    const width = table.length / counts.length;
+    const out = Tensor.empty(q.shape, q.dtype, q.device);
+    for (const [b, length] of counts.entries()) {
+      const [from, to] = [starts[b]!, starts[b + 1]!];
+      const own = table.subarray(b * width, (b + 1) * width);
+      const [k, v] = [this.#gathered(keys, own, length), this.#gathered(values, own, length)];
+      const mixed = attention(q.slice(0, from, to), k, v, { ...span, past: length - (to - from) });
+      out.slice(0, from, to).copyFrom(mixed);
+    }
+    return out;
+  }
+
+  carried(): never {
+    throw new QkNormError(
+      "ERR_GENERATION",
+      "layers that carry a state from token to token need a cache of one sequence",
+    );
+  }
+
+  /** Counts the tokens of a step that this cache made. Twice counts them once. */
+  advance({ batch }: Step): void {
+    for (const [sequence, count] of this.#stepped.get(batch as StepBatch) ?? []) sequence.length += count;
+    this.#stepped.delete(batch as StepBatch);
+  }
+
+  /** Frees what it holds on a device. */
+  dispose(): void {
+    for (const layer of this.#layers) {
+      layer?.keys.dispose();
+      layer?.values.dispose();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #reserveAll(tokens: readonly SequenceTokens[]): void {
+    const before = tokens.map(({ sequence }) => sequence.pages.length);
+    try {
+      for (const { sequence, ids } of tokens) this.reserve(sequence, ids.length);
+    } catch (error) {
+      for (const [i, { sequence }] of tokens.entries()) {
+        this.pool.give((sequence as OpenSequence).pages.splice(before[i]!));
+      }
+      throw error;
+    }
+  }
+
+  #opened(sequence: CachedSequence): OpenSequence {
+    if (this.#open.has(sequence)) return sequence as OpenSequence;
+    throw new QkNormError("ERR_GENERATION", "this sequence has left the cache, or is of another one");
+  }
+
+  #gathered(rows: Tensor, pages: Int32Array, length: number): Tensor {
+    const { pageSize } = this.pool;
+    const dense = Tensor.empty([length, rows.dim(1), rows.dim(2)], rows.dtype, rows.device);
+    for (let from = 0; from < length; from += pageSize) {
+      const count = Math.min(pageSize, length - from);
+      const slot = pages[from / pageSize]! * pageSize;
+      dense.slice(0, from, from + count).copyFrom(rows.slice(0, slot, slot + count));
+    }
+    return dense;
+  }
+}

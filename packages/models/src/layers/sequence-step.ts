@@ -1,0 +1,57 @@
+import { QkNormError } from "@qknorm/core";
+import { Indices } from "@qknorm/tensor";
+import { KvCache } from "./kv-cache.ts";
+import type { Step } from "./step.ts";
+import type { ForwardTrace } from "./trace.ts";
+
+/** A step of one sequence, in a cache of its own. */
+export interface SequenceStep extends Step {
+  readonly cache: KvCache;
+}
+
+/**
+ * A step of new tokens after what the cache holds. Throws `ERR_GENERATION` when they are none or do not fit,
+ * `ERR_QKNORM_ARGUMENT` for ids that are no integers from 0 up.
+ */
+export function nextStep(
+  ids: ArrayLike<number> | Indices,
+  cache: KvCache,
+  trace: ForwardTrace | null = null,
+): SequenceStep {
+  if (ids.length === 0) throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token");
+  cache.reserve(ids.length);
+  const past = cache.length;
+  const positions = Indices.range(past, ids.length);
+  return {
+    ids: Indices.is(ids) ? ids : Indices.from(ids),
+    positions,
+    slots: positions,
+    past: Indices.from([past]),
+    cache,
+    trace,
+  };
+}
+
+/**
+ * The passes of a step under a mask of blocks, whose tokens see what comes before their block and all of the block: one
+ * pass a block, or what there is of it. Blocks are counted from the first token of the sequence.
+ *
+ * @throws ERR_GENERATION for ids that a device made, whose number in a block the host has to know
+ */
+export function* blockSteps({ ids, cache, trace }: Step, length: number): Generator<SequenceStep> {
+  const { values } = ids;
+  if (!(cache instanceof KvCache)) {
+    throw new QkNormError("ERR_GENERATION", "blocks of tokens need a cache of one sequence");
+  }
+  if (values === null) {
+    throw new QkNormError(
+      "ERR_GENERATION",
+      "tokens that a device chose cannot be cut into blocks; read them first",
+    );
+  }
+  for (let done = 0; done < values.length; ) {
+    const tokens = Math.min(length - (cache.length % length), values.length - done);
+    yield { ...nextStep(values.subarray(done, done + tokens), cache, trace), mask: "none" };
+    done += tokens;
+  }
+}
