@@ -77,8 +77,10 @@ export class Program {
 
 /** A source of this folder behind what all kernels start with. */
 export function programSource(file: URL): string {
-  const shared = new URL("../kernels/elements.cuh", import.meta.url);
-  return `${readFileSync(shared, "utf8")}\n#line 1 "${file.pathname}"\n${readFileSync(file, "utf8")}`;
+  const shared = ["ptx.cuh", "elements.cuh"].map((name) =>
+    readFileSync(new URL(`../kernels/${name}`, import.meta.url), "utf8"),
+  );
+  return `${shared.join("\n")}\n#line 1 "${file.pathname}"\n${readFileSync(file, "utf8")}`;
 }
 
 function layoutOf(parameters: readonly Parameter[]): { offsets: number[]; bytes: number } {
