@@ -9,6 +9,7 @@ extern "C" void* memset(void*, int, unsigned long) noexcept;
 namespace emulator {
 
 static void* failure_place;
+static unsigned long blocks_begun;  // of all launches
 
 /** Ends the launch with a message. */
 template <class... Values>
@@ -102,6 +103,7 @@ static void run_block() {
   const Index shape = launch->block;
   memset(launch->shared, 0xff, launch->shared_bytes);
   first_ready = ready_count = 0;
+  ++blocks_begun;
   unfinished = threads;
   for (unsigned i = 0; i < threads; ++i) {
     const unsigned rank = block_index.x % 2 ? threads - 1 - i : i;

@@ -15,7 +15,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __grid_constant__
 #define __restrict__ __restrict
-#define __align__(bytes) alignas(bytes)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
 // Blocks run one after the other, all threads of one on one thread of the processor.
 #define __shared__ thread_local
