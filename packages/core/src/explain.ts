@@ -1,6 +1,7 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
-import { planQkNorm, type QkNormPlan } from "./plan.ts";
+import type { HeadLayout } from "./head-layout.ts";
+import { type FallbackReason, planQkNorm, type QkNormPlan } from "./plan.ts";
 import type { QkNormRequest } from "./request.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
@@ -19,14 +20,22 @@ export function explainQkNorm<T extends TensorLike<T>>(subject: QkNormPlan | QkN
       `not a plan that planQkNorm made: path ${describe((plan as QkNormPlan).path)}`,
     );
   }
-  const { tokens, queryHeads, kvHeads, headDim } = plan.layout;
-  const size = `${tokens} token${tokens === 1 ? "" : "s"}, ${queryHeads} query heads and ${kvHeads} KV heads of ${headDim}`;
+  const size = sizeInWords(plan.layout);
   if (plan.path === "fused") {
     return `fused by ${plan.provider}, ${plan.inPlace ? "in place" : "out of place"}: ${size}`;
   }
   const streams = plan.streams === 2 ? "side by side on two streams" : "one after the other";
-  const reasons = plan.reasons.map(
+  return [`two norms, ${streams}: ${size}`, ...reasonsInWords(plan.reasons)].join("\n");
+}
+
+/** `3 tokens, 4 query heads and 2 KV heads of 8`. */
+export function sizeInWords({ tokens, queryHeads, kvHeads, headDim }: HeadLayout): string {
+  return `${tokens} token${tokens === 1 ? "" : "s"}, ${queryHeads} query heads and ${kvHeads} KV heads of ${headDim}`;
+}
+
+/** One line each, indented. */
+export function reasonsInWords(reasons: readonly FallbackReason[]): string[] {
+  return reasons.map(
     ({ code, detail, provider }) => `  ${code}: ${detail}${provider === undefined ? "" : ` (${provider})`}`,
   );
-  return [`two norms, ${streams}: ${size}`, ...reasons].join("\n");
 }

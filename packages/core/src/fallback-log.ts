@@ -10,6 +10,8 @@ const state = processState<unknown, unknown, QkNormLogger>();
 // biome-ignore lint/suspicious/noConsole: the one place that speaks by itself, so that no fallback is silent
 const warn: QkNormLogger = (message) => console.warn(message);
 
+const norms = "two separate norms";
+
 /**
  * Sends the fallback sentences elsewhere; `null` turns them off. Returns the former logger. Throws
  * `ERR_QKNORM_ARGUMENT` for anything but a function or `null`.
@@ -26,20 +28,20 @@ export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null 
   return former;
 }
 
-/** Says each reason once per process; what happens while the logger is off counts as unsaid. */
-export function logFallback(reasons: readonly FallbackReason[]): void {
+/**
+ * Says each reason once per process; what happens while the logger is off counts as unsaid. `what` runs instead of the
+ * fused kernel.
+ */
+export function logFallback(reasons: readonly FallbackReason[], what = norms): void {
   const { logger = warn, said } = state;
   if (logger === null) return;
   for (const reason of reasons) {
     // Who asked for the fallback need not be told.
     if (reason.code === "requested") continue;
-    const key = `${reason.provider ?? ""}/${reason.code}`;
+    const key = `${what === norms ? "" : what}${reason.provider ?? ""}/${reason.code}`;
     if (said.has(key)) continue;
     said.add(key);
     const who = reason.provider === undefined ? "" : ` (${reason.provider})`;
-    logger(
-      `qknorm: two separate norms instead of the fused kernel: ${reason.detail}${who} [${reason.code}]`,
-      reason,
-    );
+    logger(`qknorm: ${what} instead of the fused kernel: ${reason.detail}${who} [${reason.code}]`, reason);
   }
 }

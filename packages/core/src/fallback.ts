@@ -78,7 +78,8 @@ function assertHeadsMayComeFirst<T>(norm: NormLike<T>, { headDim }: HeadLayout, 
   );
 }
 
-function normalizeSide<T extends TensorLike<T>>(
+/** One norm over one side, which it sees as `[..., H, D]` or as its axis needs it. Throws `ERR_QKNORM_NORM` for its result. */
+export function normalizeSide<T extends TensorLike<T>>(
   x: T,
   norm: NormLike<T>,
   layout: HeadLayout,

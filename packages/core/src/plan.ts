@@ -1,12 +1,7 @@
 import { assertNormFits } from "./fallback.ts";
 import type { HeadLayout } from "./head-layout.ts";
-import type {
-  FusedQkNormCall,
-  FusedQkNormProvider,
-  PreparedQkNorm,
-  Refusal,
-  RefusalCode,
-} from "./provider.ts";
+import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm } from "./provider.ts";
+import type { Refusal, RefusalCode } from "./refusal.ts";
 import { answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { type CheckedRequest, checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
 import { type Fork, forkTo } from "./stream.ts";

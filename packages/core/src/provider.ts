@@ -1,24 +1,7 @@
 import type { HeadLayout } from "./head-layout.ts";
 import type { NormSpec } from "./norm-spec.ts";
-
-/** Why a provider cannot run a call. Stable names; `detail` says what was seen. */
-export type RefusalCode =
-  | "dtype"
-  | "weight-dtype"
-  | "weight-device"
-  | "weight-shape"
-  | "head-dim"
-  | "axis-row"
-  | "layout"
-  | "in-place"
-  | "spec"
-  | "kernel";
-
-/** One condition of a provider that did not hold. */
-export interface Refusal {
-  readonly code: RefusalCode;
-  readonly detail: string;
-}
+import type { FusedQkNormRope } from "./qk-norm-rope-provider.ts";
+import type { Refusal } from "./refusal.ts";
 
 /** One fused call, already checked for shapes by core. */
 export interface FusedQkNormCall<T> {
@@ -60,4 +43,6 @@ export interface FusedQkNormProvider<T = unknown> {
   prepare(call: FusedQkNormCall<T>): PreparedQkNorm<T> | readonly Refusal[];
   /** Makes ready, off the main thread, what `prepare` and `run` would otherwise make at once; for any tokens. */
   warmUp?(call: FusedQkNormCall<T>): Promise<void>;
+  /** The chain of `applyQkNormRope`, where the library has it. */
+  readonly qkNormRope?: FusedQkNormRope<T> | undefined;
 }

@@ -1,7 +1,14 @@
 import { describe } from "./describe.ts";
 import { isQkNormError, QkNormError } from "./errors.ts";
 import { processState } from "./process-state.ts";
-import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm, Refusal } from "./provider.ts";
+import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm } from "./provider.ts";
+import type {
+  FusedQkNormRope,
+  FusedQkNormRopeCall,
+  PreparedQkNormRope,
+  QkNormRopeOperands,
+} from "./qk-norm-rope-provider.ts";
+import type { Refusal } from "./refusal.ts";
 import { assertShape, shapeOf } from "./tensor-like.ts";
 
 /** One registration; the name is the one that the provider had then. */
@@ -58,7 +65,7 @@ export function registryIdentity(): object {
 /** Whether the provider claims both tensors. Throws `ERR_QKNORM_PROVIDER` for an answer that is not a boolean. */
 export function claimsBoth(provider: FusedQkNormProvider, q: unknown, k: unknown): boolean {
   return [q, k].every((tensor) => {
-    const answer: unknown = guard(provider, "claims", () => provider.claims(tensor));
+    const answer: unknown = guarded(provider, "claims", () => provider.claims(tensor));
     if (typeof answer === "boolean") return answer;
     throw broken(provider, `claims must return a boolean, got ${describe(answer)}`);
   });
@@ -69,7 +76,7 @@ export function answerOf<T>(
   provider: FusedQkNormProvider<T>,
   call: FusedQkNormCall<T>,
 ): PreparedQkNorm<T> | readonly Refusal[] {
-  const answer: unknown = guard(provider, "prepare", () => provider.prepare(call));
+  const answer: unknown = guarded(provider, "prepare", () => provider.prepare(call));
   if (Array.isArray(answer)) return readRefusals(provider, answer);
   const { run, inPlace } = (answer ?? {}) as Partial<PreparedQkNorm<T>>;
   if (typeof run === "function" && typeof inPlace === "boolean") return answer as PreparedQkNorm<T>;
@@ -79,20 +86,54 @@ export function answerOf<T>(
   );
 }
 
+/** `answerOf` for the provider's chain. */
+export function answerOfChain<T>(
+  provider: FusedQkNormProvider<T>,
+  chain: FusedQkNormRope<T>,
+  call: FusedQkNormRopeCall<T>,
+): PreparedQkNormRope<T> | readonly Refusal[] {
+  const answer: unknown = guarded(provider, "qkNormRope.prepare", () => chain.prepare(call));
+  if (Array.isArray(answer)) return readRefusals(provider, answer);
+  const { run, inPlace } = (answer ?? {}) as Partial<PreparedQkNormRope<T>>;
+  if (typeof run === "function" && typeof inPlace === "boolean") return answer as PreparedQkNormRope<T>;
+  throw broken(
+    provider,
+    `qkNormRope.prepare must return an object with run and inPlace, or a list of refusals, got ${describe(answer)}`,
+  );
+}
+
+/** Runs a chain that was just prepared for these operands. Throws as `runPrepared` does. */
+export function runPreparedChain<T>(
+  provider: FusedQkNormProvider<T>,
+  prepared: PreparedQkNormRope<T>,
+  operands: QkNormRopeOperands<T>,
+): [T, T] {
+  return checkedResult(provider, operands, "the prepared chain", () => prepared.run(operands));
+}
+
 /** Runs what was just prepared for this very call. Throws `ERR_QKNORM_PROVIDER` unless the result is what it promised. */
 export function runPrepared<T>(
   provider: FusedQkNormProvider<T>,
   prepared: PreparedQkNorm<T>,
   call: FusedQkNormCall<T>,
 ): [T, T] {
-  const shapes = [shapeOf(call.q, "q"), shapeOf(call.k, "k")] as const;
-  const result: unknown = guard(provider, "the prepared run", () => prepared.run(call.q, call.k));
+  return checkedResult(provider, call, "the prepared run", () => prepared.run(call.q, call.k));
+}
+
+function checkedResult<T>(
+  provider: Named,
+  given: { readonly q: T; readonly k: T },
+  method: string,
+  run: () => unknown,
+): [T, T] {
+  const shapes = [shapeOf(given.q, "q"), shapeOf(given.k, "k")] as const;
+  const result = guarded(provider, method, run);
   if (!Array.isArray(result) || result.length !== 2) {
-    throw broken(provider, `the prepared run must return [q, k], got ${describe(result)}`);
+    throw broken(provider, `${method} must return [q, k], got ${describe(result)}`);
   }
   const [q, k] = result as [T, T];
-  if (q !== call.q) assertShape(q, shapes[0], `the q of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
-  if (k !== call.k) assertShape(k, shapes[1], `the k of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
+  if (q !== given.q) assertShape(q, shapes[0], `the q of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
+  if (k !== given.k) assertShape(k, shapes[1], `the k of provider ${provider.name}`, "ERR_QKNORM_PROVIDER");
   return [q, k];
 }
 
@@ -119,7 +160,8 @@ function readRefusals(provider: Named, answer: readonly unknown[]): Refusal[] {
   });
 }
 
-function guard<R>(provider: Named, method: string, call: () => R): R {
+/** Runs a method of a provider; what it throws comes out as `providerError` says. */
+export function guarded<R>(provider: Named, method: string, call: () => R): R {
   try {
     return call();
   } catch (error) {

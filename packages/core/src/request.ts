@@ -51,12 +51,7 @@ export function checkRequest<T>(request: QkNormRequest<T>): CheckedRequest<T> {
   const { q, k, qNorm, kNorm, headDim } = request;
   const options = readOptions(request.options);
   const layout = resolveHeadLayout(shapeOf(q, "q"), shapeOf(k, "k"), headDim, options.order);
-  if (q === k && options.allowInplace) {
-    throw new QkNormError(
-      "ERR_QKNORM_OVERLAP",
-      "q and k are the same tensor, so neither may be written; pass two, or allowInplace: false",
-    );
-  }
+  assertApart(q, k, options.allowInplace);
   assertOneDevice(q, k);
   normForward(qNorm, "q");
   normForward(kNorm, "k");
@@ -72,14 +67,16 @@ export function fusedCall<T>(checked: CheckedRequest<T>): FusedQkNormCall<T> | n
   return { q, k, qSpec, kSpec, layout, allowInplace };
 }
 
-interface ReadOptions {
+/** Options with their defaults. */
+export interface ReadOptions {
   readonly altStream: StreamLike | null;
   readonly allowInplace: boolean;
   readonly path: "auto" | "fallback";
   readonly order: HeadOrder;
 }
 
-function readOptions(options: unknown): ReadOptions {
+/** Throws `ERR_QKNORM_ARGUMENT` for options that are none. */
+export function readOptions(options: unknown): ReadOptions {
   if (options === undefined) {
     return { altStream: null, allowInplace: true, path: "auto", order: "tokens-first" };
   }
@@ -111,14 +108,30 @@ function readOptions(options: unknown): ReadOptions {
   return { altStream, allowInplace, path, order };
 }
 
-// Tensors that name their device, as most libraries' do: the two norms would run, and attention could not.
-function assertOneDevice(q: unknown, k: unknown): void {
-  const [mine, theirs] = [q, k].map((x) => (x as { readonly device?: unknown }).device);
-  if (typeof mine !== "string" || typeof theirs !== "string" || mine === theirs) return;
-  throw new QkNormError("ERR_QKNORM_DEVICE", `q is on ${mine} and k is on ${theirs}; move one of them`);
+/** Throws `ERR_QKNORM_OVERLAP` for one tensor as both, where it would be written. */
+export function assertApart(q: unknown, k: unknown, allowInplace: boolean): void {
+  if (q !== k || !allowInplace) return;
+  throw new QkNormError(
+    "ERR_QKNORM_OVERLAP",
+    "q and k are the same tensor, so neither may be written; pass two, or allowInplace: false",
+  );
 }
 
-function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): NormSpec | undefined {
+/**
+ * Throws `ERR_QKNORM_DEVICE` for tensors that name two devices, as most libraries' do: the norms would run, and attention
+ * could not.
+ */
+export function assertOneDevice(q: unknown, k: unknown, first = "q", second = "k"): void {
+  const [mine, theirs] = [q, k].map((x) => (x as { readonly device?: unknown }).device);
+  if (typeof mine !== "string" || typeof theirs !== "string" || mine === theirs) return;
+  throw new QkNormError(
+    "ERR_QKNORM_DEVICE",
+    `${first} is on ${mine} and ${second} is on ${theirs}; move one of them`,
+  );
+}
+
+/** The spec of a norm, whole, or `undefined`. Throws `ERR_QKNORM_NORM`. */
+export function specOf(norm: { readonly spec?: NormSpec | undefined }, side: string): NormSpec | undefined {
   const { spec } = norm;
   if (spec === undefined) return undefined;
   assertNormSpec(spec, side);

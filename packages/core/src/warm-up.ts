@@ -1,4 +1,6 @@
 import { planQkNorm, type QkNormPlan } from "./plan.ts";
+import { planQkNormRope, type QkNormRopePlan } from "./qk-norm-rope-plan.ts";
+import { checkQkNormRope, fusedQkNormRopeCall, type QkNormRopeRequest } from "./qk-norm-rope-request.ts";
 import { claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
 import type { TensorLike } from "./tensor-like.ts";
@@ -18,4 +20,17 @@ export async function warmUpQkNorm<T extends TensorLike<T>>(request: QkNormReque
     await Promise.allSettled(claiming.map(async (provider) => provider.warmUp?.(call)));
   }
   return planQkNorm(request);
+}
+
+/** `warmUpQkNorm` for the chain. Rejects with what `planQkNormRope` throws. */
+export async function warmUpQkNormRope<T extends TensorLike<T>>(
+  request: QkNormRopeRequest<T>,
+): Promise<QkNormRopePlan> {
+  const checked = checkQkNormRope(request);
+  const call = fusedQkNormRopeCall(checked);
+  if (call !== null && checked.path === "auto") {
+    const claiming = fusedQkNormProviders().filter((provider) => claimsBoth(provider, call.q, call.k));
+    await Promise.allSettled(claiming.map(async ({ qkNormRope }) => qkNormRope?.warmUp?.(call)));
+  }
+  return planQkNormRope(request);
 }

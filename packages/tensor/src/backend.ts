@@ -1,4 +1,4 @@
-import type { NormRounding, NormSpec, Refusal } from "@qknorm/core";
+import type { NormRounding, NormSpec, QkNormRopeOrder, Refusal, RopeLayout } from "@qknorm/core";
 import type { Device } from "./device.ts";
 import type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
 import type { View } from "./strides.ts";
@@ -37,8 +37,7 @@ export interface IndexView {
   on(backend: Backend): TensorView;
 }
 
-/** Which values of a head turn together. */
-export type RopeLayout = "halves" | "interleaved";
+export type { RopeLayout } from "@qknorm/core";
 
 /** Rotation of the first `2 * R` values of each head by tabulated angles. */
 export interface RopeTable<T = TensorView> {
@@ -105,6 +104,12 @@ export interface AttentionSpan {
 export interface CacheScales<T = TensorView> {
   readonly k: T;
   readonly v: T;
+}
+
+/** Scales as a write has them. */
+export interface CacheWriteScales<T = TensorView> extends CacheScales<T> {
+  /** `computed`: written, for each token and head its largest magnitude over 448. `given`: read. */
+  readonly mode: "computed" | "given";
 }
 
 /**
@@ -205,7 +210,7 @@ export interface Ops {
   attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
   /**
    * Token `t` of `k` and `v` `[T, Hkv, D]` goes to slot `slots[t]` of the caches `[S, Hkv, D]`, each value rounded once to
-   * their dtype, divided by its scale where there are scales.
+   * their dtype, divided by its scale where there are scales: see the op. A slot below 0 or past the caches writes nothing.
    */
   writeCache(
     k: TensorView,
@@ -213,7 +218,7 @@ export interface Ops {
     kCache: TensorView,
     vCache: TensorView,
     slots: IndexView,
-    scales: CacheScales | null,
+    scales: CacheWriteScales | null,
   ): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]` over caches `[S, Hkv, D]`: see the op. */
   pagedAttention(
@@ -305,6 +310,50 @@ export type QkNormRun = (
   tokens: number,
 ) => boolean;
 
+/** One of q and k of a chain as `[T, H, D]`, its last axis dense; `spec` is null for one without a norm. */
+export interface QkNormRopeSide extends Omit<NormSide, "spec"> {
+  readonly spec: NormSpec<TensorView> | null;
+}
+
+/** A chain of norm, rotation and cache write that every check has passed. */
+export interface QkNormRopeCall extends Omit<QkNormCall, "q" | "k"> {
+  readonly q: QkNormRopeSide;
+  readonly k: QkNormRopeSide;
+  readonly order: QkNormRopeOrder;
+  /** Null: nothing turns. */
+  readonly rope: { readonly table: RopeTable; readonly rounding: NormRounding } | null;
+  /** Null: nothing is stored. */
+  readonly write: {
+    readonly v: Omit<NormSide, "spec">;
+    /** `[S, Hkv, D]`, the last axis dense. */
+    readonly kCache: TensorView;
+    readonly vCache: TensorView;
+    readonly scales: CacheWriteScales | null;
+  } | null;
+}
+
+/** What one run of a chain takes: tensors that lie as those of its call do, starting anywhere. */
+export interface QkNormRopeViews {
+  readonly q: TensorView;
+  readonly k: TensorView;
+  /** q and k themselves where the call is in place. */
+  readonly qOut: TensorView;
+  readonly kOut: TensorView;
+  readonly v: TensorView | null;
+  readonly positions: IndexView | null;
+  readonly slots: IndexView | null;
+  readonly tokens: number;
+}
+
+/** As `QkNormRun`: false, with nothing done, where the kernel cannot take these. */
+export type QkNormRopeRun = (views: QkNormRopeViews) => boolean;
+
+/** The fused chain of one or more backends. */
+export interface FusedQkNormRope {
+  prepare(call: QkNormRopeCall): QkNormRopeRun | readonly Refusal[];
+  warmUp?(call: QkNormRopeCall): Promise<void>;
+}
+
 /** The fused kernel of one or more backends. */
 export interface FusedQkNorm {
   /** As plans name it: `cpu-native`. */
@@ -313,6 +362,8 @@ export interface FusedQkNorm {
   prepare(call: QkNormCall): QkNormRun | readonly Refusal[];
   /** Makes kernels ready off the main thread, for any number of tokens. */
   warmUp?(call: QkNormCall): Promise<void>;
+  /** The chain, where there is one. */
+  readonly qkNormRope?: FusedQkNormRope;
 }
 
 /** Work that a device queued, to be queued again as a whole. */

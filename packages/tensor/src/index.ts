@@ -6,6 +6,7 @@ export type {
   Activation,
   Backend,
   CacheScales,
+  CacheWriteScales,
   DeltaGates,
   DeltaSpec,
   Memory,
@@ -19,7 +20,7 @@ export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
 export { backendOf, liveBytes } from "./devices.ts";
-export { bytesOf, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
+export { bytesOf, type CacheDtype, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
 export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";

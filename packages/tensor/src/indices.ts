@@ -25,6 +25,15 @@ export class Indices implements IndexView {
    * @throws QkNormError `ERR_QKNORM_ARGUMENT` unless all are integers from 0 to 2^31 - 1
    */
   static from(values: ArrayLike<number>): Indices {
+    return Indices.#checked(values, 0);
+  }
+
+  /** Slots of a cache, where -1 says that a token goes nowhere. Throws as `from` does. */
+  static slots(values: ArrayLike<number>): Indices {
+    return Indices.#checked(values, -1);
+  }
+
+  static #checked(values: ArrayLike<number>, least: number): Indices {
     const count: unknown = typeof values === "object" ? values?.length : null;
     if (!Number.isSafeInteger(count) || (count as number) < 0) {
       throw new QkNormError(
@@ -36,10 +45,10 @@ export class Indices implements IndexView {
     let largest = -1;
     for (let i = 0; i < checked.length; i++) {
       const value: unknown = values[i];
-      if (typeof value !== "number" || (value | 0) !== value || value < 0) {
+      if (typeof value !== "number" || (value | 0) !== value || value < least) {
         throw new QkNormError(
           "ERR_QKNORM_ARGUMENT",
-          `an index must be an integer from 0 to ${2 ** 31 - 1}, got ${shown(value)} at ${i}`,
+          `an index must be an integer from ${least} to ${2 ** 31 - 1}, got ${shown(value)} at ${i}`,
         );
       }
       checked[i] = value;

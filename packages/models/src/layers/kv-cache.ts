@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
-import { attention, type Device, type FloatDtype, keep, Tensor, writeCache } from "@qknorm/tensor";
+import { attention, type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
+import { writeRows } from "./cache-rows.ts";
 import { type CarriedState, StateCache } from "./state-cache.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
@@ -62,8 +63,7 @@ export class KvCache implements AttentionCache {
   }
 
   write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
-    const { keys, values } = this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) });
-    writeCache(k, v, keys, values, slots);
+    writeRows(this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) }), k, v, slots);
   }
 
   attend(layer: number, q: Tensor, { past }: Step, span: LayerSpan): Tensor {

@@ -1,45 +1,99 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
+import type { CacheWriteScales } from "../backend.ts";
+import { cacheDtypes, type Dtype, floatDtypes } from "../dtype.ts";
 import type { Indices } from "../indices.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";
-import { lastAxisIsDense } from "../strides.ts";
+import { lastAxisIsDense, shown } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { backendOfAll, requireShape, requireTensor, requireWithin } from "./checks.ts";
 import { convert } from "./convert.ts";
 
+/** Memory of keys and values, and where the rows of new tokens go. */
+export interface CacheTarget {
+  /** `[S, Hkv, D]`, of any float dtype or e4m3. */
+  readonly kCache: Tensor;
+  readonly vCache: Tensor;
+  /** `[T]`. */
+  readonly slots: Indices;
+  /** With memories of e4m3, and only with them. */
+  readonly scales: CacheWriteScales<Tensor> | null;
+}
+
 /**
  * Writes keys and values into their caches: token `t` of `k` and `v` `[T, Hkv, D]` goes to slot `slots[t]` of `kCache` and
  * `vCache` `[S, Hkv, D]`, each value rounded once to the caches' dtype. In a paged cache a slot is
- * `page * pageSize + offset`. Slots of one call differ; nothing but they is written.
+ * `page * pageSize + offset`. Slots of one call differ; nothing but they is written. A token whose slot is below 0
+ * (`Indices.slots`), or that a device put past the caches, goes nowhere.
  *
- * A backend without the op has it composed of copies, for slots that the host knows.
+ * Caches of e4m3 hold `x * (1 / scale)`, both in f32, for the scale of slot and head in f32 `[S, Hkv]`: `scaleE4m3` of the
+ * row's largest magnitude, which is written, or one that is given. What is larger than 448 becomes 448, NaN stays.
+ *
+ * A backend without the op has it composed of copies, for slots that the host knows and caches without scales.
  *
  * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE` for k and v, or two caches, of
- *   unequal dtypes, `ERR_QKNORM_ARGUMENT` for a slot that a cache does not have, `ERR_QKNORM_OVERLAP` for caches that share
- *   memory with each other, with themselves or with k and v, `ERR_QKNORM_DEVICE`
+ *   unequal dtypes, `ERR_QKNORM_ARGUMENT` for a slot that a cache does not have and for e4m3 without scales,
+ *   `ERR_QKNORM_OVERLAP` for caches that share memory with each other, with themselves or with k and v,
+ *   `ERR_QKNORM_DEVICE`
  */
-export function writeCache(k: Tensor, v: Tensor, kCache: Tensor, vCache: Tensor, slots: Indices): void {
+export function writeCache(
+  k: Tensor,
+  v: Tensor,
+  kCache: Tensor,
+  vCache: Tensor,
+  slots: Indices,
+  scales: CacheWriteScales<Tensor> | null = null,
+): void {
   requirePair({ k, v }, "tokens");
-  requireCaches({ kCache, vCache }, k);
-  requireWithin(slots, kCache.shape[0] as number, "slot");
-  if (slots.length !== k.shape[0]) {
-    throw new QkNormError(
-      "ERR_QKNORM_SHAPE",
-      `slots must be one a token: ${slots.length} for ${k.shape[0]} tokens`,
-    );
-  }
-  const backend = backendOfAll({ kCache, vCache, k, v });
-  requireApart(k, v, kCache, vCache);
+  const target = { kCache, vCache, slots, scales };
+  checkCacheTarget(target, k.shape as readonly [number, number, number], { k, v });
+  const backend = backendOfAll({ kCache, vCache, k, v, ...tensorsOf(target) });
   if (k.size === 0) return;
   const op = backend.ops.writeCache;
-  if (op === undefined) composedWrite(k, v, kCache, vCache, slots);
-  else op(k, v, kCache, vCache, slots, null);
+  if (op === undefined) composedWrite(k, v, target);
+  else op(k, v, kCache, vCache, slots, scales);
+}
+
+/**
+ * What a cache write of `[T, Hkv, D]` needs of its memory; `read` are the tensors that it may not share with.
+ * Throws as `writeCache` does.
+ */
+export function checkCacheTarget(
+  target: CacheTarget,
+  [tokens, kvHeads, headDim]: readonly [tokens: number, kvHeads: number, headDim: number],
+  read: Readonly<Record<string, Tensor>>,
+): void {
+  const { kCache, vCache, slots, scales } = target;
+  requirePair({ kCache, vCache }, "slots", cacheDtypes);
+  requireShape(
+    kCache.shape[1] === kvHeads && kCache.shape[2] === headDim,
+    `a cache must have the heads and the D of k, ${kvHeads} of ${headDim}`,
+    { kCache },
+  );
+  requireWithin(slots, kCache.shape[0] as number, "slot");
+  if (slots.length !== tokens) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `slots must be one a token: ${slots.length} for ${tokens} tokens`,
+    );
+  }
+  checkScales(kCache, scales);
+  checkApart(target, read);
+}
+
+/** The tensors of a target by their names, without those that it lacks. */
+export function tensorsOf({ kCache, vCache, scales }: CacheTarget): Record<string, Tensor> {
+  return { kCache, vCache, ...(scales !== null && { "k's scales": scales.k, "v's scales": scales.v }) };
 }
 
 /** Throws unless both tensors are `[N, H, D]` of one shape and dtype, the last axis dense. */
-export function requirePair(pair: Readonly<Record<string, Tensor>>, rows: "tokens" | "slots"): void {
+export function requirePair(
+  pair: Readonly<Record<string, Tensor>>,
+  rows: "tokens" | "slots",
+  dtypes: readonly Dtype[] = floatDtypes,
+): void {
   for (const [name, x] of Object.entries(pair)) {
-    requireTensor(x, name);
+    requireTensor(x, name, dtypes);
     requireShape(
       x.shape.length === 3 && lastAxisIsDense(x),
       `${name} must be [${rows}, heads, D] with a dense last axis`,
@@ -60,39 +114,52 @@ export function requirePair(pair: Readonly<Record<string, Tensor>>, rows: "token
   }
 }
 
-/** Throws unless the two caches are alike and fit `k [T, Hkv, D]`. */
-function requireCaches(caches: { readonly kCache: Tensor; readonly vCache: Tensor }, k: Tensor): void {
-  requirePair(caches, "slots");
-  const { kCache } = caches;
-  requireShape(
-    kCache.shape[1] === k.shape[1] && kCache.shape[2] === k.shape[2],
-    "a cache must have the heads and the D of k",
-    { k, kCache },
-  );
-}
-
-function requireApart(k: Tensor, v: Tensor, kCache: Tensor, vCache: Tensor): void {
-  assertNoSelfOverlap(kCache, "kCache");
-  assertNoSelfOverlap(vCache, "vCache");
-  const pairs: [string, Tensor, string, Tensor][] = [
-    ["kCache", kCache, "vCache", vCache],
-    ...Object.entries({ k, v }).flatMap(([name, x]): [string, Tensor, string, Tensor][] => [
-      ["kCache", kCache, name, x],
-      ["vCache", vCache, name, x],
-    ]),
-  ];
-  for (const [written, cache, name, other] of pairs) {
-    if (!mayShareMemory(cache, other)) continue;
+function checkScales(kCache: Tensor, scales: CacheWriteScales<Tensor> | null): void {
+  if ((kCache.dtype === "e4m3") !== (scales !== null)) {
     throw new QkNormError(
-      "ERR_QKNORM_OVERLAP",
-      `writeCache writes ${written}, which shares memory with ${name}`,
+      "ERR_QKNORM_ARGUMENT",
+      scales === null ? "a cache of e4m3 needs scales" : `a cache of ${kCache.dtype} takes no scales`,
+    );
+  }
+  if (scales === null) return;
+  if (scales.mode !== "computed" && scales.mode !== "given") {
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      `scales must be computed or given, got ${shown(scales.mode)}`,
+    );
+  }
+  for (const [name, x] of Object.entries({ "k's scales": scales.k, "v's scales": scales.v })) {
+    requireTensor(x, name, ["f32"]);
+    requireShape(
+      x.shape.length === 2 && x.shape[0] === kCache.shape[0] && x.shape[1] === kCache.shape[1],
+      `${name} must be [S, Hkv]`,
+      { [name]: x, kCache },
     );
   }
 }
 
+function checkApart(target: CacheTarget, read: Readonly<Record<string, Tensor>>): void {
+  const { kCache, vCache, scales } = target;
+  const own = tensorsOf(target);
+  const written = scales?.mode === "computed" ? own : { kCache, vCache };
+  for (const [name, x] of Object.entries(written)) {
+    assertNoSelfOverlap(x, name);
+    for (const [otherName, other] of Object.entries({ ...own, ...read })) {
+      if (otherName === name || !mayShareMemory(x, other)) continue;
+      throw new QkNormError(
+        "ERR_QKNORM_OVERLAP",
+        `writeCache writes ${name}, which shares memory with ${otherName}`,
+      );
+    }
+  }
+}
+
 /** A copy for each run of neighbouring slots. */
-function composedWrite(k: Tensor, v: Tensor, kCache: Tensor, vCache: Tensor, slots: Indices): void {
+function composedWrite(k: Tensor, v: Tensor, { kCache, vCache, slots, scales }: CacheTarget): void {
   const { values } = slots;
+  if (scales !== null) {
+    throw new QkNormError("ERR_QKNORM_DEVICE", `${k.device} has no writeCache for caches with scales`);
+  }
   if (values === null) {
     throw new QkNormError(
       "ERR_QKNORM_DEVICE",
@@ -107,6 +174,7 @@ function composedWrite(k: Tensor, v: Tensor, kCache: Tensor, vCache: Tensor, slo
     ] as const) {
       for (const [start, end] of runsOf(values)) {
         const slot = values[start] as number;
+        if (slot < 0) continue;
         cache.slice(0, slot, slot + end - start).copyFrom(from.slice(0, start, end));
       }
     }
@@ -116,7 +184,8 @@ function composedWrite(k: Tensor, v: Tensor, kCache: Tensor, vCache: Tensor, slo
 /** Where values that count up by one begin and end. */
 function* runsOf(values: Int32Array): Generator<readonly [start: number, end: number]> {
   for (let start = 0, end = 1; start < values.length; start = end++) {
-    while (end < values.length && values[end] === (values[end - 1] as number) + 1) end++;
+    const skipped = (values[start] as number) < 0;
+    while (!skipped && end < values.length && values[end] === (values[end - 1] as number) + 1) end++;
     yield [start, end];
   }
 }

@@ -30,11 +30,19 @@ export class QkNormFit {
   readonly #apart: number | null;
   readonly #affine: readonly AffinePlace[];
 
-  /** `null` where the checks must be made each time: memory that is shared in a rare way. */
-  static of({ q, k, layout }: FusedQkNormCall<Tensor>, call: QkNormCall): QkNormFit | null {
-    const affine = [call.q.spec, call.k.spec].flatMap(({ weight, bias }) =>
+  /**
+   * `null` where the checks must be made each time: memory that is shared in a rare way. `settled` are tensors of the call
+   * besides the norms' weights that never change, and lie apart from q and k.
+   */
+  static of(
+    { q, k, layout }: Pick<FusedQkNormCall<Tensor>, "q" | "k" | "layout">,
+    call: QkNormCall,
+    settled: readonly TensorView[] = [],
+  ): QkNormFit | null {
+    const weights = [call.q.spec, call.k.spec].flatMap(({ weight, bias }) =>
       [weight, bias ?? null].flatMap((values) => (values === null ? [] : [values])),
     );
+    const affine = [...weights, ...settled];
     if (call.inPlace) {
       const written = [q.memory.region, k.memory.region];
       if (q.memory !== k.memory && written[0] === written[1]) return null;
@@ -111,7 +119,7 @@ export class QkNormFit {
 }
 
 /** One tensor of a call. Strides count elements. */
-class SideFit {
+export class SideFit {
   readonly tokenStride: number;
   /** Elements from the first of a token to behind its last. */
   readonly span: number;
@@ -119,7 +127,7 @@ class SideFit {
   readonly #shape: readonly number[];
   readonly #strides: readonly number[];
 
-  constructor(x: Tensor, layout: HeadLayout, { heads, tokenStride, headStride }: NormSide) {
+  constructor(x: Tensor, layout: HeadLayout, { heads, tokenStride, headStride }: Omit<NormSide, "spec">) {
     this.tokenStride = tokenStride;
     this.span = spanOf(heads, headStride, layout.headDim);
     this.mayGrow = mayGrow(x, layout, heads, headStride);

@@ -7,8 +7,10 @@ import {
   registerFusedQkNorm,
 } from "@qknorm/core";
 import type { FusedQkNorm, QkNormRun } from "../backend.ts";
+import { TensorQkNormRope } from "../qk-norm-rope/provider.ts";
 import { Tensor } from "../tensor.ts";
 import { checkCall } from "./checks.ts";
+import { emptyLike } from "./empty-like.ts";
 import { QkNormFit } from "./fit.ts";
 
 type Call = FusedQkNormCall<Tensor>;
@@ -21,10 +23,12 @@ export function provideQkNorm(fused: FusedQkNorm): void {
 /** Fused QK norm of tensors on the backends that have this kernel. */
 class TensorQkNorm implements FusedQkNormProvider<Tensor> {
   readonly name: string;
+  readonly qkNormRope: TensorQkNormRope;
   readonly #fused: FusedQkNorm;
 
   constructor(fused: FusedQkNorm) {
     this.name = fused.name;
+    this.qkNormRope = new TensorQkNormRope(fused);
     this.#fused = fused;
   }
 
@@ -96,11 +100,4 @@ class PreparedTensors implements PreparedQkNorm<Tensor> {
       }
     }
   }
-}
-
-/** Dense with the tokens first, in whatever order it shows its axes. */
-function emptyLike({ shape, dtype, device }: Tensor, order: HeadOrder): Tensor {
-  if (order === "tokens-first") return Tensor.empty(shape, dtype, device);
-  const [heads, tokens, headDim] = shape.slice(-3) as [number, number, number];
-  return Tensor.empty([...shape.slice(0, -3), tokens, heads, headDim], dtype, device).transpose(-3, -2);
 }

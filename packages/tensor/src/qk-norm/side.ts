@@ -4,12 +4,12 @@ import { reshapedView, transposedView } from "../checked-view.ts";
 import { lastAxisIsDense } from "../strides.ts";
 
 /** q or k as `[T, H, D]`; `null` where its heads have no single stride, or their last axis has gaps. */
-export function readSide(
+export function readSide<Spec extends NormSpec<TensorView> | null>(
   x: TensorView,
   layout: HeadLayout,
   side: "q" | "k",
-  spec: NormSpec<TensorView>,
-): NormSide | null {
+  spec: Spec,
+): (Omit<NormSide, "spec"> & { readonly spec: Spec }) | null {
   const { order, tokens, headDim } = layout;
   const heads = side === "q" ? layout.queryHeads : layout.kvHeads;
   const tokensFirst = order === "heads-first" ? transposedView(x, -3, -2) : x;

@@ -1,7 +1,7 @@
 import type { FusedQkNorm, Ops } from "../../backend.ts";
 
-/** Ops that the CPU has composed of others. */
-type Composed = "writeCache" | "pagedAttention";
+/** What the CPU has composed of others. */
+type Composed = "pagedAttention";
 
 /** One implementation of the CPU's arithmetic: all ops that others are composed of. */
 export interface CpuKernels {

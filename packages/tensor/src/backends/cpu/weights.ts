@@ -7,12 +7,16 @@ import { CpuMemory, dataOf } from "./memory.ts";
 
 /** What refuses a call for how its weights lie: kernels read them in one piece, and a copy would not follow the weight. */
 export function weightRefusals({ q, k }: QkNormCall): Refusal[] {
-  return Object.entries({ q, k }).flatMap(([name, { spec }]) =>
-    Object.entries({ weight: spec.weight, bias: spec.bias ?? null }).flatMap(([what, values]) =>
-      values === null || isContiguous(values.shape, values.strides)
-        ? []
-        : [{ code: "layout" as const, detail: `the ${name} norm's ${what} has gaps` }],
-    ),
+  return [...sideWeightRefusals("q", q.spec), ...sideWeightRefusals("k", k.spec)];
+}
+
+/** `weightRefusals` of one side, which may have no norm. */
+export function sideWeightRefusals(name: "q" | "k", spec: NormSpec<TensorView> | null): Refusal[] {
+  const values = { weight: spec?.weight ?? null, bias: spec?.bias ?? null };
+  return Object.entries(values).flatMap(([what, x]) =>
+    x === null || isContiguous(x.shape, x.strides)
+      ? []
+      : [{ code: "layout" as const, detail: `the ${name} norm's ${what} has gaps` }],
   );
 }
 

@@ -3,6 +3,7 @@ import type { CpuKernels } from "../kernels.ts";
 import { causalConv } from "../typescript/causal-conv.ts";
 import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
 import { route } from "../typescript/route.ts";
+import { writeCache } from "../typescript/write-cache.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { convert } from "./convert.ts";
@@ -40,7 +41,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
+  // route, writeCache, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
@@ -55,6 +56,7 @@ function open(): NativeKernels {
     moe,
     causalConv,
     gatedDeltaRule,
+    writeCache,
     gatherRows,
     convert,
   };

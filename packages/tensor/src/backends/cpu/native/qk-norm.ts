@@ -2,6 +2,7 @@ import type { NormSpec, Refusal } from "@qknorm/core";
 import { type QkNormCall as NativeCall, type NormSide as NativeSide, qkNorm } from "@qknorm/native/cpu";
 import type { FusedQkNorm, NormSide, QkNormCall, QkNormRun, TensorView } from "../../../backend.ts";
 import { weightRefusals } from "../weights.ts";
+import { nativeQkNormRope } from "./qk-norm-rope.ts";
 import { arrayOf, dtypeOf, exactly } from "./views.ts";
 
 type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
@@ -12,6 +13,7 @@ const nothing = new Float32Array(0);
 /** QK norm by the addon. Each run of a prepared call changes memory, offsets and tokens alone. */
 export const nativeQkNorm: FusedQkNorm = {
   name: "cpu-native",
+  qkNormRope: nativeQkNormRope,
 
   prepare(call: QkNormCall): QkNormRun | readonly Refusal[] {
     const refusals = weightRefusals(call);

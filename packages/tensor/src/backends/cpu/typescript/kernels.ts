@@ -14,6 +14,7 @@ import { typescriptQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
 import { route } from "./route.ts";
 import { siluMul } from "./silu-mul.ts";
+import { writeCache } from "./write-cache.ts";
 import { xielu } from "./xielu.ts";
 
 /** Plain TypeScript: correct everywhere and slow. It also is what the native kernels are tested against. */
@@ -33,6 +34,7 @@ export const typescriptKernels: CpuKernels = {
     moe,
     causalConv,
     gatedDeltaRule,
+    writeCache,
     gatherRows,
     convert,
   },

@@ -2,10 +2,12 @@ import type { Refusal } from "@qknorm/core";
 import type { FusedQkNorm, NormSide, QkNormCall, QkNormRun, TensorView } from "../../../backend.ts";
 import { weightRefusals } from "../weights.ts";
 import { normalize } from "./normalize.ts";
+import { typescriptQkNormRope } from "./qk-norm-rope.ts";
 
 /** QK norm in plain TypeScript: q, then k. */
 export const typescriptQkNorm: FusedQkNorm = {
   name: "cpu-typescript",
+  qkNormRope: typescriptQkNormRope,
 
   prepare(call: QkNormCall): QkNormRun | readonly Refusal[] {
     const refusals = weightRefusals(call);

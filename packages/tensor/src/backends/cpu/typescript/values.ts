@@ -1,4 +1,12 @@
-import { decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo } from "@qknorm/core";
+import {
+  decodeE4m3,
+  decodeF16,
+  encodeBf16,
+  encodeE4m3,
+  encodeF16,
+  type FloatDtype,
+  roundTo,
+} from "@qknorm/core";
 import type { TensorView } from "../../../backend.ts";
 import type { HostArray } from "../../../dtype.ts";
 import { dataOf } from "../memory.ts";
@@ -24,6 +32,9 @@ export function load(
     case "f16":
       for (let i = 0; i < count; i++) into[i] = decodeF16(data[start + i] as number);
       return;
+    case "e4m3":
+      for (let i = 0; i < count; i++) into[i] = decodeE4m3(data[start + i] as number);
+      return;
     default:
       for (let i = 0; i < count; i++) into[i] = data[start + i] as number;
   }
@@ -38,6 +49,9 @@ export function store(tensor: TensorView, start: number, count: number, from: Fl
       return;
     case "f16":
       for (let i = 0; i < count; i++) data[start + i] = encodeF16(from[i] as number);
+      return;
+    case "e4m3":
+      for (let i = 0; i < count; i++) data[start + i] = encodeE4m3(from[i] as number);
       return;
     default:
       for (let i = 0; i < count; i++) data[start + i] = from[i] as number;

@@ -1,5 +1,5 @@
-// What qk_norm.cu and row_norm.cu compute, for the stand-in driver: the macros they were compiled with are in the text of the
-// module. Plain loops in double over the same arguments, so that a wrong address, stride or macro shows in the result.
+// What qk_norm.cu, row_norm.cu and silu_mul.cu compute, for the stand-in driver: the macros they were compiled with are in the text of
+// the module. Plain loops in double over the same arguments, so that a wrong address, stride or macro shows in the result.
 #pragma once
 
 #include <math.h>
@@ -107,4 +107,23 @@ static int run_norm(const char* text, const unsigned char* arguments, unsigned b
   memcpy(&tokens, arguments + 160, 4);
   return normalize_side(&norm, &sides[0], tokens, sides[0].heads, is_live) &&
          normalize_side(&norm, &sides[1], tokens, sides[1].heads, is_live);
+}
+
+struct SiluMul { Address gate, up, y; long long x_stride, y_stride; unsigned chunks, rows; };
+
+/** Runs a launch of silu_mul.cu; false if it touched memory that is not live. */
+static int run_silu_mul(const char* text, const unsigned char* arguments, int (*is_live)(Address, size_t)) {
+  struct SiluMul call;
+  memcpy(&call, arguments, sizeof call);
+  int dtype = macro(text, "QK_DTYPE", 0), hf = macro(text, "QK_HF", 0), tail = macro(text, "QK_TAIL", 0);
+  unsigned width = 8 * call.chunks - (tail ? 8 - tail : 0), bytes = width_of(dtype);
+  for (unsigned row = 0; row < call.rows; ++row) {
+    Address gate = call.gate + row * call.x_stride, up = call.up + row * call.x_stride, y = call.y + row * call.y_stride;
+    if (!is_live(gate, width * bytes) || !is_live(up, width * bytes) || !is_live(y, width * bytes)) return 0;
+    for (unsigned i = 0; i < width; ++i) {
+      double x = load(gate + i * bytes, dtype), silu = x / (1 + exp(-x));
+      store(y + i * bytes, dtype, (hf ? rounded(silu, dtype) : silu) * load(up + i * bytes, dtype));
+    }
+  }
+  return 1;
 }

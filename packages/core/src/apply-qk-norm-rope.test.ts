@@ -1,0 +1,286 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { countingNorm, fakeProvider, negated, rms } from "../test/fake-provider.ts";
+import { FlatTensor, flat } from "../test/flat-tensor.ts";
+import { applyQkNormRope } from "./apply-qk-norm-rope.ts";
+import { explainQkNormRope } from "./explain-qk-norm-rope.ts";
+import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
+import { planQkNormRope } from "./qk-norm-rope-plan.ts";
+import type { FusedQkNormRope, FusedQkNormRopeCall, QkNormRopeOperands } from "./qk-norm-rope-provider.ts";
+import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
+import { registerFusedQkNorm } from "./registry.ts";
+
+let former: QkNormLogger | null;
+beforeAll(() => {
+  former = setQkNormLogger(null);
+});
+afterAll(() => {
+  setQkNormLogger(former);
+});
+const cleanup: (() => void)[] = [];
+afterEach(() => {
+  for (const undo of cleanup.splice(0)) undo();
+});
+
+type Options = QkNormRopeOptions<FlatTensor>;
+type Log = string[];
+
+const tables = { cos: {}, sin: {}, rounding: "once" } as const;
+const memory = () => ({ k: flat([9, 2, 8]), v: flat([9, 2, 8]), slots: [4, 5, 6] });
+const mapped = (x: FlatTensor, f: (value: number) => number) => new FlatTensor(x.data.map(f), x.shape);
+
+/** A provider whose chain negates, and whose steps add 1 and write down what they store. */
+function chainProvider(over: Partial<FusedQkNormRope<FlatTensor>> = {}) {
+  const calls: FusedQkNormRopeCall<FlatTensor>[] = [];
+  const runs: QkNormRopeOperands<FlatTensor>[] = [];
+  const written: (readonly [FlatTensor, FlatTensor])[] = [];
+  const qkNormRope: FusedQkNormRope<FlatTensor> = {
+    prepare(call) {
+      calls.push(call);
+      return {
+        inPlace: call.allowInplace,
+        run(operands) {
+          runs.push(operands);
+          return [negated(operands.q), negated(operands.k)];
+        },
+      };
+    },
+    steps: () => ({
+      rotate: (x) => mapped(x, (value) => value + 1),
+      write: (k, v) => void written.push([k, v]),
+    }),
+    ...over,
+  };
+  cleanup.push(registerFusedQkNorm(fakeProvider("fake", { qkNormRope })));
+  return { calls, runs, written };
+}
+
+const pair = (): [FlatTensor, FlatTensor] => [flat([3, 32], 1), flat([3, 16], 2)];
+
+describe("the fused chain", () => {
+  test("gets the whole call, and its result is returned", () => {
+    const { calls, runs } = chainProvider();
+    const [q, k] = pair();
+    const [v, cache] = [flat([3, 2, 8]), memory()];
+    const norm = countingNorm(rms);
+    const options: Options = { headDim: 8, rope: tables, positions: "p", v, cache, order: "rope-norm" };
+    expect(applyQkNormRope(q, k, norm, null, options)).toEqual([negated(q), negated(k)]);
+    expect(calls).toMatchObject([
+      { q, k, v, positions: "p", qSpec: rms, kSpec: null, order: "rope-norm", rope: tables, cache },
+    ]);
+    expect(runs).toEqual([{ q, k, v, positions: "p", slots: cache.slots }]);
+    expect(norm.seen).toEqual([]);
+  });
+
+  test("is asked once for calls of one layer; other positions and slots are for it to see", () => {
+    const { calls, runs } = chainProvider();
+    const norm = countingNorm(rms);
+    const cache = memory();
+    const step = (positions: number, slots: number[]): void => {
+      const options = {
+        headDim: 8,
+        rope: { ...tables },
+        positions,
+        v: flat([3, 16]),
+        cache: { ...cache, slots },
+      };
+      applyQkNormRope(...pair(), norm, norm, options);
+    };
+    step(0, [1, 2, 3]);
+    step(1, [4, 5, 6]);
+    expect([calls.length, runs.length]).toEqual([1, 2]);
+    expect(runs.map(({ positions, slots }) => [positions, slots])).toEqual([
+      [0, [1, 2, 3]],
+      [1, [4, 5, 6]],
+    ]);
+  });
+
+  test.each<[string, (o: Options, n: ReturnType<typeof countingNorm>) => Options]>([
+    ["other tables", (o) => ({ ...o, rope: { ...tables, cos: {} } })],
+    ["another layout", (o) => ({ ...o, rope: { ...tables, layout: "interleaved" } })],
+    ["another rounding", (o) => ({ ...o, rope: { ...tables, rounding: "hf" } })],
+    ["another order", (o) => ({ ...o, order: "rope-norm" })],
+    ["other memory", (o) => ({ ...o, cache: memory() })],
+    ["out of place", (o) => ({ ...o, allowInplace: false })],
+    [
+      "another eps",
+      (o, norm) => {
+        norm.spec = { ...rms, eps: 1e-3 };
+        return o;
+      },
+    ],
+  ])("is asked again for %s", (_, change) => {
+    const { calls } = chainProvider();
+    const norm = countingNorm(rms);
+    const options: Options = { headDim: 8, rope: tables, positions: 0, v: flat([3, 16]), cache: memory() };
+    applyQkNormRope(...pair(), norm, norm, options);
+    applyQkNormRope(...pair(), norm, norm, change(options, norm));
+    expect(calls.length).toBe(2);
+  });
+});
+
+describe("the steps", () => {
+  const recorder = () => {
+    const log: Log = [];
+    const norm = (side: string) => (x: FlatTensor) => {
+      log.push(`norm ${side} ${x.shape}`);
+      return x;
+    };
+    const turn = (x: FlatTensor, positions: unknown): FlatTensor => {
+      log.push(`rope ${x.shape} at ${positions}`);
+      return x;
+    };
+    const write = (k: FlatTensor, v: FlatTensor): void => void log.push(`write ${k.shape} ${v.shape}`);
+    return { log, norm, turn, write };
+  };
+
+  test.each([
+    ["norm-rope", ["norm q 3,4,8", "norm k 3,2,8", "rope 3,4,8 at p", "rope 3,2,8 at p"]],
+    ["rope-norm", ["rope 3,4,8 at p", "rope 3,2,8 at p", "norm q 3,4,8", "norm k 3,2,8"]],
+  ] as const)("run in the order %s, then the write, for any tensors and the caller's code", (order, said) => {
+    const { log, norm, turn, write } = recorder();
+    const options: Options = {
+      headDim: 8,
+      rope: turn,
+      positions: "p",
+      v: flat([3, 16]),
+      cache: { write },
+      order,
+    };
+    const results = applyQkNormRope(...pair(), norm("q"), norm("k"), options);
+    expect(log).toEqual([...said, "write 3,2,8 3,2,8"]);
+    expect(results.map((x) => x.shape)).toEqual([
+      [3, 32],
+      [3, 16],
+    ]);
+  });
+
+  test("leave out what is not asked for", () => {
+    const { log, norm, turn } = recorder();
+    const [q, k] = pair();
+    expect(applyQkNormRope(q, k, null, null, { headDim: 8 })).toEqual([q, k]);
+    applyQkNormRope(q, k, null, norm("k"), { headDim: 8 });
+    applyQkNormRope(q, k, null, null, { headDim: 8, rope: { forward: turn }, positions: 1 });
+    expect(log).toEqual(["norm k 3,2,8", "rope 3,4,8 at 1", "rope 3,2,8 at 1"]);
+  });
+
+  test("are the provider's where rope and cache are data and the kernel refuses", () => {
+    const { written } = chainProvider({ prepare: () => [{ code: "rope", detail: "no kernel" }] });
+    const [q, k] = pair();
+    const v = flat([3, 16], 5);
+    const options: Options = { headDim: 8, rope: tables, positions: 0, v, cache: memory() };
+    const [nq, nk] = applyQkNormRope(q, k, null, null, options);
+    expect([nq, nk]).toEqual([mapped(q, (x) => x + 1), mapped(k, (x) => x + 1)]);
+    expect(written).toEqual([[nk.reshape([3, 2, 8]), v.reshape([3, 2, 8])]]);
+  });
+
+  test("do not begin when the provider finds an argument wrong", () => {
+    const wrong = new Error("positions outside the tables");
+    chainProvider({
+      prepare: () => [{ code: "rope", detail: "no kernel" }],
+      steps: () => {
+        throw wrong;
+      },
+    });
+    const norm = countingNorm();
+    const options: Options = { headDim: 8, rope: tables, positions: 99 };
+    expect(() => applyQkNormRope(...pair(), norm, norm, options)).toThrow(/positions outside/);
+    expect(norm.seen).toEqual([]);
+  });
+});
+
+describe("the plan", () => {
+  const planned = (options: Options, qNorm = countingNorm(rms)) => {
+    const [q, k] = pair();
+    return planQkNormRope({ q, k, qNorm, kNorm: countingNorm(rms), options });
+  };
+
+  test("names the provider, and explains itself in one line", () => {
+    const { runs } = chainProvider();
+    const plan = planned({ headDim: 8, rope: tables, positions: 0 });
+    expect(plan).toMatchObject({ path: "fused", provider: "fake", inPlace: true });
+    expect(explainQkNormRope(plan)).toBe(
+      "norm, RoPE and write fused by fake, in place: 3 tokens, 4 query heads and 2 KV heads of 8",
+    );
+    expect(runs).toEqual([]);
+  });
+
+  test("names the steps, who runs each, and every reason", () => {
+    chainProvider({ prepare: () => [{ code: "cache", detail: "pages of 3" }] });
+    const turn = Object.assign((x: FlatTensor) => x, { spec: tables });
+    const options: Options = { headDim: 8, rope: turn, positions: 0, v: flat([3, 16]), cache: memory() };
+    expect(planned(options)).toMatchObject({
+      path: "fallback",
+      steps: [
+        { step: "norm", plan: { path: "fused", provider: "fake" } },
+        { step: "rope", by: "caller" },
+        { step: "write", by: "fake" },
+      ],
+      reasons: [{ code: "cache", detail: "pages of 3", provider: "fake" }],
+    });
+    const [q, k] = pair();
+    const norm = countingNorm(rms);
+    expect(explainQkNormRope({ q, k, qNorm: norm, kNorm: norm, options })).toBe(
+      [
+        "norm (fused by fake, in place), then rope by caller, then write by fake: 3 tokens, 4 query heads and 2 KV heads of 8",
+        "  cache: pages of 3 (fake)",
+      ].join("\n"),
+    );
+  });
+
+  test("says which part is code alone", () => {
+    chainProvider();
+    const plan = planned(
+      { headDim: 8, rope: (x) => x, positions: 0, v: flat([3, 16]), cache: { write: () => {} } },
+      countingNorm(),
+    );
+    expect(plan).toMatchObject({ reasons: [{ code: "no-spec" }, { code: "no-spec" }, { code: "no-spec" }] });
+  });
+
+  test("says that a provider has no chain", () => {
+    cleanup.push(registerFusedQkNorm(fakeProvider("plain")));
+    const plan = planned({ headDim: 8, rope: (x) => x, positions: 0 });
+    expect(plan).toMatchObject({ path: "fallback", reasons: [{ code: "no-spec" }] });
+    const data = Object.assign((x: FlatTensor) => x, { spec: tables });
+    expect(planned({ headDim: 8, rope: data, positions: 0 })).toMatchObject({
+      reasons: [{ code: "kernel", provider: "plain" }],
+    });
+  });
+});
+
+describe("wrong arguments throw before anything runs", () => {
+  const v = () => flat([3, 16]);
+  test.each<[string, string, unknown]>([
+    ["no options", "ERR_QKNORM_ARGUMENT", undefined],
+    ["no head dim", "ERR_QKNORM_SHAPE", {}],
+    ["rope that is none", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: 3, positions: 0 }],
+    ["rope without positions", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: tables }],
+    ["half of the tables", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: { cos: {} }, positions: 0 }],
+    [
+      "an unknown layout",
+      "ERR_QKNORM_ARGUMENT",
+      { headDim: 8, rope: { ...tables, layout: "x" }, positions: 0 },
+    ],
+    [
+      "an unknown rounding",
+      "ERR_QKNORM_ARGUMENT",
+      { headDim: 8, rope: { ...tables, rounding: 1 }, positions: 0 },
+    ],
+    ["an unknown order", "ERR_QKNORM_ARGUMENT", { headDim: 8, order: "norm" }],
+    ["v without a cache", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v() }],
+    ["a cache without v", "ERR_QKNORM_ARGUMENT", { headDim: 8, cache: memory() }],
+    ["a cache without slots", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v(), cache: { k: v(), v: v() } }],
+    ["one scale", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v(), cache: { ...memory(), kScale: {} } }],
+    ["v of other heads", "ERR_QKNORM_SHAPE", { headDim: 8, v: flat([3, 24]), cache: memory() }],
+    [
+      "tables and nobody to rotate by them",
+      "ERR_QKNORM_ARGUMENT",
+      { headDim: 8, rope: tables, positions: 0 },
+    ],
+  ])("%s", (_, code, options) => {
+    const norm = countingNorm(rms);
+    expect(() => applyQkNormRope(...pair(), norm, norm, options as Options)).toThrow(
+      expect.objectContaining({ code }),
+    );
+    expect(norm.seen).toEqual([]);
+  });
+});

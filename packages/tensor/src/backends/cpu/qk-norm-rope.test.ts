@@ -1,0 +1,19 @@
+import { afterEach, beforeEach, describe } from "vitest";
+import { loadNativeKernels } from "#cpu-native";
+import { qkNormRopeSuite } from "../../../test/qk-norm-rope-suite.ts";
+import { type KernelChoice, useKernels } from "../../index.ts";
+
+const choices: KernelChoice[] =
+  loadNativeKernels().reason === null ? ["typescript", "native"] : ["typescript"];
+
+describe.each(choices)("the chain with %s kernels", (choice) => {
+  let former: KernelChoice = "auto";
+  beforeEach(() => {
+    former = useKernels(choice);
+  });
+  afterEach(() => {
+    useKernels(former);
+  });
+
+  qkNormRopeSuite("cpu", `cpu-${choice}`);
+});
