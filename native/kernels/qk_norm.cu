@@ -223,14 +223,10 @@ DEVICE void prefetch_rows(const char* first, i64 token_stride, int left, u32 lan
 #pragma unroll
     for (int j = 0; j < HELD; ++j) {
       const char* chunk = first + r * token_stride + j * LANES * CHUNK * bytes_of(QK_DTYPE);
-      if (r < left && holds(lane, j)) asm volatile("prefetch.global.L2 [%0];" ::"l"(chunk));
+      if (r < left && holds(lane, j)) prefetch_line(chunk);
     }
   }
 }
-
-// Makes the compiler compute a value here rather than where it is used: after the wait, or behind the trigger.
-DEVICE void pin(const char*& address) { asm volatile("" : "+l"(address)); }
-DEVICE void pin(u32& number) { asm volatile("" : "+r"(number)); }
 
 extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_constant__ Args args) {
   if constexpr (QK_TRIGGER == AT_ONCE) allow_successor();

@@ -1,50 +1,12 @@
-// A driver that a machine without a device can run, for tests. Device memory is malloc's, a graph is a list of
-// launches, and a stream runs at once, but for copies from the host: those read the host's memory as late as they may.
-#include <pthread.h>
+// A driver that a machine without a device can run, for tests. Device memory is the host's, a graph is a list of work, and
+// a stream runs at once, but for copies from the host: those read the host's memory as late as they may. Kernels run by
+// their own text, compiled for the processor (cuda-fake-nvrtc.c, emulator/).
+#define _GNU_SOURCE
+#include "cuda-fake-emulated.h"
+#include "cuda-fake-memory.h"
+#include "cuda-fake-norms.h"
 
-#include "cuda-fake.h"
-#include "cuda-fake-kernels.h"
-
-// ---- device and memory ----
-
-static struct { char* at; size_t bytes; int live; } blocks[4096];
-static int block_count;
-
-static int is_live(Address address, size_t bytes) {
-  for (int i = 0; i < block_count; ++i) {
-    char* at = (char*)address;
-    if (blocks[i].live && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes) return 1;
-  }
-  return 0;
-}
-
-// Copies from the host, in the order they were queued; all below `uploads_done` have been made.
-static struct { Address to; const void* from; size_t bytes; } uploads[256];
-static unsigned uploads_queued, uploads_done;
-static pthread_mutex_t uploading = PTHREAD_MUTEX_INITIALIZER;
-
-static void upload_until(unsigned end) {
-  const unsigned slots = sizeof uploads / sizeof *uploads;
-  for (; (int)(end - uploads_done) > 0; ++uploads_done) {
-    const unsigned i = uploads_done % slots;
-    if (!is_live(uploads[i].to, uploads[i].bytes)) note("dead memory");
-    else memcpy((void*)uploads[i].to, uploads[i].from, uploads[i].bytes);
-  }
-}
-
-// What was queued before the `end`-th upload arrives now.
-static void arrive(unsigned end) {
-  pthread_mutex_lock(&uploading);
-  upload_until(end);
-  pthread_mutex_unlock(&uploading);
-}
-
-// Whatever else a stream does comes after its copies.
-static void arrive_all(void) {
-  pthread_mutex_lock(&uploading);
-  upload_until(uploads_queued);
-  pthread_mutex_unlock(&uploading);
-}
+// ---- device ----
 
 API int cuInit(unsigned flags) { (void)flags; SCRIPTED(cuInit); return 0; }
 API int cuDriverGetVersion(int* version) { *version = setting("version", 12040); return 0; }
@@ -53,7 +15,7 @@ API int cuGetErrorName(int status, const char** name) {
           : status == 209 ? "CUDA_ERROR_NO_BINARY_FOR_GPU" : "CUDA_ERROR_SCRIPTED";
   return 0;
 }
-API int cuGetErrorString(int status, const char** text) { (void)status; *text = "as the script says"; return 0; }
+API int cuGetErrorString(int status, const char** text) { (void)status; *text = launch_failure[0] ? launch_failure : "as the script says"; return 0; }
 API int cuDeviceGetCount(int* count) { SCRIPTED(cuDeviceGetCount); *count = setting("devices", 2); return 0; }
 API int cuDeviceGet(int* device, int index) { SCRIPTED(cuDeviceGet); *device = index; return 0; }
 API int cuDeviceGetName(char* name, int length, int device) { snprintf(name, length, "Fake %d", device); return 0; }
@@ -85,17 +47,26 @@ API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
 API int cuMemFreeHost(void* memory) { free(memory); return 0; }
 
 // ---- streams, graphs and kernels ----
-// void scale(float* x, unsigned count, float factor), and the norms of native/kernels, see cuda-fake-kernels.h.
+// Of modules that hold no kernel of their own these are known: void scale(float* x, unsigned count, float factor), and the
+// norms as plain loops (cuda-fake-norms.h).
 
 struct Arguments { Address x; unsigned count; float factor; };
-struct Parameters { const char* kernel; size_t count, offsets[3], bytes[3]; };
-static const struct Parameters known[] = {
-  {"scale", 3, {0, 8, 12}, {8, 4, 4}}, {"qk_norm", 1, {0}, {184}}, {"row_norm", 1, {0}, {88}}, {"silu_mul", 1, {0}, {48}},
+static const struct EmulatedKernel scale_kernel = {"scale", 256, 3, (const unsigned[]){0, 8, 12}, (const unsigned[]){8, 4, 4}, NULL, NULL};
+static const struct EmulatedKernel norm_kernels[] = {
+  {"qk_norm", 256, 1, (const unsigned[]){0}, (const unsigned[]){184}, NULL, NULL},
+  {"row_norm", 1024, 1, (const unsigned[]){0}, (const unsigned[]){88}, NULL, NULL},
 };
-struct Module { int arch; char* text; };
-struct Function { int arch; const char* text; const struct Parameters* parameters; };
-struct Launch { const struct Function* function; unsigned blocks; unsigned char bytes[184]; };
-struct Graph { int open, launches; struct Launch launch[1024]; };
+struct Module { int arch; char* text; const struct EmulatedKernel* kernel; };
+struct Function { int arch; const char* text; const struct EmulatedKernel* kernel; };
+// A launch, or a copy, or a fill, which have no function.
+struct Work {
+  const struct Function* function;
+  unsigned grid[3], block[3], shared;
+  Address to, from;
+  size_t bytes;
+  unsigned char value, arguments[512];
+};
+struct Graph { int open, count, room; struct Work* work; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; unsigned uploads; };
 
@@ -118,14 +89,35 @@ static void scale(const struct Arguments* a) {
   for (unsigned i = 0; i < a->count; ++i) ((float*)a->x)[i] *= a->factor;
 }
 
-static void run(const struct Launch* launch) {
+static int run(const struct Work* work) {
   arrive_all();
-  const struct Function* function = launch->function;
-  int rows_alone = strcmp(function->parameters->kernel, "row_norm") == 0;
-  if (function->parameters == known) scale((const struct Arguments*)launch->bytes);
-  else if (strcmp(function->parameters->kernel, "silu_mul") == 0) {
-    if (!run_silu_mul(function->text, launch->bytes, is_live)) note("dead memory");
-  } else if (!run_norm(function->text, launch->bytes, launch->blocks, rows_alone, is_live)) note("dead memory");
+  if (!work->function) {
+    if (!is_live(work->to, work->bytes) || (work->from && !is_live(work->from, work->bytes))) note("dead memory");
+    else if (work->from) memcpy((void*)work->to, (void*)work->from, work->bytes);
+    else memset((void*)work->to, work->value, work->bytes);
+    return 0;
+  }
+  const struct EmulatedKernel* kernel = work->function->kernel;
+  if (kernel == &scale_kernel) { scale((const struct Arguments*)work->arguments); return 0; }
+  if (kernel->run == NULL) {
+    if (!run_norm(work->function->text, work->arguments, work->grid[0], kernel == norm_kernels + 1, is_live)) note("dead memory");
+    return 0;
+  }
+  void* parameters[16];
+  for (unsigned i = 0; i < kernel->parameters; ++i) parameters[i] = (void*)(work->arguments + kernel->offsets[i]);
+  return run_emulated(kernel, work->grid, work->block, work->shared, parameters);
+}
+
+/** Runs it now, or when the graph that the stream records is launched. */
+static int queue(struct Stream* stream, const struct Work* work) {
+  struct Graph* graph = stream->capturing;
+  if (!captures(graph)) return run(work);
+  if (graph->count == graph->room) {
+    graph->room = graph->room ? 2 * graph->room : 64;
+    graph->work = realloc(graph->work, graph->room * sizeof *graph->work);
+  }
+  graph->work[graph->count++] = *work;
+  return 0;
 }
 
 API int cuStreamCreate(void** stream, unsigned flags) {
@@ -185,28 +177,17 @@ API int cuEventElapsedTime(float* ms, void* start, void* end) { (void)start; (vo
 API int cuMemAllocAsync(Address* address, size_t bytes, struct Stream* stream) {
   SCRIPTED(cuMemAllocAsync);
   if (captures(stream->capturing)) note("allocation in a graph");
-  // The last blocks that were freed keep their memory for a while, so that touching it is noted rather than fatal.
-  static int next;
-  const int slots = sizeof blocks / sizeof *blocks;
-  for (int tried = 0; blocks[next].live; next = (next + 1) % slots) if (++tried == slots) return 2;
-  if (bytes > 1u << 26) return 2;
-  char* at = malloc(bytes);
-  memset(at, 0xee, bytes);
-  free(blocks[next].at);
-  blocks[next].at = at, blocks[next].bytes = bytes, blocks[next].live = 1;
-  if (next == block_count) block_count = next + 1;
-  next = (next + 1) % slots;
+  char* at = allocate(bytes);
   *address = (Address)at;
-  return 0;
+  return at ? 0 : 2;
 }
 API int cuMemFreeAsync(Address address, struct Stream* stream) {
   arrive_all();
   if (captures(stream->capturing)) note("free in a graph");
-  for (int i = 0; i < block_count; ++i) {
-    if (blocks[i].at == (char*)address && blocks[i].live) { blocks[i].live = 0; note("free %zu on %d", blocks[i].bytes, stream->number); return 0; }
-  }
-  note("free of nothing");
-  return 1;
+  const long bytes = release((char*)address);
+  if (bytes < 0) { note("free of nothing"); return 1; }
+  note("free %ld on %d", bytes, stream->number);
+  return 0;
 }
 API int cuMemcpyHtoDAsync_v2(Address to, const void* from, size_t bytes, void* stream) {
   (void)stream;
@@ -229,23 +210,16 @@ API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream)
   else memcpy(to, (void*)from, bytes);
   return 0;
 }
-API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void* stream) {
-  (void)stream;
+API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, struct Stream* stream) {
   SCRIPTED(cuMemcpyDtoDAsync);
-  arrive_all();
-  if (!is_live(to, bytes) || !is_live(from, bytes)) note("dead memory");
-  else memcpy((void*)to, (void*)from, bytes);
-  return 0;
+  return queue(stream, &(struct Work){.to = to, .from = from, .bytes = bytes});
 }
-API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, void* stream) {
-  (void)stream;
-  arrive_all();
-  if (!is_live(to, bytes)) note("dead memory");
-  else memset((void*)to, value, bytes);
-  return 0;
+API int cuMemsetD8Async(Address to, unsigned char value, size_t bytes, struct Stream* stream) {
+  return queue(stream, &(struct Work){.to = to, .value = value, .bytes = bytes});
 }
 
-// A module is PTX text: ".target sm_90" says what it was compiled for, "broken" that the driver refuses it.
+// A module is PTX text: ".target sm_90" says what it was compiled for, "broken" that the driver refuses it, and
+// "emulated PATH" where the library of its kernel is.
 API int cuModuleLoadDataEx(void** module, const char* image, unsigned count, int* options, void** values) {
   SCRIPTED(cuModuleLoadDataEx);
   if (image[0] != 0x7f && strstr(image, "broken")) {
@@ -256,26 +230,26 @@ API int cuModuleLoadDataEx(void** module, const char* image, unsigned count, int
   struct Module* made = *module = malloc(sizeof(struct Module));
   made->arch = target ? atoi(target + 3) : 90;
   made->text = image[0] == 0x7f ? "" : strdup(image);
+  made->kernel = load_emulated(made->text);
   return 0;
 }
 API int cuModuleGetFunction(struct Function** function, struct Module* module, const char* name) {
-  for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
-    if (strcmp(name, known[i].kernel) != 0) continue;
-    struct Function* found = *function = malloc(sizeof(struct Function));
-    found->arch = module->arch, found->text = module->text, found->parameters = &known[i];
-    return 0;
-  }
-  return 500;
+  const struct EmulatedKernel* known[] = {module->kernel, &scale_kernel, &norm_kernels[0], &norm_kernels[1]};
+  const struct EmulatedKernel* kernel = NULL;
+  for (int i = module->kernel ? 0 : 1; i < (module->kernel ? 1 : 4); ++i) if (strcmp(name, known[i]->name) == 0) kernel = known[i];
+  if (kernel == NULL) return 500;
+  struct Function* found = *function = malloc(sizeof(struct Function));
+  found->arch = module->arch, found->text = module->text, found->kernel = kernel;
+  return 0;
 }
 API int cuFuncGetAttribute(int* value, int attribute, struct Function* function) {
-  int threads = strcmp(function->parameters->kernel, "row_norm") == 0 ? 1024 : 256;
-  *value = attribute == 0 ? threads : attribute == 5 || attribute == 6 ? function->arch : attribute == 4 ? 32 : 0;
+  *value = attribute == 0 ? (int)function->kernel->max_threads : attribute == 5 || attribute == 6 ? function->arch : attribute == 4 ? 32 : 0;
   return 0;
 }
 API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; note("set %d to %d", attribute, value); return 0; }
 API int cuFuncGetParamInfo(struct Function* function, size_t index, size_t* offset, size_t* bytes) {
-  if (index >= function->parameters->count) return 1;
-  *offset = function->parameters->offsets[index], *bytes = function->parameters->bytes[index];
+  if (index >= function->kernel->parameters) return 1;
+  *offset = function->kernel->offsets[index], *bytes = function->kernel->bytes[index];
   return 0;
 }
 API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, int threads, size_t shared) {
@@ -283,28 +257,29 @@ API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* count, void* function, 
   *count = 2048 / threads;
   return 0;
 }
-static struct Launch launch_of(const struct Function* function, unsigned blocks, void** parameters) {
-  struct Launch launch = {.function = function, .blocks = blocks};
-  const struct Parameters* layout = function->parameters;
-  for (size_t i = 0; i < layout->count; ++i) memcpy(launch.bytes + layout->offsets[i], parameters[i], layout->bytes[i]);
-  return launch;
+static struct Work launch_of(const struct Function* function, const unsigned* grid, const unsigned* block, unsigned shared,
+                             void** parameters) {
+  struct Work work = {.function = function, .shared = shared};
+  memcpy(work.grid, grid, sizeof work.grid), memcpy(work.block, block, sizeof work.block);
+  const struct EmulatedKernel* layout = function->kernel;
+  for (unsigned i = 0; i < layout->parameters; ++i) memcpy(work.arguments + layout->offsets[i], parameters[i], layout->bytes[i]);
+  return work;
 }
-static void note_launch(const char* what, const struct Launch* launch, const unsigned* grid, const unsigned* block,
-                        unsigned shared, const char* how) {
+static void note_launch(const char* what, const struct Work* work, const char* how) {
 #if defined QUIET
   return;
 #endif
-  char text[512] = "";
-  const struct Parameters* layout = launch->function->parameters;
-  if (layout == known) {
-    const struct Arguments* a = (const struct Arguments*)launch->bytes;
+  char text[1200] = "";
+  const struct EmulatedKernel* layout = work->function->kernel;
+  if (layout == &scale_kernel) {
+    const struct Arguments* a = (const struct Arguments*)work->arguments;
     snprintf(text, sizeof text, "count %u factor %g", a->count, a->factor);
   } else {
-    snprintf(text, sizeof text, "%s ", layout->kernel);
-    for (size_t i = 0; i < layout->bytes[0]; ++i) snprintf(text + strlen(text), 3, "%02x", launch->bytes[i]);
+    int length = snprintf(text, sizeof text, "%s ", layout->name);
+    for (unsigned i = 0; i < layout->bytes[0]; ++i) length += snprintf(text + length, 3, "%02x", work->arguments[i]);
   }
-  note("%s sm_%d grid %u %u %u block %u %u %u shared %u %s %s", what, launch->function->arch, grid[0], grid[1], grid[2],
-       block[0], block[1], block[2], shared, how, text);
+  note("%s sm_%d grid %u %u %u block %u %u %u shared %u %s %s", what, work->function->arch, work->grid[0], work->grid[1],
+       work->grid[2], work->block[0], work->block[1], work->block[2], work->shared, how, text);
 }
 #if defined QUIET
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
@@ -314,14 +289,11 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
 #elif !defined WITHOUT_LAUNCH
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   SCRIPTED(cuLaunchKernelEx);
-  struct Launch launch = launch_of(function, config->grid[0], parameters);
+  struct Work work = launch_of(function, config->grid, config->block, config->shared, parameters);
   int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
-  note_launch("launch", &launch, config->grid, config->block, config->shared, early ? "early" : "alone");
+  note_launch("launch", &work, early ? "early" : "alone");
   if (extra) note("extra");
-  if (captures(config->stream->capturing) && config->stream->capturing->launches == 1024) return 2;
-  if (captures(config->stream->capturing)) config->stream->capturing->launch[config->stream->capturing->launches++] = launch;
-  else run(&launch);
-  return 0;
+  return queue(config->stream, &work);
 }
 #endif
 API int cuGraphCreate(struct Graph** graph, unsigned flags) {
@@ -331,13 +303,14 @@ API int cuGraphCreate(struct Graph** graph, unsigned flags) {
   return 0;
 }
 static void set_node(struct Graph* graph, const struct KernelNode* node) {
-  graph->launch[0] = launch_of(node->function, node->grid[0], node->parameters);
-  note_launch("node", &graph->launch[0], node->grid, node->block, node->shared, "alone");
+  graph->work[0] = launch_of(node->function, node->grid, node->block, node->shared, node->parameters);
+  note_launch("node", &graph->work[0], "alone");
 }
 API int cuGraphAddKernelNode_v2(void** node, struct Graph* graph, const void* after, size_t count, const struct KernelNode* kernel) {
   (void)after; (void)count;
   SCRIPTED(cuGraphAddKernelNode);
-  graph->launches = 1;
+  graph->count = graph->room = 1;
+  graph->work = malloc(sizeof *graph->work);
   set_node(graph, kernel);
   *node = graph;
   return 0;
@@ -354,16 +327,19 @@ API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, un
   SCRIPTED(cuGraphInstantiate);
   *exec = malloc(sizeof *graph);
   **exec = *graph;
+  (*exec)->work = malloc(graph->count * sizeof *graph->work);
+  memcpy((*exec)->work, graph->work, graph->count * sizeof *graph->work);
   return 0;
 }
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   (void)stream;
   SCRIPTED(cuGraphLaunch);
-  note("graph of %d", exec->launches);
+  note("graph of %d", exec->count);
 #if defined QUIET
   return 0;
 #endif
-  for (int i = 0; i < exec->launches; ++i) run(&exec->launch[i]);
-  return 0;
+  int status = 0;
+  for (int i = 0; i < exec->count && status == 0; ++i) status = run(&exec->work[i]);
+  return status;
 }
-API int cuGraphExecDestroy(struct Graph* exec) { free(exec); return 0; }
+API int cuGraphExecDestroy(struct Graph* exec) { free(exec->work), free(exec); return 0; }

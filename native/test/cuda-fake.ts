@@ -1,6 +1,17 @@
 // Builds the driver of cuda-fake.c and the NVRTC of cuda-fake-nvrtc.c, and scripts them. Nothing here needs a device.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,9 +20,9 @@ import { loadBinding } from "../src/index.ts";
 export const folder = mkdtempSync(join(tmpdir(), "qknorm-cuda-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-const sources = ["cuda-fake.c", "cuda-fake-nvrtc.c"].map((name) =>
-  fileURLToPath(new URL(name, import.meta.url)),
-);
+const here = fileURLToPath(new URL(".", import.meta.url));
+const sources = ["cuda-fake.c", "cuda-fake-nvrtc.c"].map((name) => join(here, name));
+const emulator = join(here, "emulator");
 const script = join(folder, "script");
 
 /** A library with both sets of functions, under any name. */
@@ -21,12 +32,11 @@ export const fakeLibrary = join(folder, "libfake.so");
 export const missing = prepare();
 
 export function build(output: string, ...flags: string[]): string | null {
+  const fixed = ["-shared", "-fPIC", "-O1", `-DEMULATOR="${emulator}"`];
   const { status, error, stderr } = spawnSync(
     "cc",
-    ["-shared", "-fPIC", "-O1", ...flags, ...sources, "-lm", "-o", output],
-    {
-      encoding: "utf8",
-    },
+    [...fixed, ...flags, ...sources, "-lm", "-ldl", "-lpthread", "-o", output],
+    { encoding: "utf8" },
   );
   return status === 0 ? null : (error?.message ?? stderr);
 }
@@ -89,11 +99,44 @@ function prepare(): string {
   const loaded = loadBinding();
   if (loaded.binding === null) return ` (skipped: ${loaded.reason})`;
   if (process.platform !== "linux") return " (skipped: CUDA runs on Linux only)";
-  const failure = build(fakeLibrary);
+  const { error } = spawnSync("c++", ["--version"]);
+  if (error !== undefined) return ` (skipped: no C++ compiler for the stand-in's kernels: ${error.message})`;
+  const kept = keptFolder();
+  const failure = makeFake(join(kept, "libfake.so"));
   if (failure !== null) return ` (skipped: no C compiler for the stand-in driver: ${failure})`;
+  process.env.QKNORM_FAKE_KERNELS = kept;
   process.env.QKNORM_FAKE = script;
   process.env.QKNORM_LIBCUDA = fakeLibrary;
   process.env.QKNORM_LIBNVRTC = fakeLibrary;
   scripted();
   return "";
+}
+
+/** Where what was compiled is kept from run to run, by the text of all that it depends on but the kernels' own. */
+function keptFolder(): string {
+  const headers = readdirSync(emulator).map((name) => join(emulator, name));
+  const own = readdirSync(here).filter((name) => /^cuda-fake.*\.[ch]$/.test(name));
+  const hash = createHash("sha256").update(here);
+  for (const path of [...headers, ...own.map((name) => join(here, name))].sort())
+    hash.update(readFileSync(path));
+  const root = fileURLToPath(new URL("../../node_modules/.cache/qknorm-emulator", import.meta.url));
+  const kept = join(root, hash.digest("hex").slice(0, 16));
+  try {
+    mkdirSync(kept, { recursive: true });
+    return kept;
+  } catch {
+    return folder;
+  }
+}
+
+/** The library, from another test or made now; under one name at once, whole. */
+function makeFake(kept: string): string | null {
+  if (!existsSync(kept)) {
+    const made = join(kept.replace(/\.so$/, `-${process.pid}.so`));
+    const failure = build(made);
+    if (failure !== null) return failure;
+    renameSync(made, kept);
+  }
+  copyFileSync(kept, fakeLibrary);
+  return null;
 }

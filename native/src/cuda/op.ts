@@ -12,6 +12,8 @@ export type ParameterType = "address" | "i64" | "u32" | "i32" | "f32";
 export interface OpDeclaration<Form, Name extends string> {
   /** The stem of `kernels/<kernel>.cu`, and the name of its function. */
   readonly kernel: string;
+  /** Files of `kernels/` that its text stands behind, besides those of all kernels: `tensor_core.cuh`. */
+  readonly includes?: readonly string[];
   /** The fields of its one parameter, `Args`, in order; each lies where C++ puts it. */
   readonly parameters: Readonly<Record<Name, ParameterType>>;
   /** What it is specialised for. Throws for a form that has no kernel. */
@@ -55,10 +57,10 @@ export class CudaOp<Form, Name extends string> {
 
   /** The kernel of a form, with macros of the launch besides. Throws as the declaration's `macros` does. */
   request(form: Form, arch: string, more: Readonly<Record<string, number | string>> = {}): LoadableKernel {
-    const { kernel, macros } = this.#declaration;
+    const { kernel, includes, macros } = this.#declaration;
     return {
       name: kernel,
-      source: kernelSource(kernel),
+      source: kernelSource(kernel, includes),
       macros: { ...macros(form), ...more },
       arch,
       argumentBytes: this.argumentBytes,

@@ -1,6 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import { attention, type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
-import { writeRows } from "./cache-rows.ts";
+import { attention, type Device, type FloatDtype, keep, Tensor, writeCache } from "@qknorm/tensor";
 import { type CarriedState, StateCache } from "./state-cache.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
@@ -63,7 +62,8 @@ export class KvCache implements AttentionCache {
   }
 
   write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
-    writeRows(this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) }), k, v, slots);
+    const { keys, values } = this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) });
+    writeCache(k, v, keys, values, slots);
   }
 
   attend(layer: number, q: Tensor, { past }: Step, span: LayerSpan): Tensor {

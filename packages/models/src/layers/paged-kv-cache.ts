@@ -1,6 +1,14 @@
 import { QkNormError } from "@qknorm/core";
-import { attention, bytesOf, type Device, type FloatDtype, Indices, keep, Tensor } from "@qknorm/tensor";
-import { writeRows } from "./cache-rows.ts";
+import {
+  bytesOf,
+  type Device,
+  type FloatDtype,
+  Indices,
+  keep,
+  pagedAttention,
+  Tensor,
+  writeCache,
+} from "@qknorm/tensor";
 import { PagePool } from "./page-pool.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./step.ts";
 
@@ -149,6 +157,7 @@ export class PagedKvCache implements AttentionCache {
       queryStarts: Indices.from(starts!),
       lengths: Indices.from(tokens.map(({ sequence, ids: added }) => sequence.length + added.length)),
       pages: Indices.from(tokens.flatMap(({ sequence }) => table(sequence))),
+      mostQueries: Math.max(...tokens.map(({ ids: added }) => added.length)),
       lastRows: Indices.from(starts!.slice(1).map((end) => end - 1)),
     };
     this.#stepped.set(
@@ -173,23 +182,15 @@ export class PagedKvCache implements AttentionCache {
   }
 
   write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
-    writeRows(this.of(layer), k, v, slots);
+    const { keys, values } = this.of(layer);
+    writeCache(k, v, keys, values, slots);
   }
 
   attend(layer: number, q: Tensor, { batch }: Step, span: LayerSpan): Tensor {
     const { keys, values } = this.of(layer);
-    const { queryStarts, lengths, pages } = batch as StepBatch;
-    const [starts, counts, table] = [queryStarts.values!, lengths.values!, pages.values!];
-    const width = table.length / counts.length;
-    const out = Tensor.empty(q.shape, q.dtype, q.device);
-    for (const [b, length] of counts.entries()) {
-      const [from, to] = [starts[b]!, starts[b + 1]!];
-      const own = table.subarray(b * width, (b + 1) * width);
-      const [k, v] = [this.#gathered(keys, own, length), this.#gathered(values, own, length)];
-      const mixed = attention(q.slice(0, from, to), k, v, { ...span, past: length - (to - from) });
-      out.slice(0, from, to).copyFrom(mixed);
-    }
-    return out;
+    const { queryStarts, lengths, pages, mostQueries } = batch as StepBatch;
+    const { pageSize } = this.pool;
+    return pagedAttention(q, keys, values, { ...span, queryStarts, lengths, pages, pageSize, mostQueries });
   }
 
   carried(): never {
@@ -232,16 +233,5 @@ export class PagedKvCache implements AttentionCache {
   #opened(sequence: CachedSequence): OpenSequence {
     if (this.#open.has(sequence)) return sequence as OpenSequence;
     throw new QkNormError("ERR_GENERATION", "this sequence has left the cache, or is of another one");
-  }
-
-  #gathered(rows: Tensor, pages: Int32Array, length: number): Tensor {
-    const { pageSize } = this.pool;
-    const dense = Tensor.empty([length, rows.dim(1), rows.dim(2)], rows.dtype, rows.device);
-    for (let from = 0; from < length; from += pageSize) {
-      const count = Math.min(pageSize, length - from);
-      const slot = pages[from / pageSize]! * pageSize;
-      dense.slice(0, from, from + count).copyFrom(rows.slice(0, slot, slot + count));
-    }
-    return dense;
   }
 }

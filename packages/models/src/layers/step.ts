@@ -31,6 +31,8 @@ export interface StepBatch {
   readonly lengths: Indices;
   /** `[B * P]`, row-major: the pages of each in order; what is past its length is not read. */
   readonly pages: Indices;
+  /** No sequence has more tokens in the step. */
+  readonly mostQueries: number;
   /** `[B]`: the last token of each, whose logits are wanted. */
   readonly lastRows: Indices;
 }
