@@ -1,6 +1,7 @@
 // CUDA: the driver, the compiler, and the kernels of this package.
 
 export { type Alignment, alignmentOf } from "./cuda/alignment.ts";
+export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export {
   type CudaDevice,
   type CudaUsage,
@@ -9,6 +10,8 @@ export {
   setCudaBudget,
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+export { CudaGemv, type GemvForm, type GemvNorm, type GemvOperands, gemvNorms } from "./cuda/gemv.ts";
+export { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./cuda/gemv-geometry.ts";
 export { CudaGraph } from "./cuda/graph.ts";
 export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
 export type { JitState, Rung } from "./cuda/jit-state.ts";
@@ -23,6 +26,7 @@ export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";
+export { type ByteRange, CudaProduct, type ProductOperands, type ProductShape } from "./cuda/product.ts";
 export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
