@@ -1,7 +1,13 @@
 // CUDA: the driver, the compiler, and the kernels of this package.
 
 export { type Alignment, alignmentOf } from "./cuda/alignment.ts";
-export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
+export {
+  CudaAttention,
+  type CudaAttentionForm,
+  type CudaAttentionOperand,
+  type CudaAttentionShape,
+  type HeadStrides,
+} from "./cuda/attention.ts";
 export {
   type CudaDevice,
   type CudaUsage,
@@ -10,8 +16,6 @@ export {
   setCudaBudget,
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
-export { CudaGemv, type GemvForm, type GemvNorm, type GemvOperands, gemvNorms } from "./cuda/gemv.ts";
-export { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./cuda/gemv-geometry.ts";
 export { CudaGraph } from "./cuda/graph.ts";
 export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
 export type { JitState, Rung } from "./cuda/jit-state.ts";
@@ -26,8 +30,8 @@ export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";
-export { type ByteRange, CudaProduct, type ProductOperands, type ProductShape } from "./cuda/product.ts";
 export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
+export { CudaWriteCache, type CudaWriteCacheShape } from "./cuda/write-cache.ts";

@@ -4,13 +4,14 @@ import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } fro
 import { eachRun } from "../../copy.ts";
 import type { CudaDeviceName } from "../../device.ts";
 import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
+import { attention, pagedAttention } from "./attention.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { captureGraph } from "./graph.ts";
-import { linear, project } from "./linear.ts";
-import { DeviceMemory, memoryOf, unsettle } from "./memory.ts";
+import { DeviceMemory, memoryOf } from "./memory.ts";
 import { normalize } from "./normalize.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
 import { siluMul } from "./silu-mul.ts";
+import { writeCache } from "./write-cache.ts";
 
 /**
  * A CUDA device. Work is queued on its current stream; `readNow` waits for it.
@@ -24,7 +25,7 @@ export function openCudaBackend(ordinal: number): Backend {
 
 class CudaBackend implements Backend {
   readonly device: CudaDeviceName;
-  readonly ops: Partial<Ops> = { linear, normalize, project, siluMul };
+  readonly ops: Partial<Ops> = { normalize, siluMul, attention, pagedAttention, writeCache };
   readonly qkNorm: FusedQkNorm = cudaQkNorm;
   readonly #ordinal: number;
   #closed = false;
@@ -56,28 +57,20 @@ class CudaBackend implements Backend {
   }
 
   clear(memory: Memory): void {
-    unsettle(memory);
     memoryOf({ memory }).fill(0, cudaStream(this.#ordinal));
   }
 
   write(memory: Memory, offset: number, array: HostArray): void {
-    unsettle(memory);
     memoryOf({ memory }).upload(array, cudaStream(this.#ordinal), offset);
   }
 
   copy(source: TensorView, target: TensorView): void {
     const stream = cudaStream(this.#ordinal);
     const width = bytesOf[target.dtype];
-    unsettle(target.memory);
     eachRun(source, target, (from, to, count) => {
       const range = { fromOffset: from * width, offset: to * width, bytes: count * width };
       memoryOf(target).copyFrom(memoryOf(source), stream, range);
     });
-  }
-
-  settle(memories: readonly Memory[]): void {
-    cudaStream(this.#ordinal).synchronize();
-    for (const memory of memories) (memory as DeviceMemory).settled = true;
   }
 
   async read(memory: Memory, offset: number, into: HostArray): Promise<void> {

@@ -1,0 +1,8 @@
+import { describe } from "vitest";
+import { attentionSuite } from "../../../test/attention-suite.ts";
+import { expectCleanDevices, missing } from "../../../test/stand-in.ts";
+
+describe.skipIf(missing !== "")(`attention on a device, on a stand-in driver${missing}`, () => {
+  expectCleanDevices();
+  attentionSuite("cuda:0", { keys: 260, runs: 7 });
+});

@@ -1,0 +1,280 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  attention,
+  type CudaDeviceName,
+  DeviceGraph,
+  type FloatDtype,
+  Indices,
+  pagedAttention,
+  Tensor,
+  tidy,
+  writeCache,
+} from "../src/index.ts";
+import { Distance } from "./distance.ts";
+import { gapped } from "./naive-ops.ts";
+import { limits, type PagedScene, type PagedSizes, pagedScene } from "./paged-scene.ts";
+import { normal } from "./random-values.ts";
+
+const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
+const roundings = fc.constantFrom<"once" | "hf">("once", "hf");
+const seeds = fc.integer({ min: 1, max: 2 ** 30 });
+/** Those of models, and odd ones. */
+const headDims = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom(8, 64, 80, 96, 128, 192, 256) },
+  { weight: 1, arbitrary: fc.constantFrom(1, 5, 24, 33, 260, 512) },
+);
+const heads = { kvHeads: fc.constantFrom(1, 2, 3), group: fc.constantFrom(1, 2, 3, 4, 9) };
+
+const random = (seed: number, shape: readonly number[], dtype: FloatDtype): Tensor =>
+  Tensor.from(
+    normal(
+      seed,
+      shape.reduce((a, b) => a * b, 1),
+    ),
+    shape,
+    dtype,
+  );
+
+/** How far a result may be: a probability that falls on the other side of an hf rounding moves it by half a step of that. */
+function slackOf(dtype: FloatDtype, rounding: "once" | "hf"): number {
+  return rounding === "hf" && dtype !== "f32" ? (dtype === "bf16" ? 2 ** -7 : 2 ** -10) : 2e-5;
+}
+
+function largest(v: Tensor): number {
+  return v.toNumbers().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
+
+/** Expects a result on the device to be the CPU's. */
+function compare(distance: Distance, there: Tensor, here: Tensor, v: Tensor, slack: number): void {
+  const exact = here.toNumbers();
+  distance.add(there.to("cpu"), exact, {
+    relative: slack,
+    magnitudes: new Float64Array(exact.length).fill(largest(v)),
+  });
+}
+
+/** Tests of attention and of caches on a device, against the CPU. `size` bounds how many keys and runs there are. */
+export function attentionSuite(
+  device: CudaDeviceName,
+  size: { readonly keys: number; readonly runs: number },
+) {
+  const { keys: mostKeys, runs: numRuns } = size;
+
+  test("attention is the CPU's, for any span, heads, head dim, dtype and rounding", () => {
+    const distance = new Distance();
+    fc.assert(
+      fc.property(
+        fc.record({ dtype: dtypes, rounding: roundings, seed: seeds, headDim: headDims, gap: fc.boolean() }),
+        fc.record({ ...heads, tokens: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 20 })) }),
+        fc.oneof(fc.nat(40), fc.nat(mostKeys)),
+        fc.nat(3),
+        limits,
+        ({ dtype, rounding, seed, headDim, gap }, { kvHeads, group, tokens }, past, spare, limit) => {
+          const make = (at: number, shape: readonly [number, number, number]) =>
+            gap
+              ? gapped(random(seed + at, shape, dtype).toNumbers(), shape, dtype, 8)
+              : random(seed + at, shape, dtype);
+          const q = make(1, [tokens, kvHeads * group, headDim]);
+          const [k, v] = [2, 3].map((at) => make(at, [past + tokens + spare, kvHeads, headDim])) as [
+            Tensor,
+            Tensor,
+          ];
+          const sinks = seed % 4 === 0 ? random(seed + 4, [kvHeads * group], dtype) : null;
+          const span = { past, rounding, scale: headDim ** -0.5, ...limit };
+          const here = attention(q, k, v, { ...span, sinks });
+          tidy(() => {
+            const [a, b, c] = [q, k, v].map((x) => inGaps(x, device, gap)) as [Tensor, Tensor, Tensor];
+            const there = attention(a, b, c, { ...span, sinks: sinks?.to(device) ?? null });
+            compare(distance, there, here, v, slackOf(dtype, rounding));
+          });
+        },
+      ),
+      { numRuns },
+    );
+    distance.check();
+  });
+
+  test("keys behind the last one, and earlier than a window, cannot reach a result, not even as NaN", () => {
+    for (const rounding of ["once", "hf"] as const) {
+      tidy(() => {
+        const [q, k, v] = [
+          random(1, [2, 4, 64], "bf16"),
+          random(2, [90, 2, 64], "bf16"),
+          random(3, [90, 2, 64], "bf16"),
+        ];
+        const span = { past: 70, window: 20, scale: 0.125, rounding };
+        const clean = attention(q.to(device), k.to(device), v.to(device), span).toNumbers();
+        for (const x of [k, v]) {
+          for (const [first, last] of [[0, 51] as const, [72, 90] as const]) {
+            const hole = x.slice(0, first, last);
+            hole.copyFrom(Tensor.from(new Array(hole.size).fill(Number.NaN), hole.shape, "bf16"));
+          }
+        }
+        expect(attention(q.to(device), k.to(device), v.to(device), span).toNumbers()).toEqual(clean);
+      });
+    }
+  });
+
+  const sizes = fc.record<PagedSizes>({
+    sequences: fc.array(
+      fc.tuple(fc.oneof(fc.constant(1), fc.nat(6)), fc.oneof(fc.nat(30), fc.nat(mostKeys))),
+      { minLength: 1, maxLength: 5 },
+    ),
+    ...heads,
+    headDim: headDims,
+    pageSize: fc.constantFrom(1, 7, 16, 64),
+    dtype: dtypes,
+    cacheDtype: dtypes,
+  });
+
+  test("pagedAttention is the CPU's, for any sequences, pages and dtypes", () => {
+    const distance = new Distance();
+    fc.assert(
+      fc.property(sizes, limits, roundings, seeds, (dims, limit, rounding, seed) => {
+        const scene = pagedScene(seed, dims, { ...limit, rounding, scale: dims.headDim ** -0.5 });
+        const here = pagedAttention(scene.q, scene.kCache, scene.vCache, scene.options);
+        tidy(() => {
+          const there = on(device, scene);
+          const slack = Math.max(slackOf(dims.dtype, rounding), slackOf(dims.cacheDtype, rounding));
+          compare(distance, pagedAttention(...there), here, scene.vCache, slack);
+        });
+      }),
+      { numRuns },
+    );
+    distance.check();
+  });
+
+  test("a sequence has the same bits alone and in any batch", () => {
+    const sequences = [
+      [1, 300],
+      [3, 20],
+      [40, 7],
+      [1, mostKeys],
+    ] as const;
+    for (const [dtype, rounding] of [
+      ["bf16", "once"],
+      ["f16", "hf"],
+    ] as const) {
+      const dims = { kvHeads: 2, group: 2, headDim: 64, pageSize: 16, dtype, cacheDtype: dtype };
+      const scene = pagedScene(7, { sequences, ...dims }, { rounding, scale: 0.125 });
+      const { queryStarts, lengths, pages } = scene.options;
+      const perSequence = pages.length / sequences.length;
+      tidy(() => {
+        const [q, kCache, vCache, options] = on(device, scene);
+        const together = pagedAttention(q, kCache, vCache, options);
+        sequences.forEach(([queries], b) => {
+          const start = (queryStarts.values as Int32Array)[b] as number;
+          const own = (pages.values as Int32Array).slice(b * perSequence, (b + 1) * perSequence);
+          const alone = pagedAttention(q.slice(0, start, start + queries), kCache, vCache, {
+            ...options,
+            queryStarts: Indices.from([0, queries]),
+            lengths: Indices.from([(lengths.values as Int32Array)[b] as number]),
+            pages: Indices.from(own),
+          });
+          expect([b, ...alone.toNumbers()]).toEqual([
+            b,
+            ...together.slice(0, start, start + queries).toNumbers(),
+          ]);
+        });
+      });
+    }
+  });
+
+  test("queries that stand before the first key get zeros", () => {
+    tidy(() => {
+      const ids = (...values: number[]) =>
+        Indices.onDevice(Tensor.from(values, [values.length], "i32").to(device), Math.max(...values) + 1);
+      const [q, cache, other] = [
+        [2, 2, 8],
+        [8, 1, 8],
+        [8, 1, 8],
+      ].map((shape, i) => random(i + 1, shape, "bf16").to(device)) as [Tensor, Tensor, Tensor];
+      const options = { queryStarts: ids(0, 2), lengths: ids(1), pages: ids(0, 1), pageSize: 4 };
+      const out = pagedAttention(q, cache, other, { ...options, scale: 1, rounding: "once" });
+      expect([...out.slice(0, 0, 1).toNumbers()]).toEqual(new Array(16).fill(0));
+      const value = other.slice(0, 0, 1).toNumbers();
+      expect([...out.slice(0, 1, 2).toNumbers()]).toEqual([...value, ...value]);
+    });
+  });
+
+  test("writeCache is the CPU's to the bit, whatever the strides, and writes nothing else", () => {
+    fc.assert(
+      fc.property(
+        fc.record({
+          dtype: dtypes,
+          cacheDtype: dtypes,
+          headDim: headDims,
+          kvHeads: heads.kvHeads,
+          gap: fc.boolean(),
+        }),
+        fc.uniqueArray(fc.nat(40), { minLength: 1, maxLength: 20 }),
+        seeds,
+        ({ dtype, cacheDtype, headDim, kvHeads, gap }, slots, seed) => {
+          const shape = [slots.length, kvHeads, headDim] as const;
+          const [k, v] = [1, 2].map((at) =>
+            gap
+              ? gapped(random(seed + at, shape, dtype).toNumbers(), shape, dtype, 3)
+              : random(seed + at, shape, dtype),
+          ) as [Tensor, Tensor];
+          const caches = [3, 4].map((at) => random(seed + at, [41, kvHeads, headDim], cacheDtype)) as [
+            Tensor,
+            Tensor,
+          ];
+          tidy(() => {
+            const there = caches.map((cache) => cache.to(device)) as [Tensor, Tensor];
+            const [a, b] = [k, v].map((x) => inGaps(x, device, gap)) as [Tensor, Tensor];
+            writeCache(a, b, ...there, Indices.from(slots));
+            writeCache(k, v, ...caches, Indices.from(slots));
+            for (const i of [0, 1] as const) expect(there[i].to("cpu").data).toEqual(caches[i].data);
+          });
+        },
+      ),
+      { numRuns },
+    );
+  });
+
+  test("a captured step reads its slot and its length from the device, and gives the eager step's bits", () => {
+    for (const rounding of ["once", "hf"] as const) {
+      tidy(() => {
+        const capacity = Math.min(600, mostKeys);
+        const of = (seed: number, rows: number, count: number) =>
+          random(seed, [rows, count, 64], "bf16").to(device);
+        const [q, k, v] = [of(1, 1, 4), of(2, 1, 2), of(3, 1, 2)];
+        const [kCache, vCache] = [of(4, capacity, 2), of(5, capacity, 2)];
+        const counter = Tensor.from([0], [1], "i32").to(device);
+        const past = Indices.onDevice(counter, capacity);
+        const step = () => {
+          writeCache(k, v, kCache, vCache, past);
+          return attention(q, kCache, vCache, { past, scale: 0.125, rounding });
+        };
+        step();
+        let out = q;
+        using graph = DeviceGraph.capture(device, () => {
+          out = step();
+        });
+        for (const at of [0, 1, 63, 64, 200, capacity - 1]) {
+          counter.copyFrom(Tensor.from([at], [1], "i32"));
+          graph.replay();
+          const replayed = out.to("cpu").data;
+          expect(tidy(() => step().to("cpu").data)).toEqual(replayed);
+          expect(kCache.slice(0, at, at + 1).toNumbers()).toEqual(k.toNumbers());
+        }
+      });
+    }
+  });
+}
+
+/** A copy on the device that lies as on the CPU, gaps of NaN included. */
+function inGaps(x: Tensor, device: CudaDeviceName, gap: boolean): Tensor {
+  if (!gap) return x.to(device);
+  const memory = new Tensor(x.data, x.dtype, [x.data.length]).to(device);
+  return new Tensor(memory.memory, x.dtype, x.shape, x);
+}
+
+function on(
+  device: CudaDeviceName,
+  { q, kCache, vCache, options }: PagedScene,
+): [Tensor, Tensor, Tensor, PagedScene["options"]] {
+  return [q.to(device), kCache.to(device), vCache.to(device), options];
+}
