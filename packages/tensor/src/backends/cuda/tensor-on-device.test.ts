@@ -119,11 +119,11 @@ describe.skipIf(missing !== "")(`tensors on a device, on a stand-in driver${miss
     );
   });
 
-  test("an op that the device lacks is refused by name, and so are tensors of two devices", () => {
+  test("tensors of two devices are refused by name", () => {
     using x = Tensor.zeros([2, 2], "f32", "cuda:0");
     const y = Tensor.zeros([2, 2]);
     const both = /cuda:0.*cpu|cpu.*cuda:0/;
-    for (const op of [() => linear(x, x), () => linear(y, x), () => add(x, y), () => add(y, x)]) {
+    for (const op of [() => linear(x, y), () => linear(y, x), () => add(x, y), () => add(y, x)]) {
       expect(failure("ERR_QKNORM_DEVICE", op)).toMatch(both);
     }
     const spec = { kind: "rms", axis: "head", eps: 0, weightOffset: 0, rounding: "once" } as const;
