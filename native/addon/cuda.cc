@@ -1,9 +1,11 @@
 // The bindings of native/cuda, registered together, and what they share.
 #include "addon/bindings.h"
 #include "addon/cuda_call.h"
+#include "cuda/cublaslt.h"
 #include "cuda/error.h"
 #include "cuda/graph.h"
 #include "cuda/launch.h"
+#include "cuda/workspace.h"
 
 namespace qknorm {
 namespace {
@@ -12,6 +14,8 @@ namespace {
 void drop_all(void* env) {
   cuda::abandon_captures();
   cuda::drop_launches();
+  cuda::drop_workspaces();
+  cuda::Handles<cuda::ProductPlan>::table().drop(env);
   cuda::Handles<cuda::GraphExec>::table().drop(env);
   cuda::Handles<cuda::Graph>::table().drop(env);
   cuda::Handles<cuda::Function>::table().drop(env);
@@ -59,6 +63,7 @@ void register_cuda(Napi::Object exports) {
   cuda::register_launches(exports);
   cuda::register_memory(exports);
   cuda::register_nvrtc(exports);
+  cuda::register_products(exports);
   cuda::register_streams(exports);
 }
 

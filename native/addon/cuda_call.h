@@ -58,6 +58,7 @@ void register_kernels(Napi::Object exports);
 void register_launches(Napi::Object exports);
 void register_memory(Napi::Object exports);
 void register_nvrtc(Napi::Object exports);
+void register_products(Napi::Object exports);
 void register_streams(Napi::Object exports);
 
 }  // namespace qknorm::cuda

@@ -2,9 +2,11 @@
 // cudaCopy(to, toOffset, from, fromOffset, bytes, stream), cudaFill(memory, offset, bytes, value, stream),
 // cudaFree(handle): whatever kind it is. Offsets are in bytes.
 #include "addon/cuda_call.h"
+#include "cuda/cublaslt.h"
 #include "cuda/graph.h"
 #include "cuda/launch.h"
 #include "cuda/staging.h"
+#include "cuda/workspace.h"
 
 namespace qknorm::cuda {
 namespace {
@@ -96,11 +98,13 @@ bool free_as(Handle handle) {
 napi_value free_any(const Args& args) {
   const Handle handle = args.integer(0, "handle");
   if (kind_of(handle) == HandleKind<Stream>::number) {
-    Handles<Stream>::table().get(handle, "handle")->refuse_capture("freeing the stream");
+    const auto stream = Handles<Stream>::table().get(handle, "handle");
+    stream->refuse_capture("freeing the stream");
+    drop_workspace(stream);
   }
   const bool known = free_as<Memory>(handle) || free_as<Event>(handle) || free_as<Stream>(handle) ||
                      free_as<Graph>(handle) || free_as<GraphExec>(handle) || free_as<Function>(handle) ||
-                     free_as<Module>(handle);
+                     free_as<Module>(handle) || free_as<ProductPlan>(handle);
   if (!known) throw CodedError(kErrArgument, "handle names nothing: " + std::to_string(handle));
   return nullptr;
 }

@@ -34,7 +34,7 @@ void free_now(const Block& block) noexcept {
       api.stream_wait(block.home->raw(), done.raw(), 0);
     }
     api.free(block.address, block.home->raw());
-    device.unreserve(block.bytes);
+    if (block.counted == Counted::kYes) device.unreserve(block.bytes);
   } catch (const std::exception&) {
     // The context is broken: its memory goes with the process.
   }
@@ -54,7 +54,8 @@ void free_leftovers() noexcept {
   for (const Block& block : ready) free_now(block);
 }
 
-Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes) : block_{std::move(home), {}, 0, bytes} {
+Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted)
+    : block_{std::move(home), {}, 0, bytes, counted} {
   Device& owner = device();
   if (owner.pool() == nullptr) {
     throw CudaError(kErrCuda, owner.name() + " has no stream-ordered memory (memory pools)");
@@ -62,11 +63,11 @@ Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes) : block_{std::mo
   if (bytes == 0) return;
   owner.enter();
   free_leftovers();
-  owner.reserve(bytes);
+  if (counted == Counted::kYes) owner.reserve(bytes);
   try {
     allocate();
   } catch (...) {
-    owner.unreserve(bytes);
+    if (counted == Counted::kYes) owner.unreserve(bytes);
     throw;
   }
 }
@@ -87,7 +88,7 @@ void Memory::allocate() {
   }
   check(status, "cuMemAllocAsync", [&] {
     return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " +
-           std::to_string(device().live_bytes() - block_.bytes) + " are in use";
+           std::to_string(device().live_bytes() - (block_.counted == Counted::kYes ? block_.bytes : 0)) + " are in use";
   });
   // From here on every stream may use it, in whatever order the graph runs.
   if (captured) check(api.stream_synchronize(stream), "cuStreamSynchronize");

@@ -10,12 +10,16 @@
 
 namespace qknorm::cuda {
 
+// Whether the bytes are part of what a device counts as live, and of its budget.
+enum class Counted { kYes, kNo };
+
 // Memory on its way back: who used it, and in whose order it is freed.
 struct Block {
   std::shared_ptr<Stream> home;
   std::vector<std::shared_ptr<Stream>> visitors;
   Address address = 0;
   std::size_t bytes = 0;
+  Counted counted = Counted::kYes;
 };
 
 // Frees what could not be freed while a graph was captured; what still cannot goes on waiting.
@@ -25,7 +29,7 @@ class Memory {
  public:
   // `bytes` of uninitialised memory, usable on `home` at once. During a capture it is allocated outside of the graph,
   // which keeps it. Throws ERR_CUDA past the budget, or when the device has no more.
-  Memory(std::shared_ptr<Stream> home, std::size_t bytes);
+  Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted = Counted::kYes);
   ~Memory();
   Memory(const Memory&) = delete;
 

@@ -8,6 +8,7 @@ export {
   type CudaAttentionShape,
   type HeadStrides,
 } from "./cuda/attention.ts";
+export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export {
   type CudaDevice,
   type CudaUsage,
@@ -16,6 +17,8 @@ export {
   setCudaBudget,
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+export { CudaGemv, type GemvForm, type GemvNorm, type GemvOperands, gemvNorms } from "./cuda/gemv.ts";
+export { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./cuda/gemv-geometry.ts";
 export { CudaGraph } from "./cuda/graph.ts";
 export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
 export type { JitState, Rung } from "./cuda/jit-state.ts";
@@ -30,6 +33,7 @@ export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";
+export { type ByteRange, CudaProduct, type ProductOperands, type ProductShape } from "./cuda/product.ts";
 export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";

@@ -5,7 +5,7 @@ const MiB = 2 ** 20;
 
 /** The diagnosis for a person to read. */
 export function report(diagnosis: Diagnosis): string {
-  const { node, platform, addon, driver, nvrtc } = diagnosis;
+  const { node, platform, addon, driver, nvrtc, cublasLt } = diagnosis;
   const lines = [
     row("node", `${node}, ${platform}`),
     row("addon", "reason" in addon ? `none: ${addon.reason}` : addon.path),
@@ -18,6 +18,8 @@ export function report(diagnosis: Diagnosis): string {
     ...deviceLines(diagnosis),
     row("NVRTC", "reason" in nvrtc ? nvrtc.reason : `${nvrtc.path}, version ${nvrtc.version}`),
     ...paths(nvrtc.tried),
+    row("cuBLASLt", "reason" in cublasLt ? cublasLt.reason : `${cublasLt.path}, version ${cublasLt.version}`),
+    ...paths(cublasLt.tried),
     ...jitLines(diagnosis),
     "",
     "Providers, fastest first",

@@ -1,3 +1,4 @@
+import { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 import { type CudaDevice, type CudaUsage, cudaDevice, cudaUsage } from "./cuda/device.ts";
 import { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
 import { Jit } from "./cuda/jit.ts";
@@ -44,13 +45,14 @@ export interface Diagnosis {
   readonly driver: CudaDriver | Absence;
   readonly devices: readonly (DeviceFindings | (Absence & { readonly ordinal: number }))[];
   readonly nvrtc: NvrtcLibrary | Absence;
+  readonly cublasLt: CublasLtLibrary | Absence;
   readonly jit: JitState | Absence;
   /** Fastest first. */
   readonly providers: readonly Provider[];
 }
 
 /**
- * Looks at this machine. Opens the addon, the CUDA driver with its devices, NVRTC and OpenBLAS, and makes the folder
+ * Looks at this machine. Opens the addon, the CUDA driver with its devices, NVRTC, cuBLASLt and OpenBLAS, and makes the folder
  * for cubins. Never throws: what fails is part of the answer.
  */
 export function examine(): Diagnosis {
@@ -78,6 +80,7 @@ export function examine(): Diagnosis {
     driver,
     devices,
     nvrtc: attempt(openNvrtc),
+    cublasLt: attempt(openCublasLt),
     jit: jit instanceof Jit ? attempt(() => jit.state()) : jit,
   };
   return { ...findings, providers: providersOf(findings) };

@@ -58,9 +58,10 @@ static const struct EmulatedKernel norm_kernels[] = {
 };
 struct Module { int arch; char* text; const struct EmulatedKernel* kernel; };
 struct Function { int arch; const char* text; const struct EmulatedKernel* kernel; };
-// A launch, or a copy, or a fill, which have no function.
+// A launch, a call of a library, or a copy or a fill, which have neither.
 struct Work {
   const struct Function* function;
+  void (*call)(const void* arguments);
   unsigned grid[3], block[3], shared;
   Address to, from;
   size_t bytes;
@@ -91,6 +92,7 @@ static void scale(const struct Arguments* a) {
 
 static int run(const struct Work* work) {
   arrive_all();
+  if (work->call) { work->call(work->arguments); return 0; }
   if (!work->function) {
     if (!is_live(work->to, work->bytes) || (work->from && !is_live(work->from, work->bytes))) note("dead memory");
     else if (work->from) memcpy((void*)work->to, (void*)work->from, work->bytes);
@@ -118,6 +120,14 @@ static int queue(struct Stream* stream, const struct Work* work) {
   }
   graph->work[graph->count++] = *work;
   return 0;
+}
+
+int fake_is_live(Address address, size_t bytes) { return is_live(address, bytes); }
+
+void fake_queue(void* stream, void (*call)(const void* arguments), const void* arguments, size_t bytes) {
+  struct Work work = {.call = call};
+  memcpy(work.arguments, arguments, bytes);
+  queue(stream, &work);
 }
 
 API int cuStreamCreate(void** stream, unsigned flags) {

@@ -45,4 +45,8 @@ static void note(const char* format, ...) {
 }
 #endif
 
+// Of the driver, for the libraries beside it: work of theirs, at most 512 bytes, and whether a range is allocated.
+int fake_is_live(Address address, size_t bytes);
+void fake_queue(void* stream, void (*call)(const void* arguments), const void* arguments, size_t bytes);
+
 #define SCRIPTED(name) do { int status_ = setting(#name, 0); if (status_) return status_; } while (0)

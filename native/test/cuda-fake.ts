@@ -21,7 +21,7 @@ export const folder = mkdtempSync(join(tmpdir(), "qknorm-cuda-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 const here = fileURLToPath(new URL(".", import.meta.url));
-const sources = ["cuda-fake.c", "cuda-fake-nvrtc.c"].map((name) => join(here, name));
+const sources = ["cuda-fake.c", "cuda-fake-nvrtc.c", "cuda-fake-cublaslt.c"].map((name) => join(here, name));
 const emulator = join(here, "emulator");
 const script = join(folder, "script");
 
@@ -108,6 +108,7 @@ function prepare(): string {
   process.env.QKNORM_FAKE = script;
   process.env.QKNORM_LIBCUDA = fakeLibrary;
   process.env.QKNORM_LIBNVRTC = fakeLibrary;
+  process.env.QKNORM_LIBCUBLASLT = fakeLibrary;
   scripted();
   return "";
 }

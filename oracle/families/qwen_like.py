@@ -112,7 +112,7 @@ GLM4_MOE = Family(
             sizes(
                 num_hidden_layers=2,
                 head_dim=16,
-                rope_parameters=rope(10000.0, partial_rotary_factor=1.0),
+                rope_parameters=rope(10000.0, partial_rotary_factor=0.7),
                 use_qk_norm=False,
                 n_routed_experts=4,
                 num_experts_per_tok=3,

@@ -76,6 +76,13 @@ export interface CudaBinding {
   cudaGraphInstantiate(graph: CudaHandle): CudaHandle;
   cudaGraphReplay(ready: CudaHandle, stream: CudaHandle): void;
 
+  cublasLtOpen(path: string, newest: number): string | null;
+  cublasLtLibrary(): { path: string; version: string } | null;
+  /** `shape`: dtype, rows, outputs, inputs; strides of x, weight, added, out in elements; bias, adds (0 or 1); alignment. */
+  cudaProductPlan(device: number, shape: Float64Array): CudaHandle;
+  /** `operands`: memory (0: none), offset and length of x, weight, bias, added, out. */
+  cudaProduct(plan: CudaHandle, stream: CudaHandle, operands: Float64Array): void;
+
   nvrtcOpen(path: string, newest: number): string | null;
   nvrtcLibrary(): { path: string; version: string } | null;
   /** `options` one a line. */

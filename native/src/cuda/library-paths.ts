@@ -63,6 +63,7 @@ export function driverCandidates(place: SearchPlace = thisMachine): LibraryCandi
 }
 
 const nvrtcNames = ["libnvrtc.so.13", "libnvrtc.so.12"];
+const cublasLtNames = ["libcublasLt.so.13", "libcublasLt.so.12"];
 
 /**
  * libnvrtc: `QKNORM_LIBNVRTC` alone; else already loaded, Python's site-packages, conda, by its name, `CUDA_HOME`, the
@@ -70,8 +71,21 @@ const nvrtcNames = ["libnvrtc.so.13", "libnvrtc.so.12"];
  */
 export function nvrtcCandidates(place: SearchPlace = thisMachine): LibraryCandidate[] {
   if (place.platform !== "linux") return [elsewhere];
+  const chosen = place.env.QKNORM_LIBNVRTC;
+  return chosen ? [withBuiltins(place, chosen)] : toolkitCandidates(place, nvrtcNames);
+}
+
+/** libcublasLt: `QKNORM_LIBCUBLASLT` alone, `off` for none; else as NVRTC. */
+export function cublasLtCandidates(place: SearchPlace = thisMachine): LibraryCandidate[] {
+  if (place.platform !== "linux") return [elsewhere];
+  const chosen = place.env.QKNORM_LIBCUBLASLT;
+  if (chosen === "off") return [{ path: "cuBLASLt", reason: "QKNORM_LIBCUBLASLT=off" }];
+  return chosen ? [{ path: chosen }] : toolkitCandidates(place, cublasLtNames);
+}
+
+/** A library of the CUDA toolkit, by its names, in the order of `nvrtcCandidates`. */
+function toolkitCandidates(place: SearchPlace, names: readonly string[]): LibraryCandidate[] {
   const { env } = place;
-  if (env.QKNORM_LIBNVRTC) return [withBuiltins(place, env.QKNORM_LIBNVRTC)];
   const folders = [
     ...pythonPrefixes(place).flatMap((prefix) => [
       `${prefix}/lib/python3*/site-packages/nvidia/*/lib`,
@@ -92,11 +106,11 @@ export function nvrtcCandidates(place: SearchPlace = thisMachine): LibraryCandid
     "/usr/lib64",
   ];
   const inAll = (patterns: string[]) =>
-    [...new Set(patterns)].flatMap((pattern) => inFolders(place, pattern, nvrtcNames));
+    [...new Set(patterns)].flatMap((pattern) => inFolders(place, pattern, names));
   return [
-    ...nvrtcNames.map((path) => ({ path, loadedOnly: true })),
+    ...names.map((path) => ({ path, loadedOnly: true })),
     ...inAll(folders),
-    ...nvrtcNames.map((path) => ({ path })),
+    ...names.map((path) => ({ path })),
     ...inAll(toolkits),
   ];
 }

@@ -116,17 +116,17 @@ export class OpLaunch<Name extends string> {
   }
 
   /**
-   * The kernel and the grid from here on; compiles and loads it on first use.
+   * The kernel and the grid from here on, and the bytes of dynamic shared memory; compiles and loads it on first use.
    * Throws what `CudaKernels.get` and `CudaLaunch` do.
    */
-  use(wanted: LoadableKernel, blocks: number, threads: number): this {
+  use(wanted: LoadableKernel, blocks: number | readonly number[], threads: number, sharedBytes = 0): this {
     if (wanted !== this.#wanted) {
       const kernel = this.#kernels.get(wanted);
       this.#launch ??= new CudaLaunch(kernel, this.#op.argumentBytes, this.#addresses.length);
       this.#launch.use(kernel);
       this.#wanted = wanted;
     }
-    (this.#launch as CudaLaunch).geometry(blocks, threads);
+    (this.#launch as CudaLaunch).geometry(blocks, threads, sharedBytes);
     return this;
   }
 

@@ -186,6 +186,18 @@ export interface DeltaGates<T = TensorView> {
   readonly dtBias: T;
 }
 
+/** What stands around a linear layer: see the op. */
+export interface ProjectSpec {
+  /** Of a row of x. */
+  readonly norm: NormSpec<TensorView> | null;
+  /** `[N]`, or `[2I]`. */
+  readonly bias: TensorView | null;
+  /** w is `[2I, K]`, gates first, and N is I: the rounding of `siluMul`. */
+  readonly swiglu: NormRounding | null;
+  /** `[M, N]`. */
+  readonly residual: TensorView | null;
+}
+
 /** Numbers of a gated delta rule. */
 export interface DeltaSpec {
   /** Factor on q. */
@@ -204,6 +216,11 @@ export interface Ops {
   normalize(x: TensorView, out: TensorView, spec: NormSpec<TensorView>): void;
   /** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`. */
   linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void;
+  /**
+   * `out [M, N] = residual + swiglu(norm(x [M, K]) * w^T + bias)` with the bits of the ops that it stands for. `false`, with
+   * nothing done, where those in turn are the better way.
+   */
+  project(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): boolean;
   /** Rotates `x [T, H, D]` in place; one position a token. */
   rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]`, `k` and `v` `[S, Hkv, D]`. */
@@ -391,6 +408,8 @@ export interface Backend {
   /** Fills an array from byte `offset` on. */
   read(memory: Memory, offset: number, into: HostArray): Promise<void>;
   readNow?(memory: Memory, offset: number, into: HostArray): void;
+  /** Nothing writes to these any more: waits for what is queued, and may read them ahead of order from then on. */
+  settle?(memories: readonly Memory[]): void;
   /** What is missing here is composed of others by the op itself, or refused by name. */
   readonly ops: Partial<Ops>;
   readonly qkNorm: FusedQkNorm | null;

@@ -35,11 +35,13 @@ export { mul } from "./ops/mul.ts";
 export { normalize } from "./ops/normalize.ts";
 export { type PagedAttentionOptions, pagedAttention } from "./ops/paged-attention.ts";
 export { activate, clamp, scale, softCap } from "./ops/pointwise.ts";
+export { type ProjectOptions, project } from "./ops/project.ts";
 export { rope } from "./ops/rope.ts";
 export { type Routing, route } from "./ops/route.ts";
 export { siluMul } from "./ops/silu-mul.ts";
 export { writeCache } from "./ops/write-cache.ts";
 export { xielu } from "./ops/xielu.ts";
+export { settle } from "./settle.ts";
 export { Tensor } from "./tensor.ts";
 export { keep, tidy } from "./tidy.ts";
 

@@ -118,7 +118,6 @@ function readHeadDim(
     );
   }
   const headDim = fields.positiveInteger("head_dim", derived);
-  if (headDim % 2 !== 0) fields.fail("head_dim", `is ${headDim}; RoPE rotates pairs, so it must be even`);
   if (fallback === "unread" && headDim !== hiddenSize / queryHeads) {
     fields.fail("head_dim", `is ${headDim}; this family has hidden_size / heads, ${hiddenSize / queryHeads}`);
   }

@@ -45,7 +45,7 @@ export interface LongRopeParameters {
 
 /** What the frequencies are made for. */
 export interface RopeSetting {
-  /** Values of a head that are rotated. */
+  /** R: the frequencies are made for so many values of a head. */
   readonly rotaryDim: number;
   /** `max_position_embeddings`. */
   readonly maxPositions: number;
@@ -99,9 +99,10 @@ export function readRopeParameters(fields: ConfigFields, setting: RopeSetting): 
 }
 
 /**
- * How many values of a head are rotated: `partial_rotary_factor` of D, rounded down.
+ * R: for how many values of a head there are frequencies: `partial_rotary_factor` of D, rounded down. Where that is odd, one
+ * value more is rotated with them.
  *
- * @throws ERR_CHECKPOINT unless that is an even number from 2 to D
+ * @throws ERR_CHECKPOINT unless so many values are in a head
  */
 export function readRotaryDim(
   fields: ConfigFields,
@@ -110,17 +111,14 @@ export function readRotaryDim(
   layerType?: RopeSetting["layerType"],
 ): number {
   const key = "partial_rotary_factor";
-  const beside = fields.positiveNumber(key, defaultShare);
+  const beside = fields.number(key, defaultShare);
   const parameters = ofLayerType(fields.object("rope_parameters"), layerType);
   const places = [fields.object("rope_scaling"), parameters];
   const place = places.find((object) => object?.has(key));
-  const share = place?.positiveNumber(key) ?? beside;
+  const share = place?.number(key) ?? beside;
   const rotaryDim = Math.floor(headDim * share);
-  if (rotaryDim >= 2 && rotaryDim % 2 === 0 && rotaryDim <= headDim) return rotaryDim;
-  return fields.fail(
-    key,
-    `is ${share}, which rotates ${rotaryDim} of ${headDim} values; it must be an even number`,
-  );
+  if (share >= 0 && rotaryDim <= headDim) return rotaryDim;
+  return fields.fail(key, `is ${share}; it must be from 0 to 1`);
 }
 
 /** The object of one kind of layer, or the object itself where it is not by kind. */
@@ -144,7 +142,7 @@ const READERS = {
   default: () => ({ type: "default" }),
   linear: (rope) => ({ type: "linear", factor: rope.positiveNumber("factor") }),
   dynamic(rope, _, { rotaryDim, maxPositions }) {
-    if (rotaryDim < 4) rope.fail("rope_type", `is "dynamic", which needs a head dim of 4 at least`);
+    if (rotaryDim === 2) rope.fail("rope_type", `is "dynamic", which cannot stretch a single pair of values`);
     return { type: "dynamic", factor: rope.positiveNumber("factor"), maxPositions };
   },
   proportional(rope) {
@@ -152,7 +150,9 @@ const READERS = {
     if (proportion > 1) rope.fail("partial_rotary_factor", `must be at most 1, got ${proportion}`);
     return { type: "proportional", factor: rope.positiveNumber("factor", 1), proportion };
   },
-  yarn(rope, fields, { maxPositions }) {
+  yarn(rope, fields, { rotaryDim, maxPositions }) {
+    if (rotaryDim % 2 === 1 && rotaryDim > 3)
+      rope.fail("rope_type", `is "yarn", which needs pairs; ${rotaryDim} values rotate`);
     const originalPositions = readOriginalPositions(rope, fields, maxPositions);
     // Null, but not absent, means the ratio of the two lengths.
     const ratio = rope.raw.factor === null ? maxPositions / originalPositions : undefined;
@@ -185,8 +185,11 @@ const READERS = {
     const derived = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalPositions));
     const factors = (key: string): readonly number[] => {
       const list = rope.numbers(key);
-      if (list.length === rotaryDim / 2 && list.every((value) => value > 0)) return list;
-      return rope.fail(key, `must be ${rotaryDim / 2} positive numbers, one a frequency, got ${list.length}`);
+      if (list.length === Math.ceil(rotaryDim / 2) && list.every((value) => value > 0)) return list;
+      return rope.fail(
+        key,
+        `must be ${Math.ceil(rotaryDim / 2)} positive numbers, one a frequency, got ${list.length}`,
+      );
     };
     return {
       type: "longrope",

@@ -46,7 +46,10 @@ export function configParser<Config extends object>(
 
 /** How a family's RoPE is read, and how it turns. */
 export type RopeReading = Omit<RopeSetting, "rotaryDim" | "maxPositions"> &
-  Omit<RopeSpec, "parameters" | "rotaryDim">;
+  Omit<RopeSpec, "parameters" | "rotaryDim"> & {
+    /** Transformers cuts off the values that are rotated before it pairs them, so that an odd number cannot be. */
+    readonly pairs?: "whole";
+  };
 
 /** RoPE of one kind of layer: its parameters, and how much of a head it rotates. */
 export function readRope(
@@ -54,11 +57,18 @@ export function readRope(
   { headDim, trainedPositions }: Pick<DecoderFields, "headDim" | "trainedPositions">,
   setting: RopeReading = {},
 ): RopeSpec {
-  const { layout, rounding, direction, ...rest } = setting;
+  const { layout, rounding, direction, pairs, ...rest } = setting;
   const rotaryDim =
     rest.defaultShare === undefined
       ? headDim
       : readRotaryDim(fields, headDim, rest.defaultShare, rest.layerType);
+  const rotated = 2 * Math.ceil(rotaryDim / 2);
+  if (rotated > headDim) fields.fail("head_dim", `is ${headDim}; RoPE rotates pairs, so it must be even`);
+  if (rotated !== rotaryDim && pairs === "whole")
+    fields.fail(
+      "partial_rotary_factor",
+      `rotates ${rotaryDim} of ${headDim} values; it must be an even number`,
+    );
   const parameters = readRopeParameters(fields, { ...rest, rotaryDim, maxPositions: trainedPositions });
   return Object.freeze({
     parameters,

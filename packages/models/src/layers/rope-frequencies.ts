@@ -4,7 +4,7 @@ const { fround } = Math;
 
 /** The angle of each rotated pair per position. */
 export interface RopeFrequencies {
-  /** f32 `[R]`, R half the rotated values of a head. */
+  /** f32, half as many as values of a head that are rotated. */
   readonly inverse: Float32Array;
   /** cos and sin are multiplied by it. */
   readonly attentionFactor: number;
@@ -14,7 +14,7 @@ export interface RopeFrequencies {
  * The frequencies of a sequence of so many tokens, rounded to f32 where transformers rounds
  * (`modeling_rope_utils.py`). Only "dynamic" and "longrope" depend on the length.
  *
- * @param rotaryDim values of a head that are rotated, 2R
+ * @param rotaryDim R, values of a head that they are made for
  */
 export function ropeFrequencies(rope: RopeParameters, rotaryDim: number, tokens: number): RopeFrequencies {
   switch (rope.type) {
@@ -48,9 +48,9 @@ function plain(inverse: Float32Array): RopeFrequencies {
   return { inverse, attentionFactor: 1 };
 }
 
-/** f32 `theta^(2i / dim)`. */
+/** f32 `theta^(2i / dim)`, one for each pair; of an odd number of values the last pairs with the next. */
 function powers(theta: number, dim: number): Float32Array {
-  return Float32Array.from({ length: dim / 2 }, (_, i) => theta ** fround((2 * i) / dim));
+  return Float32Array.from({ length: Math.ceil(dim / 2) }, (_, i) => theta ** fround((2 * i) / dim));
 }
 
 function inverseOf(values: Float32Array): Float32Array {
@@ -81,8 +81,11 @@ function yarn(rope: YarnParameters, theta: number, dim: number): Float32Array {
   const low = Math.max(whole(correction(rope.betaFast), Math.floor), 0);
   const high = Math.min(whole(correction(rope.betaSlow), Math.ceil), dim - 1);
   const width = fround(low === high ? 0.001 : high - low);
-  return powers(theta, dim).map((power, i) => {
-    const ramp = Math.min(Math.max(fround(fround(i - fround(low)) / width), 0), 1);
+  // transformers makes a ramp of dim / 2 values, rounded down: of three values both pairs share its one, of one there is none.
+  const ramps = Math.floor(dim / 2);
+  return powers(theta, ramps === 0 ? 0 : dim).map((power, i) => {
+    const step = Math.min(i, ramps - 1);
+    const ramp = Math.min(Math.max(fround(fround(step - fround(low)) / width), 0), 1);
     const kept = fround(1 - ramp);
     const stretched = fround(1 / fround(fround(rope.factor) * power));
     return fround(stretched * fround(1 - kept)) + fround(fround(1 / power) * kept);

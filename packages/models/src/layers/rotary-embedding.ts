@@ -16,7 +16,10 @@ import { lengthOfFirstFrequencies, ropeFrequencies } from "./rope-frequencies.ts
 /** Rotary positions of one kind of layer. */
 export interface RopeSpec {
   readonly parameters: RopeParameters;
-  /** Values of a head that are rotated, even; the last ones stay. */
+  /**
+   * R: frequencies are made for so many values of a head, `theta^(-2i / R)`. They are rotated, and one more where R is odd;
+   * the last ones stay. 0: all stay.
+   */
   readonly rotaryDim: number;
   /** Default `halves`. */
   readonly layout?: RopeLayout;

@@ -143,7 +143,6 @@ function readPerLayer(
         "per_layer_config",
         `has several head dims for layers of kind ${kind}, which is not supported`,
       );
-    if (headDim % 2 !== 0) fields.fail("head_dim", `is ${headDim}; RoPE rotates pairs, so it must be even`);
   }
   return Object.freeze(perLayer);
 }

@@ -15,7 +15,7 @@ export const parsePersimmonConfig = configParser(
       maxPositions: 16384,
       activation: "relu2",
     } as const;
-    const shape = { headDim: "unread", rope: { defaultShare: 0.5 } } as const;
+    const shape = { headDim: "unread", rope: { defaultShare: 0.5, pairs: "whole" } } as const;
     const common = readDenseFields(fields, { ...defaults, ...shape }, warn);
     if (common.kvHeads !== common.queryHeads)
       fields.fail("num_key_value_heads", `is ${common.kvHeads}; this family has one for each query head`);

@@ -16,7 +16,7 @@ export const parsePhiConfig = configParser(
       activation: "gelu_new",
     } as const;
     return {
-      ...readDenseFields(fields, { ...defaults, rope: { defaultShare: 0.5 } }, warn),
+      ...readDenseFields(fields, { ...defaults, rope: { defaultShare: 0.5, pairs: "whole" } }, warn),
       usesQkNorm: fields.boolean("qk_layernorm", false),
     };
   },

@@ -13,7 +13,7 @@ export const parseStableLmConfig = configParser(
   { harmless: {}, refused: {} },
   (fields, warn): StableLmConfig => {
     const defaults = { eps: 1e-5, epsKey: "layer_norm_eps", maxPositions: 4096, kvHeads: 32 } as const;
-    const shape = { headDim: "unread", rope: { defaultShare: 0.25 } } as const;
+    const shape = { headDim: "unread", rope: { defaultShare: 0.25, pairs: "whole" } } as const;
     return {
       ...readDenseFields(fields, { ...defaults, ...shape }, warn),
       qkvBias: fields.boolean("use_qkv_bias", false),

@@ -1,7 +1,7 @@
 import type { FusedQkNorm, Ops } from "../../backend.ts";
 
 /** What the CPU has composed of others. */
-type Composed = "pagedAttention";
+type Composed = "project" | "pagedAttention";
 
 /** One implementation of the CPU's arithmetic: all ops that others are composed of. */
 export interface CpuKernels {

@@ -7,7 +7,8 @@ import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
 import { attention, pagedAttention } from "./attention.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { captureGraph } from "./graph.ts";
-import { DeviceMemory, memoryOf } from "./memory.ts";
+import { linear, project } from "./linear.ts";
+import { DeviceMemory, memoryOf, unsettle } from "./memory.ts";
 import { normalize } from "./normalize.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
 import { siluMul } from "./silu-mul.ts";
@@ -25,7 +26,7 @@ export function openCudaBackend(ordinal: number): Backend {
 
 class CudaBackend implements Backend {
   readonly device: CudaDeviceName;
-  readonly ops: Partial<Ops> = { normalize, siluMul, attention, pagedAttention, writeCache };
+  readonly ops: Partial<Ops> = { attention, linear, normalize, pagedAttention, project, siluMul, writeCache };
   readonly qkNorm: FusedQkNorm = cudaQkNorm;
   readonly #ordinal: number;
   #closed = false;
@@ -57,20 +58,28 @@ class CudaBackend implements Backend {
   }
 
   clear(memory: Memory): void {
+    unsettle(memory);
     memoryOf({ memory }).fill(0, cudaStream(this.#ordinal));
   }
 
   write(memory: Memory, offset: number, array: HostArray): void {
+    unsettle(memory);
     memoryOf({ memory }).upload(array, cudaStream(this.#ordinal), offset);
   }
 
   copy(source: TensorView, target: TensorView): void {
     const stream = cudaStream(this.#ordinal);
     const width = bytesOf[target.dtype];
+    unsettle(target.memory);
     eachRun(source, target, (from, to, count) => {
       const range = { fromOffset: from * width, offset: to * width, bytes: count * width };
       memoryOf(target).copyFrom(memoryOf(source), stream, range);
     });
+  }
+
+  settle(memories: readonly Memory[]): void {
+    cudaStream(this.#ordinal).synchronize();
+    for (const memory of memories) (memory as DeviceMemory).settled = true;
   }
 
   async read(memory: Memory, offset: number, into: HostArray): Promise<void> {

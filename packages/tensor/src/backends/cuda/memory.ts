@@ -15,6 +15,7 @@ export class DeviceMemory implements Memory {
   readonly ordinal: number;
   readonly memory: CudaMemory;
   readonly #bytes: number;
+  #settled = false;
 
   /** Uninitialised, in the order of the device's current stream. Throws `ERR_CUDA` past the budget or out of memory. */
   constructor(backend: Backend, ordinal: number, bytes: number) {
@@ -34,6 +35,15 @@ export class DeviceMemory implements Memory {
     return this.memory.handle === 0;
   }
 
+  /** Nothing that is queued writes here, nor will be. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  set settled(settled: boolean) {
+    this.#settled = settled;
+  }
+
   capacity(dtype: Dtype): number {
     return this.freed ? 0 : Math.floor(this.#bytes / bytesOf[dtype]);
   }
@@ -51,4 +61,14 @@ export function memoryOf({ memory }: { readonly memory: Memory }): CudaMemory {
 
 export function ordinalOfMemory({ memory }: { readonly memory: Memory }): number {
   return (memory as DeviceMemory).ordinal;
+}
+
+/** Whether a kernel may read it before those in front of it are done. */
+export function isSettled({ memory }: { readonly memory: Memory }): boolean {
+  return (memory as DeviceMemory).settled;
+}
+
+/** It is written to again. */
+export function unsettle(memory: Memory): void {
+  (memory as DeviceMemory).settled = false;
 }

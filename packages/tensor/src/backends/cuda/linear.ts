@@ -1,0 +1,200 @@
+import { isQkNormError, type NormSpec, QkNormError } from "@qknorm/core";
+import {
+  alignmentOf,
+  type ByteRange,
+  CudaGemv,
+  CudaProduct,
+  type GemvForm,
+  type GemvNorm,
+  gemvNorms,
+  mostGemvTokens,
+  openCublasLt,
+} from "@qknorm/native/cuda";
+import type { Memory, ProjectSpec, TensorView } from "../../backend.ts";
+import { bytesOf, type FloatDtype } from "../../dtype.ts";
+import { cudaKernels, cudaStream } from "./device-state.ts";
+import { isSettled, memoryOf, ordinalOfMemory } from "./memory.ts";
+
+const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
+
+/** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, more by cuBLASLt where there is one. */
+export function linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void {
+  const rows = x.shape[0] as number;
+  if (rows > mostGemvTokens && multiplied(x, w, bias, out)) return;
+  gemvOf(x, w, out, { ...plain, bias })();
+}
+
+/** The whole of a projection in one launch, for up to 8 rows whose norm fits a block; else `false`. */
+export function project(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): boolean {
+  const [rows, inputs] = x.shape as [number, number];
+  if (rows > mostGemvTokens) return false;
+  if (
+    spec.norm !== null &&
+    (gemvNorm(spec.norm) === null || !gemvNorms(rows, inputs, x.dtype as FloatDtype))
+  ) {
+    return false;
+  }
+  gemvOf(x, w, out, spec)();
+  return true;
+}
+
+// ---- few rows ----
+
+// By the memory of the weight, and gone with it. A model has one or two ways of multiplying by each.
+const gemvs = new WeakMap<Memory, Map<string, CudaGemv>>();
+const mostOfWeight = 64;
+
+function gemvOf(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): () => void {
+  const ordinal = ordinalOfMemory(x);
+  const form = formOf(x, w, out, spec);
+  let known = gemvs.get(w.memory);
+  if (known === undefined) {
+    known = new Map();
+    gemvs.set(w.memory, known);
+  }
+  const key = JSON.stringify(form);
+  let gemv = known.get(key);
+  if (gemv === undefined) {
+    if (known.size === mostOfWeight) known.clear();
+    gemv = new CudaGemv(cudaKernels(ordinal), form);
+    known.set(key, gemv);
+  }
+  const made = gemv;
+  return () =>
+    made.run(cudaStream(ordinal), {
+      ...{ x: rangeOf(x), weight: rangeOf(w), y: rangeOf(out) },
+      normWeight: spec.norm?.weight ? rangeOf(spec.norm.weight) : null,
+      bias: spec.bias && rangeOf(spec.bias),
+      residual: spec.residual && rangeOf(spec.residual),
+    });
+}
+
+function formOf(
+  x: TensorView,
+  w: TensorView,
+  out: TensorView,
+  { norm, bias, swiglu, residual }: ProjectSpec,
+): GemvForm {
+  const [rows, inputs] = x.shape as [number, number];
+  const [xStride, weightStride] = [rowBytes(x), rowBytes(w)];
+  const normWeight = norm?.weight ?? null;
+  return {
+    ...{ dtype: x.dtype as FloatDtype, weight: w.dtype as FloatDtype, bias: dtypeOf(bias) },
+    norm: norm && gemvNorm(norm),
+    swiglu,
+    residual: residual !== null,
+    settled: isSettled(w) && (normWeight === null || isSettled(normWeight)),
+    ...{ rows, inputs, outputs: out.shape[1] as number },
+    ...{ xStride, weightStride, residualStride: residual ? rowBytes(residual) : 0, yStride: rowBytes(out) },
+    xAlignment: alignmentOf(startOf(x), xStride),
+    weightAlignment: alignmentOf(startOf(w), weightStride),
+    normAlignment: normWeight ? alignmentOf(startOf(normWeight)) : 16,
+  };
+}
+
+/** A norm as the kernel has it, or `null`. */
+function gemvNorm({
+  kind,
+  eps,
+  weight,
+  bias,
+  weightOffset,
+  rounding,
+}: NormSpec<TensorView>): GemvNorm | null {
+  if (kind === "layer" || bias) return null;
+  if (weight !== null && weight.shape.length > 0 && weight.strides.at(-1) !== 1 && weight.size > 1)
+    return null;
+  return { kind, eps, weight: dtypeOf(weight), weightOffset: weight === null ? 0 : weightOffset, rounding };
+}
+
+// ---- many rows ----
+
+const products = new Map<string, CudaProduct | null>();
+const mostProducts = 512;
+let library: boolean | undefined;
+
+/** Multiplies by cuBLASLt; `false`, with nothing done, where it is not there or has no way for such operands. */
+function multiplied(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): boolean {
+  const dtype = x.dtype as FloatDtype;
+  if (w.dtype !== dtype || (bias !== null && bias.dtype !== dtype) || !hasLibrary()) return false;
+  const [rows, inputs] = x.shape as [number, number];
+  const outputs = w.shape[0] as number;
+  const width = bytesOf[dtype];
+  const ordinal = ordinalOfMemory(x);
+  const stride = (view: TensorView, columns: number) => Math.max(columns, rowBytes(view) / width);
+  const shape = {
+    ...{ dtype, rows, outputs, inputs },
+    ...{ xStride: stride(x, inputs), weightStride: stride(w, inputs), outStride: stride(out, outputs) },
+    ...{ addedStride: null, bias: bias !== null },
+    alignment: alignmentOf(
+      ...[x, w, out].flatMap((view) => [startOf(view), rowBytes(view)]),
+      bias === null ? 0 : startOf(bias),
+    ),
+  };
+  const key = `${ordinal} ${JSON.stringify(shape)}`;
+  let product = products.get(key);
+  if (product === undefined) {
+    product = planned(() => new CudaProduct(ordinal, shape));
+    forgetOldest();
+    products.set(key, product);
+  }
+  if (product === null) return false;
+  product.run(cudaStream(ordinal), {
+    ...{ x: rangeOf(x), weight: rangeOf(w), out: rangeOf(out) },
+    bias: bias && rangeOf(bias),
+  });
+  return true;
+}
+
+function planned(make: () => CudaProduct): CudaProduct | null {
+  try {
+    return make();
+  } catch (error) {
+    if (isQkNormError(error) && error.code === "ERR_CUDA") return null;
+    throw error;
+  }
+}
+
+function forgetOldest(): void {
+  if (products.size < mostProducts) return;
+  const [key, product] = products.entries().next().value as [string, CudaProduct | null];
+  product?.free();
+  products.delete(key);
+}
+
+function hasLibrary(): boolean {
+  if (library === undefined) {
+    try {
+      openCublasLt();
+      library = true;
+    } catch (error) {
+      if (!(error instanceof QkNormError || isQkNormError(error))) throw error;
+      library = false;
+    }
+  }
+  return library;
+}
+
+// ---- views ----
+
+function startOf(x: TensorView): number {
+  return x.offset * bytesOf[x.dtype];
+}
+
+/** Bytes between the rows of `[R, C]`; of one row, what a dense tensor has: a stride that is not walked costs no alignment. */
+function rowBytes({ shape, strides, dtype }: TensorView): number {
+  const [rows, columns] = shape as [number, number];
+  return (rows === 1 ? columns : (strides[0] as number)) * bytesOf[dtype];
+}
+
+/** The bytes of `[R, C]` or `[C]`. */
+function rangeOf(x: TensorView): ByteRange {
+  const columns = (x.shape.at(-1) ?? 1) * bytesOf[x.dtype];
+  const rows = x.size / (x.shape.at(-1) ?? 1);
+  const stride = x.shape.length === 2 ? rowBytes(x) : columns;
+  return { memory: memoryOf(x), offset: startOf(x), length: (rows - 1) * stride + columns };
+}
+
+function dtypeOf(x: TensorView | null): FloatDtype | null {
+  return x && (x.dtype as FloatDtype);
+}

@@ -1,0 +1,42 @@
+import { examine } from "@qknorm/native";
+import { afterEach, beforeAll, describe, expect } from "vitest";
+import { liveBytes, openDevice } from "../src/index.ts";
+import { linearGraphSuite, linearSuite } from "./linear-suite.ts";
+
+const device = "cuda:0";
+const cuda = examine().providers.find(({ name }) => name === "cuda");
+const missing = cuda?.ready ? "" : ` (skipped: no GPU to test on: ${cuda?.because})`;
+
+describe.skipIf(missing !== "")(`products on a GPU${missing}`, () => {
+  beforeAll(async () => {
+    await openDevice(device);
+  });
+  afterEach(() => {
+    expect(liveBytes(device)).toBe(0);
+  });
+  linearSuite(device, {
+    products: [
+      [1, 1024, 4096],
+      [1, 4096, 1000],
+      [1, 12288, 512],
+      [2, 300, 5],
+      [4, 2048, 1024],
+      [5, 13, 7],
+      [8, 2056, 1030],
+      [16, 1024, 3072],
+      [65, 1000, 130],
+    ],
+    projections: (["f32", "bf16", "f16"] as const).flatMap((dtype) =>
+      (["rms", "l2", "unit"] as const).flatMap((kind) => [
+        [dtype, kind, 1, 1024, 4096] as const,
+        [dtype, kind, 1, 4096, 128] as const,
+        [dtype, kind, 1, 344, 26] as const,
+        [dtype, kind, 1, 9000, 12] as const,
+        [dtype, kind, 2, 100, 16] as const,
+        [dtype, kind, 4, 1024, 6144] as const,
+        [dtype, kind, 8, 64, 40] as const,
+      ]),
+    ),
+  });
+  linearGraphSuite(device);
+});
