@@ -76,6 +76,8 @@ export const parseGemma4Config = configParser(
     };
     const width = fields.nonNegativeInteger("hidden_size_per_layer_input", 256);
     const vocabSize = fields.positiveInteger("vocab_size_per_layer_input", 262_144);
+    // Of text alone it asks for nothing.
+    if (fields.raw.use_bidirectional_attention === "vision") fields.value("use_bidirectional_attention");
     const capped = fields.has("final_logit_softcapping");
     return {
       ...common,
