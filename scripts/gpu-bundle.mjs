@@ -29,6 +29,7 @@ const programs = new Set([
     (name) => `native/gpu/runner/${name}.ts`,
   ),
   "native/gpu/bench/main.ts",
+  "native/gpu/bench/attention.ts",
   "native/gpu/bench/linear.ts",
   "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
