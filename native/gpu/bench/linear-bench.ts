@@ -27,11 +27,15 @@ export class LinearBench {
   readonly #jit = new Jit({ folder: null, seeds: [] });
   readonly #kernels = new CudaKernels(cudaDevice(0), this.#jit);
   readonly #timer = new Timer(this.#stream, this.#jit);
-  readonly #weights = new CudaMemory(this.#stream, 16e9);
-  readonly #x = new CudaMemory(this.#stream, 1 << 28);
-  readonly #y = new CudaMemory(this.#stream, 2 ** 31);
+  readonly #weights: CudaMemory;
+  readonly #x: CudaMemory;
+  readonly #y: CudaMemory;
 
-  constructor() {
+  /** Bytes of all weights, of x and of y. */
+  constructor({ weights = 16e9, x = 2 ** 28, y = 2 ** 31 } = {}) {
+    this.#weights = new CudaMemory(this.#stream, weights);
+    this.#x = new CudaMemory(this.#stream, x);
+    this.#y = new CudaMemory(this.#stream, y);
     const source = programSource(new URL("./data.cu", import.meta.url));
     const fill = new Program(this.#jit, source, "fill_random", ["address", "u64", "u32"], {
       macros: { QK_DTYPE: 1 },
@@ -152,7 +156,7 @@ export class LinearBench {
     return (weight) =>
       gemv.run(this.#stream, {
         ...{ x: this.#range(this.#x, rows * size.inputs), weight, y: this.#range(this.#y, rows * outputs) },
-        normWeight: { memory: this.#x, offset: 1 << 27, length: size.inputs * width },
+        normWeight: { memory: this.#x, offset: this.#x.bytes / 2, length: size.inputs * width },
         residual: { memory: this.#x, offset: 0, length: rows * outputs * width },
       });
   }
