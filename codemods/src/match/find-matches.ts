@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import { type FindFunction, traceFunction } from "../flow/evaluate.ts";
 import { ValueTable } from "../flow/value.ts";
-import type { FileForm, FunctionForm, Step } from "../form/form.ts";
+import type { FileForm, FunctionForm } from "../form/form.ts";
 import { ownerOf } from "../form/per-form.ts";
-import { within } from "../form/traversal.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
+import { CallIndex } from "./call-index.ts";
 import { matchInline } from "./inline-pair.ts";
 import { jointNorms } from "./joint-norm.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
@@ -32,6 +32,7 @@ export interface MatchContext {
 /** Every copy of the step in one file: whole functions first, then pairs inside functions. */
 export function findMatches(form: FileForm, context: MatchContext): FileMatches {
   const traced = traceAll(form, context);
+  const calls = new CallIndex(traced);
   const pairs: PairFunction[] = [];
   const refused: RefusedMatch[] = [];
   for (const at of traced) {
@@ -60,11 +61,11 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   const paired = new Set(inline.flatMap((match) => (match.kind === "inline" ? homesOf(match) : [])));
   const kept = inline.filter((match) => !(isOfOneSide(match) && paired.has(match.at.fn)));
   return {
-    pairs: steps.map((pair) => ({ pair, calls: callsOf(pair, traced) })),
+    pairs: steps.map((pair) => ({ pair, calls: calls.of(pair.at) })),
     inline: kept.filter((match) => match.kind === "inline"),
     refused: [...refused, ...kept.filter((match) => match.kind === "refused"), ...traced.flatMap(jointNorms)],
     traced,
-    callsOf: (at) => callsOf({ at }, traced),
+    callsOf: (at) => calls.of(at),
   };
 }
 
@@ -123,24 +124,4 @@ function finderFor(
     const isFar = found.form === form && !near.has(found.declaration);
     return isFar && call === "plain" ? undefined : found.declaration;
   };
-}
-
-function callsOf({ at }: Pick<PairFunction, "at">, traced: readonly Traced[]): readonly PairCall[] {
-  const { fn } = at;
-  return traced.flatMap((caller): readonly PairCall[] => {
-    if (caller.fn === fn || (fn.owner !== undefined && caller.fn.owner !== fn.owner)) return [];
-    return [...caller.trace.values.keys()].flatMap((call) => {
-      if (call.kind !== "call") return [];
-      const callee = caller.trace.values.get(call.callee);
-      const isMember = callee?.kind === "attribute" && callee.object.kind === "self";
-      const isCall = callee !== undefined && (isMember || callee.kind === "free") && callee.name === fn.name;
-      if (!isCall || isMember !== (fn.owner !== undefined)) return [];
-      const step = innermost(caller, call.span);
-      return step === undefined ? [] : [{ at: caller, call, step }];
-    });
-  });
-}
-
-function innermost({ trace }: Traced, span: { start: number; end: number }): Step | undefined {
-  return [...trace.steps.keys()].filter((step) => within(span, step.span)).at(-1);
 }

@@ -1,11 +1,10 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
-import type { ClassForm, FileForm } from "../form/form.ts";
 import { ownerOf } from "../form/per-form.ts";
 import { within } from "../form/traversal.ts";
 import type { PairCall, Traced } from "../match/match.ts";
 import { Refusal } from "../match/reasons.ts";
-import { dottedName } from "../norms/class-members.ts";
 import type { Project } from "../project/project.ts";
+import { mentionsOf } from "./mentions.ts";
 
 /**
  * Throws unless nothing but these calls can reach the function, so that it may go: `overridden-method` when a derived class
@@ -23,17 +22,15 @@ export function proveDeletable(
     throw new Refusal("other-callers", `${fn.symbol} is exported, and others may call it`);
   const known = [fn.nameSpan, ...calls.map(({ call }) => call.callee.span)];
   const owner = ownerOf(fn, form);
+  const home = owner && { owner, form };
   const isHidden = fn.visibility === "private" && (fn.owner === undefined || form.language !== "python");
   const paths = isHidden ? [form.path] : [...new Set([form.path, ...filesMentioning(fn.name)])];
   for (const path of paths) {
     const other = path === form.path ? form : project.form(path);
     if (other === undefined)
       throw new Refusal("other-callers", `${path} mentions ${fn.name} and could not be read`);
-    for (const span of other.mentions.get(fn.name) ?? []) {
+    for (const { span, around } of mentionsOf(fn.name, other, home, project)) {
       if (other === form && known.some((one) => within(span, one))) continue;
-      const around = other.classes.findLast((cls) => within(span, cls.span));
-      if (around !== undefined && owner !== undefined && isApart(around, other, owner, form, project))
-        continue;
       if (
         around !== undefined &&
         around !== owner &&
@@ -48,34 +45,4 @@ export function proveDeletable(
     }
   }
   if (calls.length === 0) throw new Refusal("other-callers", `nothing in reach calls ${fn.symbol}`);
-}
-
-/** Another class with another method: it says `self.name` of its own, and is no relation. */
-function isApart(
-  cls: ClassForm,
-  form: FileForm,
-  owner: ClassForm,
-  home: FileForm,
-  project: Project,
-): boolean {
-  if (cls === owner) return false;
-  const above = ancestors(cls, form, project);
-  if (above === undefined) return false;
-  const ownAbove = ancestors(owner, home, project) ?? [];
-  return !above.includes(owner) && !ownAbove.includes(cls);
-}
-
-/** Base classes whose code is in reach, nearest first. One out of reach cannot derive from a class of this repository. */
-function ancestors(
-  cls: ClassForm,
-  form: FileForm,
-  project: Project,
-  depth = 0,
-): readonly ClassForm[] | undefined {
-  if (depth > 8) return undefined;
-  return cls.bases.flatMap((base) => {
-    const found = project.resolveClass(dottedName(base) ?? "", form);
-    if (found === undefined || !("declaration" in found)) return [];
-    return [found.declaration, ...(ancestors(found.declaration, found.form, project, depth + 1) ?? [])];
-  });
 }
