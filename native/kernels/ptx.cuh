@@ -95,6 +95,28 @@ DEVICE u32 pack_bf16(float low, float high) {
 #endif
 }
 
+// e4m3 of the OCP by integer arithmetic, for chips without the instruction: to nearest, ties to even, what is larger than
+// 448 becomes 448, NaN stays NaN.
+DEVICE u32 e4m3_bits(float value) {
+  const u32 bits = __float_as_uint(value), sign = bits >> 24 & 0x80u, magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return 0x7f;
+  if (magnitude >= 0x43e00000u) return sign | 0x7e;  // 448
+  // Below 2^-6 all steps are 2^-9, the last bit of what is added.
+  if (magnitude < 0x3c800000u) return sign | (__float_as_uint(__uint_as_float(magnitude) + 16384.0f) & 0xfu);
+  return sign | (((magnitude + 0x7ffffu + (magnitude >> 20 & 1u)) >> 20) - (120u << 3));
+}
+
+// Two values in the lower half of a word.
+DEVICE u32 pack_e4m3(float low, float high) {
+#if __CUDA_ARCH__ >= 890
+  u16 both;
+  asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(both) : "f"(high), "f"(low));
+  return both;
+#else
+  return e4m3_bits(low) | e4m3_bits(high) << 8;
+#endif
+}
+
 // 1 / sqrt(value) by one instruction: a relative error of 2^-22.9; subnormal values count as 0.
 DEVICE float approximate_inverse_root(float value) {
   float root;

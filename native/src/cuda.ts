@@ -8,6 +8,7 @@ export {
   type CudaAttentionShape,
   type HeadStrides,
 } from "./cuda/attention.ts";
+export type { CudaCacheDtype, CudaChainForm } from "./cuda/chain-form.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export {
   type CudaDevice,
@@ -35,6 +36,12 @@ export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";
 export { type ByteRange, CudaProduct, type ProductOperands, type ProductShape } from "./cuda/product.ts";
 export { CudaQkNorm, type CudaQkNormOptions, type DeviceKind, type QkNormOperand } from "./cuda/qk-norm.ts";
+export {
+  type CudaCacheSide,
+  CudaQkNormRope,
+  type CudaQkNormRopeOptions,
+  type QkNormRopeOperand,
+} from "./cuda/qk-norm-rope.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";

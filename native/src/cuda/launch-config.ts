@@ -38,23 +38,35 @@ const chunk = 8;
 /** 16-byte vectors that fit a lane's registers, over its rows and those it prefetches. */
 const mostVectors = 8;
 
-let known: readonly Table[] | undefined;
+/** The launch tables of `native/kernels`: of QK norm, and of the chain. */
+export type LaunchTable = "launch_table" | "qk_norm_rope_table";
 
-function tables(): readonly Table[] {
-  known ??= JSON.parse(
-    readFileSync(new URL("../../kernels/launch_table.json", import.meta.url), "utf8"),
-  ).tables;
-  return known as readonly Table[];
+const known = new Map<LaunchTable, readonly Table[]>();
+
+function tables(name: LaunchTable): readonly Table[] {
+  let read = known.get(name);
+  if (read === undefined) {
+    const file = new URL(`../../kernels/${name}.json`, import.meta.url);
+    read = JSON.parse(readFileSync(file, "utf8")).tables as readonly Table[];
+    known.set(name, read);
+  }
+  return read;
 }
 
 /** What the names of the devices begin with that have a launch table of their own. */
 export function tunedDevices(): string[] {
-  return tables().map(({ device }) => device);
+  return tables("launch_table").map(({ device }) => device);
 }
 
 /** What the launch table of a device says for a head dim, smallest work first; a device without one takes the first. */
-export function configRanges(headDim: number, elementBytes: number, deviceName: string): ConfigRange[] {
-  const table = tables().find(({ device }) => deviceName.startsWith(device)) ?? (tables()[0] as Table);
+export function configRanges(
+  headDim: number,
+  elementBytes: number,
+  deviceName: string,
+  name: LaunchTable = "launch_table",
+): ConfigRange[] {
+  const all = tables(name);
+  const table = all.find(({ device }) => deviceName.startsWith(device)) ?? (all[0] as Table);
   const chunks = headDim / chunk;
   const full = mostLanes(chunks);
   return table.ranges.map((entry) => {

@@ -45,6 +45,14 @@ interface Operand {
   offset: number;
 }
 
+/** An address besides those of the norms, in bytes: it reaches `(tokens - 1) * tokenStride + width` from where it starts. */
+export interface OtherOperand {
+  readonly name: string;
+  readonly alignment: number;
+  readonly width: number;
+  readonly tokenStride: number;
+}
+
 /** A launch of a norm kernel, specialised and packed once and run many times. `CudaQkNorm` tells how it is used. */
 export abstract class NormLaunch<Name extends string> {
   protected readonly launch: OpLaunch<string>;
@@ -60,11 +68,14 @@ export abstract class NormLaunch<Name extends string> {
     op: CudaOp<never, string>,
     form: CudaNormForm,
     sides: Readonly<Record<string, CudaNormSide>>,
+    others: readonly OtherOperand[] = [],
   ) {
     for (const side of Object.values(sides)) checkSide(form, side);
-    this.#operands = Object.entries(sides).flatMap(([prefix, side]) =>
+    const ofSides = Object.entries(sides).flatMap(([prefix, side]) =>
       side.heads > 0 ? operandsOf(op, form, prefix, side) : [],
     );
+    const rest = others.map((one) => ({ ...one, at: op.field(one.name).at, memory: null, offset: 0 }));
+    this.#operands = [...ofSides, ...rest];
     this.#byName = Object.fromEntries(this.#operands.map((operand) => [operand.name, operand]));
     this.#rows = Object.values(sides).reduce((sum, { heads }) => sum + heads, 0);
     this.launch = op.launch(

@@ -39,6 +39,7 @@ export type QkNormOperand =
 
 const op = new CudaOp<CudaNormForm, string>({
   kernel: "qk_norm",
+  includes: ["norm_rows.cuh"],
   parameters: {
     ...sideParameters("q"),
     qHeads: "u32",

@@ -53,6 +53,14 @@ static inline void unpack_f16(u32 word, float& low, float& high) {
   low = f16_value(static_cast<u16>(word));
   high = f16_value(static_cast<u16>(word >> 16));
 }
+static inline u32 e4m3_bits(float value) {
+  const u32 bits = __float_as_uint(value), sign = bits >> 24 & 0x80u, magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return 0x7f;
+  if (magnitude >= 0x43e00000u) return sign | 0x7e;
+  if (magnitude < 0x3c800000u) return sign | (__float_as_uint(__uint_as_float(magnitude) + 16384.0f) & 0xfu);
+  return sign | (((magnitude + 0x7ffffu + (magnitude >> 20 & 1u)) >> 20) - (120u << 3));
+}
+static inline u32 pack_e4m3(float low, float high) { return e4m3_bits(low) | e4m3_bits(high) << 8; }
 static inline u32 pack_f16(float low, float high) { return f16_bits(low) | static_cast<u32>(f16_bits(high)) << 16; }
 static inline u32 pack_bf16(float low, float high) { return bf16_bits(low) | bf16_bits(high) << 16; }
 static inline float approximate_inverse_root(float value) { return __frsqrt_rn(value); }

@@ -81,6 +81,46 @@ export const chains: fc.Arbitrary<ChainCase> = fc
   // [B, T, D] of one head each reads as [T, H, D].
   .filter(({ packing, hq, hkv }) => packing !== "a batch of two" || hq > 1 || hkv > 1);
 
+const plain: ChainCase = {
+  ...{ packing: "flat heads", tokens: 5, hq: 3, hkv: 2, d: 128, dtype: "bf16", seed: 3, pad: 0, skip: 0 },
+  qSpec: { ...rms, rounding: "hf", weight: filled(1, [128], "bf16") },
+  kSpec: { ...rms, rounding: "hf", weight: filled(2, [128], "bf16") },
+  ...{ allowInplace: true, order: "norm-rope" },
+  turn: { half: 64, layout: "halves", rounding: "hf" },
+  cache: { dtype: "bf16", mode: "computed" },
+};
+const small = { d: 64, qSpec: { ...rms, kind: "layer" as const }, kSpec: { ...rms, kind: "layer" as const } };
+const half = (of: number, layout: "halves" | "interleaved" = "halves") =>
+  ({ half: of, layout, rounding: "once" }) as const;
+
+/** One of each kind, for devices where a form takes long to compile. */
+export const fixedChains: Readonly<Record<string, ChainCase>> = {
+  "Qwen3's, in place": plain,
+  "out of place": { ...plain, allowInplace: false },
+  "the rotation first": { ...plain, order: "rope-norm" },
+  "q and k of f32 with gaps, and nothing stored": {
+    ...{ ...plain, ...small, dtype: "f32", pad: 1, cache: null, turn: half(32) },
+  },
+  "f16 and interleaved": { ...plain, ...small, dtype: "f16", turn: half(32, "interleaved") },
+  "part of a head": { ...plain, turn: half(16) },
+  "an odd part of a head": { ...plain, ...small, turn: half(9) },
+  "an odd part of a head, interleaved": { ...plain, ...small, turn: half(9, "interleaved") },
+  "a head of an odd number of chunks": { ...plain, d: 80, qSpec: rms, kSpec: rms, turn: half(20) },
+  "no positions": { ...plain, turn: null },
+  "no norm": { ...plain, qSpec: null, kSpec: null },
+  "neither, to write alone": { ...plain, qSpec: null, kSpec: null, turn: null },
+  "a norm of k alone": { ...plain, qSpec: null },
+  "a weight of each head": {
+    ...plain,
+    qSpec: { ...rms, weight: filled(1, [3, 128], "bf16") },
+    kSpec: { ...rms, weight: filled(2, [2, 128], "bf16") },
+  },
+  "a gate between the heads of q": { ...plain, packing: "q interleaved with its gate, as in Qwen3-Next" },
+  "a cache of f32": { ...plain, cache: { dtype: "f32", mode: "computed" } },
+  "a cache of e4m3 with computed scales": { ...plain, cache: { dtype: "e4m3", mode: "computed" } },
+  "a cache of e4m3 with given scales": { ...plain, cache: { dtype: "e4m3", mode: "given" } },
+};
+
 /** Tables of plausible angles, `[P, R]`. */
 export function tablesOn(device: Device, places: number, half: number, seed: number) {
   const angle = (i: number): number => Math.floor(i / half) * 10 ** (-(i % half) / half) + (seed % 7);

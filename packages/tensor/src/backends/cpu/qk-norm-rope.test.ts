@@ -15,5 +15,5 @@ describe.each(choices)("the chain with %s kernels", (choice) => {
     useKernels(former);
   });
 
-  qkNormRopeSuite("cpu", `cpu-${choice}`);
+  qkNormRopeSuite("cpu", `cpu-${choice}`, { runs: 200, norms: "bits" });
 });

@@ -13,6 +13,7 @@ import {
   sharedForm,
   sideOf,
 } from "./norm-side.ts";
+import { cudaQkNormRope } from "./qk-norm-rope.ts";
 
 type Operands = Readonly<Record<"input" | "output" | "weight" | "bias", QkNormOperand>>;
 
@@ -22,6 +23,7 @@ const kOperands: Operands = { input: "kInput", output: "kOutput", weight: "kWeig
 /** QK norm on CUDA devices. */
 export const cudaQkNorm: FusedQkNorm = {
   name: "cuda",
+  qkNormRope: cudaQkNormRope,
 
   prepare(call: QkNormCall): QkNormRun | readonly Refusal[] {
     const norms = readNorms(call);

@@ -1,0 +1,66 @@
+import { QkNormError } from "@qknorm/core";
+import { dtypeNumbers, layoutNumbers, roundingNumbers } from "../numbers.ts";
+import type { Alignment } from "./alignment.ts";
+import { type CudaNormForm, formMacros } from "./norm-form.ts";
+
+/** What a cache holds; e4m3 is the OCP's. */
+export type CudaCacheDtype = CudaNormForm["dtype"] | "e4m3";
+
+/** What qk_norm_rope.cu is specialised for. */
+export interface CudaChainForm {
+  /** Its kind, weights and rounding count with `normalizes` alone; dtype, head dim and alignment always. */
+  readonly norm: CudaNormForm;
+  readonly normalizes: boolean;
+  /** Null: nothing turns. */
+  readonly rope: {
+    /** R: the first `2R` values of each head turn. */
+    readonly half: number;
+    readonly layout: "halves" | "interleaved";
+    readonly rounding: "hf" | "once";
+    /** Of both tables; at least 4. */
+    readonly alignment: Alignment;
+  } | null;
+  readonly order: "norm-rope" | "rope-norm";
+  /** Null: nothing is stored. */
+  readonly cache: {
+    readonly dtype: CudaCacheDtype;
+    /** Of the addresses and strides of both caches; at least 4 for f32 and e4m3. */
+    readonly alignment: Alignment;
+    readonly scales: "none" | "computed" | "given";
+  } | null;
+}
+
+const cacheNumbers: Readonly<Record<CudaCacheDtype, number>> = { ...dtypeNumbers, e4m3: 3 };
+const scaleNumbers = { none: 0, computed: 1, given: 2 } as const;
+
+/** Bytes of an element of a cache. */
+export function cacheBytesOf(dtype: CudaCacheDtype): number {
+  return { f32: 4, bf16: 2, f16: 2, e4m3: 1 }[dtype];
+}
+
+/** The macros of the kernel. Throws as `formMacros` does, and `ERR_QKNORM_SHAPE` for a rotation of more than D values. */
+export function chainMacros(form: CudaChainForm): Record<string, number> {
+  const { norm, normalizes, rope, order, cache } = form;
+  const { headDim } = norm;
+  if (rope !== null && !(Number.isInteger(rope.half) && rope.half > 0 && 2 * rope.half <= headDim)) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `a rotation turns from 1 to ${Math.floor(headDim / 2)} pairs of ${headDim} values, got ${String(rope.half)}`,
+    );
+  }
+  const plain = { kind: "rms", weight: null, bias: null, weightOffset: 0, rounding: "once" } as const;
+  return {
+    QK_HEAD_DIM: headDim,
+    ...formMacros(normalizes ? norm : { ...norm, ...plain }),
+    QK_NORM: normalizes ? 1 : 0,
+    QK_HALF: rope?.half ?? 0,
+    QK_INTERLEAVED: layoutNumbers[rope?.layout ?? "halves"],
+    QK_ROPE_HF: roundingNumbers[rope?.rounding ?? "once"],
+    QK_TABLE_ALIGN: rope?.alignment ?? 16,
+    QK_ROPE_FIRST: rope !== null && normalizes && order === "rope-norm" ? 1 : 0,
+    QK_CACHE: cache === null ? 0 : 1,
+    QK_CACHE_DTYPE: cacheNumbers[cache?.dtype ?? norm.dtype],
+    QK_CACHE_ALIGN: cache?.alignment ?? 16,
+    QK_SCALES: scaleNumbers[cache?.scales ?? "none"],
+  };
+}
