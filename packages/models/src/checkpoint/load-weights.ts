@@ -1,5 +1,5 @@
 import { formatShape, QkNormError } from "@qknorm/core";
-import { convert, type FloatDtype, Tensor } from "@qknorm/tensor";
+import { convert, type FloatDtype, settle, Tensor } from "@qknorm/tensor";
 import type { Module } from "../layers/module.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { shownList, shownName } from "./shown-value.ts";
@@ -13,7 +13,8 @@ const floatDtypes: Readonly<Record<string, FloatDtype>> = {
 };
 
 /**
- * Fills every parameter of a model, straight into its memory where dtypes agree; F64 becomes f32 on the way.
+ * Fills every parameter of a model, straight into its memory where dtypes agree; F64 becomes f32 on the way. The parameters
+ * are settled then.
  *
  * Throws `ERR_CHECKPOINT` that names the folder and the tensors when some are missing, left over, or of another shape or
  * dtype.
@@ -33,6 +34,7 @@ export function loadWeights(model: Module, weights: Weights, dir: string): void 
     if (problem !== null) fail(`does not fit: ${shownName(name)} ${problem}`);
   }
   for (const [, parameter, weight] of pairs) read(parameter, weight);
+  settle(parameters.values());
 }
 
 /**

@@ -123,18 +123,28 @@ export class Attention extends Module {
   }
 
   forward(x: Tensor, step: Step): Tensor {
+    return this.oProj.forward(this.#mix(x, null, step));
+  }
+
+  residual(x: Tensor, norm: Norm, step: Step): Tensor {
+    return this.oProj.forward(this.#mix(x, norm, step), { residual: x });
+  }
+
+  /** `[T, Hq * D]` before the output projection; the norm is that of x, where it has not been through it. */
+  #mix(x: Tensor, norm: Norm | null, step: Step): Tensor {
     const { queryHeads, headDim, values } = this.#spec;
-    const [q, gate = null] = typeof values === "object" ? this.#ask(x, step) : this.#append(x, step);
+    const qkv = this.qkvProj.forward(x, { norm }); // [T, (Hq + 2 Hkv) * D]
+    const [q, gate = null] = typeof values === "object" ? this.#ask(qkv, step) : this.#append(qkv, step);
     const mixed = this.#attend(q, step); // [T, Hq, D]
     const passed = gate === null ? mixed : mul(mixed, activate(gate, "sigmoid"));
-    return this.oProj.forward(this.gated(passed.view([x.dim(0), queryHeads * headDim]), x));
+    return this.gated(passed.view([x.dim(0), queryHeads * headDim]), () => norm?.forward(x) ?? x);
   }
 
   /** Queries `[T, Hq, D]` and their gate `[T, Hq, D]`; keys and values of the new tokens go to the cache. */
-  #append(x: Tensor, step: Step): [q: Tensor, gate: Tensor | undefined] {
+  #append(qkv: Tensor, step: Step): [q: Tensor, gate: Tensor | undefined] {
     const { kvHeads, headDim } = this.#spec;
-    const [q, k, v, gate] = this.#project(x);
-    const heads = this.#clipped(v).view([x.dim(0), kvHeads, headDim]);
+    const [q, k, v, gate] = this.#parts(qkv);
+    const heads = this.#clipped(v).view([qkv.dim(0), kvHeads, headDim]);
     // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
     const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
@@ -143,32 +153,32 @@ export class Attention extends Module {
   }
 
   /** Queries alone; keys and values are those that another layer has stored in this pass. */
-  #ask(x: Tensor, step: Step): [q: Tensor, gate?: undefined] {
+  #ask(qkv: Tensor, step: Step): [q: Tensor, gate?: undefined] {
     const { queryHeads, headDim } = this.#spec;
-    const q = this.qkvProj.forward(x).view([x.dim(0), queryHeads, headDim]);
+    const q = qkv.view([qkv.dim(0), queryHeads, headDim]);
     const normalized = this.qNorm?.forward(q) ?? q;
     this.#rotary?.apply(normalized, step.positions);
     return [normalized];
   }
 
-  /** `mixed [T, Hq * D]` before the output projection, for families that gate it by the layer's input `x [T, C]`. */
-  protected gated(mixed: Tensor, _x: Tensor): Tensor {
+  /** `mixed [T, Hq * D]` before the output projection, for families that gate it by their input `[T, C]`. */
+  protected gated(mixed: Tensor, _input: () => Tensor): Tensor {
     return mixed;
   }
 
   /** q `[T, Hq * D]`, k and v `[T, Hkv * D]`, or `[T, H, D]` where something else stands between heads, as q's gate may. */
-  #project(x: Tensor): [q: Tensor, k: Tensor, v: Tensor, gate?: Tensor] {
+  #parts(qkv: Tensor): [q: Tensor, k: Tensor, v: Tensor, gate?: Tensor] {
     const { queryHeads, kvHeads, headDim, packing, values, queryGate } = this.#spec;
-    const qkv = this.qkvProj.forward(x); // [T, (Hq + 2 Hkv) * D]
+    const tokens = qkv.dim(0);
     if (packing === "packed-per-head") {
-      return qkv.view([x.dim(0), queryHeads, 3 * headDim]).split(-1, [headDim, headDim, headDim]) as Triple;
+      return qkv.view([tokens, queryHeads, 3 * headDim]).split(-1, [headDim, headDim, headDim]) as Triple;
     }
     const [width, kvWidth] = [queryHeads * headDim, kvHeads * headDim];
     if (queryGate) {
       const [gatedQ, k, v] = qkv.split(-1, [2 * width, kvWidth, kvWidth]) as Triple;
-      const pairs = gatedQ.view([x.dim(0), queryHeads, 2 * headDim]);
+      const pairs = gatedQ.view([tokens, queryHeads, 2 * headDim]);
       const [q, gate] = pairs.split(-1, [headDim, headDim]) as [Tensor, Tensor];
-      return [q, k.view([x.dim(0), kvHeads, headDim]), v, gate];
+      return [q, k.view([tokens, kvHeads, headDim]), v, gate];
     }
     if (values !== "keys") return qkv.split(-1, [width, kvWidth, kvWidth]) as Triple;
     const [q, k] = qkv.split(-1, [width, kvWidth]) as [Tensor, Tensor];

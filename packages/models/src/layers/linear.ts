@@ -1,5 +1,6 @@
-import { linear, Tensor } from "@qknorm/tensor";
+import { type ProjectOptions, project, Tensor } from "@qknorm/tensor";
 import { type LayerOptions, Module } from "./module.ts";
+import type { Norm } from "./norm.ts";
 import type { ShardRule, SharedSide } from "./shard-rule.ts";
 
 export interface LinearOptions extends LayerOptions {
@@ -8,6 +9,11 @@ export interface LinearOptions extends LayerOptions {
   readonly shared?: SharedSide;
   /** Lengths of what the outputs have side by side, each of which ranks share. */
   readonly parts?: readonly number[];
+}
+
+/** What a projection does besides, in one launch where a device can: a norm in front, and what stands behind. */
+export interface LinearAround extends Pick<ProjectOptions, "swiglu" | "residual"> {
+  readonly norm?: Norm | null;
 }
 
 /** `x [..., K] -> [..., N]`, weight `[N, K]`, bias `[N]` where the family has one. */
@@ -32,7 +38,7 @@ export class Linear extends Module {
     return field === "bias" ? "first" : { axis: 1 };
   }
 
-  forward(x: Tensor): Tensor {
-    return linear(x, this.weight, this.bias);
+  forward(x: Tensor, { norm = null, ...behind }: LinearAround = {}): Tensor {
+    return project(x, this.weight, { ...behind, norm: norm?.spec, bias: this.bias });
   }
 }

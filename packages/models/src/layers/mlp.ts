@@ -1,6 +1,7 @@
-import { type Activation, activate, mul, siluMul, type Tensor } from "@qknorm/tensor";
-import { Linear } from "./linear.ts";
+import { type Activation, activate, mul, type Tensor } from "@qknorm/tensor";
+import { Linear, type LinearAround } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
+import type { Norm } from "./norm.ts";
 import { PackedLinear } from "./packed-linear.ts";
 
 /** The sizes of an MLP and its activation. */
@@ -14,6 +15,8 @@ export interface MlpSpec {
 /** What stands after the mixer of a decoder layer: `[T, C] -> [T, C]`. */
 export interface Mlp extends Module {
   forward(x: Tensor): Tensor;
+  /** `x + forward(norm(x))`, with the same bits, by fewer launches than those steps; absent where it has no such way. */
+  residual?(x: Tensor, norm: Norm): Tensor;
 }
 
 /** What a checkpoint calls the projections of a gated MLP. */
@@ -50,10 +53,21 @@ export class GatedMlp extends Module implements Mlp {
   }
 
   forward(x: Tensor): Tensor {
-    const gateUp = this.gateUpProj.forward(x); // [T, 2I]
-    if (this.#activation === "silu") return this.downProj.forward(siluMul(gateUp, this.#rounding));
+    return this.downProj.forward(this.#inner(x, {}));
+  }
+
+  residual(x: Tensor, norm: Norm): Tensor {
+    return this.downProj.forward(this.#inner(x, { norm }), { residual: x });
+  }
+
+  /** `act(gate(x)) * up(x) [T, I]`. */
+  #inner(x: Tensor, around: LinearAround): Tensor {
+    if (this.#activation === "silu") {
+      return this.gateUpProj.forward(x, { ...around, swiglu: this.#rounding });
+    }
+    const gateUp = this.gateUpProj.forward(x, around); // [T, 2I]
     const [gate, up] = gateUp.split(-1, [this.#width, this.#width]) as [Tensor, Tensor];
-    return this.downProj.forward(mul(activate(gate, this.#activation), up));
+    return mul(activate(gate, this.#activation), up);
   }
 
   protected override checkpointName(field: string): string {
@@ -82,6 +96,10 @@ export class PlainMlp extends Module implements Mlp {
 
   forward(x: Tensor): Tensor {
     return this.down.forward(this.activate(this.up.forward(x)));
+  }
+
+  residual(x: Tensor, norm: Norm): Tensor {
+    return this.down.forward(this.activate(this.up.forward(x, { norm })), { residual: x });
   }
 
   protected activate(x: Tensor): Tensor {

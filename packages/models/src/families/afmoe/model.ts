@@ -40,8 +40,8 @@ export class AfmoeAttention extends Attention {
     this.gateProj = new Linear(hiddenSize, queryHeads * headDim, { ...options, shared: "outputs" });
   }
 
-  protected override gated(mixed: Tensor, x: Tensor): Tensor {
-    return mul(mixed, activate(this.gateProj.forward(x), "sigmoid"));
+  protected override gated(mixed: Tensor, input: () => Tensor): Tensor {
+    return mul(mixed, activate(this.gateProj.forward(input()), "sigmoid"));
   }
 }
 

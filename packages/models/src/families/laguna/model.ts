@@ -45,8 +45,8 @@ export class LagunaAttention extends Attention {
     this.#spread = gate === "head" ? ones.to(options.device ?? ones.device) : null;
   }
 
-  protected override gated(mixed: Tensor, x: Tensor): Tensor {
-    const gate = activate(this.gProj.forward(x), "softplus"); // [T, Hq] or [T, Hq * D]
+  protected override gated(mixed: Tensor, input: () => Tensor): Tensor {
+    const gate = activate(this.gProj.forward(input()), "softplus"); // [T, Hq] or [T, Hq * D]
     const each = this.#spread === null ? gate : linear(gate.view([gate.size, 1]), this.#spread); // [T * Hq, D]
     return mul(mixed, each.view(mixed.shape));
   }
