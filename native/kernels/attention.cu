@@ -325,7 +325,7 @@ extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention(const __gr
   const Sequence sequence = sequence_of(args, batch_index);
   tile.first = number * QK_ROWS;
   const int left = sequence.queries * static_cast<int>(args.group) - tile.first;
-  if (left <= 0) return;
+  if (left <= 0 || is_long(args, sequence)) return;
   tile.count = left < QK_ROWS ? left : QK_ROWS;
   const Keys seen = seen_by_rows(args, sequence, tile.first, tile.count);
   const Cut cut = cut_of(args, sequence, seen);

@@ -11,6 +11,7 @@ extern "C" __global__ void __launch_bounds__(QK_THREADS) attention_join(const __
   const u32 index = QK_PAGED ? sequence_at(args, token) : 0;
   if (QK_PAGED && index == NO_SEQUENCE) return;
   const Sequence sequence = sequence_of(args, index);
+  if (is_long(args, sequence)) return;
   const int group = args.group;
   Tile tile;
   tile.kv_head = head / group;

@@ -14,6 +14,7 @@
 // QK_SOFT_CAP   0, or 1: scores become soft_cap * tanh(score / soft_cap)
 // QK_SINKS      dtype of the sinks, numbered like QK_DTYPE; -1: none
 // QK_HF         1: scores, scaled scores, steps of a cap or a sink and probabilities are rounded to QK_DTYPE
+// QK_TENSOR_ROWS  a sequence of so many rows or more is attention_prefill.cu's; one of fewer attention.cu's. 0: none is
 // QK_ALIGN      bytes that the address and strides of q are multiples of: 16, 8, 4 or 2 (f32: 4 or more)
 // QK_CACHE_ALIGN  the same for k and v
 
@@ -62,6 +63,11 @@ DEVICE Sequence sequence_of(const Args& args, u32 index) {
     const int keys = *args.lengths + static_cast<int>(args.tokens), most = args.capacity;
     return {0, 0, static_cast<int>(args.tokens), keys < most ? keys : most};
   }
+}
+
+// Whether the tensor cores do this sequence.
+DEVICE bool is_long(const Args& args, const Sequence& sequence) {
+  return QK_TENSOR_ROWS > 0 && sequence.queries * static_cast<int>(args.group) >= QK_TENSOR_ROWS;
 }
 
 constexpr u32 NO_SEQUENCE = ~0u;

@@ -1,7 +1,8 @@
-import { type FloatDtype, type NormRounding, QkNormError } from "@qknorm/core";
+import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
-import type { CudaKernels, LoadableKernel } from "./kernels.ts";
+import { type AttentionPlan, planAttention } from "./attention-plan.ts";
+import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
@@ -77,14 +78,13 @@ type Number =
   | "batch";
 
 interface Specialised extends CudaAttentionForm {
-  readonly rows: number;
-  readonly more: Readonly<Record<string, number>>;
+  readonly macros: Readonly<Record<string, number>>;
 }
 
-const declaration = (kernel: string) =>
+const declaration = (kernel: string, ...includes: string[]) =>
   new CudaOp<Specialised, Address | Number>({
     kernel,
-    includes: ["attention_span.cuh"],
+    includes: [...includes, "attention_span.cuh"],
     parameters: {
       ...{ q: "address", k: "address", v: "address", out: "address", partial: "address" },
       ...{ lengths: "address", queryStarts: "address", pages: "address", sinks: "address" },
@@ -98,7 +98,6 @@ const declaration = (kernel: string) =>
       QK_DTYPE: dtypeNumbers[form.dtype],
       QK_CACHE: dtypeNumbers[form.cacheDtype],
       QK_HEAD_DIM: form.headDim,
-      QK_ROWS: form.rows,
       QK_PAGED: form.paged ? 1 : 0,
       QK_CAUSAL: form.mask === "causal" ? 1 : 0,
       QK_SOFT_CAP: form.softCap ? 1 : 0,
@@ -106,19 +105,15 @@ const declaration = (kernel: string) =>
       QK_HF: roundingNumbers[form.rounding],
       QK_ALIGN: form.alignment,
       QK_CACHE_ALIGN: form.cacheAlignment,
-      ...form.more,
+      ...form.macros,
     }),
   });
 
-const pieceOp = declaration("attention");
-const joinOp = declaration("attention_join");
-
-const warps = 8;
-const leastKeys = 64;
-const mostPieces = 32;
-const mostHeadDim = 512;
-/** QK_STAGE of attention.cu: the launches of each rounding. */
-const stages = { once: [0], hf: [1, 3], hfWithSinks: [1, 2, 3] } as const;
+const ops = {
+  pieces: declaration("attention"),
+  join: declaration("attention_join"),
+  prefill: declaration("attention_prefill", "tensor_core.cuh"),
+} as const;
 
 type Operands = Partial<Record<CudaAttentionOperand, Place>>;
 
@@ -136,45 +131,19 @@ export class CudaAttention {
   readonly #lengths: Readonly<Partial<Record<Address, number>>>;
   readonly #workspaceBytes: number;
 
-  /** Throws `ERR_QKNORM_SHAPE` for a head dim above 512 and for more rows than a launch has blocks; what `CudaKernels.get` throws. */
+  /** Throws what `planAttention` and `CudaKernels.get` do. */
   constructor(kernels: CudaKernels, form: CudaAttentionForm, shape: CudaAttentionShape) {
-    const { tokens, queryHeads, kvHeads, batch } = shape;
-    const group = queryHeads / kvHeads;
-    const plan = planOf(form, shape, kernels.device.multiprocessors);
-    const { rows, blocks, pieces } = plan;
+    const { arch, multiprocessors } = kernels.device;
+    const plan = planAttention(form, shape, multiprocessors);
     this.#lengths = lengthsOf(form, shape, plan);
-    this.#workspaceBytes = this.#lengths.partial ?? 0;
+    this.#workspaceBytes = plan.workspaceBytes;
     const bound = Object.keys(this.#lengths) as Address[];
-    const make = (op: typeof pieceOp, wanted: LoadableKernel, grid: number, threads: number) => {
-      const launch = op.launch(kernels, bound).use(wanted, grid, threads);
-      for (const name of ["q", "k", "v"] as const) {
-        launch.set(`${name}TokenStride`, shape[`${name}Strides`].token);
-        launch.set(`${name}HeadStride`, shape[`${name}Strides`].head);
-      }
-      for (const name of ["scale", "softCap", "tokens", "kvHeads", "capacity", "batch"] as const)
-        launch.set(name, shape[name]);
-      for (const name of ["pageSize", "pagesPerSequence"] as const) launch.set(name, shape[name]);
-      for (const name of ["window", "chunk"] as const) launch.set(name, Math.min(shape[name], 2 ** 31 - 1));
-      return launch
-        .set("group", group)
-        .set("pieces", pieces)
-        .set("leastKeys", leastKeys)
-        .set("blocks", blocks);
-    };
-    const request = (op: typeof pieceOp, more: Readonly<Record<string, number>>) =>
-      op.request({ ...form, rows, more }, kernels.device.arch);
-    const rounding = form.rounding === "hf" && form.sinks !== null ? "hfWithSinks" : form.rounding;
-    this.#launches = [
-      ...stages[rounding].map((stage) =>
-        make(
-          pieceOp,
-          request(pieceOp, { QK_STAGE: stage, QK_WARPS: warps }),
-          batch * kvHeads * blocks,
-          warps * 32,
-        ),
-      ),
-      ...(plan.joins ? [make(joinOp, request(joinOp, { QK_THREADS: 128 }), tokens * queryHeads, 128)] : []),
-    ];
+    this.#launches = plan.launches.map(({ kernel, macros, grid, threads, sharedBytes, blocks }) => {
+      const wanted = ops[kernel].request({ ...form, macros }, arch);
+      const launch = ops[kernel].launch(kernels, bound).use(wanted, grid, threads, sharedBytes);
+      setNumbers(launch, shape);
+      return launch.set("pieces", plan.pieces).set("leastKeys", plan.leastKeys).set("blocks", blocks);
+    });
   }
 
   /** Queues the launches. Throws what `OpLaunch.run` does, and what `CudaMemory` does for the room that pieces need. */
@@ -195,54 +164,26 @@ export class CudaAttention {
   }
 }
 
-interface Plan {
-  readonly rows: number;
-  /** The most of a key/value head. */
-  readonly pieces: number;
-  /** Of a key/value head of a sequence. */
-  readonly blocks: number;
-  /** Whether any row may have several pieces. */
-  readonly joins: boolean;
-}
-
-/** How rows and keys are cut. Pieces depend on nothing of the batch: a sequence has the same bits in any. */
-function planOf(form: CudaAttentionForm, shape: CudaAttentionShape, multiprocessors: number): Plan {
-  const { headDim } = form;
-  if (!Number.isInteger(headDim) || headDim < 1 || headDim > mostHeadDim) {
-    throw new QkNormError(
-      "ERR_QKNORM_SHAPE",
-      `attention on a device has head dims from 1 to ${mostHeadDim}, got ${headDim}`,
-    );
+function setNumbers(launch: OpLaunch<Address | Number>, shape: CudaAttentionShape): void {
+  for (const name of ["q", "k", "v"] as const) {
+    launch.set(`${name}TokenStride`, shape[`${name}Strides`].token);
+    launch.set(`${name}HeadStride`, shape[`${name}Strides`].head);
   }
-  const { kvHeads, queryHeads, mostQueries } = shape;
-  const sequenceRows = mostQueries * (queryHeads / kvHeads);
-  const mostRows = headDim > 256 ? 4 : 8;
-  const rows = Math.min(mostRows, 2 ** Math.ceil(Math.log2(sequenceRows)));
-  const tiles = Math.ceil(sequenceRows / rows);
-  const most = Math.min(mostPieces, Math.ceil(shape.capacity / leastKeys), multiprocessors / kvHeads);
-  const pieces = Math.max(1, Math.floor(most));
-  const ofTile = (tile: number) => Math.max(1, Math.floor(pieces / (tile + 1)));
-  const shared = Math.min(tiles, pieces);
-  const blocks =
-    Array.from({ length: shared }, (_, tile) => ofTile(tile)).reduce((a, b) => a + b) + tiles - shared;
-  if (shape.batch * kvHeads * blocks >= 2 ** 31 || shape.tokens * queryHeads >= 2 ** 31) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `${shape.tokens} tokens are too many for one launch`);
-  }
-  const joins = form.paged ? pieces > 1 : pieces >= 2 * tiles;
-  return { rows, pieces, blocks, joins };
+  const same = ["scale", "softCap", "tokens", "kvHeads", "capacity", "batch", "pageSize"] as const;
+  for (const name of [...same, "pagesPerSequence"] as const) launch.set(name, shape[name]);
+  for (const name of ["window", "chunk"] as const) launch.set(name, Math.min(shape[name], 2 ** 31 - 1));
+  launch.set("group", shape.queryHeads / shape.kvHeads);
 }
 
 /** Bytes of each operand that the kernels may touch; what is not named is not bound. */
 function lengthsOf(
   form: CudaAttentionForm,
   shape: CudaAttentionShape,
-  { rows, pieces, joins }: Plan,
+  { workspaceBytes }: AttentionPlan,
 ): Partial<Record<Address, number>> {
   const { tokens, queryHeads, kvHeads, capacity, batch } = shape;
   const extent = (count: number, heads: number, strides: HeadStrides, dtype: FloatDtype) =>
     (count - 1) * strides.token + (heads - 1) * strides.head + form.headDim * bytesOf(dtype);
-  const slots = batch * kvHeads * pieces * rows;
-  const states = form.rounding === "hf" ? tokens * queryHeads : 0;
   return {
     q: extent(tokens, queryHeads, shape.qStrides, form.dtype),
     k: extent(capacity, kvHeads, shape.kStrides, form.cacheDtype),
@@ -251,6 +192,6 @@ function lengthsOf(
     lengths: 4 * batch,
     ...(form.paged && { queryStarts: 4 * (batch + 1), pages: 4 * batch * shape.pagesPerSequence }),
     ...(form.sinks !== null && { sinks: queryHeads * bytesOf(form.sinks) }),
-    ...((joins || states > 0) && { partial: 4 * (slots * (form.headDim + 2) + 2 * states) }),
+    ...(workspaceBytes > 0 && { partial: workspaceBytes }),
   };
 }

@@ -36,10 +36,16 @@ const random = (seed: number, shape: readonly number[], dtype: FloatDtype): Tens
     dtype,
   );
 
-/** How far a result may be: a probability that falls on the other side of an hf rounding moves it by half a step of that. */
-function slackOf(dtype: FloatDtype, rounding: "once" | "hf"): number {
-  return rounding === "hf" && dtype !== "f32" ? (dtype === "bf16" ? 2 ** -7 : 2 ** -10) : 2e-5;
+/**
+ * How far a result may be. A probability that is rounded moves it by half a step of that: rounding hf asks for it, on the
+ * tensor cores, which many queries go to, it comes with the product.
+ */
+function slackOf(dtype: FloatDtype, rounded: boolean): number {
+  return rounded && dtype !== "f32" ? (dtype === "bf16" ? 2 ** -7 : 2 ** -10) : 2e-5;
 }
+
+/** Rows of a key/value head from which on the tensor cores may be used. */
+const manyRows = 33;
 
 function largest(v: Tensor): number {
   return v.toNumbers().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -62,11 +68,11 @@ export function attentionSuite(
   const { keys: mostKeys, runs: numRuns } = size;
 
   test("attention is the CPU's, for any span, heads, head dim, dtype and rounding", () => {
-    const distance = new Distance();
+    const [distance, loose] = [new Distance(), new Distance()];
     fc.assert(
       fc.property(
         fc.record({ dtype: dtypes, rounding: roundings, seed: seeds, headDim: headDims, gap: fc.boolean() }),
-        fc.record({ ...heads, tokens: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 20 })) }),
+        fc.record({ ...heads, tokens: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 90 })) }),
         fc.oneof(fc.nat(40), fc.nat(mostKeys)),
         fc.nat(3),
         limits,
@@ -86,7 +92,8 @@ export function attentionSuite(
           tidy(() => {
             const [a, b, c] = [q, k, v].map((x) => inGaps(x, device, gap)) as [Tensor, Tensor, Tensor];
             const there = attention(a, b, c, { ...span, sinks: sinks?.to(device) ?? null });
-            compare(distance, there, here, v, slackOf(dtype, rounding));
+            const rounded = rounding === "hf" || tokens * group >= manyRows;
+            compare(rounded ? loose : distance, there, here, v, slackOf(dtype, rounded));
           });
         },
       ),
@@ -129,15 +136,17 @@ export function attentionSuite(
   });
 
   test("pagedAttention is the CPU's, for any sequences, pages and dtypes", () => {
-    const distance = new Distance();
+    const [distance, loose] = [new Distance(), new Distance()];
     fc.assert(
       fc.property(sizes, limits, roundings, seeds, (dims, limit, rounding, seed) => {
         const scene = pagedScene(seed, dims, { ...limit, rounding, scale: dims.headDim ** -0.5 });
         const here = pagedAttention(scene.q, scene.kCache, scene.vCache, scene.options);
         tidy(() => {
           const there = on(device, scene);
-          const slack = Math.max(slackOf(dims.dtype, rounding), slackOf(dims.cacheDtype, rounding));
-          compare(distance, pagedAttention(...there), here, scene.vCache, slack);
+          const rounded =
+            rounding === "hf" || dims.sequences.some(([queries]) => queries * dims.group >= manyRows);
+          const slack = Math.max(slackOf(dims.dtype, rounded), slackOf(dims.cacheDtype, rounded));
+          compare(rounded ? loose : distance, pagedAttention(...there), here, scene.vCache, slack);
         });
       }),
       { numRuns },

@@ -1,0 +1,149 @@
+import { QkNormError } from "@qknorm/core";
+import type { CudaAttentionForm, CudaAttentionShape } from "./attention.ts";
+
+/** One kernel of an attention call. */
+export interface AttentionLaunch {
+  readonly kernel: "pieces" | "join" | "prefill";
+  readonly macros: Readonly<Record<string, number>>;
+  readonly grid: number;
+  readonly threads: number;
+  readonly sharedBytes: number;
+  /** Of a key/value head of a sequence. */
+  readonly blocks: number;
+}
+
+/** How a call is cut: its launches in order, and the memory that they share. */
+export interface AttentionPlan {
+  readonly launches: readonly AttentionLaunch[];
+  /** The most of a key/value head, and the fewest keys of one. */
+  readonly pieces: number;
+  readonly leastKeys: number;
+  readonly workspaceBytes: number;
+}
+
+const warps = 8;
+const joinThreads = 128;
+const leastKeys = 64;
+const mostPieces = 32;
+const mostHeadDim = 512;
+const mostBlocks = 2 ** 31;
+/** A sequence of so many rows is worth the tensor cores' tiles. */
+const tensorRows = 33;
+/** QK_STAGE of attention.cu: the launches of each rounding. */
+const stages = { once: [0], hf: [1, 3], hfWithSinks: [1, 2, 3] } as const;
+
+/**
+ * What is launched for a form and a shape. Nothing that a sequence's bits depend on depends on the rest of the batch.
+ *
+ * Throws `ERR_QKNORM_SHAPE` for a head dim above 512 and for more rows than a launch has blocks.
+ */
+export function planAttention(
+  form: CudaAttentionForm,
+  shape: CudaAttentionShape,
+  multiprocessors: number,
+): AttentionPlan {
+  const { headDim } = form;
+  if (!Number.isInteger(headDim) || headDim < 1 || headDim > mostHeadDim) {
+    throw new QkNormError(
+      "ERR_QKNORM_SHAPE",
+      `attention on a device has head dims from 1 to ${mostHeadDim}, got ${headDim}`,
+    );
+  }
+  const { kvHeads, queryHeads, mostQueries, capacity } = shape;
+  const group = queryHeads / kvHeads;
+  const withTensorCores = fitsTensorCores(form) && mostQueries * group >= tensorRows;
+  const few = withTensorCores ? Math.floor((tensorRows - 1) / group) : mostQueries;
+  const parted = withTensorCores && (!form.paged || few === 0) ? null : Math.min(few, mostQueries);
+  const most = Math.min(mostPieces, Math.ceil(capacity / leastKeys), multiprocessors / kvHeads);
+  const pieces = Math.max(1, Math.floor(most));
+  const tensor = { QK_TENSOR_ROWS: withTensorCores ? tensorRows : 0 };
+  const plan =
+    parted === null
+      ? { launches: [], workspaceBytes: 0 }
+      : planPieces(form, { ...shape, mostQueries: parted }, pieces, tensor);
+  const launches = [...plan.launches, ...(withTensorCores ? [planPrefill(form, shape, tensor)] : [])];
+  if (launches.some(({ grid }) => grid >= mostBlocks)) {
+    throw new QkNormError("ERR_QKNORM_SHAPE", `${shape.tokens} tokens are too many for one launch`);
+  }
+  return { launches, pieces, leastKeys, workspaceBytes: plan.workspaceBytes };
+}
+
+/** attention.cu, and attention_join.cu where a row may have several pieces. */
+function planPieces(
+  form: CudaAttentionForm,
+  { batch, kvHeads, queryHeads, mostQueries, tokens }: CudaAttentionShape,
+  pieces: number,
+  tensor: Readonly<Record<string, number>>,
+): Pick<AttentionPlan, "launches" | "workspaceBytes"> {
+  const { headDim } = form;
+  const sequenceRows = mostQueries * (queryHeads / kvHeads);
+  const rows = Math.min(headDim > 256 ? 4 : 8, 2 ** Math.ceil(Math.log2(sequenceRows)));
+  const tiles = Math.ceil(sequenceRows / rows);
+  const ofTile = (tile: number) => Math.max(1, Math.floor(pieces / (tile + 1)));
+  const shared = Math.min(tiles, pieces);
+  const first = Array.from({ length: shared }, (_, tile) => ofTile(tile)).reduce((a, b) => a + b);
+  const blocks = first + tiles - shared;
+  const joins = form.paged ? pieces > 1 : pieces >= 2 * tiles;
+  const slots = batch * kvHeads * pieces * rows;
+  const states = form.rounding === "hf" ? tokens * queryHeads : 0;
+  const rounding = form.rounding === "hf" && form.sinks !== null ? "hfWithSinks" : form.rounding;
+  const common = { sharedBytes: 0, blocks };
+  return {
+    launches: [
+      ...stages[rounding].map((stage) => ({
+        ...common,
+        kernel: "pieces" as const,
+        macros: { ...tensor, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps },
+        grid: batch * kvHeads * blocks,
+        threads: warps * 32,
+      })),
+      ...(joins
+        ? [
+            {
+              ...common,
+              kernel: "join" as const,
+              macros: { ...tensor, QK_ROWS: rows, QK_THREADS: joinThreads },
+              grid: tokens * queryHeads,
+              threads: joinThreads,
+            },
+          ]
+        : []),
+    ],
+    workspaceBytes: joins || states > 0 ? 4 * (slots * (headDim + 2) + 2 * states) : 0,
+  };
+}
+
+/** Whether attention_prefill.cu takes a form. */
+function fitsTensorCores(form: CudaAttentionForm): boolean {
+  const { dtype, cacheDtype, headDim, alignment, cacheAlignment } = form;
+  return (
+    dtype !== "f32" &&
+    cacheDtype === dtype &&
+    headDim % 8 === 0 &&
+    headDim <= 256 &&
+    Math.min(alignment, cacheAlignment) === 16
+  );
+}
+
+/** attention_prefill.cu: tiles of 128 rows. The wider a head, the fewer rows of it fit a warp's registers. */
+function planPrefill(
+  { headDim }: CudaAttentionForm,
+  { batch, kvHeads, queryHeads, mostQueries }: CudaAttentionShape,
+  tensor: Readonly<Record<string, number>>,
+): AttentionLaunch {
+  const [prefillWarps, warpTiles, keys] = headDim > 128 ? [8, 1, 32] : [4, 2, 64];
+  const rows = prefillWarps * warpTiles * 16;
+  const blocks = Math.ceil((mostQueries * (queryHeads / kvHeads)) / rows);
+  const rowBytes = Math.ceil(headDim / 64) * 128;
+  return {
+    kernel: "prefill",
+    macros: {
+      ...{ ...tensor, QK_ROWS: rows, QK_WARPS: prefillWarps },
+      ...{ QK_WARP_TILES: warpTiles, QK_KEYS: keys },
+    },
+    grid: batch * kvHeads * blocks,
+    threads: prefillWarps * 32,
+    sharedBytes: (rows + 4 * keys) * rowBytes,
+    blocks,
+  };
+}
