@@ -9,6 +9,7 @@ static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
   qknorm::register_elementwise(exports);
+  qknorm::register_huge_pages(exports);
   qknorm::register_isa(exports);
   qknorm::register_linear(exports);
   qknorm::register_moe(exports);

@@ -9,6 +9,7 @@ void register_attention(Napi::Object exports);
 void register_copy_bytes(Napi::Object exports);
 void register_cuda(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
+void register_huge_pages(Napi::Object exports);
 void register_isa(Napi::Object exports);
 void register_linear(Napi::Object exports);
 void register_moe(Napi::Object exports);

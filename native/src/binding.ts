@@ -42,4 +42,6 @@ export interface QkNormBinding {
   isaNumber(name: string): number;
   /** memcpy by as many threads as a kernel uses; both of the same length. */
   copyBytes(destination: Uint8Array, source: Uint8Array): void;
+  /** Asks for huge pages under memory that was not written yet; advice, which a system may not take. */
+  preferHugePages(bytes: Uint8Array): void;
 }

@@ -15,6 +15,7 @@ export {
   siluMul,
   type Untyped,
 } from "./elementwise.ts";
+export { preferHugePages } from "./huge-pages.ts";
 export { type BlasInfo, blasInfo, type LinearCall, linear, setThreadCount, threadCount } from "./linear.ts";
 export { type LoadedBinding, loadBinding } from "./loader.ts";
 export { type MoeCall, moe, type StackView } from "./moe.ts";

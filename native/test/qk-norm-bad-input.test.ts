@@ -163,7 +163,7 @@ describe.skipIf(missing)(`a bad argument to qkNorm${missing}`, () => {
       string,
       (...args: unknown[]) => unknown
     > | null;
-    const functions = ["qkNorm", "copyBytes", "cpuIsa", "availableIsas", "isaNumber"];
+    const functions = ["qkNorm", "copyBytes", "preferHugePages", "cpuIsa", "availableIsas", "isaNumber"];
 
     it("is an error with a code in every position, from every function", () => {
       const outcomes = { errors: 0, calls: 0 };

@@ -26,8 +26,11 @@ struct GemmOver {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(reinterpret_cast<const void*>(address + i));
   }
 
+  // One row of x waits for its weights: this many bytes ahead in each stream of them keeps memory busy.
+  static constexpr std::size_t kStreamAhead = 512;
+
   // Both operands run along k, so a tile needs no packing and every sum is taken in the same order.
-  template <Dtype D, std::size_t R, std::size_t C>
+  template <Dtype D, std::size_t R, std::size_t C, bool kStreams = false>
   static void dot_tile(const float* x, std::size_t x_stride, const void* w, std::size_t w_stride, std::size_t k,
                        float* sums, std::size_t sums_stride, bool accumulate) {
     F32 acc[R][C];
@@ -43,6 +46,7 @@ struct GemmOver {
       for (std::size_t r = 0; r < R; ++r) xs[r] = Lanes::template load<Dtype::kF32>(x, r * x_stride + i);
 #pragma GCC unroll 8
       for (std::size_t c = 0; c < C; ++c) {
+        if constexpr (kStreams) prefetch(w, (c * w_stride + i) * bytes_of(D) + kStreamAhead, 1);
         const F32 ws = Lanes::template load<D>(w, c * w_stride + i);
 #pragma GCC unroll 4
         for (std::size_t r = 0; r < R; ++r) acc[r][c] = Lanes::muladd(xs[r], ws, acc[r][c]);
@@ -87,11 +91,45 @@ struct GemmOver {
     if (rows - r == 1) dot_tile<D, 1, C>(x, x_stride, w, w_stride, k, sums, sums_stride, accumulate);
   }
 
+  // A few rows of x. Processors read ahead within a page, and lose their way where rows of one page take turns: so the
+  // columns of a tile are as far apart as possible, and each stream of weights runs on from tile to tile.
+  template <Dtype D, std::size_t R>
+  static void dot_streams(const float* x, std::size_t x_stride, const void* w, std::size_t w_stride, std::size_t cols,
+                          std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
+    const std::size_t apart = cols / kCols;
+    for (std::size_t c = 0; c < apart; ++c) {
+      const auto* const from = static_cast<const unsigned char*>(w) + c * w_stride * bytes_of(D);
+      float found[R][kCols];
+      for (std::size_t r = 0; r < R; ++r) {
+        for (std::size_t i = 0; i < kCols; ++i) found[r][i] = accumulate ? sums[r * sums_stride + i * apart + c] : 0;
+      }
+      std::size_t done = 0;
+      do {
+        const std::size_t length = k - done < kDotBlock ? k - done : kDotBlock;
+        dot_tile<D, R, kCols, true>(x + done, x_stride, from + done * bytes_of(D), apart * w_stride, length, found[0], kCols,
+                                    accumulate || done > 0);
+        done += length;
+      } while (done < k);
+      for (std::size_t r = 0; r < R; ++r) {
+        for (std::size_t i = 0; i < kCols; ++i) sums[r * sums_stride + i * apart + c] = found[r][i];
+      }
+    }
+  }
+
   // Columns outside, rows inside: the tile's weights stay in the first-level cache while the rows pass.
   template <Dtype D>
   static void dot(const float* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
                   std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
     const auto* weights = static_cast<const unsigned char*>(w);
+    if (rows <= kRows && k > kShortRow) {
+      const auto streams = rows == 1 ? dot_streams<D, 1> : rows == 2 ? dot_streams<D, 2> : dot_streams<D, kRows>;
+      streams(x, x_stride, w, w_stride, cols, k, sums, sums_stride, accumulate);
+      const std::size_t taken = cols / kCols * kCols;
+      if (taken == cols) return;
+      weights += taken * w_stride * bytes_of(D);
+      sums += taken;
+      cols -= taken;
+    }
     std::size_t done = 0;
     do {
       const std::size_t length = k - done < kDotBlock ? k - done : kDotBlock;

@@ -18,6 +18,9 @@ export interface KernelStatus {
   readonly reason: string | null;
 }
 
+/** Bytes from which memory may gain by larger pages: two of 2 MiB. */
+const LARGE = 2 ** 22;
+
 let choice: KernelChoice = "auto";
 
 /** The kernels that the CPU runs on now. */
@@ -76,7 +79,9 @@ class CpuBackend implements Backend {
   }
 
   allocate(dtype: Dtype, elements: number): Memory {
-    return new CpuMemory(this, allocate(dtype, elements));
+    const data = allocate(dtype, elements);
+    if (data.byteLength >= LARGE) kernelsInUse().prepare?.(data);
+    return new CpuMemory(this, data);
   }
 
   clear(memory: Memory): void {

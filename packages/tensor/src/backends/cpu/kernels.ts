@@ -1,4 +1,5 @@
 import type { FusedQkNorm, Ops } from "../../backend.ts";
+import type { HostArray } from "../../dtype.ts";
 
 /** What the CPU has composed of others. */
 type Composed = "project" | "pagedAttention";
@@ -9,4 +10,6 @@ export interface CpuKernels {
   readonly name: string;
   readonly ops: Omit<Ops, Composed>;
   readonly qkNorm: FusedQkNorm;
+  /** Is told of large memory before anything is written to it. */
+  readonly prepare?: (data: HostArray) => void;
 }

@@ -1,4 +1,4 @@
-import { cpuIsa, loadBinding, threadCount } from "@qknorm/native/cpu";
+import { cpuIsa, loadBinding, preferHugePages, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
 import { causalConv } from "../typescript/causal-conv.ts";
 import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
@@ -60,5 +60,5 @@ function open(): NativeKernels {
     gatherRows,
     convert,
   };
-  return { kernels: { name, ops, qkNorm: nativeQkNorm }, reason: null };
+  return { kernels: { name, ops, qkNorm: nativeQkNorm, prepare: preferHugePages }, reason: null };
 }
