@@ -1,5 +1,6 @@
 // npm run bench:gpu: makes the portable folder and runs its benchmark here, on a machine with a GPU; arguments go to it.
-// npm run bench:gpu -- --from FILE.json takes the results of a run elsewhere. Then the README's tables and plots.
+// npm run bench:e2e: the same with the benchmark of whole models. Either with `-- --from FILE.json` takes the results of
+// a run elsewhere. Then the README's tables and plots.
 import { spawnSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -8,7 +9,8 @@ import { writeNumbers } from "./numbers.mjs";
 import { root } from "./setup.mjs";
 
 const results = join(root, "native/gpu/results");
-const args = process.argv.slice(2);
+const endToEnd = process.argv[2] === "--e2e";
+const args = process.argv.slice(endToEnd ? 3 : 2);
 if (args[0] === "--from" && args[1] !== undefined) {
   const file = resolve(process.env.INIT_CWD ?? ".", args[1]);
   cpSync(file, join(results, basename(file)));
@@ -16,7 +18,8 @@ if (args[0] === "--from" && args[1] !== undefined) {
   const folder = join(root, "build/gpu");
   await bundle(folder);
   const env = { ...process.env, QKNORM_OUT: results };
-  const { status } = spawnSync(join(folder, "run"), ["bench", ...args], { stdio: "inherit", env });
+  const command = endToEnd ? "bench-e2e" : "bench";
+  const { status } = spawnSync(join(folder, "run"), [command, ...args], { stdio: "inherit", env });
   if (status !== 0) process.exit(status ?? 1);
 }
 writeNumbers();

@@ -33,6 +33,7 @@ const programs = new Set([
   "native/gpu/bench/linear.ts",
   "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
+  ...["main", "part", "logits"].map((name) => `packages/models/bench/e2e/${name}.ts`),
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */

@@ -1,0 +1,36 @@
+// One part of the end-to-end benchmark, in a process of its own: `part NAME MODEL --device cuda:0 --dtype bf16 --seconds 40`.
+// Prints what it found as one line of JSON, also where its seconds did not suffice for all of it.
+import { parseArgs } from "node:util";
+import { setQkNormLogger } from "@qknorm/core";
+import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
+import { machine } from "./machine.ts";
+import { decodeCosts, decodeRates, prefillRates } from "./measurements.ts";
+import type { Found } from "./results.ts";
+import { type ModelName, shapes } from "./shapes.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    device: { type: "string", default: "cuda:0" },
+    dtype: { type: "string", default: "bf16" },
+    seconds: { type: "string", default: "40" },
+  },
+});
+const measurements = { machine, decode: decodeRates, prefill: prefillRates, costs: decodeCosts };
+
+const [part = "", model = "tiny"] = positionals;
+const device = values.device as Device;
+if (!(part in measurements) || !(model in shapes)) {
+  process.stderr.write(`part takes one of ${Object.keys(measurements)} and one of ${Object.keys(shapes)}\n`);
+  process.exit(2);
+}
+setQkNormLogger(null);
+await openDevice(device);
+const until = performance.now() + 1000 * Number(values.seconds);
+const found: Found = measurements[part as keyof typeof measurements]({
+  device,
+  dtype: values.dtype as FloatDtype,
+  model: model as ModelName,
+  timeIsUp: () => performance.now() > until,
+});
+process.stdout.write(`${JSON.stringify(found)}\n`);
