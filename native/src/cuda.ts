@@ -8,7 +8,9 @@ export {
   type CudaAttentionShape,
   type HeadStrides,
 } from "./cuda/attention.ts";
+export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
 export type { CudaCacheDtype, CudaChainForm } from "./cuda/chain-form.ts";
+export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export {
   type CudaDevice,
@@ -18,6 +20,10 @@ export {
   setCudaBudget,
 } from "./cuda/device.ts";
 export { type CudaDriver, type CudaFailure, openCuda } from "./cuda/driver.ts";
+export { type CudaElementwise, cudaElementwise } from "./cuda/elementwise.ts";
+export { type CudaPlace, type CudaRows, FormLaunches } from "./cuda/form-launches.ts";
+export { type CudaGatedDeltaRule, type CudaHeads, cudaGatedDeltaRule } from "./cuda/gated-delta-rule.ts";
+export { type CudaGatherRows, cudaGatherRows } from "./cuda/gather-rows.ts";
 export { CudaGemv, type GemvForm, type GemvNorm, type GemvOperands, gemvNorms } from "./cuda/gemv.ts";
 export { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./cuda/gemv-geometry.ts";
 export { CudaGraph } from "./cuda/graph.ts";
@@ -42,7 +48,10 @@ export {
   type CudaQkNormRopeOptions,
   type QkNormRopeOperand,
 } from "./cuda/qk-norm-rope.ts";
+export { type CudaRope, cudaRope } from "./cuda/rope.ts";
+export { type CudaRoute, cudaRoute } from "./cuda/route.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export { CudaWriteCache, type CudaWriteCacheShape } from "./cuda/write-cache.ts";
+export { type CudaXielu, cudaXielu } from "./cuda/xielu.ts";

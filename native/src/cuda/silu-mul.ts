@@ -1,8 +1,8 @@
-import { type FloatDtype, type NormRounding, QkNormError } from "@qknorm/core";
+import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
-import type { CudaMemory } from "./memory.ts";
 import { CudaOp } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
@@ -10,44 +10,40 @@ interface Form {
   readonly dtype: FloatDtype;
   readonly rounding: NormRounding;
   readonly alignment: Alignment;
-  readonly width: number;
+  readonly tail: number;
 }
 
 const chunk = 8;
 const threads = 256;
 
-const op = new CudaOp<Form, "gate" | "up" | "y" | "xStride" | "yStride" | "chunks" | "rows">({
-  kernel: "silu_mul",
-  parameters: {
-    ...{
-      gate: "address",
-      up: "address",
-      y: "address",
-      xStride: "i64",
-      yStride: "i64",
-      chunks: "u32",
-      rows: "u32",
+const launches = new FormLaunches<Form, "gate" | "up" | "y" | "xStride" | "yStride" | "chunks" | "rows">(
+  new CudaOp({
+    kernel: "silu_mul",
+    parameters: {
+      ...({ gate: "address", up: "address", y: "address" } as const),
+      ...({ xStride: "i64", yStride: "i64", chunks: "u32", rows: "u32" } as const),
     },
-  },
-  macros: ({ dtype, rounding, alignment, width }) => ({
-    QK_DTYPE: dtypeNumbers[dtype],
-    QK_HF: roundingNumbers[rounding],
-    QK_ALIGN: alignment,
-    QK_TAIL: width % chunk,
+    macros: ({ dtype, rounding, alignment, tail }) => ({
+      QK_DTYPE: dtypeNumbers[dtype],
+      QK_HF: roundingNumbers[rounding],
+      QK_ALIGN: alignment,
+      QK_TAIL: tail,
+    }),
   }),
-});
+  ["gate", "up", "y"],
+);
 
-/** `[rows, 2 * width]` with the gate first, and `[rows, width]`; offsets and strides count elements. */
+/** `[rows, 2 * width]` with the gate first, and `[rows, width]`. */
 export interface CudaSiluMul {
   readonly dtype: FloatDtype;
   readonly rounding: NormRounding;
   readonly rows: number;
   readonly width: number;
-  readonly gateUp: { readonly memory: CudaMemory; readonly offset: number; readonly rowStride: number };
-  readonly out: { readonly memory: CudaMemory; readonly offset: number; readonly rowStride: number };
+  readonly gateUp: CudaRows;
+  readonly out: CudaRows;
 }
 
-/** Queues `out = silu(gate) * up`. Throws as `CudaQkNorm.run` does. */
+/** Queues `out = silu(gate) * up`. Throws as `cudaElementwise` does. */
 export function cudaSiluMul(kernels: CudaKernels, stream: CudaStream, call: CudaSiluMul): void {
   const { dtype, rounding, rows, width, gateUp, out } = call;
   const bytes = bytesOf(dtype);
@@ -55,12 +51,13 @@ export function cudaSiluMul(kernels: CudaKernels, stream: CudaStream, call: Cuda
   const [xStride, yStride] = [gateUp.rowStride * bytes, out.rowStride * bytes];
   const alignment = alignmentOf(gate as number, up as number, y as number, xStride, yStride);
   const chunks = Math.ceil(width / chunk);
-  const blocks = Math.ceil((rows * chunks) / threads);
-  if (blocks >= 2 ** 24) {
-    throw new QkNormError("ERR_QKNORM_SHAPE", `${rows} rows of ${width} are too many for one launch`);
-  }
-  op.launch(kernels, ["gate", "up", "y"])
-    .use(op.request({ dtype, rounding, alignment, width }, kernels.device.arch), blocks, threads)
+  launches
+    .take(
+      kernels,
+      { dtype, rounding, alignment, tail: width % chunk },
+      Math.ceil((rows * chunks) / threads),
+      threads,
+    )
     .set("xStride", xStride)
     .set("yStride", yStride)
     .set("chunks", chunks)

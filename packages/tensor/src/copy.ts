@@ -1,5 +1,9 @@
+import { formatShape, QkNormError } from "@qknorm/core";
 import type { HostArray } from "./dtype.ts";
 import { denseFrom, sizeOf, type View } from "./strides.ts";
+
+// Each run is a copy of its own, some microseconds of host time: past this many, the layout is the mistake.
+const mostRuns = 65_536;
 
 /** A view in V8 memory. */
 export interface HostView extends View {
@@ -44,6 +48,16 @@ export function eachRun(
 /** How often `eachRun` would call. */
 export function countRuns(source: View, target: View): number {
   return sizeOf(target.shape.slice(0, firstDenseAxis(source, target)));
+}
+
+/** Throws `ERR_QKNORM_LAYOUT` when a device would be asked for too many copies, one for each run. */
+export function assertFewRuns(source: View, target: View, device: string): void {
+  const runs = countRuns(source, target);
+  if (runs <= mostRuns) return;
+  throw new QkNormError(
+    "ERR_QKNORM_LAYOUT",
+    `${formatShape(target.shape)} from strides ${formatShape(source.strides)} to ${formatShape(target.strides)} on ${device} is ${runs} separate copies, and at most ${mostRuns} are made: go through the CPU, or keep the last axes dense`,
+  );
 }
 
 function firstDenseAxis(source: View, target: View): number {

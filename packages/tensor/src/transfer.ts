@@ -1,12 +1,9 @@
 import { formatShape, QkNormError } from "@qknorm/core";
 import type { Backend, Memory, TensorView } from "./backend.ts";
-import { copyElements, countRuns, eachRun, type HostView } from "./copy.ts";
+import { assertFewRuns, copyElements, eachRun, type HostView } from "./copy.ts";
 import { allocate, bytesOf, type HostArray } from "./dtype.ts";
 import { assertMemory, assertNoSelfOverlap, mayShareMemory } from "./overlap.ts";
 import { contiguousStrides, isContiguous, lastElement } from "./strides.ts";
-
-// Each run is a copy of its own, some microseconds of host time: past this many, the layout is the mistake.
-const mostRuns = 65_536;
 
 /**
  * Copies the elements of a view into another one, wherever both lie; they may overlap. Work for a device is queued;
@@ -30,7 +27,7 @@ export function copyView(source: TensorView, target: TensorView): void {
   if (target.size === 0) return;
   if (source.memory.backend !== target.memory.backend) copyAcross(source, target);
   else if (mayShareMemory(source, target)) copyThroughOther(source, target);
-  else copyOnDevice(source, target);
+  else target.memory.backend.copy(source, target);
 }
 
 /** The elements of a view in row-major order, read at once. Throws `ERR_QKNORM_DEVICE` where a device cannot be waited for. */
@@ -106,16 +103,10 @@ function upload(source: HostView, target: TensorView): void {
         strides: contiguousStrides(source.shape),
         offset: 0,
       };
-  assertFewRuns(dense, target);
+  assertFewRuns(dense, target, memory.backend.device);
   eachRun(dense, target, (from, to, count) => {
     memory.backend.write(memory, to * width, dense.data.subarray(from, from + count));
   });
-}
-
-function copyOnDevice(source: TensorView, target: TensorView): void {
-  // V8 memory is walked element by element, whatever the gaps.
-  if (target.memory.data === null) assertFewRuns(source, target);
-  target.memory.backend.copy(source, target);
 }
 
 function copyThroughOther(source: TensorView, target: TensorView): void {
@@ -123,8 +114,8 @@ function copyThroughOther(source: TensorView, target: TensorView): void {
   const { backend } = source.memory;
   const before = denseView(backend, source, () => `a copy of ${formatShape(shape)} of ${dtype}`);
   try {
-    if (size > 0) copyOnDevice(source, before);
-    copyOnDevice(before, target);
+    if (size > 0) backend.copy(source, before);
+    backend.copy(before, target);
   } finally {
     before.memory.free();
   }
@@ -133,13 +124,4 @@ function copyThroughOther(source: TensorView, target: TensorView): void {
 function denseView(backend: Backend, { shape, dtype, size }: TensorView, what: () => string): TensorView {
   const memory = backend.allocate(dtype, size, what);
   return { memory, dtype, shape, strides: contiguousStrides(shape), offset: 0, size };
-}
-
-function assertFewRuns(source: HostView | TensorView, target: TensorView): void {
-  const runs = countRuns(source, target);
-  if (runs <= mostRuns) return;
-  throw new QkNormError(
-    "ERR_QKNORM_LAYOUT",
-    `${formatShape(target.shape)} from strides ${formatShape(source.strides)} to ${formatShape(target.strides)} on ${target.memory.backend.device} is ${runs} separate copies, and at most ${mostRuns} are made: go through the CPU, or keep the last axes dense`,
-  );
 }

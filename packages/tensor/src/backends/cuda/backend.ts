@@ -1,18 +1,28 @@
 import { isQkNormError, QkNormError } from "@qknorm/core";
 import { cudaUsage } from "@qknorm/native/cuda";
 import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } from "../../backend.ts";
-import { eachRun } from "../../copy.ts";
 import type { CudaDeviceName } from "../../device.ts";
 import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
+import { add } from "./add.ts";
 import { attention, pagedAttention } from "./attention.ts";
+import { causalConv } from "./causal-conv.ts";
+import { convert } from "./convert.ts";
+import { copy } from "./copy.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
+import { gatedDeltaRule } from "./gated-delta-rule.ts";
+import { gatherRows } from "./gather-rows.ts";
 import { captureGraph } from "./graph.ts";
 import { linear, project } from "./linear.ts";
 import { DeviceMemory, memoryOf, unsettle } from "./memory.ts";
+import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
+import { pointwise } from "./pointwise.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
+import { rope } from "./rope.ts";
+import { route } from "./route.ts";
 import { siluMul } from "./silu-mul.ts";
 import { writeCache } from "./write-cache.ts";
+import { xielu } from "./xielu.ts";
 
 /**
  * A CUDA device. Work is queued on its current stream; `readNow` waits for it.
@@ -26,7 +36,25 @@ export function openCudaBackend(ordinal: number): Backend {
 
 class CudaBackend implements Backend {
   readonly device: CudaDeviceName;
-  readonly ops: Partial<Ops> = { attention, linear, normalize, pagedAttention, project, siluMul, writeCache };
+  readonly ops: Partial<Ops> = {
+    attention,
+    pagedAttention,
+    writeCache,
+    linear,
+    project,
+    normalize,
+    rope,
+    siluMul,
+    pointwise,
+    xielu,
+    mul,
+    add,
+    route,
+    causalConv,
+    gatedDeltaRule,
+    gatherRows,
+    convert,
+  };
   readonly qkNorm: FusedQkNorm = cudaQkNorm;
   readonly #ordinal: number;
   #closed = false;
@@ -68,13 +96,8 @@ class CudaBackend implements Backend {
   }
 
   copy(source: TensorView, target: TensorView): void {
-    const stream = cudaStream(this.#ordinal);
-    const width = bytesOf[target.dtype];
     unsettle(target.memory);
-    eachRun(source, target, (from, to, count) => {
-      const range = { fromOffset: from * width, offset: to * width, bytes: count * width };
-      memoryOf(target).copyFrom(memoryOf(source), stream, range);
-    });
+    copy(source, target);
   }
 
   settle(memories: readonly Memory[]): void {

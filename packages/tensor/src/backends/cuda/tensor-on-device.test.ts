@@ -3,9 +3,19 @@ import { setCudaBudget } from "@qknorm/native";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { failure } from "../../../test/errors.ts";
-import { expectCleanDevices, missing, scripted } from "../../../test/stand-in.ts";
+import { expectCleanDevices, missing, notes, scripted } from "../../../test/stand-in.ts";
 import { views } from "../../../test/view-model.ts";
-import { add, type Device, linear, liveBytes, normalize, openDevice, Tensor, tidy } from "../../index.ts";
+import {
+  add,
+  type Device,
+  DeviceGraph,
+  linear,
+  liveBytes,
+  normalize,
+  openDevice,
+  Tensor,
+  tidy,
+} from "../../index.ts";
 
 const runs = { numRuns: 150 };
 const counting = (shape: readonly number[]): Tensor =>
@@ -97,10 +107,15 @@ describe.skipIf(missing !== "")(`tensors on a device, on a stand-in driver${miss
     expect(liveBytes("cuda:0")).toBe(64);
   });
 
-  test("a copy that would be too many is refused in words, and goes through the CPU", () => {
+  test("a copy of many pieces is one launch; without a kernel it is refused where the pieces would be too many", () => {
     using x = counting([70_000, 2]).to("cuda:0");
-    expect(failure("ERR_QKNORM_LAYOUT", () => x.transpose(0, 1).clone())).toContain("140000 separate copies");
     expect(values(x.transpose(0, 1)).slice(0, 3)).toEqual([0, 2, 4]);
+    notes();
+    tidy(() => expect(values(x.transpose(0, 1).clone()).slice(0, 3)).toEqual([0, 2, 4]));
+    expect(notes().filter((note) => note.startsWith("launch"))).toHaveLength(1);
+    const reversed = x.view([4375, 2, 2, 2, 2, 2]).transpose(0, 5).transpose(1, 4).transpose(2, 3);
+    const inCapture = () => DeviceGraph.capture("cuda:0", () => reversed.clone());
+    expect(failure("ERR_QKNORM_LAYOUT", inCapture)).toContain("140000 separate copies");
     expect(liveBytes("cuda:0")).toBe(560_000);
   });
 
