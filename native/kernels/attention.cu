@@ -9,12 +9,7 @@
 //
 // Keys that a query does not see cannot reach it, not even as NaN.
 //
-// QK_STAGE   0: all at once, rounding once. With hf, one launch each: 1 largest scores and sums, 2 (with sinks) sums again
-//            over what is lowered by the largest score and rounded, 3 values
-// QK_WARPS   warps of a block
-// the others: attention_span.cuh
-
-constexpr int ONCE = 0, STATES = 1, SUMS = 2, VALUES = 3;
+// The macros: attention_pieces.cuh.
 
 constexpr int CHUNKS = (QK_HEAD_DIM + CHUNK - 1) / CHUNK;
 DEVICE constexpr int lanes_for(int chunks) {
@@ -28,7 +23,7 @@ constexpr int AT_ONCE = 32 / LANES;                        // keys that a warp l
 constexpr int LOADS = QK_CACHE == F32 || LANES < 16 ? 2 : 4;  // in flight, of k and of v
 constexpr int STEP = AT_ONCE * LOADS;
 constexpr int ELEMENTS = HELD * CHUNK;                     // of a lane
-constexpr bool WITH_VALUES = QK_STAGE == ONCE || QK_STAGE == VALUES;
+constexpr int ROW_ELEMENTS = CHUNKS * CHUNK;
 
 // Elements that exist of chunk j of a lane.
 DEVICE int filled(int c, int j) {
@@ -101,21 +96,8 @@ struct Rows {
   float values[QK_ROWS][ELEMENTS];
 };
 
-// The state of a row over all its pieces and the sink.
-DEVICE State whole_state(const float* states, int pieces, float sink) {
-  State whole = {sink, 0};
-  for (int piece = 0; piece < pieces; ++piece) {
-    if constexpr (QK_SINKS < 0) whole = joined(whole, {states[2 * piece], states[2 * piece + 1]});
-    else whole.largest = fmaxf(whole.largest, states[2 * piece]);
-  }
-  if constexpr (QK_SINKS >= 0) {
-    whole.sum = power_of(lowered(sink, whole.largest));
-    for (int piece = 0; piece < pieces; ++piece) whole.sum += states[2 * piece + 1];  // as SUMS left them
-  }
-  return whole;
-}
-
-DEVICE void load_rows(const Args& args, const Sequence& sequence, const Tile& tile, const Cut& cut, int c, Rows& rows) {
+DEVICE void load_rows(const Args& args, const Piece& piece, int c, Rows& rows) {
+  const auto& [sequence, tile, cut, number, keys] = piece;
 #pragma unroll
   for (int r = 0; r < QK_ROWS; ++r) {
     const int there = r < tile.count ? r : tile.count - 1, token = tile.token_of(args, there);
@@ -179,11 +161,12 @@ DEVICE void absorb(const Args& args, int key, const Row<QK_CACHE> (&k)[LOADS], c
   }
 }
 
-DEVICE void absorb_piece(const Args& args, const Sequence& sequence, const Tile& tile, const Keys& piece, Rows& rows) {
+DEVICE void absorb_piece(const Args& args, const Piece& piece, Rows& rows) {
+  const auto& [sequence, tile, cut, number, mine] = piece;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, c = lane % LANES;
   const char* keys = args.k + tile.kv_head * args.k_head_stride;
   const char* values = args.v + tile.kv_head * args.v_head_stride;
-  for (int key = piece.first + warp * STEP; key < piece.last; key += QK_WARPS * STEP) {
+  for (int key = mine.first + warp * STEP; key < mine.last; key += QK_WARPS * STEP) {
     Row<QK_CACHE> k[LOADS], v[LOADS];
     bool there[LOADS];
     i64 slot[LOADS];
@@ -191,7 +174,7 @@ DEVICE void absorb_piece(const Args& args, const Sequence& sequence, const Tile&
 #pragma unroll
     for (int i = 0; i < LOADS; ++i) {
       const int at = key + i * AT_ONCE + lane / LANES;
-      slot[i] = at < piece.last ? slot_of(args, sequence, at) : NOWHERE;
+      slot[i] = at < mine.last ? slot_of(args, sequence, at) : NOWHERE;
       there[i] = slot[i] != NOWHERE;
       if (!there[i]) slot[i] = 0;
     }
@@ -206,7 +189,6 @@ DEVICE void absorb_piece(const Args& args, const Sequence& sequence, const Tile&
   }
 }
 
-// ---- joining ----
 
 // Adds up what the groups of a warp have; all of them hold the result.
 DEVICE void join_warp(Rows& rows) {
@@ -234,49 +216,15 @@ DEVICE void join_warp(Rows& rows) {
   }
 }
 
-constexpr int ROW_ELEMENTS = CHUNKS * CHUNK;
-// Rows whose values are joined at a time.
-constexpr int JOINED = QK_ROWS * QK_WARPS * ROW_ELEMENTS <= 8192 ? QK_ROWS : 1;
-
-struct Shared {
-  State state[QK_WARPS][QK_ROWS];
-  float values[QK_WARPS][JOINED][ROW_ELEMENTS];
-};
-
-// The factor of each warp's values, and the state of all.
-DEVICE State join_states(const Shared& shared, int r, float (&factor)[QK_WARPS]) {
-  State all = {NOTHING, 0};
-#pragma unroll
-  for (int warp = 0; warp < QK_WARPS; ++warp) all.largest = fmaxf(all.largest, shared.state[warp][r].largest);
-#pragma unroll
-  for (int warp = 0; warp < QK_WARPS; ++warp) {
-    const State& state = shared.state[warp][r];
-    factor[warp] = QK_STAGE == ONCE || QK_STAGE == STATES ? power_of(state.largest - base_of(all.largest)) : 1;
-    all.sum += state.sum * factor[warp];
-  }
-  return all;
-}
-
-// The end of a row that has one piece only.
-DEVICE void finish_row(const Args& args, i64 row, int head, State state, int element, float value) {
-  if constexpr (QK_STAGE == ONCE) {
-    const State all = joined(state, {sink_of(args, head), QK_SINKS < 0 ? 0.0f : 1.0f});
-    value *= power_of(state.largest - base_of(all.largest));
-    value = all.sum == 0 ? 0 : value / all.sum;
-  }
-  store_out(args.out + (row * QK_HEAD_DIM + element) * bytes_of(QK_DTYPE), value);
-}
-
-DEVICE void join_block(const Args& args, const Sequence& sequence, const Tile& tile, const Cut& cut, int piece,
-                       const Rows& rows) {
-  __shared__ Shared shared;
+DEVICE void join_block(const Args& args, const Piece& piece, const Rows& rows) {
+  __shared__ Shared<ROW_ELEMENTS> shared;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, c = lane % LANES;
 #pragma unroll
-  for (int first = 0; first < QK_ROWS; first += JOINED) {
+  for (int first = 0; first < QK_ROWS; first += shared.JOINED) {
     if (first > 0) __syncthreads();
     if (lane / LANES == 0) {
 #pragma unroll
-      for (int r = first; r < first + JOINED; ++r) {
+      for (int r = first; r < first + shared.JOINED; ++r) {
         if (c == 0) shared.state[warp][r] = rows.state[r];
         if constexpr (WITH_VALUES) {
 #pragma unroll
@@ -288,53 +236,17 @@ DEVICE void join_block(const Args& args, const Sequence& sequence, const Tile& t
       }
     }
     __syncthreads();
-    for (int r = first; r < first + JOINED && r < tile.count; ++r) {
-      float factor[QK_WARPS];
-      const State all = join_states(shared, r, factor);
-      if (threadIdx.x == 0 && (QK_STAGE == ONCE ? cut.count > 1 : QK_STAGE != VALUES)) {
-        float* state = partial_state(args, sequence, tile, cut, r) + 2 * piece;
-        if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
-        state[1] = all.sum;
-      }
-      if constexpr (WITH_VALUES) {
-        for (int element = threadIdx.x; element < QK_HEAD_DIM; element += QK_WARPS * 32) {
-          float value = 0;
-#pragma unroll
-          for (int w = 0; w < QK_WARPS; ++w) value += shared.values[w][r - first][element] * factor[w];
-          if (cut.count > 1) partial_values(args, first_slot(args, sequence, tile, cut, r) + piece)[element] = value;
-          else finish_row(args, row_number(args, sequence, tile, r), tile.head_of(args, r), all, element, value);
-        }
-      }
-    }
+    leave_rows(args, piece, shared, first);
   }
 }
 
 extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention(const __grid_constant__ Args args) {
   allow_successor();
-  // The first tiles of a sequence have the most pieces: tile t of one that reaches it shares them with t others.
-  u32 index = blockIdx.x, number = 0;
-  Tile tile;
-  tile.kv_head = index % args.kv_heads;
-  index /= args.kv_heads;
-  const u32 batch_index = index / args.blocks;
-  index %= args.blocks;
-  for (u32 most; number < args.pieces && index >= (most = most_pieces(args, number + 1)); ++number) index -= most;
-  if (number == args.pieces) number += index, index = 0;
-  const int piece = index;
-  wait_for_predecessor();
-  const Sequence sequence = sequence_of(args, batch_index);
-  tile.first = number * QK_ROWS;
-  const int left = sequence.queries * static_cast<int>(args.group) - tile.first;
-  if (left <= 0 || is_long(args, sequence)) return;
-  tile.count = left < QK_ROWS ? left : QK_ROWS;
-  const Keys seen = seen_by_rows(args, sequence, tile.first, tile.count);
-  const Cut cut = cut_of(args, sequence, seen);
-  if (piece >= cut.count) return;
-  Keys mine = {seen.first + piece * cut.keys, seen.first + (piece + 1) * cut.keys};
-  if (mine.last > seen.last) mine.last = seen.last;
+  Piece piece;
+  if (!find_piece(args, piece)) return;
   Rows rows;
-  load_rows(args, sequence, tile, cut, threadIdx.x % LANES, rows);
-  absorb_piece(args, sequence, tile, mine, rows);
+  load_rows(args, piece, threadIdx.x % LANES, rows);
+  absorb_piece(args, piece, rows);
   join_warp(rows);
-  join_block(args, sequence, tile, cut, piece, rows);
+  join_block(args, piece, rows);
 }

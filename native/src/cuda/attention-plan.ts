@@ -1,9 +1,10 @@
 import { QkNormError } from "@qknorm/core";
 import type { CudaAttentionForm, CudaAttentionShape } from "./attention.ts";
+import type { CudaDevice } from "./device.ts";
 
 /** One kernel of an attention call. */
 export interface AttentionLaunch {
-  readonly kernel: "pieces" | "join" | "prefill";
+  readonly kernel: "attention" | "attention_decode" | "attention_join" | "attention_prefill";
   readonly macros: Readonly<Record<string, number>>;
   readonly grid: number;
   readonly threads: number;
@@ -40,7 +41,7 @@ const stages = { once: [0], hf: [1, 3], hfWithSinks: [1, 2, 3] } as const;
 export function planAttention(
   form: CudaAttentionForm,
   shape: CudaAttentionShape,
-  multiprocessors: number,
+  { arch, multiprocessors }: Pick<CudaDevice, "arch" | "multiprocessors">,
 ): AttentionPlan {
   const { headDim } = form;
   if (!Number.isInteger(headDim) || headDim < 1 || headDim > mostHeadDim) {
@@ -51,7 +52,8 @@ export function planAttention(
   }
   const { kvHeads, queryHeads, mostQueries, capacity } = shape;
   const group = queryHeads / kvHeads;
-  const withTensorCores = fitsTensorCores(form) && mostQueries * group >= tensorRows;
+  const fits = fitsTensorCores(form, arch);
+  const withTensorCores = fits && mostQueries * group >= tensorRows;
   const few = withTensorCores ? Math.floor((tensorRows - 1) / group) : mostQueries;
   const parted = withTensorCores && (!form.paged || few === 0) ? null : Math.min(few, mostQueries);
   const most = Math.min(mostPieces, Math.ceil(capacity / leastKeys), multiprocessors / kvHeads);
@@ -60,7 +62,10 @@ export function planAttention(
   const plan =
     parted === null
       ? { launches: [], workspaceBytes: 0 }
-      : planPieces(form, { ...shape, mostQueries: parted }, pieces, tensor);
+      : planPieces(form, { ...shape, mostQueries: parted }, pieces, {
+          kernel: fits && form.headDim % 64 === 0 ? "attention_decode" : "attention",
+          macros: tensor,
+        });
   const launches = [...plan.launches, ...(withTensorCores ? [planPrefill(form, shape, tensor)] : [])];
   if (launches.some(({ grid }) => grid >= mostBlocks)) {
     throw new QkNormError("ERR_QKNORM_SHAPE", `${shape.tokens} tokens are too many for one launch`);
@@ -68,12 +73,12 @@ export function planAttention(
   return { launches, pieces, leastKeys, workspaceBytes: plan.workspaceBytes };
 }
 
-/** attention.cu, and attention_join.cu where a row may have several pieces. */
+/** The kernel of pieces, and attention_join.cu where a row may have several. */
 function planPieces(
   form: CudaAttentionForm,
   { batch, kvHeads, queryHeads, mostQueries, tokens }: CudaAttentionShape,
   pieces: number,
-  tensor: Readonly<Record<string, number>>,
+  { kernel, macros }: Pick<AttentionLaunch, "kernel" | "macros">,
 ): Pick<AttentionPlan, "launches" | "workspaceBytes"> {
   const { headDim } = form;
   const sequenceRows = mostQueries * (queryHeads / kvHeads);
@@ -92,8 +97,8 @@ function planPieces(
     launches: [
       ...stages[rounding].map((stage) => ({
         ...common,
-        kernel: "pieces" as const,
-        macros: { ...tensor, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps },
+        kernel,
+        macros: { ...macros, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps },
         grid: batch * kvHeads * blocks,
         threads: warps * 32,
       })),
@@ -101,8 +106,8 @@ function planPieces(
         ? [
             {
               ...common,
-              kernel: "join" as const,
-              macros: { ...tensor, QK_ROWS: rows, QK_THREADS: joinThreads },
+              kernel: "attention_join" as const,
+              macros: { ...macros, QK_ROWS: rows, QK_THREADS: joinThreads },
               grid: tokens * queryHeads,
               threads: joinThreads,
             },
@@ -113,10 +118,11 @@ function planPieces(
   };
 }
 
-/** Whether attention_prefill.cu takes a form. */
-function fitsTensorCores(form: CudaAttentionForm): boolean {
+/** Whether the tensor cores take a form as it lies. */
+function fitsTensorCores(form: CudaAttentionForm, arch: string): boolean {
   const { dtype, cacheDtype, headDim, alignment, cacheAlignment } = form;
   return (
+    Number.parseInt(arch.slice("sm_".length), 10) >= 80 &&
     dtype !== "f32" &&
     cacheDtype === dtype &&
     headDim % 8 === 0 &&
@@ -136,7 +142,7 @@ function planPrefill(
   const blocks = Math.ceil((mostQueries * (queryHeads / kvHeads)) / rows);
   const rowBytes = Math.ceil(headDim / 64) * 128;
   return {
-    kernel: "prefill",
+    kernel: "attention_prefill",
     macros: {
       ...{ ...tensor, QK_ROWS: rows, QK_WARPS: prefillWarps },
       ...{ QK_WARP_TILES: warpTiles, QK_KEYS: keys },

@@ -84,7 +84,7 @@ interface Specialised extends CudaAttentionForm {
 const declaration = (kernel: string, ...includes: string[]) =>
   new CudaOp<Specialised, Address | Number>({
     kernel,
-    includes: [...includes, "attention_span.cuh"],
+    includes,
     parameters: {
       ...{ q: "address", k: "address", v: "address", out: "address", partial: "address" },
       ...{ lengths: "address", queryStarts: "address", pages: "address", sinks: "address" },
@@ -109,10 +109,15 @@ const declaration = (kernel: string, ...includes: string[]) =>
     }),
   });
 
+const span = "attention_span.cuh";
+const pieces = "attention_pieces.cuh";
+const tensorCore = "tensor_core.cuh";
+
 const ops = {
-  pieces: declaration("attention"),
-  join: declaration("attention_join"),
-  prefill: declaration("attention_prefill", "tensor_core.cuh"),
+  attention: declaration("attention", span, pieces),
+  attention_decode: declaration("attention_decode", tensorCore, span, pieces),
+  attention_join: declaration("attention_join", span),
+  attention_prefill: declaration("attention_prefill", tensorCore, span),
 } as const;
 
 type Operands = Partial<Record<CudaAttentionOperand, Place>>;
@@ -133,8 +138,8 @@ export class CudaAttention {
 
   /** Throws what `planAttention` and `CudaKernels.get` do. */
   constructor(kernels: CudaKernels, form: CudaAttentionForm, shape: CudaAttentionShape) {
-    const { arch, multiprocessors } = kernels.device;
-    const plan = planAttention(form, shape, multiprocessors);
+    const { arch } = kernels.device;
+    const plan = planAttention(form, shape, kernels.device);
     this.#lengths = lengthsOf(form, shape, plan);
     this.#workspaceBytes = plan.workspaceBytes;
     const bound = Object.keys(this.#lengths) as Address[];
