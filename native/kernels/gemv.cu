@@ -48,24 +48,6 @@ constexpr int SUMS = QK_ROWS * QK_TOKENS;
 // The elements of chunk c of a row.
 DEVICE int filled(u32 c, u32 chunks) { return QK_TAIL && c == chunks - 1 ? QK_TAIL : CHUNK; }
 
-DEVICE constexpr int next_power(int n) { return n <= 1 ? 1 : 2 * next_power((n + 1) / 2); }
-
-// Sums N values over the lanes of a warp, each by the same tree; lane i * (32 / N) ends up with value i in v[0].
-template <int N>
-DEVICE void sum_lanes(float* v, u32 lane, int half) {
-  if constexpr (N > 1) {
-#pragma unroll
-    for (int i = 0; i < N / 2; ++i) {
-      const bool upper = lane & half;
-      const float mine = upper ? v[i + N / 2] : v[i], theirs = upper ? v[i] : v[i + N / 2];
-      v[i] = __fadd_rn(mine, __shfl_xor_sync(0xffffffffu, theirs, half));
-    }
-    sum_lanes<N / 2>(v, lane, half / 2);
-  } else {
-    for (; half > 0; half /= 2) v[0] = __fadd_rn(v[0], __shfl_xor_sync(0xffffffffu, v[0], half));
-  }
-}
-
 // The rows of w that a group reads for a tile. Past the last output it is the last one once more.
 DEVICE void find_rows(const Args& args, u32 tile, u32 group, const char* (&rows)[QK_ROWS]) {
   const u32 first = (tile * GROUPS + group) * OUTPUTS;
@@ -89,9 +71,6 @@ DEVICE void fetch(const Args& args, const char* const (&rows)[QK_ROWS], u32 c, C
     into[r] = load_part<QK_W, QK_W_ALIGN>(rows[r] + static_cast<i64>(c) * W_BYTES, count);
   }
 }
-
-// The chunk of a row that a lane reads at its step-th step.
-DEVICE u32 chunk_at(u32 step, u32 part, u32 lane) { return (step * QK_SPLIT + part) * 32 + lane; }
 
 // A chunk of x in shared memory, which is moved 16 bytes at a time.
 struct alignas(16) Staged {
@@ -181,22 +160,6 @@ DEVICE void stage_norm(const Args& args, Staged* staged) {
 }
 #endif
 
-DEVICE float silu(float x) { return __fdividef(x, 1.0f + __expf(-x)); }
-
-template <int DTYPE>
-DEVICE float load_one(const char* p, i64 index) {
-  float value, none;
-  Chunk<DTYPE> c = load_part<DTYPE, bytes_of(DTYPE)>(p + index * bytes_of(DTYPE), 1);
-  get_pair(c, 0, value, none);
-  return value;
-}
-
-DEVICE float rounded(float value) {
-  float none = 0;
-  round_pair<QK_X>(value, none);
-  return value;
-}
-
 // One element of the product with w, rounded as a tensor of it would be.
 DEVICE float product(const Args& args, const float* sums, u32 group, int row, int token, u32 w_row) {
   float sum = sums[(group * QK_SPLIT * QK_ROWS + row) * QK_TOKENS + token];
@@ -205,7 +168,7 @@ DEVICE float product(const Args& args, const float* sums, u32 group, int row, in
     sum = __fadd_rn(sum, sums[((group * QK_SPLIT + part) * QK_ROWS + row) * QK_TOKENS + token]);
   }
   if constexpr (QK_BIAS) sum = __fadd_rn(sum, load_one<QK_BIAS_DTYPE>(args.bias, w_row));
-  return rounded(sum);
+  return rounded<QK_X>(sum);
 }
 
 // What a block has of y, from the sums of its warps.
@@ -219,14 +182,12 @@ DEVICE void finish(const Args& args, u32 tile, const float* sums) {
     if constexpr (QK_SWIGLU) {
       const float up = product(args, sums, group, OUTPUTS + row, in_run, args.outputs + output);
       y = silu(y);
-      if constexpr (QK_HF) y = rounded(y);
+      if constexpr (QK_HF) y = rounded<QK_X>(y);
       y = __fmul_rn(y, up);
-      if constexpr (QK_RESIDUAL) y = rounded(y);
+      if constexpr (QK_RESIDUAL) y = rounded<QK_X>(y);
     }
     if constexpr (QK_RESIDUAL) y = __fadd_rn(load_one<QK_X>(args.residual + token * args.residual_stride, output), y);
-    Chunk<QK_X> c;
-    set_pair(c, 0, y, 0.0f);
-    store_part<QK_X, bytes_of(QK_X)>(args.y + token * args.y_stride + static_cast<i64>(output) * bytes_of(QK_X), c, 1);
+    store_one<QK_X>(args.y + token * args.y_stride, output, y);
   }
 }
 
@@ -241,7 +202,7 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_co
   allow_successor();
   if constexpr (!QK_SETTLED) wait_for_predecessor();
 #pragma unroll
-  for (int d = 0; d < QK_DEPTH; ++d) fetch(args, rows, chunk_at(d, part, lane), weights.chunk[d]);
+  for (int d = 0; d < QK_DEPTH; ++d) fetch(args, rows, chunk_at<QK_SPLIT>(d, part, lane), weights.chunk[d]);
   if constexpr (QK_SETTLED) wait_for_predecessor();
 #if QK_NORM
   stage_norm(args, staged);
@@ -259,7 +220,7 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_co
     if (ends && more) find_rows(args, next_tile, group, rows);
 #pragma unroll
     for (int d = 0; d < QK_DEPTH; ++d) {
-      const u32 c = chunk_at(first + d, part, lane);
+      const u32 c = chunk_at<QK_SPLIT>(first + d, part, lane);
       if (c < args.chunks) {
         Chunk<QK_X> x[QK_TOKENS];
 #pragma unroll
@@ -271,27 +232,12 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_co
                                                    filled(c, args.chunks));
           }
         }
-#pragma unroll
-        for (int pair = 0; pair < CHUNK / 2; ++pair) {
-#pragma unroll
-          for (int r = 0; r < QK_ROWS; ++r) {
-            float w0, w1;
-            get_pair(weights.chunk[d][r], pair, w0, w1);
-#pragma unroll
-            for (int token = 0; token < QK_TOKENS; ++token) {
-              float x0, x1, &s = sum[r * QK_TOKENS + token];
-              get_pair(x[token], pair, x0, x1);
-              s = __fmaf_rn(w1, x1, __fmaf_rn(w0, x0, s));
-            }
-          }
-        }
+        add_products(sum, weights.chunk[d], x);
       }
-      if (more) fetch(args, rows, chunk_at(next + d, part, lane), weights.chunk[d]);
+      if (more) fetch(args, rows, chunk_at<QK_SPLIT>(next + d, part, lane), weights.chunk[d]);
     }
     if (ends) {
-      constexpr int N = next_power(SUMS);
-      sum_lanes<N>(sum, lane, 16);
-      if (lane % (32 / N) == 0 && lane / (32 / N) < SUMS) sums[buffer][warp * SUMS + lane / (32 / N)] = sum[0];
+      leave_sums<SUMS>(sum, sums[buffer] + warp * SUMS, lane);
       __syncthreads();
       finish(args, tile, sums[buffer]);
       buffer ^= 1;

@@ -37,6 +37,7 @@ export { CudaLaunch } from "./cuda/launch.ts";
 export type { LaunchConfig } from "./cuda/launch-config.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
+export { CudaMoe, type ExpertStack, type MoeForm, type MoeOperands } from "./cuda/moe.ts";
 export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";
 export { type NvrtcLibrary, openNvrtc } from "./cuda/nvrtc.ts";
 export { CudaOp, type OpDeclaration, OpLaunch, type ParameterType } from "./cuda/op.ts";

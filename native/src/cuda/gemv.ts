@@ -73,6 +73,7 @@ const mostNormed = 64 << 10;
 
 const op = new CudaOp<Specialised, string>({
   kernel: "gemv",
+  includes: ["matvec.cuh"],
   parameters: {
     ...{
       x: "address",

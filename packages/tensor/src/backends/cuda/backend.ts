@@ -14,6 +14,7 @@ import { gatherRows } from "./gather-rows.ts";
 import { captureGraph } from "./graph.ts";
 import { linear, project } from "./linear.ts";
 import { DeviceMemory, memoryOf, unsettle } from "./memory.ts";
+import { moe } from "./moe.ts";
 import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
 import { pointwise } from "./pointwise.ts";
@@ -50,6 +51,7 @@ class CudaBackend implements Backend {
     mul,
     add,
     route,
+    moe,
     causalConv,
     gatedDeltaRule,
     gatherRows,

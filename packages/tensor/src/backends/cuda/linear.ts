@@ -1,7 +1,6 @@
 import { isQkNormError, type NormSpec, QkNormError } from "@qknorm/core";
 import {
   alignmentOf,
-  type ByteRange,
   CudaGemv,
   CudaProduct,
   type GemvForm,
@@ -13,7 +12,8 @@ import {
 import type { Memory, ProjectSpec, TensorView } from "../../backend.ts";
 import { bytesOf, type FloatDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
-import { isSettled, memoryOf, ordinalOfMemory } from "./memory.ts";
+import { isSettled, ordinalOfMemory } from "./memory.ts";
+import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 
 const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
 
@@ -173,26 +173,6 @@ function hasLibrary(): boolean {
     }
   }
   return library;
-}
-
-// ---- views ----
-
-function startOf(x: TensorView): number {
-  return x.offset * bytesOf[x.dtype];
-}
-
-/** Bytes between the rows of `[R, C]`; of one row, what a dense tensor has: a stride that is not walked costs no alignment. */
-function rowBytes({ shape, strides, dtype }: TensorView): number {
-  const [rows, columns] = shape as [number, number];
-  return (rows === 1 ? columns : (strides[0] as number)) * bytesOf[dtype];
-}
-
-/** The bytes of `[R, C]` or `[C]`. */
-function rangeOf(x: TensorView): ByteRange {
-  const columns = (x.shape.at(-1) ?? 1) * bytesOf[x.dtype];
-  const rows = x.size / (x.shape.at(-1) ?? 1);
-  const stride = x.shape.length === 2 ? rowBytes(x) : columns;
-  return { memory: memoryOf(x), offset: startOf(x), length: (rows - 1) * stride + columns };
 }
 
 function dtypeOf(x: TensorView | null): FloatDtype | null {
