@@ -14,6 +14,7 @@ namespace {
 void drop_all(void* env) {
   cuda::abandon_captures();
   cuda::drop_launches();
+  cuda::drop_compilations();
   cuda::drop_workspaces();
   cuda::Handles<cuda::ProductPlan>::table().drop(env);
   cuda::Handles<cuda::GraphExec>::table().drop(env);

@@ -48,8 +48,9 @@ napi_value new_handle(const Args& args, std::shared_ptr<T> thing) {
   return Napi::Number::New(args.env(), static_cast<double>(handle));
 }
 
-// Forgets the launches that this thread has prepared.
+// Forgets the launches that this thread has prepared, and the compilations that wait for their turn.
 void drop_launches();
+void drop_compilations();
 
 // One for each addon/cuda_*.cc.
 void register_devices(Napi::Object exports);

@@ -3,6 +3,7 @@
 // A launch is prepared once and started many times. Its numbers lie in a block that JavaScript writes and this reads:
 // starting it again takes one call with one number, and nothing is allocated.
 #include <atomic>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <unordered_map>
@@ -62,14 +63,24 @@ Handle new_number() {
   return next.fetch_add(1);
 }
 
+// What V8 is told that a launch takes beside its block, so that it collects those that were dropped: its kernel's graph, of
+// which no driver says how large it is.
+constexpr std::int64_t kToldBytes = 16 << 10;
+
+void tell(napi_env env, std::int64_t bytes) {
+  std::int64_t total = 0;
+  napi_adjust_external_memory(env, bytes, &total);
+}
+
 // What the block's ArrayBuffer holds on to.
 struct Hold {
   Handle launch;
   std::shared_ptr<Prepared> prepared;
 };
 
-void let_go(napi_env, void*, void* hint) {
+void let_go(napi_env env, void*, void* hint) {
   const std::unique_ptr<Hold> hold(static_cast<Hold*>(hint));
+  tell(env, -kToldBytes);
   launches().erase(hold->launch);
 }
 
@@ -84,6 +95,7 @@ napi_value prepare(const Args& args) {
     throw CodedError(kErrNative, "a block that both sides see cannot be made");
   }
   hold.release();  // let_go() has it
+  tell(args.env(), kToldBytes);
   launches().emplace(launch, std::move(prepared));
   Napi::Object pair = Napi::Object::New(args.env());
   pair.Set("launch", static_cast<double>(launch));

@@ -2,6 +2,7 @@
 // `options` are one a line.
 #include "addon/cuda_call.h"
 #include <algorithm>
+#include <deque>
 #include <exception>
 #include <memory>
 
@@ -53,22 +54,56 @@ napi_value compile_now(const Args& args) {
   return bytes_of(args.env(), compile(job.source, job.name, job.options));
 }
 
+// Node's threads are few, and files are read on them too; and a process that exits waits for all that they were given.
+constexpr std::size_t kAtOnce = 2;
+
+class Compilation;
+
+// The compilations of a thread's environment that wait for their turn, and how many have it. Never destroyed: a worker may
+// end with some in flight.
+struct Queue {
+  std::deque<std::unique_ptr<Compilation>> waiting;
+  std::size_t running = 0;
+};
+
+Queue& queue() {
+  thread_local Queue& mine = *new Queue;
+  return mine;
+}
+
 // Node waits for such work before it tears an environment down, which a thread of our own would have to be taught.
 class Compilation {
  public:
   Compilation(napi_env env, Job job) : job_(std::move(job)) {
+    if (napi_create_promise(env, &deferred_, &promise_) != napi_ok) {
+      throw CodedError(kErrNative, "a promise cannot be made");
+    }
+  }
+
+  napi_value promise() const { return promise_; }  // valid until the call that made it returns
+
+  // Gives the next ones to Node's threads, as many as may run at once.
+  static void start_waiting(napi_env env) {
+    Queue& all = queue();
+    while (all.running < kAtOnce && !all.waiting.empty()) {
+      std::unique_ptr<Compilation> next = std::move(all.waiting.front());
+      all.waiting.pop_front();
+      next->start(env);
+      next.release();  // complete() deletes it
+      ++all.running;
+    }
+  }
+
+ private:
+  void start(napi_env env) {
     napi_value name = nullptr;
-    if (napi_create_promise(env, &deferred_, &promise_) != napi_ok ||
-        napi_create_string_utf8(env, "nvrtcCompile", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+    if (napi_create_string_utf8(env, "nvrtcCompile", NAPI_AUTO_LENGTH, &name) != napi_ok ||
         napi_create_async_work(env, nullptr, name, execute, complete, this, &work_) != napi_ok ||
         napi_queue_async_work(env, work_) != napi_ok) {
       throw CodedError(kErrNative, "the compilation cannot be queued");
     }
   }
 
-  napi_value promise() const { return promise_; }  // valid until the call that made it returns
-
- private:
   static void execute(napi_env, void* data) {
     auto& self = *static_cast<Compilation*>(data);
     try {
@@ -79,19 +114,30 @@ class Compilation {
   }
 
   // Node calls this from C, and also while it tears a worker down, where no JavaScript may run: nobody waits for the
-  // promise then, and an exception that left here would end the process.
+  // promise then, nor for those that are still to come, and an exception that left here would end the process.
   static void complete(napi_env env, napi_status status, void* data) noexcept {
     const std::unique_ptr<Compilation> self(static_cast<Compilation*>(data));
     napi_delete_async_work(env, self->work_);
+    --queue().running;
+    const bool heard = self->settle(env, status);
+    try {
+      if (heard) start_waiting(env);
+    } catch (...) {
+      rethrow_cuda(env);
+    }
+  }
+
+  bool settle(napi_env env, napi_status status) noexcept {
     napi_value outcome = nullptr;
     try {
       if (status != napi_ok) throw CodedError(kErrNative, "the compilation was cancelled");
-      if (self->failure_ != nullptr) std::rethrow_exception(self->failure_);
-      outcome = bytes_of(env, self->cubin_);
-      napi_resolve_deferred(env, self->deferred_, outcome);
+      if (failure_ != nullptr) std::rethrow_exception(failure_);
+      outcome = bytes_of(env, cubin_);
+      return napi_resolve_deferred(env, deferred_, outcome) == napi_ok;
     } catch (...) {
       rethrow_cuda(env);
-      if (napi_get_and_clear_last_exception(env, &outcome) == napi_ok) napi_reject_deferred(env, self->deferred_, outcome);
+      return napi_get_and_clear_last_exception(env, &outcome) == napi_ok &&
+             napi_reject_deferred(env, deferred_, outcome) == napi_ok;
     }
   }
 
@@ -104,11 +150,16 @@ class Compilation {
 };
 
 napi_value compile_async(const Args& args) {
-  auto work = std::make_unique<Compilation>(args.env(), job_of(args));
-  return work.release()->promise();  // complete() deletes it
+  auto compilation = std::make_unique<Compilation>(args.env(), job_of(args));
+  const napi_value promise = compilation->promise();
+  queue().waiting.push_back(std::move(compilation));
+  Compilation::start_waiting(args.env());
+  return promise;
 }
 
 }  // namespace
+
+void drop_compilations() { queue().waiting.clear(); }
 
 void register_nvrtc(Napi::Object exports) {
   define_cuda<open>(exports, "nvrtcOpen");

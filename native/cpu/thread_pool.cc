@@ -11,6 +11,7 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -68,6 +69,8 @@ class Pool {
 
   // The caller has taken the pool.
   void run(std::size_t threads, std::size_t n, std::size_t slice, detail::LoopBody body, void* context) {
+    // A thread that still counted as at work in the last loop would read this one half written.
+    if (seats_.load(std::memory_order_acquire) != 0) throw std::logic_error("the last loop was never closed");
     start_workers(threads - 1);
     const std::size_t helpers = std::min(threads - 1, workers_);
     n_ = n;

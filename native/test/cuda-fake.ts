@@ -32,7 +32,9 @@ export const fakeLibrary = join(folder, "libfake.so");
 export const missing = prepare();
 
 export function build(output: string, ...flags: string[]): string | null {
-  const fixed = ["-shared", "-fPIC", "-O1", `-DEMULATOR="${emulator}"`];
+  // What scripts/sanitize.mjs asks for.
+  const sanitizers = process.env.QKNORM_FAKE_FLAGS?.split(" ") ?? [];
+  const fixed = ["-shared", "-fPIC", "-O1", `-DEMULATOR="${emulator}"`, ...sanitizers];
   const { status, error, stderr } = spawnSync(
     "cc",
     [...fixed, ...flags, ...sources, "-lm", "-ldl", "-lpthread", "-o", output],
@@ -84,7 +86,7 @@ export function inProcess(env: Record<string, string>, body: string): unknown {
     process.stdout.write(JSON.stringify(await (${body})(native, ${attempt}))));`;
   const args = ["--conditions=@qknorm/source", "--import", "tsx", "--input-type=module", "-e", program];
   const others = Object.entries(process.env).filter(
-    ([name]) => !/^(QKNORM_|CUDA_|CONDA_|VIRTUAL_ENV)/.test(name),
+    ([name]) => !/^(QKNORM_(?!NATIVE_PATH)|CUDA_|CONDA_|VIRTUAL_ENV)/.test(name),
   );
   const { stdout, stderr } = spawnSync(process.execPath, args, {
     cwd: fileURLToPath(new URL("../..", import.meta.url)),
@@ -117,7 +119,7 @@ function prepare(): string {
 function keptFolder(): string {
   const headers = readdirSync(emulator).map((name) => join(emulator, name));
   const own = readdirSync(here).filter((name) => /^cuda-fake.*\.[ch]$/.test(name));
-  const hash = createHash("sha256").update(here);
+  const hash = createHash("sha256").update(`${here} ${process.env.QKNORM_FAKE_FLAGS ?? ""}`);
   for (const path of [...headers, ...own.map((name) => join(here, name))].sort())
     hash.update(readFileSync(path));
   const root = fileURLToPath(new URL("../../node_modules/.cache/qknorm-emulator", import.meta.url));

@@ -96,6 +96,35 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
     graph.replay(stream);
   });
 
+  it("free memory that another thread's captured stream has used only when that capture is over", async () => {
+    scripted();
+    const [home, visitor] = [new CudaStream(0), new CudaStream(0)];
+    const before = cudaUsage(0).liveBytes;
+    const memory = new CudaMemory(home, 64);
+    memory.fill(1, visitor);
+    const worker = new Worker(
+      `const addon = require(${JSON.stringify(loaded.binding === null ? "" : loaded.path)});
+       const { parentPort } = require("node:worker_threads");
+       addon.cudaCaptureBegin(${visitor.handle});
+       parentPort.once("message", () => {
+         addon.cudaFree(addon.cudaCaptureEnd(${visitor.handle}));
+         parentPort.postMessage("ended");
+       });
+       parentPort.postMessage("begun");`,
+      { eval: true },
+    );
+    const said = () => new Promise((resolve) => worker.once("message", resolve));
+    expect(await said()).toBe("begun");
+    notes();
+    memory.free();
+    expect(cudaUsage(0).liveBytes).toBe(before + 64);
+    worker.postMessage("end");
+    expect(await said()).toBe("ended");
+    new CudaMemory(home, 16).free();
+    expect(cudaUsage(0).liveBytes).toBe(before);
+    expect(notes().filter((note) => /in a graph|dead/.test(note))).toEqual([]);
+  });
+
   it("survive arguments of any kind and number, real handles among them", () => {
     scripted();
     openCuda();

@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { CudaGraph, CudaKernel, type CudaLaunch, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
+import { loadBinding, requireBinding } from "../src/loader.ts";
 import { expectCleanDriver, floats, layout, module, scaling } from "./cuda-case.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
@@ -90,6 +92,17 @@ describe.skipIf(missing !== "")(
       expect(failureOf(() => launch.run(next)).message).toBe("the kernel has been freed");
     });
 
+    it("takes no stream whose handle is gone, though memory still keeps the stream itself", () => {
+      const stream = new CudaStream(0);
+      using kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
+      using memory = new CudaMemory(stream, 16);
+      const launch = scaling(kernel, memory, 2);
+      expect(times(4, launch, stream).at(-1)).toBe("graph");
+      requireBinding().cudaFree(stream.handle);
+      expect(failureOf(() => launch.run(stream)).message).toMatch(/stream .*has been freed/);
+      expect(ways()).toEqual([]);
+    });
+
     it("stays a launch in a capture, and goes on by its graph behind it", () => {
       using stream = new CudaStream(0);
       using aside = new CudaStream(0);
@@ -170,6 +183,26 @@ describe.skipIf(missing !== "")(
         api: "cuEventCreate",
       });
       scripted();
+    });
+
+    it("is told to V8 with what the driver keeps of it, so that dropped ones are collected", () => {
+      const { path } = loadBinding() as { path: string };
+      const code = `
+        const addon = require(${JSON.stringify(path)});
+        let collected = 0;
+        const registry = new FinalizationRegistry(() => collected++);
+        (async () => {
+          for (let i = 0; i < 8000; i++) {
+            registry.register(addon.cudaPrepare(16, 1).block, 0);
+            if (i % 200 === 199) await new Promise(setImmediate);
+          }
+          for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+          console.log(collected);
+        })();
+      `;
+      expect(Number(execFileSync(process.execPath, ["-e", code], { encoding: "utf8" }))).toBeGreaterThan(
+        1000,
+      );
     });
   },
 );

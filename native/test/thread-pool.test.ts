@@ -74,6 +74,18 @@ describe.skipIf(missing !== "")(`the thread pool${missing}`, () => {
     expect(await inProcess(code)).toBe("alive");
   });
 
+  it("closes a loop before the next begins, though most of its threads wake too late for it", async () => {
+    const code = `
+      const addon = require(${JSON.stringify(path)});
+      addon.setThreadCount(64);
+      const x = new Float32Array(256).fill(1), w = new Float32Array(4096 * 256).fill(1), out = new Float32Array(4096);
+      const params = Float64Array.of(1, 256, 4096, 0, 0, 256, 0, 0, 256, 0, 0, 0, 0, 4096, 1, -1);
+      for (let round = 0; round < 100; round++) addon.linear(params, x, w, null, out);
+      console.log(out.every((sum) => sum === 256));
+    `;
+    expect(await inProcess(code)).toBe("true");
+  });
+
   it("starts as QKNORM_THREADS says", async () => {
     const code = `console.log(require(${JSON.stringify(path)}).threadCount())`;
     expect(await inProcess(code, { QKNORM_THREADS: "7" })).toBe("7");

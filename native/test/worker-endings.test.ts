@@ -1,10 +1,10 @@
 // Ending a worker, or the process, in the middle of a call of the addon. `npm run stress:workers` does it 300 times for
 // each case; here a few are enough to see a case that fails at once.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { loadBinding } from "../src/index.ts";
-import { fakeLibrary, missing, scripted } from "./cuda-fake.ts";
+import { fakeLibrary, missing, notes, scripted } from "./cuda-fake.ts";
 
 const rounds = Number(process.env.QKNORM_ENDINGS ?? 8);
 const program = fileURLToPath(new URL("end-workers.mjs", import.meta.url));
@@ -96,6 +96,37 @@ describe.skipIf(missing !== "")(`a worker that is ended${missing}`, () => {
     expect(await ending("calling", [call("nvrtcCompileAsync")])).toBe("0");
     scripted({ nap: 4, nvrtcCompileProgram: 6 });
     expect(await ending("calling", [call("nvrtcCompileAsync")])).toBe("0");
+    scripted();
+  });
+
+  it("does not begin compilations once the process exits, of those that wait for their turn", () => {
+    scripted({ nap: 100 });
+    notes();
+    const code = `
+      const addon = require(${JSON.stringify(addon.binding === null ? "" : addon.path)});
+      addon.nvrtcOpen(${JSON.stringify(fakeLibrary)}, 1000);
+      for (let i = 0; i < 30; i++) ${call("nvrtcCompileAsync")};
+      process.exit(0);
+    `;
+    execFileSync(process.execPath, ["-e", code]);
+    expect(notes().filter((note) => note.startsWith("compile ")).length).toBeLessThanOrEqual(2);
+    scripted();
+  });
+
+  it("compiles all of those that wait while the process goes on, two at once", () => {
+    scripted({ nap: 2 });
+    notes();
+    const code = `
+      const addon = require(${JSON.stringify(addon.binding === null ? "" : addon.path)});
+      addon.nvrtcOpen(${JSON.stringify(fakeLibrary)}, 1000);
+      Promise.all(Array.from({ length: 30 }, () => ${call("nvrtcCompileAsync")})).then((all) => console.log(all.length));
+    `;
+    expect(execFileSync(process.execPath, ["-e", code], { encoding: "utf8" }).trim()).toBe("30");
+    const seen = notes();
+    expect(seen.filter((note) => note.startsWith("compile ")).length).toBe(30);
+    expect(new Set(seen.filter((note) => note.startsWith("at once ")))).toEqual(
+      new Set(["at once 1", "at once 2"]),
+    );
     scripted();
   });
 
