@@ -27,7 +27,7 @@ describe.skipIf(missing !== "")(`products on a GPU${missing}`, () => {
       [65, 1000, 130],
     ],
     projections: (["f32", "bf16", "f16"] as const).flatMap((dtype) =>
-      (["rms", "l2", "unit"] as const).flatMap((kind) => [
+      (["rms", "l2", "unit", "layer"] as const).flatMap((kind) => [
         [dtype, kind, 1, 1024, 4096] as const,
         [dtype, kind, 1, 4096, 128] as const,
         [dtype, kind, 1, 344, 26] as const,
@@ -35,6 +35,7 @@ describe.skipIf(missing !== "")(`products on a GPU${missing}`, () => {
         [dtype, kind, 2, 100, 16] as const,
         [dtype, kind, 4, 1024, 6144] as const,
         [dtype, kind, 8, 64, 40] as const,
+        [dtype, kind, 40, 264, 72] as const,
       ]),
     ),
   });

@@ -23,6 +23,8 @@ describe.skipIf(missing !== "")(`products on a device, on a stand-in driver${mis
       ["bf16", "rms", 1, 1024, 48],
       ["f32", "l2", 2, 100, 16],
       ["f16", "unit", 8, 64, 40],
+      ["bf16", "layer", 2, 64, 40],
+      ["bf16", "rms", 11, 64, 40],
     ],
   });
   linearGraphSuite(device);

@@ -11,16 +11,21 @@ import {
 } from "@qknorm/native/cuda";
 import type { Memory, ProjectSpec, TensorView } from "../../backend.ts";
 import { bytesOf, type FloatDtype } from "../../dtype.ts";
+import { contiguousStrides, isContiguous } from "../../strides.ts";
+import { convert } from "./convert.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { isSettled, ordinalOfMemory } from "./memory.ts";
 import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 
 const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
 
-/** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, more by cuBLASLt where there is one. */
+/**
+ * `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, more by cuBLASLt where there is one. That takes
+ * one dtype: of several, all are widened to f32 first.
+ */
 export function linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void {
   const rows = x.shape[0] as number;
-  if (rows > mostGemvTokens && multiplied(x, w, bias, out)) return;
+  if (rows > mostGemvTokens && (multiplied(x, w, bias, out) || widened(x, w, bias, out))) return;
   gemvOf(x, w, out, { ...plain, bias })();
 }
 
@@ -144,6 +149,33 @@ function multiplied(x: TensorView, w: TensorView, bias: TensorView | null, out: 
     bias: bias && rangeOf(bias),
   });
   return true;
+}
+
+/** `multiplied` in f32, of dense operands of several dtypes; otherwise `false`, with nothing left behind. */
+function widened(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): boolean {
+  const all = [x, w, out, bias ?? x];
+  if (!hasLibrary() || all.every(({ dtype }) => dtype === x.dtype)) return false;
+  if (!all.every(({ shape, strides }) => isContiguous(shape, strides))) return false;
+  const scratch: Memory[] = [];
+  const wide = ({ dtype, shape, size, memory }: TensorView): TensorView => {
+    const room = memory.backend.allocate("f32", size, () => `a product of ${dtype} in f32`);
+    scratch.push(room);
+    return { memory: room, dtype: "f32", shape, strides: contiguousStrides(shape), offset: 0, size };
+  };
+  const inF32 = (one: TensorView): TensorView => {
+    if (one.dtype === "f32") return one;
+    const target = wide(one);
+    convert(one, target);
+    return target;
+  };
+  try {
+    const result = out.dtype === "f32" ? out : wide(out);
+    if (!multiplied(inF32(x), inF32(w), bias && inF32(bias), result)) return false;
+    if (result !== out) convert(result, out);
+    return true;
+  } finally {
+    for (const memory of scratch) memory.free();
+  }
 }
 
 function planned(make: () => CudaProduct): CudaProduct | null {
