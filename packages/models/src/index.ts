@@ -22,7 +22,9 @@ export { listModels, modelFamily } from "./families/model-types.ts";
 export { parseQwen3Config, type Qwen3Config } from "./families/qwen3/config.ts";
 export { Qwen3Attention, Qwen3ForCausalLm } from "./families/qwen3/model.ts";
 export { type Pooling, TextEmbedder } from "./families/text-embedder.ts";
+export { ContinuousBatch, type ContinuousBatchOptions } from "./generation/continuous-batch.ts";
 export { type GenerateOptions, generate, generateNow } from "./generation/generate.ts";
+export type { TextOptions } from "./generation/growing-text.ts";
 export { argmax, createSampler, type Sampler } from "./generation/sampling.ts";
 export type { SamplingOptions } from "./generation/sampling-options.ts";
 export {

@@ -48,7 +48,7 @@ export interface CausalLm extends Module {
   /**
    * A cache for many sequences, all of whose memory is taken at once.
    *
-   * @throws ERR_GENERATION for a model with layers that carry a state instead, and a size without room for one page
+   * @throws ERR_GENERATION for a model with layers that carry a state instead, or that decodes by blocks, and a size without room for one page
    */
   newPagedCache(size: PagedCacheSize): PagedKvCache;
   readonly maxPositions: number;

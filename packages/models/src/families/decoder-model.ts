@@ -5,6 +5,7 @@ import { DecoderLayer, type Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
 import { Module } from "../layers/module.ts";
 import { Norm, type NormSetting } from "../layers/norm.ts";
+import { lengthOfFirstFrequencies } from "../layers/rope-frequencies.ts";
 import { RotaryTables } from "../layers/rotary-embedding.ts";
 import type { KvHeads, Step } from "../layers/step.ts";
 import type { ModelOptions } from "./causal-lm.ts";
@@ -80,6 +81,18 @@ export class DecoderModel extends Module {
         `layer ${n} carries a state from token to token, which a paged cache does not hold`,
       );
     });
+  }
+
+  /**
+   * The longest sequences that others may be beside: where RoPE's frequencies depend on the length ("dynamic",
+   * "longrope"), those of a longer one would turn all of the step.
+   */
+  get batchedPositions(): number {
+    const ropes = this.layers.flatMap((layer) => {
+      const mixer = layer instanceof DecoderLayer ? layer.mixer : null;
+      return mixer instanceof Attention && mixer.spec.rope ? [mixer.spec.rope.parameters] : [];
+    });
+    return Math.min(this.#spec.maxPositions, ...ropes.map(lengthOfFirstFrequencies));
   }
 
   // [T] -> [T, C], not yet normalised

@@ -43,9 +43,15 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   }
 
   newPagedCache(size: PagedCacheSize): PagedKvCache {
-    const { maxPositions } = this.#spec;
     const { dtype, device } = this.#options;
     const { pageSize = 16 } = size;
+    if (this.#blockLength !== 1) {
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `a model that decodes by blocks of ${this.#blockLength} tokens needs a cache of one sequence`,
+      );
+    }
+    const maxPositions = this.model.batchedPositions;
     const layers = this.model.kvHeads();
     const pages = "pages" in size ? size.pages : pagesWithin(size.bytes, pageSize, layers, dtype);
     return new PagedKvCache({ layers, dtype, device, maxPositions, pages, pageSize });

@@ -1,25 +1,14 @@
-import { QkNormError } from "@qknorm/core";
 import { convert, type Tensor, tidy } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
 import { nextStep } from "../layers/sequence-step.ts";
 import type { Step } from "../layers/step.ts";
 import { ForwardTrace } from "../layers/trace.ts";
-import { argmax, type Sampler } from "./sampling.ts";
+import { GrowingText, type TextOptions } from "./growing-text.ts";
+import { turn } from "./turn.ts";
 
-/** How to continue a prompt. */
-export interface GenerateOptions {
-  /** Default: the most likely token. */
-  readonly sample?: Sampler | undefined;
-  /** Tokens that end the text; they are not yielded. */
-  readonly stopIds?: readonly number[] | undefined;
-  /** Default: as many as fit in the context. */
-  readonly maxTokens?: number | undefined;
-  /**
-   * Ends the text when it is aborted: before the next token, and for `generate` also between two layers of a prefill, so
-   * that a long prompt can be given up.
-   */
-  readonly signal?: AbortSignal | undefined;
+/** How to continue a prompt. A signal is heard before the next token, and by `generate` also between two layers of a prefill. */
+export interface GenerateOptions extends TextOptions {
   /** Receives the trace of every forward pass. */
   readonly onTrace?: ((trace: ForwardTrace) => void) | undefined;
 }
@@ -85,13 +74,6 @@ function asF32(logits: Tensor): Tensor {
   return converted;
 }
 
-/** A turn of the event loop, in which a signal is heard of. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    (globalThis.setImmediate ?? setTimeout)(resolve);
-  });
-}
-
 async function freeing<R>(x: Tensor, read: () => Promise<R>): Promise<R> {
   try {
     return await read();
@@ -100,45 +82,22 @@ async function freeing<R>(x: Tensor, read: () => Promise<R>): Promise<R> {
   }
 }
 
-/** One text as it grows: the cache, and the tokens that come next. */
+/** One text as it grows, and its cache. */
 class Continuation {
   readonly #model: CausalLm;
   readonly #options: GenerateOptions;
-  readonly #maxTokens: number;
+  readonly #text: GrowingText;
   readonly #cache: KvCache;
-  readonly #ids: number[];
-  #next: readonly number[];
-  #count = 0;
 
   constructor(model: CausalLm, prompt: readonly number[], options: GenerateOptions) {
-    const { maxTokens = Number.POSITIVE_INFINITY } = options;
-    if (prompt.length === 0) throw new QkNormError("ERR_GENERATION", "the prompt is empty");
-    if (prompt.length > model.maxPositions) {
-      throw new QkNormError(
-        "ERR_GENERATION",
-        `the prompt has ${prompt.length} tokens; the model's context is ${model.maxPositions}`,
-      );
-    }
-    const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= model.vocabSize);
-    if (unknown !== undefined) {
-      const problem = `token id ${String(unknown)} is outside 0..${model.vocabSize - 1}`;
-      throw new QkNormError("ERR_GENERATION", problem);
-    }
-    if (!(maxTokens >= 0)) {
-      throw new QkNormError("ERR_GENERATION", `maxTokens must be a number >= 0, got ${String(maxTokens)}`);
-    }
+    this.#text = new GrowingText(model, prompt, options);
     this.#model = model;
     this.#options = options;
-    this.#maxTokens = maxTokens;
     this.#cache = model.newCache();
-    this.#ids = [...prompt];
-    this.#next = prompt;
   }
 
   get goesOn(): boolean {
-    const length = this.#cache.length + this.#next.length;
-    if (this.#options.signal?.aborted === true) return false;
-    return this.#count < this.#maxTokens && length <= this.#model.maxPositions;
+    return this.#text.goesOn;
   }
 
   /** f32 `[1, V]` for the token that comes next. */
@@ -167,6 +126,11 @@ class Continuation {
     }
   }
 
+  /** Ids whose keys are not in the cache. */
+  get #next(): readonly number[] {
+    return this.#text.ids.slice(this.#cache.length);
+  }
+
   #step(): Step {
     const trace = this.#options.onTrace === undefined ? null : new ForwardTrace();
     return nextStep(this.#next, this.#cache, trace);
@@ -179,13 +143,7 @@ class Continuation {
 
   /** The next token, which becomes part of the text; `null` at a stop id. */
   choose(logits: Float32Array): number | null {
-    const { sample = argmax, stopIds = [] } = this.#options;
-    const token = sample(logits, this.#ids);
-    if (stopIds.includes(token)) return null;
-    this.#ids.push(token);
-    this.#next = [token];
-    this.#count += 1;
-    return token;
+    return this.#text.choose(logits);
   }
 
   dispose(): void {

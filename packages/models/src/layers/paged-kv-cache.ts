@@ -74,7 +74,8 @@ interface OpenSequence extends CachedSequence {
  */
 export class PagedKvCache implements AttentionCache {
   readonly pool: PagePool;
-  readonly #maxPositions: number;
+  /** The longest sequence, in tokens. */
+  readonly maxPositions: number;
   readonly #layers: readonly (LayerCache | null)[];
   readonly #open = new Set<CachedSequence>();
   readonly #stepped = new WeakMap<StepBatch, readonly (readonly [OpenSequence, number])[]>();
@@ -82,7 +83,7 @@ export class PagedKvCache implements AttentionCache {
   /** @throws ERR_GENERATION for sizes that are no integers from 1, and what `Tensor.zeros` does without that much memory */
   constructor({ layers, dtype, device, maxPositions, pages, pageSize }: PagedCacheShape) {
     this.pool = new PagePool(pages, pageSize);
-    this.#maxPositions = maxPositions;
+    this.maxPositions = maxPositions;
     const made: Tensor[] = [];
     const rows = ({ kvHeads, headDim }: KvHeads): Tensor => {
       const tensor = keep(Tensor.zeros([this.pool.slots, kvHeads, headDim], dtype, device));
@@ -119,10 +120,10 @@ export class PagedKvCache implements AttentionCache {
   reserve(sequence: CachedSequence, tokens: number): void {
     const open = this.#opened(sequence);
     const length = open.length + tokens;
-    if (length > this.#maxPositions) {
+    if (length > this.maxPositions) {
       throw new QkNormError(
         "ERR_GENERATION",
-        `${length} tokens do not fit in the model's context of ${this.#maxPositions}`,
+        `${length} tokens do not fit in the model's context of ${this.maxPositions}`,
       );
     }
     const missing = this.pool.pagesFor(length) - open.pages.length;

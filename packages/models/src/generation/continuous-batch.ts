@@ -1,0 +1,176 @@
+import { QkNormError } from "@qknorm/core";
+import { convert, tidy } from "@qknorm/tensor";
+import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
+import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
+import { GrowingText, type TextOptions } from "./growing-text.ts";
+import { type BatchedText, Schedule, type Scheduled } from "./schedule.ts";
+import { TokenQueue } from "./token-queue.ts";
+import { turn } from "./turn.ts";
+
+export interface ContinuousBatchOptions {
+  /** Memory for keys and values, taken at once: what bounds how much runs at a time. */
+  readonly cache: PagedCacheSize;
+  /** The most texts that one step goes on with; default 64. Others wait. */
+  readonly maxSequences?: number;
+  /** The most tokens of a step, at least `maxSequences`; default 512. Longer prompts are taken in pieces, beside others' decoding. */
+  readonly maxStepTokens?: number;
+}
+
+/**
+ * Continues many texts at once, of any lengths, which come and go at every step:
+ *
+ *     using batch = new ContinuousBatch(model, { cache: { bytes: 2 ** 30 } });
+ *     for await (const id of batch.generate(prompt, { stopIds })) ...
+ *
+ * Each gets the tokens that `generate` alone would give it, as far as sums of another order of additions choose the same.
+ * Keys and values lie in pages of one cache; who finds no room waits. The same on every device.
+ */
+export class ContinuousBatch {
+  readonly #model: CausalLm;
+  readonly #cache: PagedKvCache;
+  readonly #schedule: Schedule;
+  #disposed = false;
+  #working = false;
+
+  /**
+   * @throws ERR_GENERATION for a model whose layers carry a state, a cache without room for one page, and limits that are
+   *   no integers from 1; ERR_CUDA without the memory
+   */
+  constructor(model: CausalLm, { cache, maxSequences = 64, maxStepTokens = 512 }: ContinuousBatchOptions) {
+    requireCount("maxSequences", maxSequences, 1);
+    requireCount("maxStepTokens", maxStepTokens, maxSequences);
+    this.#model = model;
+    this.#cache = model.newPagedCache(cache);
+    this.#schedule = new Schedule(this.#cache, { sequences: maxSequences, tokens: maxStepTokens });
+  }
+
+  /**
+   * Continues a prompt among the others, from now on, whether or not its tokens are read. Ends as `generate` does, or when
+   * the reader stops.
+   *
+   * Throws `ERR_GENERATION` before any work as `generate` does, for a prompt that the whole cache has no room for, and
+   * once disposed. The iterator rejects with `ERR_GENERATION` when the text alone has filled the cache, and with what a
+   * step threw.
+   */
+  generate(prompt: readonly number[], options: TextOptions = {}): AsyncGenerator<number, void, undefined> {
+    if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this batch was disposed");
+    const { pool, maxPositions } = this.#cache;
+    const text = new GrowingText({ maxPositions, vocabSize: this.#model.vocabSize }, prompt, options);
+    if (pool.pagesFor(prompt.length) > pool.pages) {
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `the prompt has ${prompt.length} tokens and the cache room for ${pool.pages * pool.pageSize}: give it more memory`,
+      );
+    }
+    const { signal } = options;
+    const leave = (): void => {
+      signal?.removeEventListener("abort", leave);
+      this.#schedule.remove(batched);
+      tokens.finish();
+    };
+    const tokens = new TokenQueue(leave);
+    const batched: BatchedText = { text, tokens, leave };
+    if (!text.goesOn) {
+      tokens.finish();
+      return tokens;
+    }
+    signal?.addEventListener("abort", leave);
+    this.#schedule.add(batched);
+    if (!this.#working) void this.#work();
+    return tokens;
+  }
+
+  /** Texts that take part in steps. */
+  get running(): number {
+    return this.#schedule.running;
+  }
+
+  /** Texts that have no room yet, or no more. */
+  get waiting(): number {
+    return this.#schedule.waiting;
+  }
+
+  /** How many times a text gave its pages back to an older one, to be computed again later. */
+  get preemptions(): number {
+    return this.#schedule.preemptions;
+  }
+
+  /** Pages of the cache, and how many of them nobody has. */
+  get pages(): { readonly all: number; readonly free: number } {
+    const { pages, free } = this.#cache.pool;
+    return { all: pages, free };
+  }
+
+  /** Ends every text with `ERR_GENERATION` and frees the cache. Twice is allowed. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const batched of this.#schedule.all) {
+      batched.tokens.fail(new QkNormError("ERR_GENERATION", "the batch was disposed before the text ended"));
+      batched.leave();
+    }
+    this.#cache.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Steps until nothing is left to do. Texts that come in one turn of the event loop begin together. */
+  async #work(): Promise<void> {
+    this.#working = true;
+    try {
+      for (await turn(); !this.#disposed; await turn()) {
+        const step = this.#schedule.next();
+        if (step.length === 0) return;
+        await this.#step(step);
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  async #step(step: readonly Scheduled[]): Promise<void> {
+    try {
+      const rows = await this.#logits(step);
+      for (const [i, { batched, complete }] of step.entries()) {
+        if (complete && !batched.tokens.ended) this.#grow(batched, rows[i] as Float32Array);
+      }
+    } catch (error) {
+      // What a pass leaves behind that failed in the middle, nobody knows.
+      for (const { batched } of step) end(batched, error);
+    }
+  }
+
+  #grow(batched: BatchedText, logits: Float32Array): void {
+    try {
+      const token = batched.text.choose(logits);
+      if (token !== null) batched.tokens.push(token);
+      if (token === null || !batched.text.goesOn) batched.leave();
+    } catch (error) {
+      end(batched, error);
+    }
+  }
+
+  /** f32 `[V]` of each text's last token. */
+  async #logits(step: readonly Scheduled[]): Promise<Float32Array[]> {
+    const logits = tidy(() => convert(this.#model.forward(this.#cache.step(step)), "f32"));
+    try {
+      const values = (await logits.read()) as Float32Array;
+      const width = this.#model.vocabSize;
+      return step.map((_, row) => values.subarray(row * width, (row + 1) * width));
+    } finally {
+      logits.dispose();
+    }
+  }
+}
+
+function end(batched: BatchedText, error: unknown): void {
+  batched.tokens.fail(error);
+  batched.leave();
+}
+
+function requireCount(name: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new QkNormError("ERR_GENERATION", `${name} must be an integer from ${least}, got ${String(value)}`);
+}

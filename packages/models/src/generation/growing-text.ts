@@ -1,0 +1,63 @@
+import { QkNormError } from "@qknorm/core";
+import type { CausalLm } from "../families/causal-lm.ts";
+import { argmax, type Sampler } from "./sampling.ts";
+
+/** How a text goes on, and when it ends. */
+export interface TextOptions {
+  /** Default: the most likely token. */
+  readonly sample?: Sampler | undefined;
+  /** Tokens that end the text; they are not yielded. */
+  readonly stopIds?: readonly number[] | undefined;
+  /** Default: as many as fit in the context. */
+  readonly maxTokens?: number | undefined;
+  /** Ends the text when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One text as it grows: the ids so far, and whether another may come. It knows nothing of caches. */
+export class GrowingText {
+  /** The prompt, and what was chosen after it. */
+  readonly ids: number[];
+  readonly #options: TextOptions;
+  readonly #maxTokens: number;
+  readonly #maxPositions: number;
+  #count = 0;
+
+  /** @throws ERR_GENERATION for a prompt that is empty, does not fit, or has unknown ids, and for a broken `maxTokens` */
+  constructor(
+    { maxPositions, vocabSize }: Pick<CausalLm, "maxPositions" | "vocabSize">,
+    prompt: readonly number[],
+    options: TextOptions,
+  ) {
+    const { maxTokens = Number.POSITIVE_INFINITY } = options;
+    const fail = (problem: string): never => {
+      throw new QkNormError("ERR_GENERATION", problem);
+    };
+    if (prompt.length === 0) fail("the prompt is empty");
+    if (prompt.length > maxPositions)
+      fail(`the prompt has ${prompt.length} tokens; the model's context is ${maxPositions}`);
+    const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabSize);
+    if (unknown !== undefined) fail(`token id ${String(unknown)} is outside 0..${vocabSize - 1}`);
+    if (!(maxTokens >= 0)) fail(`maxTokens must be a number >= 0, got ${String(maxTokens)}`);
+    this.ids = [...prompt];
+    this.#options = options;
+    this.#maxTokens = maxTokens;
+    this.#maxPositions = maxPositions;
+  }
+
+  /** Whether another token may be chosen after a pass over all of `ids`. */
+  get goesOn(): boolean {
+    if (this.#options.signal?.aborted === true) return false;
+    return this.#count < this.#maxTokens && this.ids.length <= this.#maxPositions;
+  }
+
+  /** The next token by its logits `[V]`, which becomes part of the text; `null` at a stop id. */
+  choose(logits: Float32Array): number | null {
+    const { sample = argmax, stopIds = [] } = this.#options;
+    const token = sample(logits, this.ids);
+    if (stopIds.includes(token)) return null;
+    this.ids.push(token);
+    this.#count += 1;
+    return token;
+  }
+}
