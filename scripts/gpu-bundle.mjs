@@ -30,6 +30,7 @@ const programs = new Set([
   ),
   "native/gpu/bench/main.ts",
   "native/gpu/bench/attention.ts",
+  "native/gpu/bench/chain.ts",
   "native/gpu/bench/linear.ts",
   "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",

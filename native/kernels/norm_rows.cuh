@@ -155,7 +155,8 @@ DEVICE void measure(const Row (&rows)[ROWS], float (&mean)[ROWS], float (&sum)[R
   row_sums<true>(rows, mean, sum, lane);
 }
 
-DEVICE void normalize(Row (&rows)[ROWS], const float (&mean)[ROWS], const float (&sum)[ROWS], const Affine& affine, float eps) {
+DEVICE void normalize_measured(Row (&rows)[ROWS], const float (&mean)[ROWS], const float (&sum)[ROWS],
+                               const Affine& affine, float eps) {
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
     const float scale = scale_of<QK_DTYPE, QK_KIND>(sum[r], 1.0f / QK_HEAD_DIM, eps);
@@ -170,6 +171,12 @@ DEVICE void normalize(Row (&rows)[ROWS], const float (&mean)[ROWS], const float 
       }
     }
   }
+}
+
+DEVICE void normalize(Row (&rows)[ROWS], const Affine& affine, float eps, u32 lane) {
+  float mean[ROWS], sum[ROWS];
+  measure(rows, mean, sum, lane);
+  normalize_measured(rows, mean, sum, affine, eps);
 }
 
 // Asks for the lines of the first rows, without waiting for them.

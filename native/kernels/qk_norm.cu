@@ -94,9 +94,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm(const __grid_cons
       for (int r = 0; r < ROWS; ++r) rows[r] = next[r];
       if (trip > 1) load_rows(next, x, x_stride, left - step, lane);
     }
-    float mean[ROWS], sum[ROWS];
-    measure(rows, mean, sum, lane);
-    normalize(rows, mean, sum, affine, eps);
+    normalize(rows, affine, eps, lane);
     store_rows(rows, const_cast<char*>(y), y_stride, left, lane);
     y += step * y_stride;
     left -= step;

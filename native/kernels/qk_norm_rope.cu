@@ -104,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm_rope(const __grid
   if constexpr (QK_NORM) {
     float mean[ROWS], sum[ROWS];
     measure(rows, mean, sum, lane);
-    if (!is_v) normalize(rows, mean, sum, affine, eps);
+    if (!is_v) normalize_measured(rows, mean, sum, affine, eps);
   }
   if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, lane, !is_v);
 

@@ -22,28 +22,16 @@ struct Share {
   u32 word[WORDS];
 };
 
+constexpr int TOGETHER = WORDS == 2 || WORDS == 4 ? WORDS : 1;
+
 DEVICE Share load_share(const u32* p) {
   Share s;
-  if constexpr (WORDS == 2) {
-    asm volatile("ld.global.v2.u32 {%0,%1}, [%2];" : "=r"(s.word[0]), "=r"(s.word[1]) : "l"(p));
-  } else if constexpr (WORDS == 4) {
-    asm volatile("ld.global.v4.u32 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(s.word[0]), "=r"(s.word[1]), "=r"(s.word[2]), "=r"(s.word[3]) : "l"(p));
-  } else {
-    for (int i = 0; i < WORDS; ++i) asm volatile("ld.global.u32 %0, [%1];" : "=r"(s.word[i]) : "l"(p + i));
-  }
+  for (int i = 0; i < WORDS; i += TOGETHER) load_words<TOGETHER>(reinterpret_cast<const char*>(p + i), s.word + i);
   return s;
 }
 
 DEVICE void store_share(u32* p, const Share& s) {
-  if constexpr (WORDS == 2) {
-    asm volatile("st.global.v2.u32 [%0], {%1,%2};" :: "l"(p), "r"(s.word[0]), "r"(s.word[1]) : "memory");
-  } else if constexpr (WORDS == 4) {
-    asm volatile("st.global.v4.u32 [%0], {%1,%2,%3,%4};"
-                 :: "l"(p), "r"(s.word[0]), "r"(s.word[1]), "r"(s.word[2]), "r"(s.word[3]) : "memory");
-  } else {
-    for (int i = 0; i < WORDS; ++i) asm volatile("st.global.u32 [%0], %1;" :: "l"(p + i), "r"(s.word[i]) : "memory");
-  }
+  for (int i = 0; i < WORDS; i += TOGETHER) store_words<TOGETHER>(reinterpret_cast<char*>(p + i), s.word + i);
 }
 
 // Token strides are in elements; heads are contiguous in a token.
