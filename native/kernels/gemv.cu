@@ -102,8 +102,24 @@ DEVICE float sum_warp(float sum) {
   return sum;
 }
 
+// A chunk of the norm's weight in shared memory.
+struct alignas(16) Gain {
+  Chunk<QK_NORM_DTYPE> chunk;
+};
+
+// Each thread brings the weights of the chunks that it will normalise.
+DEVICE void stage_gains(const Args& args, Gain* gains) {
+  const u32 threads = norm_threads(args.chunks);
+  for (u32 thread = threadIdx.x; thread < threads; thread += 32 * QK_WARPS) {
+    for (u32 c = thread; c < args.chunks; c += threads) {
+      gains[c].chunk = load_part<QK_NORM_DTYPE, QK_NORM_ALIGN>(
+          args.norm_weight + static_cast<i64>(c) * CHUNK * bytes_of(QK_NORM_DTYPE), filled(c, args.chunks));
+    }
+  }
+}
+
 // norm(x) into shared memory.
-DEVICE void stage_norm(const Args& args, Staged* staged) {
+DEVICE void stage_norm(const Args& args, Staged* staged, const Gain* gains) {
   __shared__ float of_warp[QK_TOKENS][32];
   const u32 lane = threadIdx.x % 32, threads = norm_threads(args.chunks), chunks = args.chunks;
   for (int token = 0; token < QK_TOKENS; ++token) {
@@ -136,10 +152,7 @@ DEVICE void stage_norm(const Args& args, Staged* staged) {
       for (u32 c = thread; c < chunks; c += threads) {
         auto chunk = to[c].chunk;
         Chunk<QK_NORM_DTYPE> gain;
-        if constexpr (QK_NORM_WEIGHT) {
-          gain = load_part<QK_NORM_DTYPE, QK_NORM_ALIGN>(
-              args.norm_weight + static_cast<i64>(c) * CHUNK * bytes_of(QK_NORM_DTYPE), filled(c, chunks));
-        }
+        if constexpr (QK_NORM_WEIGHT) gain = gains[c].chunk;
 #pragma unroll
         for (int pair = 0; pair < CHUNK / 2; ++pair) {
           float a, b, first, second;
@@ -171,25 +184,44 @@ DEVICE float product(const Args& args, const float* sums, u32 group, int row, in
   return rounded<QK_X>(sum);
 }
 
-// What a block has of y, from the sums of its warps.
-DEVICE void finish(const Args& args, u32 tile, const float* sums) {
-  for (u32 i = threadIdx.x; i < GROUPS * OUTPUTS * QK_TOKENS; i += 32 * QK_WARPS) {
-    const u32 of_tile = i % (GROUPS * OUTPUTS), group = of_tile / OUTPUTS;
-    const int row = of_tile % OUTPUTS, in_run = i / (GROUPS * OUTPUTS);
-    const u32 output = tile * GROUPS * OUTPUTS + of_tile, token = blockIdx.y * QK_TOKENS + in_run;
-    if (output >= args.outputs || token >= args.tokens) continue;
-    float y = product(args, sums, group, row, in_run, output);
-    if constexpr (QK_SWIGLU) {
-      const float up = product(args, sums, group, OUTPUTS + row, in_run, args.outputs + output);
-      y = silu(y);
-      if constexpr (QK_HF) y = rounded<QK_X>(y);
-      y = __fmul_rn(y, up);
-      if constexpr (QK_RESIDUAL) y = rounded<QK_X>(y);
-    }
-    if constexpr (QK_RESIDUAL) y = __fadd_rn(load_one<QK_X>(args.residual + token * args.residual_stride, output), y);
-    store_one<QK_X>(args.y + token * args.y_stride, output, y);
-  }
+// The element of y that a thread has of a tile; at most one.
+struct Place {
+  u32 group, output, token;
+  int row, in_run;
+  bool exists;
+};
+
+DEVICE Place place_in(const Args& args, u32 tile) {
+  const u32 of_tile = threadIdx.x % (GROUPS * OUTPUTS);
+  Place at;
+  at.group = of_tile / OUTPUTS, at.row = of_tile % OUTPUTS, at.in_run = threadIdx.x / (GROUPS * OUTPUTS);
+  at.output = tile * GROUPS * OUTPUTS + of_tile, at.token = blockIdx.y * QK_TOKENS + at.in_run;
+  at.exists = at.in_run < QK_TOKENS && at.output < args.outputs && at.token < args.tokens;
+  return at;
 }
+
+// What is added to it, asked for long before it is needed.
+DEVICE float residual_at(const Args& args, u32 tile) {
+  const Place at = place_in(args, tile);
+  return QK_RESIDUAL && at.exists ? load_one<QK_X>(args.residual + at.token * args.residual_stride, at.output) : 0.0f;
+}
+
+// What a block has of y, from the sums of its warps.
+DEVICE void finish(const Args& args, u32 tile, const float* sums, float residual) {
+  const Place at = place_in(args, tile);
+  if (!at.exists) return;
+  float y = product(args, sums, at.group, at.row, at.in_run, at.output);
+  if constexpr (QK_SWIGLU) {
+    const float up = product(args, sums, at.group, OUTPUTS + at.row, at.in_run, args.outputs + at.output);
+    y = silu(y);
+    if constexpr (QK_HF) y = rounded<QK_X>(y);
+    y = __fmul_rn(y, up);
+    if constexpr (QK_RESIDUAL) y = rounded<QK_X>(y);
+  }
+  if constexpr (QK_RESIDUAL) y = __fadd_rn(residual, y);
+  store_one<QK_X>(args.y + at.token * args.y_stride, at.output, y);
+}
+static_assert(GROUPS * OUTPUTS * QK_TOKENS <= 32 * QK_WARPS, "a thread has one element of a tile at most");
 
 extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_constant__ Args args) {
   Staged* const staged = reinterpret_cast<Staged*>(dynamic_shared());
@@ -203,9 +235,14 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_co
   if constexpr (!QK_SETTLED) wait_for_predecessor();
 #pragma unroll
   for (int d = 0; d < QK_DEPTH; ++d) fetch(args, rows, chunk_at<QK_SPLIT>(d, part, lane), weights.chunk[d]);
-  if constexpr (QK_SETTLED) wait_for_predecessor();
 #if QK_NORM
-  stage_norm(args, staged);
+  Gain* const gains = reinterpret_cast<Gain*>(staged + QK_TOKENS * args.chunks);
+  if constexpr (QK_NORM_WEIGHT) stage_gains(args, gains);
+#endif
+  if constexpr (QK_SETTLED) wait_for_predecessor();
+  float residual = residual_at(args, blockIdx.x);
+#if QK_NORM
+  stage_norm(args, staged, gains);
 #else
   if constexpr (QK_STAGE) stage(args, staged);
 #endif
@@ -239,7 +276,8 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) gemv(const __grid_co
     if (ends) {
       leave_sums<SUMS>(sum, sums[buffer] + warp * SUMS, lane);
       __syncthreads();
-      finish(args, tile, sums[buffer]);
+      finish(args, tile, sums[buffer], residual);
+      if (more) residual = residual_at(args, next_tile);
       buffer ^= 1;
 #pragma unroll
       for (float& s : sum) s = 0;

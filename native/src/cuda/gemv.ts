@@ -158,7 +158,7 @@ export class CudaGemv {
     this.#request = op.request({ form, geometry, tokens, stage }, kernels.device.arch);
     this.#blocks = [geometry.blocks, runs];
     this.#threads = 32 * geometry.warps;
-    this.#sharedBytes = stage ? staged : 0;
+    this.#sharedBytes = (stage ? staged : 0) + gainBytes(form);
     this.#names = addresses.filter(
       (name) =>
         !(
@@ -198,6 +198,11 @@ export class CudaGemv {
     }
     this.#launch.run(stream);
   }
+}
+
+/** The norm's weight lies behind x. */
+function gainBytes({ norm, inputs }: GemvForm): number {
+  return norm?.weight ? stagedBytes(1, inputs, norm.weight) : 0;
 }
 
 function stagedBytes(tokens: number, inputs: number, dtype: FloatDtype): number {
