@@ -6,15 +6,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readConfig } from "../src/checkpoint/config.ts";
 import type { CausalLm, ModelOptions } from "../src/families/causal-lm.ts";
 import { Gemma4Layer } from "../src/families/gemma4/layer.ts";
-import type { Gemma4Router } from "../src/families/gemma4/router.ts";
 import { loadModel } from "../src/families/load-model.ts";
 import { listModels } from "../src/families/model-types.ts";
 import { Attention } from "../src/layers/attention.ts";
 import type { DecoderLayer } from "../src/layers/decoder-layer.ts";
 import type { Embedding } from "../src/layers/embedding.ts";
+import type { ExpertsBeside } from "../src/layers/experts-beside.ts";
 import type { KvCache } from "../src/layers/kv-cache.ts";
 import { Module } from "../src/layers/module.ts";
-import type { Experts } from "../src/layers/moe.ts";
 import { nextStep } from "../src/layers/sequence-step.ts";
 import { fillShard, rankConfig } from "../src/layers/shards.ts";
 import { ForwardTrace } from "../src/layers/trace.ts";
@@ -87,11 +86,12 @@ function compareLayers(whole: Decoder, ranks: readonly Decoder[]): void {
     expectSum(layer.mixer, layer.mixer.forward(x, nextStep(ids, cache)), mixed);
     const fed = parts.map(({ mlp }) => mlp.forward(x));
     expectSum(layer.mlp, layer.mlp.forward(x), fed);
-    if (!(layer instanceof Gemma4Layer) || layer.experts === null) continue;
-    const routed = ([layer, ...parts] as Gemma4Layer[]).map(({ experts, router }) =>
-      (experts as Experts).forward(x, (router as Gemma4Router).forward(x)),
-    );
-    expectSum(layer.experts, routed[0] as Tensor, routed.slice(1));
+    if (!(layer instanceof Gemma4Layer) || layer.beside === null) continue;
+    const routed = ([layer, ...parts] as Gemma4Layer[]).map(({ beside }) => {
+      const { experts, router } = beside as ExpertsBeside;
+      return experts.forward(x, router.forward(x));
+    });
+    expectSum(layer.beside.experts, routed[0] as Tensor, routed.slice(1));
   }
 }
 

@@ -19,9 +19,10 @@ export abstract class Module {
   /** Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. */
   *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
     for (const [field, value] of Object.entries(this)) {
-      const path = prefix + this.checkpointName(field);
+      const name = this.checkpointName(field);
+      const path = prefix + name;
       if (value instanceof Tensor) yield [path, value];
-      else if (value instanceof Module) yield* value.parameters(`${path}.`);
+      else if (value instanceof Module) yield* value.parameters(name === "" ? prefix : `${path}.`);
       else if (Array.isArray(value)) {
         for (const [index, part] of value.entries()) {
           if (part instanceof Module) yield* part.parameters(`${path}.${index}.`);
@@ -35,7 +36,7 @@ export abstract class Module {
     return "whole";
   }
 
-  /** What the checkpoint calls a field. */
+  /** What the checkpoint calls a field; "" for a module whose parameters stand beside this one's own there. */
   protected checkpointName(field: string): string {
     return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   }

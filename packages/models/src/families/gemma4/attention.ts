@@ -1,3 +1,4 @@
+import type { LayerHeads } from "../../checkpoint/layer-heads.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
 import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
 import type { Gemma4Config } from "./config.ts";
@@ -16,7 +17,7 @@ export function gemma4Norm(width: number, eps: number): NormSetting {
 export class Gemma4Attention extends Attention {
   constructor(config: Gemma4Config, options: AttentionOptions) {
     const { layer = 0 } = options;
-    const { kind, headDim, kvHeads, keysOf } = config.perLayer[layer] as Gemma4Config["perLayer"][number];
+    const { kind, headDim, kvHeads, keysOf } = config.perLayer[layer] as LayerHeads;
     const norm = gemma4Norm(headDim, config.eps);
     const full = kind === "full_attention";
     const ownValues = full && config.keysAreValues ? "keys" : "projected";

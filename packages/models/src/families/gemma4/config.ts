@@ -4,30 +4,15 @@ import {
   readLayerKinds,
   readWindow,
 } from "../../checkpoint/attention-windows.ts";
-import { ConfigFields } from "../../checkpoint/config-fields.ts";
+import type { ConfigFields } from "../../checkpoint/config-fields.ts";
 import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-fields.ts";
+import { type LayerHeads, readLayerHeads } from "../../checkpoint/layer-heads.ts";
+import type { ExpertsBesideSpec } from "../../layers/experts-beside.ts";
 import type { RopeSpec } from "../../layers/rotary-embedding.ts";
 import { configParser, maxPositionsOf, readRope } from "../family.ts";
 
-/** What differs between the layers of one model. */
-export interface Gemma4LayerConfig {
-  readonly kind: AttentionKind;
-  readonly headDim: number;
-  readonly kvHeads: number;
-  /** The layer whose keys and values it reads; null where it has its own. */
-  readonly keysOf: number | null;
-}
-
-/** E experts beside each MLP, of which a token goes to K. */
-export interface Gemma4Experts {
-  readonly count: number;
-  readonly topK: number;
-  /** I of each. */
-  readonly intermediateSize: number;
-}
-
 export interface Gemma4Config extends DecoderFields {
-  readonly perLayer: readonly Gemma4LayerConfig[];
+  readonly perLayer: readonly LayerHeads[];
   /** By the kind of a layer. */
   readonly ropes: Readonly<Record<AttentionKind, RopeSpec>>;
   readonly window: number | null;
@@ -38,7 +23,8 @@ export interface Gemma4Config extends DecoderFields {
   /** Layers without keys of their own have an MLP of twice the width. */
   readonly doubleWide: boolean;
   readonly logitSoftCap: number | null;
-  readonly experts: Gemma4Experts | null;
+  /** Beside each MLP. */
+  readonly experts: Pick<ExpertsBesideSpec, "experts" | "topK" | "intermediateSize"> | null;
   /** P, and the tokens of its embedding; null without. */
   readonly layerInputs: { readonly width: number; readonly vocabSize: number } | null;
 }
@@ -64,7 +50,7 @@ export const parseGemma4Config = configParser(
       warn("config.json: the last of layer_types is made full_attention, as transformers makes it");
     kinds[common.layers - 1] = "full_attention";
     const keysAreValues = fields.boolean("attention_k_eq_v", false);
-    const perLayer = readPerLayer(fields, { ...common, kinds, keysAreValues });
+    const perLayer = readLayerHeads(fields, { ...common, kinds, ownGlobalHeads: keysAreValues });
     const ropeOf = (layerType: AttentionKind): RopeSpec => {
       const headDim = perLayer.find(({ kind }) => kind === layerType)?.headDim ?? common.headDim;
       const setting = { layerType, absent: ROPES[layerType], older: "ignored" } as const;
@@ -95,56 +81,10 @@ export const parseGemma4Config = configParser(
   },
 );
 
-function readExperts(fields: ConfigFields): Gemma4Experts | null {
+function readExperts(fields: ConfigFields): Gemma4Config["experts"] {
   if (!fields.boolean("enable_moe_block", false)) return null;
-  const count = fields.positiveInteger("num_experts");
+  const experts = fields.positiveInteger("num_experts");
   const topK = fields.positiveInteger("top_k_experts");
-  if (topK > count) fields.fail("top_k_experts", `is ${topK}, more than the ${count} experts`);
-  return Object.freeze({ count, topK, intermediateSize: fields.positiveInteger("moe_intermediate_size") });
-}
-
-/** @throws ERR_CHECKPOINT for layers of a kind that differ in their head dim, and for keys that no layer has */
-function readPerLayer(
-  fields: ConfigFields,
-  {
-    layers,
-    queryHeads,
-    headDim,
-    kvHeads,
-    kinds,
-    keysAreValues,
-  }: DecoderFields & { kinds: readonly AttentionKind[]; keysAreValues: boolean },
-): readonly Gemma4LayerConfig[] {
-  const globalDim = fields.positiveInteger("global_head_dim", 512);
-  const globalHeads = fields.positiveInteger("num_global_key_value_heads", kvHeads);
-  const written = fields.object("per_layer_config");
-  const nothing = new ConfigFields({}, fields.source);
-  const shared = fields.nonNegativeInteger("num_kv_shared_layers", 0);
-  const perLayer = kinds.map((kind, layer) => {
-    const full = kind === "full_attention" && written === null;
-    const own = written?.object(String(layer)) ?? nothing;
-    const keysOf = layer < layers - shared ? null : kinds.lastIndexOf(kind, layers - shared - 1);
-    const layerConfig = {
-      kind,
-      headDim: own.positiveInteger("head_dim", full ? globalDim : headDim),
-      kvHeads: own.positiveInteger("num_key_value_heads", full && keysAreValues ? globalHeads : kvHeads),
-      keysOf,
-    };
-    if (keysOf === -1 || layers === shared)
-      fields.fail("num_kv_shared_layers", `is ${shared}, which leaves no layer of kind ${kind} with keys`);
-    if (queryHeads % layerConfig.kvHeads !== 0)
-      fields.fail(
-        "num_attention_heads",
-        `is ${queryHeads}, not a multiple of the ${layerConfig.kvHeads} KV heads of layer ${layer}`,
-      );
-    return Object.freeze(layerConfig);
-  });
-  for (const { kind, headDim } of perLayer) {
-    if (perLayer.some((other) => other.kind === kind && other.headDim !== headDim))
-      fields.fail(
-        "per_layer_config",
-        `has several head dims for layers of kind ${kind}, which is not supported`,
-      );
-  }
-  return Object.freeze(perLayer);
+  if (topK > experts) fields.fail("top_k_experts", `is ${topK}, more than the ${experts} experts`);
+  return Object.freeze({ experts, topK, intermediateSize: fields.positiveInteger("moe_intermediate_size") });
 }
