@@ -38,7 +38,8 @@ const programs = new Set([
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
-const assets = /^native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)$/;
+const assets =
+  /^(native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)|packages\/models\/golden\/.*\.(json|safetensors))$/;
 
 const mostBytes = 60e6;
 
