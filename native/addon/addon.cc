@@ -4,7 +4,7 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 8));
+  exports.Set("abi", Napi::Number::New(env, 9));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
@@ -14,6 +14,7 @@ static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   qknorm::register_linear(exports);
   qknorm::register_moe(exports);
   qknorm::register_pointwise(exports);
+  qknorm::register_project(exports);
   qknorm::register_qk_norm(exports);
   qknorm::register_rope(exports);
   return exports;

@@ -14,6 +14,7 @@ void register_isa(Napi::Object exports);
 void register_linear(Napi::Object exports);
 void register_moe(Napi::Object exports);
 void register_pointwise(Napi::Object exports);
+void register_project(Napi::Object exports);
 void register_qk_norm(Napi::Object exports);
 void register_rope(Napi::Object exports);
 

@@ -24,6 +24,12 @@ float Params::number(const char* name) {
   return number;
 }
 
+double Params::eps() {
+  const double value = *next_++;
+  if (!(value >= 0) || std::isinf(value)) throw CodedError(kErrArgument, "eps must be a finite number >= 0");
+  return value;
+}
+
 Dtype Params::dtype(const char* name) { return static_cast<Dtype>(integer(name, 0, kDtypes - 1)); }
 
 Isa Params::isa() {

@@ -80,7 +80,7 @@ void finish(const Linear& call, const CpuKernels& kernels, const Piece& piece, f
   }
 }
 
-// Weights are read in their own type: widening them in the register costs less than the cache space of an f32 copy.
+// Weights are read in their own type; for many rows the kernel widens them once for all, a few columns at a time.
 void linear_own(const Linear& call, const CpuKernels& kernels, const Rows& x) {
   const auto dot = kernels.gemm.dot[static_cast<int>(call.weight_dtype)];
   for_each_piece(call, kRows, kCols, [&](const Piece& piece) {

@@ -17,6 +17,21 @@ export interface OpsBinding {
     out: NativeArray,
   ): void;
   /**
+   * rows (at most 8), inFeatures, outFeatures; x dtype, offset, row stride; weight dtype, offset, row stride; dtype and
+   * offset of bias, the norm's weight and the norm's bias; offset and row stride of residual, and of out; swiglu (0: none,
+   * 1: once, 2: hf); norm (0: none), kind, eps, weight offset, rounding; ISA
+   */
+  project(
+    params: Float64Array,
+    x: NativeArray,
+    weight: NativeArray,
+    bias: NativeArray | null,
+    normWeight: NativeArray | null,
+    normBias: NativeArray | null,
+    residual: NativeArray | null,
+    out: NativeArray,
+  ): void;
+  /**
    * dtype, tokens, past, query heads, key/value heads, head dim, scale, window, rounding, ISA; then offset, token
    * stride and head stride of q, k, v and out; mask, chunk, soft cap; sinks dtype, offset
    */

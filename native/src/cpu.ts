@@ -22,5 +22,6 @@ export { type MoeCall, moe, type StackView } from "./moe.ts";
 export type { CpuIsa, NativeArray } from "./numbers.ts";
 export type { HeadsView, RowsView, VectorView } from "./params.ts";
 export { type PointwiseCall, pointwise, type XieluCall, xielu } from "./pointwise.ts";
+export { mostProjectRows, type ProjectCall, type ProjectNorm, project } from "./project.ts";
 export { availableIsas, cpuIsa, type NormSide, type QkNormCall, qkNorm } from "./qk-norm.ts";
 export { type RopeCall, rope } from "./rope.ts";

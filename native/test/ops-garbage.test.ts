@@ -28,6 +28,10 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
     params: [2, 8, 4, 1, 0, 8, 1, 0, 8, 1, 0, 1, 0, 4, 1, -1],
     args: [half(), half(), half(), half()],
   }),
+  project: () => ({
+    params: [...[2, 8, 8, 1, 0, 8, 1, 0, 8, 1, 0, 1, 0, 1, 0, 0, 4, 0, 4], ...[2, 1, 0, 1e-6, 0, 1, -1]],
+    args: [half(), half(), half(), half(), half(), half(), half()],
+  }),
   attention: () => ({
     params: [1, 2, 1, 2, 1, 4, 0.5, 0, 0, -1, 0, 8, 4, 0, 4, 4, 0, 4, 4, 0, 8, 4, 0, 0, 0, 1, 0],
     args: [half(), half(), half(), half(), half()],

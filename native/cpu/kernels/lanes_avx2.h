@@ -17,6 +17,8 @@ struct LanesAvx2 {
   static constexpr std::size_t kLanes = 8;
   static constexpr std::size_t kTileRows = 3;
   static constexpr std::size_t kTileCols = 4;
+  static constexpr std::size_t kPackedRows = 0;  // nothing is packed: it was not measured here
+  static constexpr std::size_t kPackedCols = 1;
 
   static F32 splat(float x) { return _mm256_set1_ps(x); }
   static F32 add(F32 x, F32 y) { return _mm256_add_ps(x, y); }

@@ -23,6 +23,9 @@ struct LanesAvx512 {
   // Of the dot-product tile: kTileRows * kTileCols sums, the rows of x and one weight fill the register file.
   static constexpr std::size_t kTileRows = 3;
   static constexpr std::size_t kTileCols = 8;
+  // Of the tile over packed weights, where these are f32 and need a register each.
+  static constexpr std::size_t kPackedRows = 6;
+  static constexpr std::size_t kPackedCols = 4;
 
   static F32 splat(float x) { return _mm512_set1_ps(x); }
   static F32 add(F32 x, F32 y) { return _mm512_add_ps(x, y); }

@@ -17,6 +17,8 @@ struct LanesScalar {
   static constexpr std::size_t kLanes = 4;
   static constexpr std::size_t kTileRows = 2;
   static constexpr std::size_t kTileCols = 4;
+  static constexpr std::size_t kPackedRows = 0;  // nothing is packed: it was not measured here
+  static constexpr std::size_t kPackedCols = 1;
 
   static F32 splat(float x) { return F32{x, x, x, x}; }
   static F32 add(F32 x, F32 y) { return x + y; }

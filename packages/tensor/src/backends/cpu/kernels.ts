@@ -8,7 +8,7 @@ type Composed = "project" | "pagedAttention";
 export interface CpuKernels {
   /** For people: `native kernels, avx512, 2 threads`. */
   readonly name: string;
-  readonly ops: Omit<Ops, Composed>;
+  readonly ops: Omit<Ops, Composed> & Partial<Pick<Ops, Composed>>;
   readonly qkNorm: FusedQkNorm;
   /** Is told of large memory before anything is written to it. */
   readonly prepare?: (data: HostArray) => void;

@@ -13,6 +13,7 @@ import { moe } from "./moe.ts";
 import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
 import { pointwise } from "./pointwise.ts";
+import { project } from "./project.ts";
 import { nativeQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
 import { siluMul } from "./silu-mul.ts";
@@ -45,6 +46,7 @@ function open(): NativeKernels {
   const ops = {
     normalize,
     linear,
+    project,
     rope,
     attention,
     siluMul,
