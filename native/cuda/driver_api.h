@@ -39,6 +39,8 @@ enum class FunctionAttribute : int {
   kPtxVersion = 5,     // 90 for compute_90
   kBinaryVersion = 6,  // 90 for sm_90
   kDynamicSharedBytes = 8,
+  kClusterWidth = 11,         // as compiled; 0: no clusters
+  kLargeClusters = 14,        // whether clusters of more than 8 blocks are allowed
 };
 
 inline constexpr unsigned kStreamNonBlocking = 1, kEventNoTiming = 2;

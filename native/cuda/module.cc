@@ -8,7 +8,8 @@
 namespace qknorm::cuda {
 namespace {
 
-constexpr int kFirstWithPdl = 90;
+constexpr int kFirstWithPdl = 90, kFirstWithClusters = 90;
+constexpr int kMostPortableCluster = 8;  // larger ones are Hopper's
 
 }  // namespace
 
@@ -42,6 +43,9 @@ Function::Function(std::shared_ptr<Module> module, const std::string& name, Para
   const int binary = attribute(FunctionAttribute::kBinaryVersion), ptx = attribute(FunctionAttribute::kPtxVersion);
   compiled_for_ = ptx > 0 ? std::min(ptx, binary) : binary;
   launches_early_ = waits && compiled_for_ >= kFirstWithPdl;
+  if (compiled_for_ >= kFirstWithClusters && attribute(FunctionAttribute::kClusterWidth) > kMostPortableCluster) {
+    check(driver().function_set(raw_, FunctionAttribute::kLargeClusters, 1), "cuFuncSetAttribute", label_.c_str());
+  }
 }
 
 int Function::attribute(FunctionAttribute attribute) const {

@@ -243,7 +243,7 @@ DEVICE void join_block(const Args& args, const Piece& piece, const Rows& rows) {
 extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention(const __grid_constant__ Args args) {
   allow_successor();
   Piece piece;
-  if (!find_piece(args, piece)) return;
+  if (!find_piece(args, piece) || piece.number >= piece.cut.count) return;
   Rows rows;
   load_rows(args, piece, threadIdx.x % LANES, rows);
   absorb_piece(args, piece, rows);

@@ -179,6 +179,7 @@ DEVICE void join_block(const Args& args, const Piece& piece, const Row& row) {
   float sum = row.state.sum;
   sum += __shfl_xor_sync(0xffffffffu, sum, 1);
   sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+  wait_in_cluster();
   if (pair == 0 && r < QK_ROWS) shared.state[warp][r] = {row.state.largest, sum};
   for (int first = 0; first < QK_ROWS; first += shared.JOINED) {
     if (first > 0) __syncthreads();
@@ -199,10 +200,7 @@ DEVICE void join_block(const Args& args, const Piece& piece, const Row& row) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention_decode(const __grid_constant__ Args args) {
-  allow_successor();
-  Piece piece;
-  if (!find_piece(args, piece)) return;
+DEVICE void absorb_piece(const Args& args, const Piece& piece) {
   Row row;
   load_row(args, piece, row);
   const int warp = threadIdx.x / 32;
@@ -215,4 +213,22 @@ extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention_decode(con
     if constexpr (WITH_VALUES) multiply_values(row, step, scores);
   }
   join_block(args, piece, row);
+}
+
+// So many blocks at least fit a multiprocessor's registers.
+constexpr int BLOCKS = QK_HEAD_DIM > 128 || QK_WARPS > 4 ? 1 : QK_PAGED ? 2 : 3;
+
+extern "C" __global__ void IN_CLUSTERS __launch_bounds__(QK_WARPS * 32, BLOCKS)
+    attention_decode(const __grid_constant__ Args args) {
+  allow_successor();
+  arrive_in_cluster();  // others may write here
+  Piece piece;
+  const bool there = find_piece(args, piece);
+  if (there && piece.number < piece.cut.count) absorb_piece(args, piece);
+  else wait_in_cluster();
+  if (QK_CLUSTER == 0 || !there || piece.cut.count == 1) return;
+  arrive_in_cluster();  // all is written
+  if (piece.number < QK_CLUSTER - 1) return;
+  wait_in_cluster();
+  join_cluster(args, piece);
 }

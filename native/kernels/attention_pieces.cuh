@@ -4,6 +4,7 @@
 // QK_STAGE   0: all at once, rounding once. With hf, one launch each: 1 largest scores and sums, 2 (with sinks) sums again
 //            over what is lowered by the largest score and rounded, 3 values
 // QK_WARPS   warps of a block
+// QK_CLUSTER   cluster.cuh: its last block adds up the pieces. 0: they go to memory, for attention_join.cu
 // the others: attention_span.cuh
 
 constexpr int ONCE = 0, STATES = 1, SUMS = 2, VALUES = 3;
@@ -18,19 +19,28 @@ struct Piece {
   Keys keys;
 };
 
-// The piece of this block; false: there is none. Waits for the kernel before, whose results say so.
+// The piece of this block; false: there is no such tile. A piece past those that its tile's keys are cut into is empty, and
+// nobody's work. Waits for the kernel before, whose results say how many there are.
 DEVICE bool find_piece(const Args& args, Piece& piece) {
-  // The first tiles of a sequence have the most pieces: tile t of one that reaches it shares them with t others.
   u32 index = blockIdx.x, tile = 0;
-  piece.tile.kv_head = index % args.kv_heads;
-  index /= args.kv_heads;
-  const u32 sequence = index / args.blocks;
-  index %= args.blocks;
-  for (u32 most; tile < args.pieces && index >= (most = most_pieces(args, tile + 1)); ++tile) index -= most;
-  if (tile == args.pieces) tile += index, index = 0;
-  piece.number = index;
+  if constexpr (QK_CLUSTER > 0) {  // the pieces of a tile are the blocks of a cluster
+    piece.number = index % QK_CLUSTER;
+    index /= QK_CLUSTER;
+    piece.tile.kv_head = index % args.kv_heads;
+    index /= args.kv_heads;
+    tile = index % args.blocks;
+    index /= args.blocks;
+  } else {
+    // The first tiles of a sequence have the most pieces: tile t of one that reaches it shares them with t others.
+    piece.tile.kv_head = index % args.kv_heads;
+    u32 number = index / args.kv_heads % args.blocks;
+    index = index / args.kv_heads / args.blocks;
+    for (u32 most; tile < args.pieces && number >= (most = most_pieces(args, tile + 1)); ++tile) number -= most;
+    if (tile == args.pieces) tile += number, number = 0;
+    piece.number = number;
+  }
   wait_for_predecessor();
-  piece.sequence = sequence_of(args, sequence);
+  piece.sequence = sequence_of(args, index);
   piece.tile.first = tile * QK_ROWS;
   const int left = piece.sequence.queries * static_cast<int>(args.group) - piece.tile.first;
   if (left <= 0 || is_long(args, piece.sequence)) return false;
@@ -40,7 +50,7 @@ DEVICE bool find_piece(const Args& args, Piece& piece) {
   piece.keys.first = seen.first + piece.number * piece.cut.keys;
   piece.keys.last = piece.keys.first + piece.cut.keys;
   if (piece.keys.last > seen.last) piece.keys.last = seen.last;
-  return piece.number < piece.cut.count;
+  return true;
 }
 
 // The state of a row over all its pieces and the sink.
@@ -93,8 +103,24 @@ DEVICE void finish_row(const Args& args, i64 row, int head, State state, int ele
   store_out(args.out + (row * QK_HEAD_DIM + element) * bytes_of(QK_DTYPE), value);
 }
 
-// Adds up rows [first, first + JOINED) of the tile over the warps, and leaves them in memory: as results where the tile has
-// one piece, otherwise for attention_join.cu.
+// What the pieces of a tile leave for the last block of their cluster, in its dynamic shared memory.
+struct ClusterRoom {
+  float* values;  // [pieces, QK_ROWS, head dim]
+  float* states;  // [pieces, QK_ROWS, 2]
+
+  __device__ __forceinline__ float* value_of(int piece, int r) const {
+    return values + (piece * QK_ROWS + r) * QK_HEAD_DIM;
+  }
+  __device__ __forceinline__ float* state_of(int piece, int r) const { return states + (piece * QK_ROWS + r) * 2; }
+};
+
+DEVICE ClusterRoom cluster_room() {
+  float* const room = reinterpret_cast<float*>(dynamic_shared());
+  return {room, room + QK_CLUSTER * QK_ROWS * QK_HEAD_DIM};
+}
+
+// Adds up rows [first, first + JOINED) of the tile over the warps, and leaves them where they go: as results where the tile
+// has one piece, to the last block of the cluster, or to memory for attention_join.cu.
 template <class Room>
 DEVICE void leave_rows(const Args& args, const Piece& piece, const Room& shared, int first) {
   const auto& [sequence, tile, cut, number, keys] = piece;
@@ -102,18 +128,45 @@ DEVICE void leave_rows(const Args& args, const Piece& piece, const Room& shared,
     float factor[QK_WARPS];
     const State all = join_states(shared, r, factor);
     if (threadIdx.x == 0 && (QK_STAGE == ONCE ? cut.count > 1 : QK_STAGE != VALUES)) {
-      float* state = partial_state(args, sequence, tile, cut, r) + 2 * number;
-      if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
-      state[1] = all.sum;
-    }
-    if constexpr (WITH_VALUES) {
-      for (int element = threadIdx.x; element < QK_HEAD_DIM; element += QK_WARPS * 32) {
-        float value = 0;
-#pragma unroll
-        for (int w = 0; w < QK_WARPS; ++w) value += shared.values[w][r - first][element] * factor[w];
-        if (cut.count > 1) partial_values(args, first_slot(args, sequence, tile, cut, r) + number)[element] = value;
-        else finish_row(args, row_number(args, sequence, tile, r), tile.head_of(args, r), all, element, value);
+      if constexpr (QK_CLUSTER > 0) {
+        float* const state = cluster_room().state_of(number, r);
+        store_to_block(state, QK_CLUSTER - 1, all.largest);
+        store_to_block(state + 1, QK_CLUSTER - 1, all.sum);
+      } else {
+        float* const state = partial_state(args, sequence, tile, cut, r) + 2 * number;
+        if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
+        state[1] = all.sum;
       }
     }
+    if constexpr (!WITH_VALUES) continue;
+    for (int element = threadIdx.x; element < QK_HEAD_DIM; element += QK_WARPS * 32) {
+      float value = 0;
+#pragma unroll
+      for (int w = 0; w < QK_WARPS; ++w) value += shared.values[w][r - first][element] * factor[w];
+      if (cut.count == 1) {
+        finish_row(args, row_number(args, sequence, tile, r), tile.head_of(args, r), all, element, value);
+      } else if constexpr (QK_CLUSTER > 0) {
+        store_to_block(cluster_room().value_of(number, r) + element, QK_CLUSTER - 1, value);
+      } else {
+        partial_values(args, first_slot(args, sequence, tile, cut, r) + number)[element] = value;
+      }
+    }
+  }
+}
+
+// The last block of a cluster: the pieces of all rows, in their order.
+DEVICE void join_cluster(const Args& args, const Piece& piece) {
+  const auto& [sequence, tile, cut, number, keys] = piece;
+  const ClusterRoom room = cluster_room();
+  for (int i = threadIdx.x; i < tile.count * QK_HEAD_DIM; i += QK_WARPS * 32) {
+    const int r = i / QK_HEAD_DIM, element = i % QK_HEAD_DIM, head = tile.head_of(args, r);
+    State all = {sink_of(args, head), QK_SINKS < 0 ? 0.0f : 1.0f};
+    for (int p = 0; p < cut.count; ++p) all = joined(all, {room.state_of(p, r)[0], room.state_of(p, r)[1]});
+    float value = 0;
+    for (int p = 0; p < cut.count; ++p) {
+      value += room.value_of(p, r)[element] * power_of(room.state_of(p, r)[0] - base_of(all.largest));
+    }
+    value = all.sum == 0 ? 0 : value / all.sum;
+    store_out(args.out + (row_number(args, sequence, tile, r) * QK_HEAD_DIM + element) * bytes_of(QK_DTYPE), value);
   }
 }

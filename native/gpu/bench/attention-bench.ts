@@ -1,6 +1,9 @@
 import {
+  type AttentionTuning,
+  attentionTuning,
   CudaAttention,
   type CudaAttentionForm,
+  type CudaAttentionShape,
   CudaKernels,
   CudaMemory,
   CudaStream,
@@ -49,18 +52,40 @@ export class AttentionBench {
     this.#stream.synchronize();
   }
 
-  /** Microseconds a launch in a graph: from the view of one sequence's cache where there is one, and from pages. */
-  measure(size: AttentionSize): Record<string, number> {
-    const timed = [
-      ...(size.batch === 1 ? [this.#timed("view", size, false)] : []),
-      ...(size.queries === 1 ? [this.#timed("pages", size, true)] : []),
+  /**
+   * Microseconds a launch in a graph: from the view of one sequence's cache where there is one, and from pages. Decode with
+   * each of `tunings` besides the default; throws where their results are not the default's within a rounding.
+   */
+  measure(
+    size: AttentionSize,
+    tunings: Readonly<Record<string, Partial<AttentionTuning>>>,
+  ): Record<string, number> {
+    const all: [string, Partial<AttentionTuning>][] = [
+      ["", {}],
+      ...(size.queries === 1 ? Object.entries(tunings) : []),
     ];
-    for (const { queue } of timed) queue();
-    this.#stream.synchronize();
+    const timed = all.flatMap(([name, tuning]) => [
+      ...(size.batch === 1 ? [this.#timed(`view${name}`, size, false, tuning)] : []),
+      ...(size.queries === 1 ? [this.#timed(`pages${name}`, size, true, tuning)] : []),
+    ]);
+    const results = timed.map(({ name, queue }) => ({ name, out: this.#resultOf(queue, size) }));
+    for (const { name, out } of results) {
+      const first = results.find((one) => name.startsWith(one.name)) as (typeof results)[number];
+      expectNear(`${name} of ${JSON.stringify(size)}`, out, first.out);
+    }
     return this.#timer.measure(timed);
   }
 
-  #timed(name: string, size: AttentionSize, paged: boolean): Timed {
+  /** The output of the last launch, bf16 widened; also compiles what there is to compile. */
+  #resultOf(queue: () => void, { batch, queries, queryHeads }: AttentionSize): Float32Array {
+    const bits = new Uint16Array(Math.min(batch * queries, 64) * queryHeads * headDim);
+    queue();
+    this.#out.download(bits, this.#stream);
+    const words = Uint32Array.from(bits, (pattern) => pattern << 16);
+    return new Float32Array(words.buffer);
+  }
+
+  #timed(name: string, size: AttentionSize, paged: boolean, tuning: Partial<AttentionTuning>): Timed {
     const { queryHeads, kvHeads, batch, queries, keys } = size;
     const tokenBytes = kvHeads * headDim * width;
     const capacity = batch * Math.ceil(keys / pageSize) * pageSize;
@@ -73,12 +98,13 @@ export class AttentionBench {
     };
     const strides = { token: tokenBytes, head: headDim * width };
     const pagesPerSequence = Math.ceil(keys / pageSize);
-    const attention = new CudaAttention(this.#kernels, form, {
+    const shape: CudaAttentionShape = {
       ...{ tokens: batch * queries, queryHeads, kvHeads, capacity, scale: headDim ** -0.5, softCap: 0 },
       ...{ window: 0, chunk: 0, batch, mostQueries: queries, pageSize, pagesPerSequence },
       ...{ qStrides: { token: queryHeads * headDim * width, head: headDim * width } },
       ...{ kStrides: strides, vStrides: strides },
-    });
+    };
+    const attention = new CudaAttention(this.#kernels, form, shape, { ...attentionTuning, ...tuning });
     const lengths = this.#indices(paged ? new Array(batch).fill(keys) : [keys - queries]);
     const starts = this.#indices(Array.from({ length: batch + 1 }, (_, b) => b * queries));
     // Every page somewhere else.
@@ -107,6 +133,14 @@ export class AttentionBench {
     const memory = new CudaMemory(this.#stream, values.length * 4);
     memory.upload(Int32Array.from(values), this.#stream);
     return memory;
+  }
+}
+
+function expectNear(what: string, got: Float32Array, expected: Float32Array): void {
+  for (const [i, value] of expected.entries()) {
+    const mine = got[i] as number;
+    if (Math.abs(mine - value) <= 2 ** -7 * Math.abs(value) + 1e-3) continue;
+    throw new Error(`${what}: element ${i} is ${mine}, not ${value}`);
   }
 }
 

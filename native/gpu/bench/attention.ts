@@ -13,6 +13,7 @@ const { values } = parseArgs({
     contexts: { type: "string", default: "128,256,1024,4096,32768" },
     batches: { type: "string", default: "1,64" },
     prefill: { type: "string", default: "4096,8192" },
+    tunings: { type: "string", default: "{}" },
     torch: { type: "boolean", default: true },
   },
   allowNegative: true,
@@ -29,6 +30,8 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+/** Of decode, besides the default: `{"c16": {"mostCluster": 16}}`. */
+const tunings = JSON.parse(values.tunings);
 const sizes = sizesOf();
 print(`# ${cudaDevice(0).name}`);
 measureOurs();
@@ -55,7 +58,11 @@ function measureOurs(): void {
       print("# out of time");
       return;
     }
-    for (const [name, us] of Object.entries(bench.measure(size))) print(lineOf(size, name, us));
+    try {
+      for (const [name, us] of Object.entries(bench.measure(size, tunings))) print(lineOf(size, name, us));
+    } catch (error) {
+      print(`# ${(error as Error).message}`);
+    }
   }
 }
 
@@ -66,7 +73,7 @@ function lineOf(size: AttentionSize, name: string, us: number): string {
       ? `${(cacheBytes(size) / us / 1e6).toFixed(2)} TB/s`
       : `${(operations(size) / us / 1e6).toFixed(0)} TFLOP/s`;
   const what = `${queryHeads}/${kvHeads} batch ${batch} queries ${queries} keys ${keys}`;
-  return `${what.padEnd(44)} ${name.padEnd(7)} ${us.toFixed(2).padStart(9)} us ${rate}`;
+  return `${what.padEnd(44)} ${name.padEnd(12)} ${us.toFixed(2).padStart(9)} us ${rate}`;
 }
 
 /** The same calls in a PyTorch process. */

@@ -22,9 +22,18 @@ export interface AttentionPlan {
   readonly workspaceBytes: number;
 }
 
-const warps = 8;
+/** What may be chosen for a kind of device; a sequence's bits depend on it. */
+export interface AttentionTuning {
+  /** The most blocks of a cluster that adds up the pieces of a tile; 0: a launch of its own does. */
+  readonly mostCluster: number;
+  /** Warps of a block where there are clusters. */
+  readonly clusterWarps: number;
+  /** The fewest keys of a piece, a multiple of 32. */
+  readonly leastKeys: number;
+}
+
 const joinThreads = 128;
-const leastKeys = 64;
+export const attentionTuning: AttentionTuning = { mostCluster: 0, clusterWarps: 4, leastKeys: 64 };
 const mostPieces = 32;
 const mostHeadDim = 512;
 const mostBlocks = 2 ** 31;
@@ -42,8 +51,10 @@ export function planAttention(
   form: CudaAttentionForm,
   shape: CudaAttentionShape,
   { arch, multiprocessors }: Pick<CudaDevice, "arch" | "multiprocessors">,
+  tuning: AttentionTuning = attentionTuning,
 ): AttentionPlan {
   const { headDim } = form;
+  const { leastKeys } = tuning;
   if (!Number.isInteger(headDim) || headDim < 1 || headDim > mostHeadDim) {
     throw new QkNormError(
       "ERR_QKNORM_SHAPE",
@@ -57,15 +68,23 @@ export function planAttention(
   const few = withTensorCores ? Math.floor((tensorRows - 1) / group) : mostQueries;
   const parted = withTensorCores && (!form.paged || few === 0) ? null : Math.min(few, mostQueries);
   const most = Math.min(mostPieces, Math.ceil(capacity / leastKeys), multiprocessors / kvHeads);
-  const pieces = Math.max(1, Math.floor(most));
+  const apart = Math.max(1, Math.floor(most));
   const tensor = { QK_TENSOR_ROWS: withTensorCores ? tensorRows : 0 };
+  const direct = fits && headDim % 64 === 0;
+  const cluster = direct && form.rounding === "once" ? clusterOf(form, arch, kvHeads, apart, tuning) : 0;
+  const pieces = cluster > 0 ? cluster : apart;
+  const warps = cluster > 0 ? tuning.clusterWarps : 8;
+  const cut = {
+    pieces,
+    cluster,
+    warps,
+    kernel: direct ? "attention_decode" : "attention",
+    macros: tensor,
+  } as const;
   const plan =
     parted === null
       ? { launches: [], workspaceBytes: 0 }
-      : planPieces(form, { ...shape, mostQueries: parted }, pieces, {
-          kernel: fits && form.headDim % 64 === 0 ? "attention_decode" : "attention",
-          macros: tensor,
-        });
+      : planPieces(form, { ...shape, mostQueries: parted }, cut);
   const launches = [...plan.launches, ...(withTensorCores ? [planPrefill(form, shape, tensor)] : [])];
   if (launches.some(({ grid }) => grid >= mostBlocks)) {
     throw new QkNormError("ERR_QKNORM_SHAPE", `${shape.tokens} tokens are too many for one launch`);
@@ -73,56 +92,78 @@ export function planAttention(
   return { launches, pieces, leastKeys, workspaceBytes: plan.workspaceBytes };
 }
 
-/** The kernel of pieces, and attention_join.cu where a row may have several. */
+/** Blocks of a cluster that adds up the pieces of a tile; 0: none. Few heads need more pieces than a cluster has blocks. */
+function clusterOf(
+  { headDim }: CudaAttentionForm,
+  arch: string,
+  kvHeads: number,
+  pieces: number,
+  { mostCluster }: AttentionTuning,
+): number {
+  if (capabilityOf(arch) < 90 || kvHeads < 4 || pieces < 2 || mostCluster < 2) return 0;
+  return 2 ** Math.floor(Math.log2(Math.min(headDim > 128 ? 8 : 16, mostCluster, pieces)));
+}
+
+interface PieceCut extends Pick<AttentionLaunch, "kernel" | "macros"> {
+  readonly pieces: number;
+  readonly cluster: number;
+  readonly warps: number;
+}
+
+/** The kernel of pieces, and attention_join.cu where a row may have several that no cluster adds up. */
 function planPieces(
   form: CudaAttentionForm,
   { batch, kvHeads, queryHeads, mostQueries, tokens }: CudaAttentionShape,
-  pieces: number,
-  { kernel, macros }: Pick<AttentionLaunch, "kernel" | "macros">,
+  { pieces, cluster, warps, kernel, macros }: PieceCut,
 ): Pick<AttentionPlan, "launches" | "workspaceBytes"> {
   const { headDim } = form;
   const sequenceRows = mostQueries * (queryHeads / kvHeads);
   const rows = Math.min(headDim > 256 ? 4 : 8, 2 ** Math.ceil(Math.log2(sequenceRows)));
   const tiles = Math.ceil(sequenceRows / rows);
-  const ofTile = (tile: number) => Math.max(1, Math.floor(pieces / (tile + 1)));
-  const shared = Math.min(tiles, pieces);
-  const first = Array.from({ length: shared }, (_, tile) => ofTile(tile)).reduce((a, b) => a + b);
-  const blocks = first + tiles - shared;
-  const joins = form.paged ? pieces > 1 : pieces >= 2 * tiles;
+  const blocks = cluster > 0 ? tiles : blocksOf(pieces, tiles);
+  const joins = cluster === 0 && (form.paged ? pieces > 1 : pieces >= 2 * tiles);
   const slots = batch * kvHeads * pieces * rows;
   const states = form.rounding === "hf" ? tokens * queryHeads : 0;
   const rounding = form.rounding === "hf" && form.sinks !== null ? "hfWithSinks" : form.rounding;
-  const common = { sharedBytes: 0, blocks };
+  const join: AttentionLaunch = {
+    kernel: "attention_join",
+    macros: { ...macros, QK_ROWS: rows, QK_THREADS: joinThreads },
+    ...{ grid: tokens * queryHeads, threads: joinThreads, sharedBytes: 0, blocks },
+  };
   return {
     launches: [
       ...stages[rounding].map((stage) => ({
-        ...common,
         kernel,
-        macros: { ...macros, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps },
-        grid: batch * kvHeads * blocks,
+        macros: { ...macros, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps, QK_CLUSTER: cluster },
+        grid: batch * kvHeads * blocks * Math.max(1, cluster),
         threads: warps * 32,
+        sharedBytes: cluster * rows * (headDim + 2) * 4,
+        blocks,
       })),
-      ...(joins
-        ? [
-            {
-              ...common,
-              kernel: "attention_join" as const,
-              macros: { ...macros, QK_ROWS: rows, QK_THREADS: joinThreads },
-              grid: tokens * queryHeads,
-              threads: joinThreads,
-            },
-          ]
-        : []),
+      ...(joins ? [join] : []),
     ],
     workspaceBytes: joins || states > 0 ? 4 * (slots * (headDim + 2) + 2 * states) : 0,
   };
+}
+
+/** Blocks of a sequence and a key/value head: a sequence's tile `t` shares the pieces with `t` tiles at least. */
+function blocksOf(pieces: number, tiles: number): number {
+  const shared = Math.min(tiles, pieces);
+  let blocks = tiles - shared;
+  for (let tile = 0; tile < shared; tile++) blocks += Math.max(1, Math.floor(pieces / (tile + 1)));
+  return blocks;
+}
+
+/** 90 of `sm_90a`. */
+function capabilityOf(arch: string): number {
+  return Number.parseInt(arch.slice("sm_".length), 10);
 }
 
 /** Whether the tensor cores take a form as it lies. */
 function fitsTensorCores(form: CudaAttentionForm, arch: string): boolean {
   const { dtype, cacheDtype, headDim, alignment, cacheAlignment } = form;
   return (
-    Number.parseInt(arch.slice("sm_".length), 10) >= 80 &&
+    capabilityOf(arch) >= 80 &&
     dtype !== "f32" &&
     cacheDtype === dtype &&
     headDim % 8 === 0 &&

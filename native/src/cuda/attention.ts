@@ -1,7 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
-import { type AttentionPlan, planAttention } from "./attention-plan.ts";
+import { type AttentionPlan, type AttentionTuning, planAttention } from "./attention-plan.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
@@ -112,10 +112,11 @@ const declaration = (kernel: string, ...includes: string[]) =>
 const span = "attention_span.cuh";
 const pieces = "attention_pieces.cuh";
 const tensorCore = "tensor_core.cuh";
+const cluster = "cluster.cuh";
 
 const ops = {
-  attention: declaration("attention", span, pieces),
-  attention_decode: declaration("attention_decode", tensorCore, span, pieces),
+  attention: declaration("attention", cluster, span, pieces),
+  attention_decode: declaration("attention_decode", tensorCore, cluster, span, pieces),
   attention_join: declaration("attention_join", span),
   attention_prefill: declaration("attention_prefill", tensorCore, span),
 } as const;
@@ -137,9 +138,14 @@ export class CudaAttention {
   readonly #workspaceBytes: number;
 
   /** Throws what `planAttention` and `CudaKernels.get` do. */
-  constructor(kernels: CudaKernels, form: CudaAttentionForm, shape: CudaAttentionShape) {
+  constructor(
+    kernels: CudaKernels,
+    form: CudaAttentionForm,
+    shape: CudaAttentionShape,
+    tuning?: AttentionTuning,
+  ) {
     const { arch } = kernels.device;
-    const plan = planAttention(form, shape, kernels.device);
+    const plan = planAttention(form, shape, kernels.device, tuning);
     this.#lengths = lengthsOf(form, shape, plan);
     this.#workspaceBytes = plan.workspaceBytes;
     const bound = Object.keys(this.#lengths) as Address[];

@@ -101,6 +101,9 @@ static void release_block() {
 // Every second block starts from its last thread: what a missing barrier hides in one order shows in the other.
 static void run_block() {
   const Index shape = launch->block;
+#if QK_CLUSTER > 0
+  if (block_index.x % QK_CLUSTER == 0)  // the blocks of a cluster write into the memory of their last one
+#endif
   memset(launch->shared, 0xff, launch->shared_bytes);
   first_ready = ready_count = 0;
   ++blocks_begun;

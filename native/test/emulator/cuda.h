@@ -17,6 +17,7 @@
 #define __restrict__ __restrict
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 // Blocks run one after the other, all threads of one on one thread of the processor.
 #define __shared__ thread_local
 

@@ -1,0 +1,7 @@
+// The functions of native/kernels/cluster.cuh for the stand-in device: the blocks of a cluster come one after the other, and
+// have one shared memory.
+#pragma once
+
+static inline void arrive_in_cluster() {}
+static inline void wait_in_cluster() {}
+static inline void store_to_block(float* place, unsigned, float value) { *place = value; }
