@@ -14,5 +14,5 @@ describe.skipIf(missing !== "")(`attention on a GPU${missing}`, () => {
   afterEach(() => {
     expect(liveBytes(device)).toBe(0);
   });
-  attentionSuite(device, { keys: 3000, runs: 40 });
+  attentionSuite(device, { keys: 3000, runs: 12 });
 });
