@@ -1,31 +1,38 @@
-import { type CausalLm, generateNow } from "../../src/index.ts";
+import type { CausalLm, ContinuousBatch } from "../../src/index.ts";
 
 /** Milliseconds of one turn. */
 export interface Turn {
+  /** From the prompts to the first token of each. */
   readonly prefillMs: number;
-  /** Of one decode step; absent where none was asked for. */
+  /** Of one decode step of all texts; absent where none was asked for. */
   readonly stepMs?: number;
 }
 
 /**
- * One text of a prompt and `tokens` more, as any program has it from `generateNow`: the prompt until its first token, and
- * then the mean of the steps. The device has finished at both ends, since the token was read.
+ * Texts of a batch that begin and end together, `tokens` after the first of each, as any program has them. The device has
+ * finished at both ends of what is timed, since the tokens were read. The batch takes all prompts in one step.
  */
-export function decodeTurn(model: CausalLm, prompt: readonly number[], tokens: number): Turn {
-  const text = generateNow(model, prompt, { maxTokens: tokens + 1 });
-  try {
-    const began = performance.now();
-    text.next();
-    const first = performance.now();
-    for (let i = 0; i < tokens; i++) text.next();
-    const stepMs = (performance.now() - first) / tokens;
-    return { prefillMs: first - began, ...(tokens > 0 && { stepMs }) };
-  } finally {
-    text.return();
-  }
+export async function decodeTurn(
+  batch: ContinuousBatch,
+  prompts: readonly (readonly number[])[],
+  tokens: number,
+): Promise<Turn> {
+  const began = performance.now();
+  const texts = prompts.map((prompt) => batch.generate(prompt, { maxTokens: tokens + 1 }));
+  await Promise.all(texts.map((text) => text.next()));
+  const first = performance.now();
+  await Promise.all(
+    texts.map(async (text) => {
+      for await (const _ of text);
+    }),
+  );
+  const stepMs = (performance.now() - first) / tokens;
+  return { prefillMs: first - began, ...(tokens > 0 && { stepMs }) };
 }
 
-/** The same ids on every machine. */
-export function promptOf(length: number, vocabSize: number): number[] {
-  return Array.from({ length }, (_, i) => (i * 7919 + 11) % vocabSize);
+/** The same ids on every machine; each text has its own. */
+export function promptsOf(count: number, length: number, { vocabSize }: CausalLm): number[][] {
+  return Array.from({ length: count }, (_, text) =>
+    Array.from({ length }, (__, i) => (i * 7919 + text * 104_729 + 11) % vocabSize),
+  );
 }

@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,decode,prefill,costs,logits,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,decode,decode64,prefill,costs,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -55,6 +55,7 @@ function parts(models: readonly ModelName[]): Part[] {
   const measured = ["decode", "prefill", "costs"].flatMap((part) =>
     models.map((model) => ours(part, model, 35)),
   );
+  measured.push(ours("decode64", models[0] as ModelName, 35));
   const python = (script: string, limit: number): Part => ({
     name: script,
     limit,
@@ -83,7 +84,7 @@ function run({ name, limit, command: [program, ...args], input }: Part): void {
   const start = performance.now();
   const { stdout, stderr, status, error } = spawnSync(program as string, args, {
     encoding: "utf8",
-    timeout: 1000 * Math.min(limit, left),
+    timeout: Math.round(1000 * Math.min(limit, left)),
     maxBuffer: 2 ** 26,
     ...(input !== undefined && { input }),
   });

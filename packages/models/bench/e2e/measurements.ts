@@ -1,8 +1,8 @@
 import type { QkNormOptions } from "@qknorm/core";
 import type { Device, FloatDtype } from "@qknorm/tensor";
 import { CudaStream } from "../../../../native/src/index.ts";
-import { type CausalLm, nextStep } from "../../src/index.ts";
-import { decodeTurn, promptOf } from "./decoding.ts";
+import { type CausalLm, ContinuousBatch, type ContinuousBatchOptions, nextStep } from "../../src/index.ts";
+import { decodeTurn, promptsOf } from "./decoding.ts";
 import { OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
 import type { ModelName } from "./shapes.ts";
@@ -20,25 +20,30 @@ export interface Setting {
 const TURNS = 5;
 const CONTEXT = [128, 256] as const;
 const PREFILL = 4096;
+const PAGE = 16;
 
-/** Decoding one sequence, all paths in turn. */
-export function decodeRates(setting: Setting): Found {
+/** Decoding one text, or many at once, all paths in turn. */
+export async function decodeRates(setting: Setting, count = 1): Promise<Found> {
   const [from, to] = CONTEXT;
-  const stepUs = inTurns(setting, (model) => {
-    const { stepMs = 0 } = decodeTurn(model, promptOf(from, model.vocabSize), to - from);
+  const limits = { maxSequences: count, maxStepTokens: count * from };
+  const cache = { pages: count * (to / PAGE + 1), pageSize: PAGE };
+  const stepUs = await inTurns(setting, { cache, ...limits }, async (batch, model) => {
+    const { stepMs = 0 } = await decodeTurn(batch, promptsOf(count, from, model), to - from);
     return 1000 * stepMs;
   });
   return {
     decode: stepUs.map(([path, us]) => ({
-      ...{ model: setting.model, batch: 1, path, context: CONTEXT, stepUs: spreadOf(us) },
+      ...{ model: setting.model, batch: count, path, context: CONTEXT, stepUs: spreadOf(us) },
     })),
   };
 }
 
 /** A prompt of 4,096 tokens, until the first token after it is there. */
-export function prefillRates(setting: Setting): Found {
-  const ms = inTurns(setting, (model) => {
-    return decodeTurn(model, promptOf(PREFILL, model.vocabSize), 0).prefillMs;
+export async function prefillRates(setting: Setting): Promise<Found> {
+  const cache = { pages: PREFILL / PAGE + 1, pageSize: PAGE };
+  const ms = await inTurns(setting, { cache, maxStepTokens: PREFILL }, async (batch, model) => {
+    const { prefillMs } = await decodeTurn(batch, promptsOf(1, PREFILL, model), 0);
+    return prefillMs;
   });
   return {
     prefill: ms.map(([path, times]) => ({
@@ -56,7 +61,7 @@ export function decodeCosts(setting: Setting): Found {
     const cache = model.newCache();
     using costs = new OpCosts(setting.device, weights);
     // One more than a power of two, so that the cache does not grow in the step that is looked at.
-    model.forward(nextStep(promptOf(CONTEXT[0] + 1, model.vocabSize), cache));
+    model.forward(nextStep(promptsOf(1, CONTEXT[0] + 1, model)[0] as number[], cache));
     model.forward(nextStep([1], cache));
     const found = costs.of(() => model.forward(nextStep([1], cache)));
     cache.dispose();
@@ -67,16 +72,20 @@ export function decodeCosts(setting: Setting): Found {
 }
 
 /** A first turn that does not count, then all paths in turn while there is time; what they took, path by path. */
-function inTurns(setting: Setting, turn: (model: CausalLm) => number): [Path, number[]][] {
-  const models = pathsOn(setting.device).map(
-    ([path, qkNorm]) => [path, syntheticModel(setting.model, { ...setting, qkNorm })] as const,
-  );
-  for (const [, model] of models) turn(model);
-  const taken = models.map(([path]): [Path, number[]] => [path, []]);
+async function inTurns(
+  setting: Setting,
+  options: ContinuousBatchOptions,
+  turn: (batch: ContinuousBatch, model: CausalLm) => Promise<number>,
+): Promise<[Path, number[]][]> {
+  const contenders = pathsOn(setting.device).map(([path, qkNorm]) => {
+    const model = syntheticModel(setting.model, { ...setting, qkNorm });
+    return { path, model, batch: new ContinuousBatch(model, options), taken: [] as number[] };
+  });
+  for (const { batch, model } of contenders) await turn(batch, model);
   for (let i = 0; i < TURNS && !(i > 0 && setting.timeIsUp()); i++) {
-    for (const [at, [, model]] of models.entries()) taken[at]?.[1].push(turn(model));
+    for (const { batch, model, taken } of contenders) taken.push(await turn(batch, model));
   }
-  return taken;
+  return contenders.map(({ path, taken }) => [path, taken]);
 }
 
 function pathsOn(device: Device): [Path, QkNormOptions][] {

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { setQkNormLogger } from "@qknorm/core";
 import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
 import { machine } from "./machine.ts";
-import { decodeCosts, decodeRates, prefillRates } from "./measurements.ts";
+import { decodeCosts, decodeRates, prefillRates, type Setting } from "./measurements.ts";
 import type { Found } from "./results.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
@@ -16,7 +16,13 @@ const { values, positionals } = parseArgs({
     seconds: { type: "string", default: "40" },
   },
 });
-const measurements = { machine, decode: decodeRates, prefill: prefillRates, costs: decodeCosts };
+const measurements = {
+  machine,
+  decode: decodeRates,
+  decode64: (setting: Setting) => decodeRates(setting, 64),
+  prefill: prefillRates,
+  costs: decodeCosts,
+};
 
 const [part = "", model = "tiny"] = positionals;
 const device = values.device as Device;
@@ -27,7 +33,7 @@ if (!(part in measurements) || !(model in shapes)) {
 setQkNormLogger(null);
 await openDevice(device);
 const until = performance.now() + 1000 * Number(values.seconds);
-const found: Found = measurements[part as keyof typeof measurements]({
+const found: Found = await measurements[part as keyof typeof measurements]({
   device,
   dtype: values.dtype as FloatDtype,
   model: model as ModelName,

@@ -1,7 +1,8 @@
 import { QkNormError } from "@qknorm/core";
-import { convert, tidy } from "@qknorm/tensor";
+import { convert, type HostArray, tidy } from "@qknorm/tensor";
 import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
+import { DecodeGraphs } from "./decode-graphs.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { type BatchedText, Schedule, type Scheduled } from "./schedule.ts";
 import { TokenQueue } from "./token-queue.ts";
@@ -29,6 +30,7 @@ export class ContinuousBatch {
   readonly #model: CausalLm;
   readonly #cache: PagedKvCache;
   readonly #schedule: Schedule;
+  readonly #graphs: DecodeGraphs | null;
   #disposed = false;
   #working = false;
 
@@ -41,6 +43,7 @@ export class ContinuousBatch {
     requireCount("maxStepTokens", maxStepTokens, maxSequences);
     this.#model = model;
     this.#cache = model.newPagedCache(cache);
+    this.#graphs = DecodeGraphs.on(this.#cache.device, model, this.#cache);
     this.#schedule = new Schedule(this.#cache, { sequences: maxSequences, tokens: maxStepTokens });
   }
 
@@ -109,6 +112,7 @@ export class ContinuousBatch {
       batched.tokens.fail(new QkNormError("ERR_GENERATION", "the batch was disposed before the text ended"));
       batched.leave();
     }
+    this.#graphs?.dispose();
     this.#cache.dispose();
   }
 
@@ -153,15 +157,21 @@ export class ContinuousBatch {
   }
 
   /** f32 `[V]` of each text's last token. */
-  async #logits(step: readonly Scheduled[]): Promise<Float32Array[]> {
-    const logits = tidy(() => convert(this.#model.forward(this.#cache.step(step)), "f32"));
+  async #logits(texts: readonly Scheduled[]): Promise<Float32Array[]> {
+    const step = this.#cache.step(texts);
+    const decodes = step.ids.length === texts.length;
+    if (decodes && this.#graphs !== null) return this.#rows(await this.#graphs.logits(step).read(), texts);
+    const logits = tidy(() => convert(this.#model.forward(step), "f32"));
     try {
-      const values = (await logits.read()) as Float32Array;
-      const width = this.#model.vocabSize;
-      return step.map((_, row) => values.subarray(row * width, (row + 1) * width));
+      return this.#rows(await logits.read(), texts);
     } finally {
       logits.dispose();
     }
+  }
+
+  #rows(logits: HostArray, texts: readonly Scheduled[]): Float32Array[] {
+    const width = this.#model.vocabSize;
+    return texts.map((_, row) => (logits as Float32Array).subarray(row * width, (row + 1) * width));
   }
 }
 
