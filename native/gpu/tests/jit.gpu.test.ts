@@ -40,7 +40,7 @@ const macros = {
 
 const request = (changed: Record<string, number> = {}): KernelRequest => ({
   name: "qk_norm",
-  source: kernelSource("qk_norm"),
+  source: kernelSource("qk_norm", ["norm_rows.cuh"]),
   macros: { ...macros, ...changed },
   arch: cudaDevice(0).arch,
 });

@@ -196,10 +196,15 @@ describe("the plan", () => {
 
   test("names the provider, and explains itself in one line", () => {
     const { runs } = chainProvider();
-    const plan = planned({ headDim: 8, rope: tables, positions: 0 });
-    expect(plan).toMatchObject({ path: "fused", provider: "fake", inPlace: true });
+    const plan = planned({ headDim: 8, rope: tables, positions: 0, v: flat([3, 16]), cache: memory() });
+    expect(plan).toMatchObject({
+      path: "fused",
+      provider: "fake",
+      inPlace: true,
+      steps: ["norm", "rope", "write"],
+    });
     expect(explainQkNormRope(plan)).toBe(
-      "norm, RoPE and write fused by fake, in place: 3 tokens, 4 query heads and 2 KV heads of 8",
+      "norm, rope and write fused by fake, in place: 3 tokens, 4 query heads and 2 KV heads of 8",
     );
     expect(runs).toEqual([]);
   });

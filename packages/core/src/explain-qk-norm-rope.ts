@@ -16,7 +16,7 @@ export function explainQkNormRope<T extends TensorLike<T>>(
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `neither a plan nor a request: ${describe(subject)}`);
   }
   const plan = "path" in subject ? subject : planQkNormRope(subject);
-  if (!plan.layout || (plan.path !== "fused" && !("steps" in plan))) {
+  if (!plan.layout || !Array.isArray(plan.steps)) {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
       `not a plan that planQkNormRope made: path ${describe((plan as QkNormRopePlan).path)}`,
@@ -24,7 +24,8 @@ export function explainQkNormRope<T extends TensorLike<T>>(
   }
   const size = sizeInWords(plan.layout);
   if (plan.path === "fused") {
-    return `norm, RoPE and write fused by ${plan.provider}, ${plan.inPlace ? "in place" : "out of place"}: ${size}`;
+    const place = plan.inPlace ? "in place" : "out of place";
+    return `${inOneLine(plan.steps)} fused by ${plan.provider}, ${place}: ${size}`;
   }
   if (plan.steps.length === 0) return `nothing to do: ${size}`;
   return [`${plan.steps.map(stepInWords).join(", then ")}: ${size}`, ...reasonsInWords(plan.reasons)].join(
@@ -37,4 +38,9 @@ function stepInWords(step: QkNormRopeStep): string {
   if (step.plan === null) return "one norm";
   const [first] = explainQkNorm(step.plan).split("\n") as [string];
   return `norm (${first.slice(0, first.lastIndexOf(":"))})`;
+}
+
+/** `norm, rope and write`. */
+function inOneLine(steps: readonly string[]): string {
+  return [steps.slice(0, -1).join(", "), ...steps.slice(-1)].filter((part) => part !== "").join(" and ");
 }

@@ -23,6 +23,8 @@ import type { TensorLike } from "./tensor-like.ts";
 export interface FusedQkNormRopePlan {
   readonly path: "fused";
   readonly provider: string;
+  /** What the kernel does, in order. */
+  readonly steps: readonly QkNormRopeStep["step"][];
   readonly inPlace: boolean;
   readonly layout: HeadLayout;
 }
@@ -90,7 +92,8 @@ export function decideQkNormRope<T extends TensorLike<T>>(
       const answer = answerOfChain(provider, qkNormRope, call);
       if ("run" in answer) {
         const { inPlace } = answer;
-        const plan = { path: "fused", provider: name, inPlace, layout: checked.layout } as const;
+        const steps = namesOf(checked);
+        const plan = { path: "fused", provider: name, steps, inPlace, layout: checked.layout } as const;
         return { plan, provider, call, prepared: answer };
       }
       reasons.push(...answer.map((refusal) => ({ ...refusal, provider: name })));
@@ -122,26 +125,31 @@ function stepByStep<T extends TensorLike<T>>(
     asked.length === 0 || provider === undefined
       ? null
       : guarded(provider, "qkNormRope.steps", () => chain.steps(given));
-  const plan = { path: "fallback", steps: namesOf(checked, provider?.name), reasons, layout } as const;
+  const plan = { path: "fallback", steps: stepsOf(checked, provider?.name), reasons, layout } as const;
   return { plan, checked, steps };
 }
 
-function namesOf<T extends TensorLike<T>>(
+/** The steps that a request asks for, in order. */
+function namesOf<T>({ qNorm, kNorm, rope, cache, order }: CheckedQkNormRope<T>): QkNormRopeStep["step"][] {
+  const norm = qNorm === null && kNorm === null ? [] : (["norm"] as const);
+  const turn = rope === null ? [] : (["rope"] as const);
+  const write = cache === null ? [] : (["write"] as const);
+  return order === "norm-rope" ? [...norm, ...turn, ...write] : [...turn, ...norm, ...write];
+}
+
+function stepsOf<T extends TensorLike<T>>(
   checked: CheckedQkNormRope<T>,
   provider: string | undefined,
 ): QkNormRopeStep[] {
-  const { q, k, qNorm, kNorm, rope, cache, order, layout, normOptions } = checked;
-  const norm: QkNormRopeStep[] = [];
-  if (qNorm !== null && kNorm !== null) {
-    const options = normOptions;
-    norm.push({ step: "norm", plan: planQkNorm({ q, k, qNorm, kNorm, headDim: layout.headDim, options }) });
-  } else if (qNorm !== null || kNorm !== null) {
-    norm.push({ step: "norm", plan: null });
-  }
+  const { q, k, qNorm, kNorm, rope, cache, layout, normOptions: options } = checked;
   const by = (code: unknown): string => (code === null ? (provider as string) : "caller");
-  const turn: QkNormRopeStep[] = rope === null ? [] : [{ step: "rope", by: by(rope.turn) }];
-  const write: QkNormRopeStep[] = cache === null ? [] : [{ step: "write", by: by(cache.write) }];
-  return order === "norm-rope" ? [...norm, ...turn, ...write] : [...turn, ...norm, ...write];
+  return namesOf(checked).map((step) => {
+    if (step === "rope") return { step, by: by(rope?.turn) };
+    if (step === "write") return { step, by: by(cache?.write) };
+    const both = qNorm !== null && kNorm !== null;
+    const plan = both ? planQkNorm({ q, k, qNorm, kNorm, headDim: layout.headDim, options }) : null;
+    return { step, plan };
+  });
 }
 
 function reasonsAgainstAny<T>(checked: CheckedQkNormRope<T>, claiming: number): FallbackReason[] {

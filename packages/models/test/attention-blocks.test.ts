@@ -122,6 +122,7 @@ describe("streams that are not there", () => {
 });
 
 class NormedTrace extends ForwardTrace {
+  override readonly chain = "apart";
   readonly normed: Tensor[] = [];
 
   override qkNorm(...[layer, request, run]: Parameters<ForwardTrace["qkNorm"]>): [Tensor, Tensor] {

@@ -172,6 +172,7 @@ function alone(
 }
 
 class NormedTrace extends ForwardTrace {
+  override readonly chain = "apart";
   readonly q: number[] = [];
   readonly k: number[] = [];
 

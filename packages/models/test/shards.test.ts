@@ -120,6 +120,7 @@ function needsSum({ qNorm }: Attention): boolean {
 
 /** Takes down what each rank's tokens have: the sum of squares of q and of k, and over how many values. */
 class SquaresTrace extends ForwardTrace {
+  override readonly chain = "apart";
   squares: readonly number[][] = [];
   widths: readonly number[] = [];
 
@@ -133,6 +134,7 @@ class SquaresTrace extends ForwardTrace {
 
 /** Normalises a rank's q and k by the mean square over the values of all ranks. */
 class SpanningTrace extends ForwardTrace {
+  override readonly chain = "apart";
   readonly #ranks: readonly SquaresTrace[];
   readonly #rank: number;
 

@@ -7,7 +7,7 @@ describe("qknorm-run", () => {
     const { code, stdout, stderr } = askOutside(["--prompt", "127+456="]);
     expect(stdout).toBe("> 127+456=\n583\n");
     expect(stderr).toMatch(/^8 tokens in, 3 out: prefill \d+ tokens\/s, decode \d+ tokens\/s$/m);
-    expect(stderr).toMatch(/^qwen3 in bf16 on .+ kernels.*; QK norm: fused by cpu-/m);
+    expect(stderr).toMatch(/^qwen3 in bf16 on .+ kernels.*; QK norm: norm, rope and write fused by cpu-/m);
     expect(code).toBe(0);
   });
 
@@ -94,7 +94,7 @@ describe("qknorm-run", () => {
     expect(stdout).toMatch(/prefill, 1 pass of/);
     expect(stdout).toMatch(/decode, 3 passes of/);
     const layers = stdout.match(
-      /^ +\d+ +[\d.]+ (us|ms) +[\d.]+ % +fused by cpu-.*, in place: 8 tokens, 4 query heads and 2 KV heads of 64$/gm,
+      /^ +\d+ +[\d.]+ (us|ms) +[\d.]+ % +norm, rope and write fused by cpu-.*, in place: 8 tokens, 4 query heads and 2 KV heads of 64$/gm,
     );
     expect(layers).toHaveLength(6);
   });
@@ -102,8 +102,8 @@ describe("qknorm-run", () => {
   it("compares the fused path with the fallback", async () => {
     const { stdout, code } = await ask(["--prompt", "127+456=", "--compare"]);
     expect(stdout).toMatch(/127\+456= +583 +\d+ +583 +\d+ +same text/);
-    expect(stdout).toMatch(/fused: .*QK norm: fused by cpu-/);
-    expect(stdout).toMatch(/fallback: .*QK norm: two norms, one after the other/);
+    expect(stdout).toMatch(/fused: .*QK norm: norm, rope and write fused by cpu-/);
+    expect(stdout).toMatch(/fallback: .*QK norm: norm \(two norms, one after the other\), then rope by cpu-/);
     expect(code).toBe(0);
   });
 

@@ -22,6 +22,7 @@ const shape: AttentionSpec = {
 const options = { weightDtype: "f32", rounding: "hf" } as const;
 
 class RequestTrace extends ForwardTrace {
+  override readonly chain = "apart";
   readonly requests: QkNormRequest<Tensor>[] = [];
 
   override qkNorm(
@@ -67,6 +68,18 @@ describe("Attention", () => {
     expect(q.data.length).toBe(3 * packed);
     expect([q.strides, q.offset, k.strides, k.offset]).toEqual([[packed, 1], 0, [packed, 1], 32]);
     expect(trace.layers[0]?.plan).toMatchObject({ path: "fused", inPlace: true });
+  });
+
+  it("takes norm, RoPE and cache write in one, with the bits of the three in turn", () => {
+    const layer = attentionWithWeights();
+    const [together, apart] = [cache(), cache()];
+    const trace = new ForwardTrace();
+    const inOne = layer.forward(hidden(3), nextStep([1, 2, 3], together, trace));
+    const inTurn = layer.forward(hidden(3), nextStep([1, 2, 3], apart, new RequestTrace()));
+    expect(trace.layers[0]?.plan).toMatchObject({ path: "fused", steps: ["norm", "rope", "write"] });
+    expect(inOne.toNumbers()).toEqual(inTurn.toNumbers());
+    expect(together.of(0).keys.toNumbers()).toEqual(apart.of(0).keys.toNumbers());
+    expect(together.of(0).values.toNumbers()).toEqual(apart.of(0).values.toNumbers());
   });
 
   it("gives the same result by the fallback", () => {

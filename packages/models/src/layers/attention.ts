@@ -1,5 +1,5 @@
-import { applyQkNorm, type QkNormOptions } from "@qknorm/core";
-import { activate, clamp, mul, type Tensor } from "@qknorm/tensor";
+import { applyQkNorm, applyQkNormRope, type QkNormOptions, type QkNormRopeOptions } from "@qknorm/core";
+import { activate, clamp, type FloatDtype, mul, type Tensor } from "@qknorm/tensor";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting } from "./norm.ts";
@@ -67,8 +67,13 @@ export interface AttentionSpec {
 export interface AttentionOptions extends LayerOptions {
   /** Which layer of the model, and of the cache, it is; 0 by default. */
   readonly layer?: number;
-  /** Options of the `applyQkNorm` call. */
+  /** Options of the `applyQkNorm` call, and of the chain's. */
   readonly qkNorm?: QkNormOptions;
+  /**
+   * `apart` takes norm, RoPE and the cache write one after the other even where one kernel has all three, to compare.
+   * Default `auto`.
+   */
+  readonly chain?: "auto" | "apart";
   /** RoPE tables to share with other layers. Default: its own. */
   readonly rotary?: RotaryTables;
 }
@@ -85,6 +90,7 @@ export class Attention extends Module {
   readonly #rotary: RotaryEmbedding | null;
   readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
+  readonly #chain: "auto" | "apart";
 
   constructor(spec: AttentionSpec, options: AttentionOptions) {
     super();
@@ -116,6 +122,7 @@ export class Attention extends Module {
     this.#rotary = rope && (options.rotary ?? new RotaryTables(options)).of(rope);
     this.#rounding = options.rounding;
     this.#qkNorm = options.qkNorm ?? {};
+    this.#chain = options.chain ?? "auto";
   }
 
   get spec(): AttentionSpec {
@@ -147,6 +154,9 @@ export class Attention extends Module {
     const heads = this.#clipped(v).view([qkv.dim(0), kvHeads, headDim]);
     // Before k is normalised, which may be in place: v may be k.
     const newValues = this.#valueNorm?.forward(heads) ?? heads;
+    const { clip = null } = this.#spec;
+    const apart = clip !== null || this.#chain === "apart" || step.trace?.chain === "apart";
+    if (!apart) return [this.#positionAndStore(q, k, newValues, step), gate];
     const [queries, newKeys] = this.#position(q, k, step); // [T, Hq, D], [T, Hkv, D]
     step.cache.write(this.#layer, newKeys, newValues, step);
     return [queries, gate];
@@ -183,6 +193,26 @@ export class Attention extends Module {
     if (values !== "keys") return qkv.split(-1, [width, kvWidth, kvWidth]) as Triple;
     const [q, k] = qkv.split(-1, [width, kvWidth]) as [Tensor, Tensor];
     return [q, k, k];
+  }
+
+  /** Queries `[T, Hq, D]`; norm, RoPE and the write of k and v in one call, by one kernel where there is one. */
+  #positionAndStore(q: Tensor, k: Tensor, v: Tensor, step: Step): Tensor {
+    const { qNorm, kNorm } = this;
+    const { queryHeads, kvHeads, headDim, qkNorm } = this.#spec;
+    const { positions, slots, trace } = step;
+    const { keys, values } = step.cache.of(this.#layer, { kvHeads, headDim });
+    const options: QkNormRopeOptions<Tensor> = {
+      ...this.#qkNorm,
+      ...{ headDim, positions, v, order: qkNorm?.order ?? "norm-rope" },
+      rope: this.#rotary?.tables(positions, q.dtype as FloatDtype) ?? null,
+      cache: { k: keys, v: values, slots },
+    };
+    const run = (): [Tensor, Tensor] => applyQkNormRope(q, k, qNorm, kNorm, options);
+    const [queries] =
+      trace === null || qNorm === null || kNorm === null
+        ? run()
+        : trace.qkNormRope(this.#layer, { q, k, qNorm, kNorm, options }, run);
+    return queries.view([q.dim(0), queryHeads, headDim]);
   }
 
   /** Norm and RoPE of q and k, in the family's order. */

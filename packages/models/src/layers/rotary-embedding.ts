@@ -1,4 +1,4 @@
-import type { NormRounding } from "@qknorm/core";
+import type { NormRounding, RopeSpec as RotationSpec } from "@qknorm/core";
 import {
   convert,
   type FloatDtype,
@@ -57,6 +57,12 @@ export class RotaryEmbedding {
     this.#rope = spec.parameters;
     this.#rounding = spec.rounding === undefined || spec.rounding === "hf" ? options.rounding : "once";
     this.#device = options.device;
+  }
+
+  /** The angles of these positions and the rounding, as data; null where nothing turns. */
+  tables(positions: Indices, dtype: FloatDtype): RotationSpec<Tensor> | null {
+    const table = this.#tableOf(positions.bound, dtype);
+    return table.cos.dim(1) === 0 ? null : { ...table, rounding: this.#rounding };
   }
 
   /** Rotates `x [T, H, D]` in place, one position a token. */

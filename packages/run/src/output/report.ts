@@ -1,5 +1,5 @@
-import { explainQkNorm } from "@qknorm/core";
-import type { ForwardTrace } from "@qknorm/models";
+import { explainQkNorm, explainQkNormRope } from "@qknorm/core";
+import type { ForwardTrace, QkNormTrace } from "@qknorm/models";
 import { kernelStatus } from "@qknorm/tensor";
 import pc from "picocolors";
 import type { Answer, FinishReason } from "../session/answer.ts";
@@ -11,7 +11,7 @@ export async function describeRun(session: Session): Promise<string> {
   // Who set things up knows better why there is no addon than the loader, which only sees no file.
   const why = reason === null ? "" : ` (${process.env.QKNORM_NATIVE_MISSING ?? reason})`;
   const { dtype, modelType } = session.loaded;
-  const plan = explainQkNorm(await session.plan()).split(":")[0];
+  const plan = inWords(await session.plan()).split(":")[0];
   return `${modelType} in ${dtype} on ${running}${why}; QK norm: ${plan}`;
 }
 
@@ -47,7 +47,7 @@ function section(name: string, passes: readonly ForwardTrace[]): string {
   const first = passes[0] as ForwardTrace;
   const lines = first.layers.map(({ layer, plan }, index) => {
     const ms = passes.reduce((sum, pass) => sum + (pass.layers[index]?.ms ?? 0), 0);
-    return row(String(layer), microseconds(ms / passes.length), percent(ms / total), explainQkNorm(plan));
+    return row(String(layer), microseconds(ms / passes.length), percent(ms / total), inWords(plan));
   });
   const normMs = passes.reduce((sum, pass) => sum + pass.layers.reduce((s, layer) => s + layer.ms, 0), 0);
   return [
@@ -58,6 +58,11 @@ function section(name: string, passes: readonly ForwardTrace[]): string {
     ...lines,
     row("all", microseconds(normMs / passes.length), percent(normMs / total), ""),
   ].join("\n");
+}
+
+/** The plan of a norm, or of a norm with RoPE and the cache write. */
+function inWords(plan: QkNormTrace["plan"]): string {
+  return "steps" in plan ? explainQkNormRope(plan) : explainQkNorm(plan);
 }
 
 function row(layer: string, time: string, share: string, plan: string): string {

@@ -1,4 +1,3 @@
-import type { QkNormPlan } from "@qknorm/core";
 import {
   type ChatMessage,
   type ChatTemplate,
@@ -8,6 +7,7 @@ import {
   loadChatTemplate,
   loadModel,
   loadTokenizer,
+  type QkNormTrace,
   type Tokenizer,
 } from "@qknorm/models";
 import { UsageError } from "../failure.ts";
@@ -68,8 +68,8 @@ export class Session {
   }
 
   /** The plan that every layer's QK norm follows, seen in a forward pass over one token. */
-  async plan(): Promise<QkNormPlan> {
-    let plan: QkNormPlan | undefined;
+  async plan(): Promise<QkNormTrace["plan"]> {
+    let plan: QkNormTrace["plan"] | undefined;
     const once = generate(this.loaded.model, [0], {
       maxTokens: 1,
       onTrace: (trace) => {
@@ -77,7 +77,7 @@ export class Session {
       },
     });
     for await (const _ of once);
-    return plan as QkNormPlan;
+    return plan as QkNormTrace["plan"];
   }
 
   #continue(promptIds: readonly number[], listen: Listener): Promise<Answer> {
