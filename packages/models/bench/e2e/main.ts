@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,decode,decode64,prefill,costs,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,step,step64,decode,decode64,prefill,costs,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -52,10 +52,10 @@ process.stdout.write(`\n${summarize(results)}`);
 
 function parts(models: readonly ModelName[]): Part[] {
   const wanted = new Set(values.only === "" ? [] : values.only.split(","));
-  const measured = ["decode", "prefill", "costs"].flatMap((part) =>
+  const measured = ["step", "decode", "prefill", "costs"].flatMap((part) =>
     models.map((model) => ours(part, model, 35)),
   );
-  measured.push(ours("decode64", models[0] as ModelName, 35));
+  measured.push(ours("step64", models[0] as ModelName, 20), ours("decode64", models[0] as ModelName, 35));
   const python = (script: string, limit: number): Part => ({
     name: script,
     limit,

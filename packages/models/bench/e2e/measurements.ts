@@ -1,12 +1,13 @@
 import type { QkNormOptions } from "@qknorm/core";
-import type { Device, FloatDtype } from "@qknorm/tensor";
+import { type Device, type FloatDtype, type Tensor, tidy } from "@qknorm/tensor";
 import { CudaStream } from "../../../../native/src/index.ts";
+import { DecodeGraphs } from "../../src/generation/decode-graphs.ts";
 import { type CausalLm, ContinuousBatch, type ContinuousBatchOptions, nextStep } from "../../src/index.ts";
 import { decodeTurn, promptsOf } from "./decoding.ts";
 import { OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
 import type { ModelName } from "./shapes.ts";
-import { syntheticModel } from "./synthetic-model.ts";
+import { disposeModel, syntheticModel } from "./synthetic-model.ts";
 
 /** What a part measures, where, and how long it may. */
 export interface Setting {
@@ -38,6 +39,50 @@ export async function decodeRates(setting: Setting, count = 1): Promise<Found> {
   };
 }
 
+/**
+ * Steps queued one after the other, nothing read between: what the device takes, and what the host does for each. At the
+ * context where decoding begins.
+ */
+export function stepRates(setting: Setting, count = 1): Found {
+  const rows = pathsOn(setting.device).flatMap(([path, qkNorm]) => {
+    if (setting.timeIsUp()) return [];
+    const model = syntheticModel(setting.model, { ...setting, qkNorm });
+    const cache = model.newPagedCache({ pages: count * (CONTEXT[1] / PAGE), pageSize: PAGE });
+    const graphs = DecodeGraphs.on(setting.device, model, cache);
+    if (graphs === null) return [];
+    const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
+    tidy(() => model.forward(cache.step(texts)));
+    const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
+    const turns = Array.from({ length: TURNS + 1 }, () => queuedSteps(() => graphs.logits(step)));
+    graphs.dispose();
+    cache.dispose();
+    disposeModel(model);
+    const [deviceUs, hostUs] = [
+      turns.slice(1).map(({ us }) => us),
+      turns.slice(1).map(({ hostUs }) => hostUs),
+    ];
+    return [
+      {
+        ...{ model: setting.model, batch: count, path, context: [CONTEXT[0], CONTEXT[0]] as const },
+        ...{ stepUs: spreadOf(deviceUs), hostUs: spreadOf(hostUs).median, queued: true as const },
+      },
+    ];
+  });
+  return { decode: rows };
+}
+
+/** Microseconds a step, of the device and of the host that queues it. */
+function queuedSteps(queue: () => Tensor): { readonly us: number; readonly hostUs: number } {
+  const steps = 200;
+  queue().readNow();
+  const began = performance.now();
+  for (let i = 0; i < steps - 1; i++) queue();
+  const last = queue();
+  const queued = performance.now();
+  last.slice(0, 0, 1).readNow();
+  return { us: (1000 * (performance.now() - began)) / steps, hostUs: (1000 * (queued - began)) / steps };
+}
+
 /** A prompt of 4,096 tokens, until the first token after it is there. */
 export async function prefillRates(setting: Setting): Promise<Found> {
   const cache = { pages: PREFILL / PAGE + 1, pageSize: PAGE };
@@ -65,7 +110,7 @@ export function decodeCosts(setting: Setting): Found {
     model.forward(nextStep([1], cache));
     const found = costs.of(() => model.forward(nextStep([1], cache)));
     cache.dispose();
-    for (const weight of weights) weight.dispose();
+    disposeModel(model);
     return found.map((cost) => ({ model: setting.model, path, ...cost }));
   });
   return { costs };

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { setQkNormLogger } from "@qknorm/core";
 import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
 import { machine } from "./machine.ts";
-import { decodeCosts, decodeRates, prefillRates, type Setting } from "./measurements.ts";
+import { decodeCosts, decodeRates, prefillRates, type Setting, stepRates } from "./measurements.ts";
 import type { Found } from "./results.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
@@ -20,6 +20,8 @@ const measurements = {
   machine,
   decode: decodeRates,
   decode64: (setting: Setting) => decodeRates(setting, 64),
+  step: stepRates,
+  step64: (setting: Setting) => stepRates(setting, 64),
   prefill: prefillRates,
   costs: decodeCosts,
 };

@@ -21,6 +21,8 @@ export interface DecodeRow {
   readonly stepUs: Spread;
   /** Microseconds of the host for a step that it does not wait for. */
   readonly hostUs?: number;
+  /** Steps queued one after the other, nothing read between; absent where every token was read. */
+  readonly queued?: true;
 }
 
 export interface PrefillRow {

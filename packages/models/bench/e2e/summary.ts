@@ -28,7 +28,7 @@ export function summarize(results: EndToEndResults): string {
 }
 
 function decodeLine(
-  { model, batch, path, context, stepUs, hostUs }: DecodeRow,
+  { model, batch, path, context, stepUs, hostUs, queued }: DecodeRow,
   { copyTBs }: EndToEndResults,
 ): string {
   const { median, least, most, turns } = stepUs;
@@ -40,7 +40,8 @@ function decodeLine(
       ? ""
       : `; floor of the weights ${floor.toFixed(0)} us, ${((median - floor) / layers).toFixed(1)} us a layer above it`;
   const host = hostUs === undefined ? "" : `; host ${hostUs} us`;
-  return `decode, ${model}, batch ${batch}, context ${context.join(" to ")}, ${path}: ${median} us a step (${least} to ${most}, ${turns} turns), ${rate} tok/s${over}${host}`;
+  const how = queued ? "decode, nothing read" : "decode";
+  return `${how}, ${model}, batch ${batch}, context ${context.join(" to ")}, ${path}: ${median} us a step (${least} to ${most}, ${turns} turns), ${rate} tok/s${over}${host}`;
 }
 
 function costLines({ costs, copyTBs }: EndToEndResults): string[] {
