@@ -35,11 +35,12 @@ const programs = new Set([
   "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
   ...["main", "part", "logits"].map((name) => `packages/models/bench/e2e/${name}.ts`),
+  ...["main", "accuracy"].map((name) => `examples/qwen3-forward/src/${name}.ts`),
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
 const assets =
-  /^(native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)|packages\/models\/golden\/.*\.(json|safetensors))$/;
+  /^(native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)|packages\/(models\/golden\/.*\.(json|safetensors)|run\/package\.json)|checkpoints\/qwen3-sums\/.*)$/;
 
 const mostBytes = 60e6;
 
@@ -56,7 +57,7 @@ export async function bundle(out, { node: kind = "packed" } = {}) {
     );
   }
   rmSync(out, { recursive: true, force: true });
-  const files = ["native", "packages"].flatMap(filesIn);
+  const files = ["native", "packages", "examples/qwen3-forward", "checkpoints"].flatMap(filesIn);
   await bundleSources(
     files.filter((file) => programs.has(file) || started.test(file)),
     out,

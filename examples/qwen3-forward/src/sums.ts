@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generateNow, type LoadedModel, loadModel, loadTokenizer } from "@qknorm/models";
+import type { Device } from "@qknorm/tensor";
 
 /** The small checkpoint of this repository. */
 export const sumsCheckpoint = join(
@@ -44,9 +45,20 @@ export function readHeldOutSums(): HeldOutSums {
   return JSON.parse(readFileSync(join(sumsCheckpoint, "accuracy.json"), "utf8")) as HeldOutSums;
 }
 
+/** Which sums are answered, and where: all of them on the CPU by default. An open device. */
+export interface Run {
+  readonly count?: number | undefined;
+  readonly device?: Device | undefined;
+}
+
 /** Answers the first `count` held-out sums; greedy, as transformers did. */
-export function score(sums: HeldOutSums, variant: Variant, count = sums.prompts.length): Score {
+export function score(
+  sums: HeldOutSums,
+  variant: Variant,
+  { count = sums.prompts.length, device = "cpu" }: Run = {},
+): Score {
   const loaded = loadModel(sumsCheckpoint, {
+    device,
     dtype: variant.dtype,
     rounding: variant.rounding,
     qkNorm: { path: variant.path },

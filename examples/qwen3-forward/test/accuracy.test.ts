@@ -14,7 +14,7 @@ describe("held-out sums", () => {
   it.each(variants)(
     "are answered as transformers answers them: $dtype, rounding $rounding, QK norm $path",
     (variant) => {
-      const { prompts, right, same } = score(readHeldOutSums(), variant, count);
+      const { prompts, right, same } = score(readHeldOutSums(), variant, { count });
       expect(prompts).toBe(count);
       expect(same).toBe(prompts);
       expect(right).toBe(prompts);
@@ -24,7 +24,11 @@ describe("held-out sums", () => {
   it("are answered on plain TypeScript kernels too", () => {
     const former = useKernels("typescript");
     try {
-      const { same } = score(readHeldOutSums(), { dtype: "bf16", rounding: "hf", path: "auto" }, 10);
+      const { same } = score(
+        readHeldOutSums(),
+        { dtype: "bf16", rounding: "hf", path: "auto" },
+        { count: 10 },
+      );
       expect(same).toBe(10);
     } finally {
       useKernels(former);

@@ -25,7 +25,11 @@ export function addModelOptions(
     .addOption(
       fallback === undefined ? model.makeOptionMandatory() : model.default(fallback.model, fallback.shownAs),
     )
-    .option("--device <device>", "where to run: cpu, or a CUDA device such as cuda:0", "cpu")
+    .addOption(
+      new Option("--device <device>", "where to run: cpu, cuda, or another CUDA device such as cuda:1")
+        .argParser(device)
+        .default("cpu"),
+    )
     .addOption(
       new Option("--dtype <dtype>", "of activations and KV cache; default: the checkpoint's").choices([
         "f32",
@@ -43,6 +47,10 @@ export function addModelOptions(
         .choices(["auto", "native", "typescript"])
         .default("auto"),
     );
+}
+
+function device(name: string): Device {
+  return (name === "cuda" ? "cuda:0" : name) as Device;
 }
 
 /** Opens the device and loads a model; what is odd about its folder goes to stderr. @throws QkNormError that says what is missing */
