@@ -36,7 +36,9 @@ constexpr int kTypeF32 = 0, kTypeF16 = 2, kTypeBf16 = 14;
 constexpr int kTransposeA = 3, kEpilogue = 7, kBiasPointer = 8;
 constexpr int kTransposed = 1;
 constexpr std::uint32_t kEpilogueBias = 4;
-constexpr int kWorkspaceBytes = 1, kAlignmentA = 5, kAlignmentD = 8;
+constexpr int kWorkspaceBytes = 1, kReductions = 3, kAlignmentA = 5, kAlignmentD = 8;
+// Parts of a sum over K are kept in f32: the other schemes keep them in the dtype of the result.
+constexpr std::uint32_t kReductionInComputeType = 2;
 
 struct Api {
   std::size_t (*version)() = nullptr;
@@ -169,6 +171,7 @@ struct ProductPlan::State {
     lay_out(&out, type, shape.outputs, shape.rows, shape.out_stride);
     check_result(api.preference_create(&preference), "cublasLtMatmulPreferenceCreate");
     prefer(kWorkspaceBytes, static_cast<std::uint64_t>(kWorkspace));
+    prefer(kReductions, kReductionInComputeType);
     for (int which = kAlignmentA; which <= kAlignmentD; ++which) prefer(which, static_cast<std::uint32_t>(shape.alignment));
     int count = 0;
     const Result result = api.heuristic(handle_of(device), operation, weight, x, added, out, preference, 1, &way, &count);

@@ -25,8 +25,15 @@ export { type CudaElementwise, cudaElementwise } from "./cuda/elementwise.ts";
 export { type CudaPlace, type CudaRows, FormLaunches } from "./cuda/form-launches.ts";
 export { type CudaGatedDeltaRule, type CudaHeads, cudaGatedDeltaRule } from "./cuda/gated-delta-rule.ts";
 export { type CudaGatherRows, cudaGatherRows } from "./cuda/gather-rows.ts";
-export { CudaGemv, type GemvForm, type GemvNorm, type GemvOperands, gemvNorms } from "./cuda/gemv.ts";
-export { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./cuda/gemv-geometry.ts";
+export {
+  CudaGemv,
+  type GemvForm,
+  type GemvNorm,
+  type GemvOperands,
+  gemvNorms,
+  mostGemvTokens,
+} from "./cuda/gemv.ts";
+export { type GemvGeometry, gemvGeometry } from "./cuda/gemv-geometry.ts";
 export { CudaGraph } from "./cuda/graph.ts";
 export { type CompiledKernel, Jit, type JitOptions } from "./cuda/jit.ts";
 export type { JitState, Rung } from "./cuda/jit-state.ts";

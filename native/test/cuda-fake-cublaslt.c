@@ -33,7 +33,7 @@ API int cublasLtMatrixLayoutDestroy(struct Layout* layout) { free(layout); retur
 API int cublasLtMatmulPreferenceCreate(int** preference) { *preference = calloc(16, sizeof(int)); return 0; }
 API int cublasLtMatmulPreferenceDestroy(int* preference) { free(preference); return 0; }
 API int cublasLtMatmulPreferenceSetAttribute(int* preference, int attribute, const void* value, size_t bytes) {
-  if (!(attribute == 1 && bytes == 8) && !(attribute >= 5 && attribute <= 8 && bytes == 4)) return 7;
+  if (!(attribute == 1 && bytes == 8) && !(attribute == 3 && bytes == 4) && !(attribute >= 5 && attribute <= 8 && bytes == 4)) return 7;
   preference[attribute] = *(const int*)value;
   return 0;
 }
@@ -41,6 +41,7 @@ API int cublasLtMatmulAlgoGetHeuristic(void* handle, struct Operation* operation
                                        struct Layout* d, int* preference, int asked, struct Heuristic* found, int* count) {
   (void)handle; (void)asked;
   SCRIPTED(cublasLtMatmulAlgoGetHeuristic);
+  if (preference[3] != 2) { note("a product may be reduced in its own dtype"); return 7; }
   if (!operation->transposed || a->rows != b->rows || d->rows != a->columns || d->columns != b->columns || c->rows != d->rows) return 7;
   note("product plan %llu %llu %llu type %d alignment %d%s", b->columns, a->columns, a->rows, a->type, preference[5],
        operation->biased ? " bias" : "");

@@ -50,12 +50,12 @@ export class LinearBench {
   product(size: ProductSize, rows: number): Record<string, number> {
     const launches = launchesOf(size);
     const timed = [];
-    if (rows <= 2 * mostGemvTokens) {
+    if (rows <= mostGemvTokens("bf16", "bf16")) {
       const bare = this.#gemv({ ...size, norm: false, swiglu: false, residual: false }, rows, true);
       timed.push({ name: "gemv", launches, queue: () => this.#each(size, rows, launches, bare) });
     }
     if (
-      rows <= mostGemvTokens &&
+      rows <= mostGemvTokens("bf16", "bf16") &&
       (size.norm || size.residual || size.swiglu) &&
       gemvNorms(rows, size.inputs, "bf16")
     ) {
@@ -106,7 +106,7 @@ export class LinearBench {
     const { multiprocessors } = cudaDevice(0);
     const base = gemvGeometry({
       ...{ inputs: size.inputs, outputs, weight: "bf16", tokens: 1 },
-      ...{ swiglu: size.swiglu, multiprocessors },
+      ...{ swiglu: size.swiglu, tensor: true, multiprocessors },
     } as const);
     const timed = [];
     const began = Date.now();
@@ -185,17 +185,20 @@ function launchesOf(size: ProductSize): number {
 
 function* geometries(size: ProductSize, outputs: number, multiprocessors: number): Generator<GemvGeometry> {
   const chunks = Math.ceil(size.inputs / 8);
-  for (const warps of [4, 8]) {
-    for (const split of [1, 2, 4]) {
-      const steps = Math.ceil(chunks / (32 * split));
-      for (const rows of size.swiglu ? [2, 4, 6, 8] : [1, 2, 3, 4, 6, 8]) {
-        for (const depth of [2, 4, 6, 8, 12, 16]) {
-          if (depth > steps || steps % depth !== 0 || rows * depth > 32 || rows * depth < 4) continue;
-          const tiles = Math.ceil(outputs / ((warps / split) * (size.swiglu ? rows / 2 : rows)));
-          const some = [1, 2, 3, 4, 6, 8].map((perSm) => Math.min(tiles, perSm * multiprocessors));
-          for (const blocks of new Set(some)) {
-            if ((blocks * warps) / multiprocessors > 33 || (blocks * warps) / multiprocessors < 3) continue;
-            yield { rows, split, warps, depth, tiles, blocks };
+  for (const tensor of [true, false]) {
+    for (const split of tensor ? [1, 2, 4, 8] : [1, 2]) {
+      for (const warps of [...new Set([split, Math.max(split, 4), 8])]) {
+        const steps = Math.ceil(chunks / ((tensor ? 4 : 32) * split));
+        for (const rows of tensor ? [8, 16, 32] : [2, 4, 8]) {
+          for (const depth of [2, 4, 8, 12, 16]) {
+            const loads = depth * (tensor ? rows / 8 : rows);
+            if (depth > steps || steps % depth !== 0 || loads > 24 || loads < 8) continue;
+            const tiles = Math.ceil(outputs / ((warps / split) * (size.swiglu ? rows / 2 : rows)));
+            const some = [1, 2, 3, 4, 6, 8].map((perSm) => Math.min(tiles, perSm * multiprocessors));
+            for (const blocks of new Set(some)) {
+              const perSm = (blocks * warps) / multiprocessors;
+              if (perSm <= 33 && perSm >= 4) yield { tensor, rows, split, warps, depth, tiles, blocks };
+            }
           }
         }
       }

@@ -1,9 +1,6 @@
 import type { FloatDtype } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
 
-/** The most rows of x that a block serves; more are runs of so many. */
-export const mostGemvTokens = 8;
-
 /** What a matrix-vector product is launched for. */
 export interface GemvSize {
   /** K. */
@@ -11,17 +8,21 @@ export interface GemvSize {
   /** N; with SwiGLU I, the gates. */
   readonly outputs: number;
   readonly weight: FloatDtype;
-  /** Rows of x that a block serves: 1 to `mostGemvTokens`. */
+  /** Rows of x that a block serves. */
   readonly tokens: number;
   readonly swiglu: boolean;
+  /** On the tensor cores. */
+  readonly tensor: boolean;
   readonly multiprocessors: number;
 }
 
 /** How gemv.cu is specialised and launched. */
 export interface GemvGeometry {
-  /** Rows of the weight that a warp has at once. */
+  /** On the tensor cores. */
+  readonly tensor: boolean;
+  /** Rows of the weight that a group of warps has at once. */
   readonly rows: number;
-  /** Warps that share a row. It decides the order of additions, and follows from K and the weight's rows alone. */
+  /** Warps of a group. It decides the order of additions, and follows from K and the weight's rows alone. */
   readonly split: number;
   /** Of a block. */
   readonly warps: number;
@@ -32,42 +33,70 @@ export interface GemvGeometry {
 }
 
 const chunk = 8;
-const lanes = 32;
-/** Loads of 16 bytes that a lane has under way, which with 12 warps of a multiprocessor keep its memory busy. */
+/** Loads of 16 bytes that a lane has under way at most. */
 const loads = 16;
-const blocksPerMultiprocessor = 3;
+/** Warps of a multiprocessor that keep its memory busy with so many loads. */
+const busyWarps = 16;
 
-/**
- * The geometry whose fullest multiprocessor has least to read; among equals the one with most rows for each reading of x.
- */
 export function gemvGeometry(size: GemvSize): GemvGeometry {
-  const { inputs, outputs, weight, tokens, swiglu, multiprocessors } = size;
+  return size.tensor ? tensorGeometry(size) : plainGeometry(size);
+}
+
+/** Lanes of a row, and rows that a warp reads side by side. */
+const tensorLanes = 4;
+const tensorRows = 8;
+
+/** One tile of 16 rows for each group, of 8 where multiprocessors would have none; groups so wide that all warps are busy. */
+function tensorGeometry({ inputs, outputs, swiglu, multiprocessors }: GemvSize): GemvGeometry {
+  const chunks = Math.ceil(inputs / chunk);
+  const rowsOfOutput = swiglu ? 2 : 1;
+  const rows = (outputs * rowsOfOutput) / (2 * tensorRows) < multiprocessors ? tensorRows : 2 * tensorRows;
+  const tiles = Math.ceil((outputs * rowsOfOutput) / rows);
+  const laneRows = rows / tensorRows;
+  const wanted = busyWarps / Math.min(4, Math.max(1, tiles / multiprocessors));
+  // Each warp has at least 8 loads.
+  const most = (chunks / tensorLanes) * (laneRows / 8);
+  const split = [8, 4, 2].find((count) => count / 1.4 <= wanted && count <= most) ?? 1;
+  const warps = split;
+  const steps = Math.ceil(chunks / (tensorLanes * split));
+  const depth = evenDepth(steps, loads / laneRows);
+  const blocks = Math.min(tiles, multiprocessors * Math.max(1, Math.floor(busyWarps / warps)));
+  return { tensor: true, rows, split, warps, depth, tiles, blocks };
+}
+
+/** The geometry whose fullest multiprocessor has least to read; among equals the one with most loads under way. */
+function plainGeometry({ inputs, outputs, weight, tokens, swiglu, multiprocessors }: GemvSize): GemvGeometry {
   const chunks = Math.ceil(inputs / chunk);
   const split = splitOf(swiglu ? 2 * outputs : outputs, chunks, multiprocessors);
   const warps = Math.max(4, split);
-  const steps = Math.ceil(chunks / (lanes * split));
+  const steps = Math.ceil(chunks / (32 * split));
   const loadsAhead = (loads * 2) / bytesOf(weight) / (tokens > 2 ? 2 : 1);
-  let best: (GemvGeometry & { readonly most: number }) | undefined;
-  for (const rows of [1, 2, 3, 4, 6]) {
+  const candidates = [1, 2, 3, 4, 6].flatMap((rows) => {
     const outputsOfGroup = swiglu ? rows / 2 : rows;
-    if (!Number.isInteger(outputsOfGroup) || rows * tokens > lanes) continue;
-    const most = Math.max(1, Math.floor(Math.max(loadsAhead, rows) / rows));
-    const depth = Math.ceil(steps / Math.ceil(steps / most));
+    if (!Number.isInteger(outputsOfGroup) || rows * tokens > 32) return [];
+    const depth = evenDepth(steps, Math.max(1, loadsAhead / rows));
     const outputsOfTile = (warps / split) * outputsOfGroup;
     const tiles = Math.ceil(outputs / outputsOfTile);
-    const blocks = Math.min(tiles, multiprocessors * blocksPerMultiprocessor);
-    const tilesOfMost = Math.ceil(tiles / blocks) * Math.ceil(blocks / multiprocessors);
-    const candidate = { rows, split, warps, depth, tiles, blocks, most: tilesOfMost * outputsOfTile };
-    if (best === undefined || candidate.most <= best.most) best = candidate;
-  }
-  return best as GemvGeometry;
+    const blocks = Math.min(tiles, multiprocessors * 3);
+    const most = Math.ceil(tiles / blocks) * Math.ceil(blocks / multiprocessors) * outputsOfTile;
+    return [
+      { most, loads: rows * depth, geometry: { tensor: false, rows, split, warps, depth, tiles, blocks } },
+    ];
+  });
+  candidates.sort((a, b) => a.most - b.most || b.loads - a.loads);
+  return (candidates[0] as (typeof candidates)[number]).geometry;
+}
+
+/** The largest depth up to `most` that cuts the steps into equal parts, or nearly so. */
+function evenDepth(steps: number, most: number): number {
+  return Math.ceil(steps / Math.ceil(steps / Math.floor(most)));
 }
 
 /** Few rows are shared by several warps, so that all multiprocessors have something to read. */
 function splitOf(rows: number, chunks: number, multiprocessors: number): number {
   const wanted = 0.9 * 8 * multiprocessors;
   for (const split of [1, 2, 4]) {
-    if (rows * split >= wanted || lanes * split * 2 > chunks) return split;
+    if (rows * split >= wanted || 64 * split > chunks) return split;
   }
   return 8;
 }

@@ -1,7 +1,7 @@
 import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
 import { dtypeNumbers, kindNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
-import { type GemvGeometry, gemvGeometry, mostGemvTokens } from "./gemv-geometry.ts";
+import { type GemvGeometry, gemvGeometry } from "./gemv-geometry.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
 import type { ByteRange } from "./product.ts";
@@ -73,7 +73,7 @@ const mostNormed = 64 << 10;
 
 const op = new CudaOp<Specialised, string>({
   kernel: "gemv",
-  includes: ["matvec.cuh"],
+  includes: ["tensor_core.cuh", "matvec.cuh"],
   parameters: {
     ...{
       x: "address",
@@ -85,11 +85,12 @@ const op = new CudaOp<Specialised, string>({
     },
     ...{ xStride: "i64", weightStride: "i64", residualStride: "i64", yStride: "i64" },
     ...{ eps: "f32", inverseLength: "f32" },
-    ...{ chunks: "u32", outputs: "u32", tokens: "u32", tiles: "u32" },
+    ...{ chunks: "u32", stagedRow: "u32", outputs: "u32", tokens: "u32", tiles: "u32" },
   },
   macros: ({ form, geometry, tokens, stage }) => {
     const { norm } = form;
     return {
+      QK_TENSOR: geometry.tensor ? 1 : 0,
       QK_X: dtypeNumbers[form.dtype],
       QK_W: dtypeNumbers[form.weight],
       QK_TOKENS: tokens,
@@ -118,9 +119,26 @@ const op = new CudaOp<Specialised, string>({
   },
 });
 
+/**
+ * The most rows of x that a block serves, and that a product with a vector is meant for: more are runs of so many. 16 bits
+ * of one kind are multiplied on the tensor cores, which take 16 rows as fast as one.
+ */
+export function mostGemvTokens(dtype: FloatDtype, weight: FloatDtype): number {
+  return dtype === weight && dtype !== "f32" ? 16 : 8;
+}
+
 /** Whether the norm in front of a product can be computed with it: all rows fit the shared memory of a block. */
 export function gemvNorms(rows: number, inputs: number, dtype: FloatDtype): boolean {
-  return stagedBytes(rows, inputs, dtype) <= mostNormed;
+  return rows * stagedRow(inputs) * chunk * bytesOf(dtype) <= mostNormed;
+}
+
+/**
+ * Chunks between the rows of x in shared memory: 8 rows of 4 chunks that are read at once lie in different banks where this
+ * is 4 more than a multiple of 8.
+ */
+function stagedRow(inputs: number): number {
+  const chunks = Math.ceil(inputs / chunk);
+  return chunks + ((12 - (chunks % 8)) % 8);
 }
 
 /**
@@ -139,7 +157,8 @@ export class CudaGemv {
   /** Throws `ERR_QKNORM_SHAPE` for more than one launch takes. */
   constructor(kernels: CudaKernels, form: GemvForm) {
     const { rows, inputs, outputs, dtype } = form;
-    const tokens = Math.min(rows, mostGemvTokens);
+    const tokens = Math.min(rows, mostGemvTokens(dtype, form.weight));
+    const tensor = dtype === form.weight && dtype !== "f32" && Number(kernels.device.arch.slice(3, 5)) >= 80;
     const { multiprocessors } = kernels.device;
     const geometry =
       form.geometry ??
@@ -149,11 +168,12 @@ export class CudaGemv {
         weight: form.weight,
         tokens,
         swiglu: form.swiglu !== null,
+        tensor,
         multiprocessors,
       });
     const runs = Math.ceil(rows / tokens);
     if (runs > 65535) throw new QkNormError("ERR_QKNORM_SHAPE", `${rows} rows are too many for one launch`);
-    const staged = stagedBytes(tokens, inputs, dtype);
+    const staged = tokens * stagedRow(inputs) * chunk * bytesOf(dtype);
     const stage = form.norm !== null || staged <= mostStaged;
     this.#request = op.request({ form, geometry, tokens, stage }, kernels.device.arch);
     this.#blocks = [geometry.blocks, runs];
@@ -176,6 +196,7 @@ export class CudaGemv {
       .set("eps", form.norm?.eps ?? 0)
       .set("inverseLength", 1 / inputs)
       .set("chunks", Math.ceil(inputs / chunk))
+      .set("stagedRow", stagedRow(inputs))
       .set("outputs", outputs)
       .set("tokens", rows)
       .set("tiles", geometry.tiles);
@@ -202,9 +223,5 @@ export class CudaGemv {
 
 /** The norm's weight lies behind x. */
 function gainBytes({ norm, inputs }: GemvForm): number {
-  return norm?.weight ? stagedBytes(1, inputs, norm.weight) : 0;
-}
-
-function stagedBytes(tokens: number, inputs: number, dtype: FloatDtype): number {
-  return tokens * Math.ceil(inputs / chunk) * chunk * bytesOf(dtype);
+  return norm?.weight ? Math.ceil(inputs / chunk) * chunk * bytesOf(norm.weight) : 0;
 }

@@ -14,25 +14,26 @@ import { bytesOf, type FloatDtype } from "../../dtype.ts";
 import { contiguousStrides, isContiguous } from "../../strides.ts";
 import { convert } from "./convert.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
+import { KeptLaunches } from "./kept-launches.ts";
 import { isSettled, ordinalOfMemory } from "./memory.ts";
 import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 
 const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
 
 /**
- * `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, more by cuBLASLt where there is one. That takes
- * one dtype: of several, all are widened to f32 first.
+ * `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, or 16 of one 16-bit dtype, more by cuBLASLt
+ * where there is one. That takes one dtype: of several, all are widened to f32 first.
  */
 export function linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void {
   const rows = x.shape[0] as number;
-  if (rows > mostGemvTokens && (multiplied(x, w, bias, out) || widened(x, w, bias, out))) return;
+  if (rows > mostRows(x, w) && (multiplied(x, w, bias, out) || widened(x, w, bias, out))) return;
   gemvOf(x, w, out, { ...plain, bias })();
 }
 
-/** The whole of a projection in one launch, for up to 8 rows whose norm fits a block; else `false`. */
+/** The whole of a projection in one launch, for so few rows whose norm fits a block; else `false`. */
 export function project(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): boolean {
   const [rows, inputs] = x.shape as [number, number];
-  if (rows > mostGemvTokens) return false;
+  if (rows > mostRows(x, w)) return false;
   if (
     spec.norm !== null &&
     (gemvNorm(spec.norm) === null || !gemvNorms(rows, inputs, x.dtype as FloatDtype))
@@ -45,26 +46,25 @@ export function project(x: TensorView, w: TensorView, out: TensorView, spec: Pro
 
 // ---- few rows ----
 
+function mostRows(x: TensorView, w: TensorView): number {
+  return mostGemvTokens(x.dtype as FloatDtype, w.dtype as FloatDtype);
+}
+
 // By the memory of the weight, and gone with it. A model has one or two ways of multiplying by each.
-const gemvs = new WeakMap<Memory, Map<string, CudaGemv>>();
-const mostOfWeight = 64;
+const gemvs = new WeakMap<Memory, KeptLaunches<CudaGemv>>();
+const mostOfWeight = 32;
 
 function gemvOf(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): () => void {
   const ordinal = ordinalOfMemory(x);
   const form = formOf(x, w, out, spec);
   let known = gemvs.get(w.memory);
   if (known === undefined) {
-    known = new Map();
+    known = new KeptLaunches(mostOfWeight);
     gemvs.set(w.memory, known);
   }
-  const key = JSON.stringify(form);
-  let gemv = known.get(key);
-  if (gemv === undefined) {
-    if (known.size === mostOfWeight) known.clear();
-    gemv = new CudaGemv(cudaKernels(ordinal), form);
-    known.set(key, gemv);
-  }
-  const made = gemv;
+  const { norm, ...rest } = form;
+  const like = [ordinal, ...Object.values(rest), ...(norm === null ? [] : Object.values(norm))];
+  const made = known.get(like, () => new CudaGemv(cudaKernels(ordinal), form));
   return () =>
     made.run(cudaStream(ordinal), {
       ...{ x: rangeOf(x), weight: rangeOf(w), y: rangeOf(out) },
