@@ -1,6 +1,7 @@
 import { examine } from "@qknorm/native";
 import { afterEach, beforeAll, describe, expect } from "vitest";
 import { liveBytes, openDevice } from "../src/index.ts";
+import { qkNormRopeFaults } from "./qk-norm-rope-faults.ts";
 import { qkNormRopeSuite } from "./qk-norm-rope-suite.ts";
 
 const device = "cuda:0";
@@ -14,6 +15,8 @@ describe.skipIf(missing !== "")(`the chain on a GPU${missing}`, () => {
   afterEach(() => {
     expect(liveBytes(device)).toBe(0);
   });
+
+  qkNormRopeFaults(device);
 
   qkNormRopeSuite(device, "cuda", { runs: 40, norms: "bits" });
 });

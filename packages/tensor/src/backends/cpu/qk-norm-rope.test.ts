@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from "vitest";
 import { loadNativeKernels } from "#cpu-native";
+import { qkNormRopeFaults } from "../../../test/qk-norm-rope-faults.ts";
 import { qkNormRopeSuite } from "../../../test/qk-norm-rope-suite.ts";
 import { type KernelChoice, useKernels } from "../../index.ts";
 
@@ -14,6 +15,8 @@ describe.each(choices)("the chain with %s kernels", (choice) => {
   afterEach(() => {
     useKernels(former);
   });
+
+  qkNormRopeFaults("cpu");
 
   qkNormRopeSuite("cpu", `cpu-${choice}`, { runs: 200, norms: "bits" });
 });
