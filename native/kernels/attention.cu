@@ -216,8 +216,58 @@ DEVICE void join_warp(Rows& rows) {
   }
 }
 
+struct Shared {
+  // Rows whose values are joined at a time.
+  static constexpr int JOINED = QK_ROWS * QK_WARPS * ROW_ELEMENTS <= 8192 ? QK_ROWS : 1;
+
+  State state[QK_WARPS][QK_ROWS];
+  float values[QK_WARPS][JOINED][ROW_ELEMENTS];
+};
+
+// The factor of each warp's values, and the state of all.
+DEVICE State join_states(const Shared& shared, int r, float (&factor)[QK_WARPS]) {
+  State all = {NOTHING, 0};
+#pragma unroll
+  for (int warp = 0; warp < QK_WARPS; ++warp) all.largest = fmaxf(all.largest, shared.state[warp][r].largest);
+#pragma unroll
+  for (int warp = 0; warp < QK_WARPS; ++warp) {
+    const State& state = shared.state[warp][r];
+    factor[warp] = QK_STAGE == ONCE || QK_STAGE == STATES ? power_of(state.largest - base_of(all.largest)) : 1;
+    all.sum += state.sum * factor[warp];
+  }
+  return all;
+}
+
+// Adds up rows [first, first + JOINED) of the tile over the warps, and leaves them in memory: as results where the tile has
+// one piece, otherwise for attention_join.cu.
+DEVICE void leave_rows(const Args& args, const Piece& piece, const Shared& shared, int first) {
+  const auto& [sequence, tile, cut, number, keys] = piece;
+  for (int r = first; r < first + Shared::JOINED && r < tile.count; ++r) {
+    float factor[QK_WARPS];
+    const State all = join_states(shared, r, factor);
+    if (threadIdx.x == 0 && (QK_STAGE == ONCE ? cut.count > 1 : QK_STAGE != VALUES)) {
+      float* const state = partial_state(args, sequence, tile, cut, r) + 2 * number;
+      if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
+      state[1] = all.sum;
+    }
+    if constexpr (!WITH_VALUES) continue;
+    for (int element = threadIdx.x; element < QK_HEAD_DIM; element += QK_WARPS * 32) {
+      float value = 0;
+#pragma unroll
+      for (int w = 0; w < QK_WARPS; ++w) value += shared.values[w][r - first][element] * factor[w];
+      if (cut.count > 1) {
+        partial_values(args, first_slot(args, sequence, tile, cut, r) + number)[element] = value;
+        continue;
+      }
+      if constexpr (QK_STAGE == ONCE) value = finished(value, all, sink_of(args, tile.head_of(args, r)));
+      const i64 at = row_number(args, sequence, tile, r) * QK_HEAD_DIM + element;
+      store_out(args.out + at * bytes_of(QK_DTYPE), value);
+    }
+  }
+}
+
 DEVICE void join_block(const Args& args, const Piece& piece, const Rows& rows) {
-  __shared__ Shared<ROW_ELEMENTS> shared;
+  __shared__ Shared shared;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, c = lane % LANES;
 #pragma unroll
   for (int first = 0; first < QK_ROWS; first += shared.JOINED) {
@@ -242,8 +292,9 @@ DEVICE void join_block(const Args& args, const Piece& piece, const Rows& rows) {
 
 extern "C" __global__ void __launch_bounds__(QK_WARPS * 32) attention(const __grid_constant__ Args args) {
   allow_successor();
+  wait_for_predecessor();
   Piece piece;
-  if (!find_piece(args, piece) || piece.number >= piece.cut.count) return;
+  if (!find_piece(args, blockIdx.x, piece) || piece.number >= piece.cut.count) return;
   Rows rows;
   load_rows(args, piece, threadIdx.x % LANES, rows);
   absorb_piece(args, piece, rows);

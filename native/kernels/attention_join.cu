@@ -24,18 +24,18 @@ extern "C" __global__ void __launch_bounds__(QK_THREADS) attention_join(const __
   const int r = in_sequence - tile.first;
   const float* states = partial_state(args, sequence, tile, cut, r);
   const float* values = partial_values(args, first_slot(args, sequence, tile, cut, r));
-
-  State whole = {sink_of(args, head), QK_SINKS < 0 ? 0.0f : 1.0f};
+  const int lane = threadIdx.x % 32;
+  Weights weights = {1, {0, 0}};
   if constexpr (!QK_HF) {
-    for (int piece = 0; piece < cut.count; ++piece) whole = joined(whole, {states[2 * piece], states[2 * piece + 1]});
+    State part = {NOTHING, 0};
+    if (lane < cut.count) part = {states[2 * lane], states[2 * lane + 1]};
+    weights = weigh<32>(part);
   }
-  for (int element = threadIdx.x; element < QK_HEAD_DIM; element += QK_THREADS) {
-    float sum = 0;
-    for (int piece = 0; piece < cut.count; ++piece) {
-      const float value = values[piece * QK_HEAD_DIM + element];
-      sum += QK_HF ? value : value * power_of(states[2 * piece] - base_of(whole.largest));
-    }
-    if (!QK_HF) sum = whole.sum == 0 ? 0 : sum / whole.sum;
-    store_out(args.out + (static_cast<i64>(blockIdx.x) * QK_HEAD_DIM + element) * bytes_of(QK_DTYPE), sum);
+  for (int first = 0; first < QK_HEAD_DIM; first += QK_THREADS) {
+    const int element = first + threadIdx.x, read = element < QK_HEAD_DIM ? element : 0;
+    float value = sum_parts(values + read, QK_HEAD_DIM, cut.count, weights.factor);
+    if (!QK_HF) value = finished(value, weights.all, sink_of(args, head));
+    if (element < QK_HEAD_DIM)
+      store_out(args.out + (static_cast<i64>(blockIdx.x) * QK_HEAD_DIM + element) * bytes_of(QK_DTYPE), value);
   }
 }

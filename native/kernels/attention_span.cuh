@@ -223,7 +223,8 @@ DEVICE float score_of(const Args& args, float dot) {
 // exp(score) in the units of score_of.
 DEVICE float power_of(float score) {
   if constexpr (QK_HF) return expf(score);
-  else return exp2f(score);
+  else if constexpr (QK_DTYPE == F32) return exp2f(score);
+  else return approximate_exp2(score);
 }
 
 // The head's sink in the units of score_of; NOTHING: there are none.
@@ -252,4 +253,51 @@ DEVICE float base_of(float largest) { return largest == NOTHING ? 0 : largest; }
 DEVICE State joined(State a, State b) {
   const float largest = fmaxf(a.largest, b.largest), base = base_of(largest);
   return {largest, a.sum * power_of(a.largest - base) + b.sum * power_of(b.largest - base)};
+}
+
+// ---- parts of a row, each with a softmax of its own ----
+
+struct Weights {
+  float factor;  // of this lane's part
+  State all;
+};
+
+// Lane p of each COUNT neighbouring lanes brings part p, and {NOTHING, 0} where there is none.
+template <int COUNT>
+DEVICE Weights weigh(State part) {
+  float largest = part.largest;
+#pragma unroll
+  for (int half = COUNT / 2; half > 0; half /= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, half));
+  }
+  const float factor = power_of(part.largest - base_of(largest));
+  float sum = part.sum * factor;
+#pragma unroll
+  for (int half = COUNT / 2; half > 0; half /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, half);
+  return {factor, {largest, sum}};
+}
+
+// One element of the parts of a row, `stride` floats apart, in their order. Lane p has the factor of part p; all lanes of a
+// warp have one count.
+DEVICE float sum_parts(const float* values, int stride, int count, float factor) {
+  constexpr int AT_ONCE = 4;
+  float sum = 0;
+  for (int first = 0; first < count; first += AT_ONCE) {
+    float part[AT_ONCE];
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; ++i) part[i] = first + i < count ? values[(first + i) * stride] : 0;
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; ++i) {
+      const float weight = __shfl_sync(0xffffffffu, factor, (first + i) % 32);
+      if (first + i < count) sum = __fmaf_rn(part[i], weight, sum);
+    }
+  }
+  return sum;
+}
+
+// The result of a row from the sum of its weighed values, the head's sink taken in.
+DEVICE float finished(float value, State all, float sink) {
+  const State whole = joined(all, {sink, QK_SINKS < 0 ? 0.0f : 1.0f});
+  if (whole.sum == 0) return 0;
+  return value * power_of(all.largest - base_of(whole.largest)) / whole.sum;
 }

@@ -30,14 +30,20 @@ DEVICE void wait_in_cluster() {
 #endif
 }
 
-// Stores into the shared memory of block `rank` of the cluster, where this block has `place`. That block has begun, and has
-// not ended.
-DEVICE void store_to_block(float* place, u32 rank, float value) {
+// Stores COUNT (1 or 4) numbers, aligned as one, into the shared memory of block `rank` of the cluster, where this block has
+// `place`. That block has begun, and has not ended.
+template <int COUNT>
+DEVICE void store_to_block(float* place, u32 rank, const float (&values)[COUNT]) {
 #if QK_CLUSTER > 0
   u32 at;
   asm volatile("mapa.shared::cluster.u32 %0, %1, %2;"
                : "=r"(at) : "r"(static_cast<u32>(__cvta_generic_to_shared(place))), "r"(rank));
-  asm volatile("st.shared::cluster.f32 [%0], %1;" :: "r"(at), "f"(value) : "memory");
+  if constexpr (COUNT == 4) {
+    asm volatile("st.shared::cluster.v4.f32 [%0], {%1,%2,%3,%4};"
+                 :: "r"(at), "f"(values[0]), "f"(values[1]), "f"(values[2]), "f"(values[3]) : "memory");
+  } else {
+    asm volatile("st.shared::cluster.f32 [%0], %1;" :: "r"(at), "f"(values[0]) : "memory");
+  }
 #endif
 }
 

@@ -26,14 +26,14 @@ export interface AttentionPlan {
 export interface AttentionTuning {
   /** The most blocks of a cluster that adds up the pieces of a tile; 0: a launch of its own does. */
   readonly mostCluster: number;
-  /** Warps of a block where there are clusters. */
-  readonly clusterWarps: number;
+  /** Blocks of attention_decode.cu for each multiprocessor: each goes over several pieces. */
+  readonly residentBlocks: number;
   /** The fewest keys of a piece, a multiple of 32. */
   readonly leastKeys: number;
 }
 
 const joinThreads = 128;
-export const attentionTuning: AttentionTuning = { mostCluster: 0, clusterWarps: 4, leastKeys: 64 };
+export const attentionTuning: AttentionTuning = { mostCluster: 0, residentBlocks: 3, leastKeys: 64 };
 const mostPieces = 32;
 const mostHeadDim = 512;
 const mostBlocks = 2 ** 31;
@@ -73,11 +73,12 @@ export function planAttention(
   const direct = fits && headDim % 64 === 0;
   const cluster = direct && form.rounding === "once" ? clusterOf(form, arch, kvHeads, apart, tuning) : 0;
   const pieces = cluster > 0 ? cluster : apart;
-  const warps = cluster > 0 ? tuning.clusterWarps : 8;
+  const resident = direct ? multiprocessors * tuning.residentBlocks : mostBlocks;
   const cut = {
     pieces,
     cluster,
-    warps,
+    resident,
+    warps: direct ? 4 : 8,
     kernel: direct ? "attention_decode" : "attention",
     macros: tensor,
   } as const;
@@ -108,19 +109,22 @@ interface PieceCut extends Pick<AttentionLaunch, "kernel" | "macros"> {
   readonly pieces: number;
   readonly cluster: number;
   readonly warps: number;
+  /** The most blocks of a launch without clusters. */
+  readonly resident: number;
 }
 
 /** The kernel of pieces, and attention_join.cu where a row may have several that no cluster adds up. */
 function planPieces(
   form: CudaAttentionForm,
   { batch, kvHeads, queryHeads, mostQueries, tokens }: CudaAttentionShape,
-  { pieces, cluster, warps, kernel, macros }: PieceCut,
+  { pieces, cluster, warps, resident, kernel, macros }: PieceCut,
 ): Pick<AttentionPlan, "launches" | "workspaceBytes"> {
   const { headDim } = form;
   const sequenceRows = mostQueries * (queryHeads / kvHeads);
   const rows = Math.min(headDim > 256 ? 4 : 8, 2 ** Math.ceil(Math.log2(sequenceRows)));
   const tiles = Math.ceil(sequenceRows / rows);
   const blocks = cluster > 0 ? tiles : blocksOf(pieces, tiles);
+  const all = batch * kvHeads * blocks;
   const joins = cluster === 0 && (form.paged ? pieces > 1 : pieces >= 2 * tiles);
   const slots = batch * kvHeads * pieces * rows;
   const states = form.rounding === "hf" ? tokens * queryHeads : 0;
@@ -135,7 +139,7 @@ function planPieces(
       ...stages[rounding].map((stage) => ({
         kernel,
         macros: { ...macros, QK_ROWS: rows, QK_STAGE: stage, QK_WARPS: warps, QK_CLUSTER: cluster },
-        grid: batch * kvHeads * blocks * Math.max(1, cluster),
+        grid: cluster > 0 ? all * cluster : Math.min(all, resident),
         threads: warps * 32,
         sharedBytes: cluster * rows * (headDim + 2) * 4,
         blocks,

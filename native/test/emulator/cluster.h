@@ -4,4 +4,7 @@
 
 static inline void arrive_in_cluster() {}
 static inline void wait_in_cluster() {}
-static inline void store_to_block(float* place, unsigned, float value) { *place = value; }
+template <int COUNT>
+static inline void store_to_block(float* place, unsigned, const float (&values)[COUNT]) {
+  for (int i = 0; i < COUNT; ++i) place[i] = values[i];
+}

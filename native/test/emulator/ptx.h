@@ -64,6 +64,7 @@ static inline u32 pack_e4m3(float low, float high) { return e4m3_bits(low) | e4m
 static inline u32 pack_f16(float low, float high) { return f16_bits(low) | static_cast<u32>(f16_bits(high)) << 16; }
 static inline u32 pack_bf16(float low, float high) { return bf16_bits(low) | bf16_bits(high) << 16; }
 static inline float approximate_inverse_root(float value) { return __frsqrt_rn(value); }
+static inline float approximate_exp2(float value) { return __builtin_exp2f(value); }
 
 static inline char* dynamic_shared() { return emulator::launch->shared; }
 

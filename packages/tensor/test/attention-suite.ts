@@ -44,6 +44,9 @@ function slackOf(dtype: FloatDtype, rounded: boolean): number {
   return rounded && dtype !== "f32" ? (dtype === "bf16" ? 2 ** -7 : 2 ** -10) : 2e-5;
 }
 
+/** Fewer may see no exact result of 16 bits. */
+const enoughRuns = 12;
+
 /** Rows of a key/value head from which on the tensor cores may be used. */
 const manyRows = 33;
 
@@ -99,7 +102,7 @@ export function attentionSuite(
       ),
       { numRuns },
     );
-    distance.check();
+    if (numRuns >= enoughRuns) distance.check();
   });
 
   test("keys behind the last one, and earlier than a window, cannot reach a result, not even as NaN", () => {
@@ -151,7 +154,7 @@ export function attentionSuite(
       }),
       { numRuns },
     );
-    distance.check();
+    if (numRuns >= enoughRuns) distance.check();
   });
 
   test("a sequence has the same bits alone and in any batch", () => {
