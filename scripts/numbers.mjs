@@ -1,8 +1,9 @@
 // The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { endToEndPlot, endToEndSections } from "./e2e-numbers.mjs";
 import { gpuSections } from "./gpu-numbers.mjs";
-import { drawCpuPlot, drawGpuPlots } from "./plot.mjs";
+import { drawCpuPlot, drawGpuPlots, savePlot } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
 const readme = join(root, "README.md");
@@ -10,7 +11,7 @@ const markers = /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/;
 
 /** The part of the README between its markers, as it should read. */
 export function renderNumbers() {
-  return `${[...gpuSections(gpuResults()), kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
+  return `${[...gpuSections(gpuResults()), ...endToEnd(), kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
 }
 
 /** Whether the README says what the results say. */
@@ -22,6 +23,8 @@ export function writeNumbers() {
   drawCpuPlot(results("native/bench/results/cpu.json"));
   const [gpu] = gpuResults();
   if (gpu !== undefined) drawGpuPlots(gpu);
+  const plot = endToEndPlots()[0];
+  if (plot !== undefined) savePlot(plot.path, plot);
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -119,10 +122,30 @@ function section(title, head, lines) {
   return `\n${title}\n\n${[row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n")}`.trimStart();
 }
 
+function endToEnd() {
+  const plots = endToEndPlots().map(({ path, shows }) => `![${shows}](${path})`);
+  return [...endToEndSections(endToEndResults()), ...plots];
+}
+
+/** Of the first device alone. */
+function endToEndPlots() {
+  const [first] = endToEndResults();
+  const plot = first === undefined ? null : endToEndPlot(first);
+  return plot === null ? [] : [plot];
+}
+
 /** Measured on machines that have a GPU, and taken over from there. */
 function gpuResults() {
+  return deviceResults("");
+}
+
+function endToEndResults() {
+  return deviceResults("-e2e");
+}
+
+function deviceResults(kind) {
   return ["h200", "h100"]
-    .map((device) => `native/gpu/results/${device}.json`)
+    .map((device) => `native/gpu/results/${device}${kind}.json`)
     .filter((path) => existsSync(join(root, path)))
     .map(results);
 }

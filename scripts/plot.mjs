@@ -11,7 +11,7 @@ export function drawCpuPlot({ device, isa, threads, rows }) {
     .filter((row) => row.layout === "contiguous" && row.isa === isa)
     .sort((a, b) => a.tokens - b.tokens);
   const of = (key) => points.map((row) => [row.tokens, row[key]]);
-  save("docs/qk-norm-cpu.svg", {
+  savePlot("docs/qk-norm-cpu.svg", {
     title: `QK norm in place, bf16, 32/8 heads of 128: GB/s read and written (${device}, ${isa}, ${threads} threads)`,
     across: "tokens",
     series: [
@@ -68,13 +68,15 @@ export function gpuPlots({ device, copyTBs, rows }) {
 }
 
 export function drawGpuPlots(results) {
-  for (const { path, title, series } of gpuPlots(results)) save(path, { title, across: "tokens", series });
+  for (const { path, title, series } of gpuPlots(results))
+    savePlot(path, { title, across: "tokens", series });
 }
 
 function bytesOf({ headDim, gqa, kvHeads, tokens }) {
   return tokens * (gqa + 1) * kvHeads * headDim * 2;
 }
 
-function save(path, chart) {
+/** Draws a chart into a file of the repository. */
+export function savePlot(path, chart) {
   writeFileSync(join(root, path), drawChart(chart));
 }

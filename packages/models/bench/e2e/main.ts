@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,step,step64,decode,decode64,prefill,costs,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--only machine,step,steps,decode,decode64,prefill,costs,logits,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -55,24 +55,32 @@ function parts(models: readonly ModelName[]): Part[] {
   const measured = ["step", "decode", "prefill", "costs"].flatMap((part) =>
     models.map((model) => ours(part, model, 35)),
   );
-  measured.push(ours("step64", models[0] as ModelName, 20), ours("decode64", models[0] as ModelName, 35));
-  const python = (script: string, limit: number): Part => ({
+  measured.push(ours("steps", models[0] as ModelName, 20), ours("decode64", models[0] as ModelName, 35));
+  const python = (script: string, limit: number, ...args: readonly string[]): Part => ({
     name: script,
     limit,
-    command: ["python3", join(folder, `native/gpu/bench/e2e_${script}.py`), String(limit)],
+    command: ["python3", join(folder, `native/gpu/bench/e2e_${script}.py`), String(limit), ...args],
     input: JSON.stringify(Object.fromEntries(models.map((model) => [model, shapes[model]]))),
   });
-  const all = [ours("machine", "tiny", 20), ...measured, python("torch", 110)];
+  const all = [
+    ours("machine", "tiny", 20),
+    ...measured,
+    python("logits", 50, ...program("logits"), "--device", values.device),
+    python("torch", 110),
+  ];
   return all.filter(({ name }) => wanted.size === 0 || wanted.has(name.split(" ")[0] as string));
 }
 
-/** A part in a process like this one: from source where this is source, from the bundle where this is bundled. */
 function ours(part: string, model: ModelName, limit: number): Part {
-  const program = (process.argv[1] as string).replace(/main(\.\w+)$/, "part$1");
   const { device, dtype } = values;
   const options = ["--device", device, "--dtype", dtype, "--seconds", String(limit / 2)];
-  const command = [process.execPath, ...process.execArgv, program, part, model, ...options];
-  return { name: `${part} ${model}`, limit, command };
+  return { name: `${part} ${model}`, limit, command: [...program("part"), part, model, ...options] };
+}
+
+/** How a program beside this one is started: from source where this is source, from the bundle where this is bundled. */
+function program(name: string): string[] {
+  const file = (process.argv[1] as string).replace(/main(\.\w+)$/, `${name}$1`);
+  return [process.execPath, ...process.execArgv, file];
 }
 
 function run({ name, limit, command: [program, ...args], input }: Part): void {

@@ -43,32 +43,33 @@ export async function decodeRates(setting: Setting, count = 1): Promise<Found> {
  * Steps queued one after the other, nothing read between: what the device takes, and what the host does for each. At the
  * context where decoding begins.
  */
-export function stepRates(setting: Setting, count = 1): Found {
-  const rows = pathsOn(setting.device).flatMap(([path, qkNorm]) => {
+export function stepRates(setting: Setting, counts: readonly number[] = [1]): Found {
+  const most = Math.max(...counts);
+  const decode = pathsOn(setting.device).flatMap(([path, qkNorm]) => {
     if (setting.timeIsUp()) return [];
     const model = syntheticModel(setting.model, { ...setting, qkNorm });
-    const cache = model.newPagedCache({ pages: count * (CONTEXT[1] / PAGE), pageSize: PAGE });
+    const cache = model.newPagedCache({ pages: most * (CONTEXT[1] / PAGE), pageSize: PAGE });
     const graphs = DecodeGraphs.on(setting.device, model, cache);
     if (graphs === null) return [];
-    const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
-    tidy(() => model.forward(cache.step(texts)));
-    const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
-    const turns = Array.from({ length: TURNS + 1 }, () => queuedSteps(() => graphs.logits(step)));
+    const rows = counts.map((count) => {
+      const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
+      tidy(() => model.forward(cache.step(texts)));
+      const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
+      const turns = Array.from({ length: TURNS + 1 }, () => queuedSteps(() => graphs.logits(step))).slice(1);
+      for (const { sequence } of texts) cache.leave(sequence);
+      return {
+        ...{ model: setting.model, batch: count, path, context: [CONTEXT[0], CONTEXT[0]] as const },
+        stepUs: spreadOf(turns.map(({ us }) => us)),
+        hostUs: spreadOf(turns.map(({ hostUs }) => hostUs)).median,
+        queued: true as const,
+      };
+    });
     graphs.dispose();
     cache.dispose();
     disposeModel(model);
-    const [deviceUs, hostUs] = [
-      turns.slice(1).map(({ us }) => us),
-      turns.slice(1).map(({ hostUs }) => hostUs),
-    ];
-    return [
-      {
-        ...{ model: setting.model, batch: count, path, context: [CONTEXT[0], CONTEXT[0]] as const },
-        ...{ stepUs: spreadOf(deviceUs), hostUs: spreadOf(hostUs).median, queued: true as const },
-      },
-    ];
+    return rows;
   });
-  return { decode: rows };
+  return { decode };
 }
 
 /** Microseconds a step, of the device and of the host that queues it. */

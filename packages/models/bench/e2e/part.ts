@@ -20,8 +20,8 @@ const measurements = {
   machine,
   decode: decodeRates,
   decode64: (setting: Setting) => decodeRates(setting, 64),
-  step: stepRates,
-  step64: (setting: Setting) => stepRates(setting, 64),
+  step: (setting: Setting) => stepRates(setting),
+  steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
   prefill: prefillRates,
   costs: decodeCosts,
 };
