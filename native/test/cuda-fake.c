@@ -65,14 +65,30 @@ struct Work {
   unsigned grid[3], block[3], shared;
   Address to, from;
   size_t bytes;
-  unsigned char value, arguments[512];
+  unsigned char value;
+  _Alignas(16) unsigned char arguments[512]; // as a kernel reads them
 };
-struct Graph { int open, count, room; struct Work* work; };
+struct Graph { int open, count, room, dead; struct Work* work; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; unsigned uploads; };
 
 // A graph is never freed: streams and events may still point to it when its capture has ended.
 static int captures(const struct Graph* graph) { return graph && graph->open; }
+
+// How many there are, executable ones among them: noted where a test asks for it. One that is used or destroyed after its end is
+// noted in any case.
+static int graphs;
+static struct Graph* born(struct Graph* graph) {
+  __sync_add_and_fetch(&graphs, 1);
+  if (setting("count graphs", 0)) note("graphs %d", graphs);
+  return graph;
+}
+static void die(struct Graph* graph) {
+  if (graph->dead) note("a dead graph is destroyed again");
+  graph->dead = 1;
+  __sync_sub_and_fetch(&graphs, 1);
+  if (setting("count graphs", 0)) note("graphs %d", graphs);
+}
 struct Config {
   unsigned grid[3], block[3], shared;
   struct Stream* stream;
@@ -149,7 +165,7 @@ API int cuStreamBeginCapture_v2(struct Stream* stream, int mode) {
   return 0;
 }
 API int cuStreamEndCapture(struct Stream* stream, struct Graph** graph) {
-  *graph = stream->capturing;
+  *graph = born(stream->capturing);
   stream->capturing->open = 0;
   SCRIPTED(cuStreamEndCapture);
   return 0;
@@ -309,7 +325,7 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
 API int cuGraphCreate(struct Graph** graph, unsigned flags) {
   (void)flags;
   SCRIPTED(cuGraphCreate);
-  *graph = calloc(1, sizeof **graph);
+  *graph = born(calloc(1, sizeof **graph));
   return 0;
 }
 static void set_node(struct Graph* graph, const struct KernelNode* node) {
@@ -331,20 +347,21 @@ API int cuGraphExecKernelNodeSetParams_v2(struct Graph* exec, void* node, const 
   set_node(exec, kernel);
   return 0;
 }
-API int cuGraphDestroy(struct Graph* graph) { (void)graph; return 0; }
+API int cuGraphDestroy(struct Graph* graph) { die(graph); return 0; }
 API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, unsigned long long flags) {
   (void)flags;
   SCRIPTED(cuGraphInstantiate);
-  *exec = malloc(sizeof *graph);
+  if (graph->dead) note("a dead graph is instantiated");
+  *exec = born(malloc(sizeof *graph));
   **exec = *graph;
   (*exec)->work = malloc(graph->count * sizeof *graph->work);
-  memcpy((*exec)->work, graph->work, graph->count * sizeof *graph->work);
+  if (graph->count > 0) memcpy((*exec)->work, graph->work, graph->count * sizeof *graph->work);
   return 0;
 }
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   (void)stream;
   SCRIPTED(cuGraphLaunch);
-  note("graph of %d", exec->count);
+  note("%sgraph of %d", exec->dead ? "dead " : "", exec->count);
 #if defined QUIET
   return 0;
 #endif
@@ -352,4 +369,10 @@ API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   for (int i = 0; i < exec->count && status == 0; ++i) status = run(&exec->work[i]);
   return status;
 }
-API int cuGraphExecDestroy(struct Graph* exec) { free(exec->work), free(exec); return 0; }
+API int cuGraphExecDestroy(struct Graph* exec) {
+  die(exec);
+  exec->count = 0; // its few bytes stay, so that a use after its end is seen
+  free(exec->work);
+  exec->work = NULL;
+  return 0;
+}

@@ -24,6 +24,23 @@ describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => 
     expect(notes()).toContain("capture mode 1");
   });
 
+  it("are destroyed once each with what was made of them, also where a capture or its graph fails", () => {
+    using stream = new CudaStream(0);
+    const counts = () =>
+      notes()
+        .flatMap((note) => /^graphs (\d+)$/.exec(note)?.[1] ?? [])
+        .map(Number);
+    scripted({ "count graphs": 1 });
+    CudaGraph.capture(stream, () => {}).free();
+    const [first, ...later] = counts();
+    expect(later.at(-1)).toBe((first as number) - 1);
+    for (const failing of ["cuStreamEndCapture", "cuGraphInstantiate"]) {
+      scripted({ "count graphs": 1, [failing]: 1 });
+      failureOf(() => CudaGraph.capture(stream, () => {}));
+      expect(counts().at(-1)).toBe(later.at(-1));
+    }
+  });
+
   it("keep the memory they use, and that which was allocated inside, to their own end", () => {
     using stream = new CudaStream(0);
     const kernel = new CudaKernel(0, module("sm_90"), "scale", layout);
