@@ -1,11 +1,11 @@
 """Times decode and prefill of a random Qwen3-0.6B in bf16 on the CPU: here, by llama.cpp and by transformers, in turns.
 
     npm install --ignore-scripts --prefix FOLDER node-llama-cpp     # once; it brings llama.cpp compiled
-    python -m oracle.cpu_speed --llama-cpp FOLDER [--rounds 4] [--threads 2] [--keep FOLDER] [--out FILE.json]
+    python -m oracle.cpu_speed --llama-cpp FOLDER [--rounds 4] [--threads 2] [--clock cpu] [--keep FOLDER] [--out FILE.json]
 
 Makes the checkpoint, and the same weights as GGUF, starts one process for each engine, and asks them in turn, so that
-whatever else the machine does reaches all of them. Decode: 64 tokens after a prompt of 16 and 16 tokens to warm up;
-prefill: 512 tokens. Prints tokens per second, the median of the rounds, and the ratio of the same round, the median of
+whatever else the machine does reaches all of them; where it does much, --clock cpu --threads 1 counts processor time
+instead, which nobody else uses up. Decode: 64 tokens after a prompt of 16 and 16 tokens to warm up; prefill: 512 tokens. Prints tokens per second, the median of the rounds, and the ratio of the same round, the median of
 those too. Without --llama-cpp that engine is left out.
 """
 
@@ -26,7 +26,7 @@ from oracle.gguf import write_gguf
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPESCRIPT = ["node", "--conditions=@qknorm/source", "--import", "tsx"]
-DECODE = (16, 16, 64)  # prompt, tokens before the clock starts, tokens
+DECODE = (16, 16)  # prompt, tokens before the clock starts
 PREFILL = (512,)
 
 
@@ -51,8 +51,9 @@ def prompt_ids(count):
 class Transformers:
     """An engine in this process."""
 
-    def __init__(self, folder, threads):
+    def __init__(self, folder, threads, clock):
         torch.set_num_threads(threads)
+        self.now = time.process_time if clock == "cpu" else time.perf_counter
         self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
 
     @torch.inference_mode()
@@ -60,24 +61,24 @@ class Transformers:
         out = self.model(input_ids=torch.tensor([prompt_ids(prompt)]), use_cache=True, logits_to_keep=1)
         for i in range(warm + count):
             if i == warm:
-                started = time.perf_counter()
+                started = self.now()
             token = out.logits[:, -1:].argmax(-1)
             out = self.model(input_ids=token, past_key_values=out.past_key_values, use_cache=True)
         out.logits[:, -1:].argmax(-1).item()
-        return count / (time.perf_counter() - started)
+        return count / (self.now() - started)
 
     @torch.inference_mode()
     def prefill(self, count):
-        started = time.perf_counter()
+        started = self.now()
         self.model(input_ids=torch.tensor([prompt_ids(count)]), use_cache=True, logits_to_keep=1)
-        return count / (time.perf_counter() - started)
+        return count / (self.now() - started)
 
 
 class Process:
     """An engine in a process of its own, which answers each line with one of JSON: packages/models/bench/turns.ts."""
 
-    def __init__(self, command, threads):
-        environment = {**os.environ, "QKNORM_THREADS": str(threads)}
+    def __init__(self, command, threads, clock):
+        environment = {**os.environ, "QKNORM_THREADS": str(threads), "TURNS_CLOCK": clock}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self.process = subprocess.Popen([*TYPESCRIPT, *command], cwd=ROOT, env=environment, text=True, **pipes)
         self.about = self.answer()
@@ -103,11 +104,11 @@ class Process:
         self.process.wait()
 
 
-def measure(engines, rounds):
+def measure(engines, rounds, tokens):
     """Rates by engine and kind, one of each a round; the first round only warms up."""
     rates = {name: {"decode": [], "prefill": []} for name in engines}
     for turn in range(rounds + 1):
-        for kind, sizes in (("decode", DECODE), ("prefill", PREFILL)):
+        for kind, sizes in (("decode", (*DECODE, tokens)), ("prefill", PREFILL)):
             for name, engine in engines.items():
                 rate = getattr(engine, kind)(*sizes)
                 if turn > 0:
@@ -142,6 +143,8 @@ def main():
     parser.add_argument("--llama-cpp", help="the folder that node-llama-cpp is installed in")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
+    parser.add_argument("--tokens", type=int, default=64, help="timed in a decode")
     parser.add_argument("--keep", help="a folder for the model, which the next run finds there")
     parser.add_argument("--without-transformers", action="store_true")
     parser.add_argument("--out", help="a file for the result as JSON")
@@ -150,21 +153,21 @@ def main():
         folder = Path(args.keep or temporary)
         if not (folder / "model.gguf").exists():
             write_model(folder)
-        engines = {"here": Process(["packages/models/bench/turns.bench.ts", folder], args.threads)}
+        engines = {"here": Process(["packages/models/bench/turns.bench.ts", folder], args.threads, args.clock)}
         if args.llama_cpp:
             command = ["packages/models/bench/llama-cpp.bench.ts", folder / "model.gguf"]
             command += [Path(args.llama_cpp).resolve(), str(args.threads)]
-            engines["llama.cpp"] = Process(command, args.threads)
+            engines["llama.cpp"] = Process(command, args.threads, args.clock)
         if not args.without_transformers:
-            engines["transformers"] = Transformers(folder, args.threads)
-        rates = measure(engines, args.rounds)
+            engines["transformers"] = Transformers(folder, args.threads, args.clock)
+        rates = measure(engines, args.rounds, args.tokens)
         for engine in engines.values():
             if isinstance(engine, Process):
                 engine.close()
     found = summary(rates)
     show(found)
     if args.out:
-        about = {"kernels": engines["here"].about, "threads": args.threads, "torch": torch.__version__}
+        about = {"kernels": engines["here"].about, "threads": args.threads, "clock": args.clock, "torch": torch.__version__}
         Path(args.out).write_text(json.dumps({**about, "summary": found, "rounds": rates}, indent=2) + "\n")
 
 

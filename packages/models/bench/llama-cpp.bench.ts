@@ -3,7 +3,7 @@
 // are used.
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import { promptIds, rateSince, takeTurns } from "./turns.ts";
+import { now, promptIds, rateSince, takeTurns } from "./turns.ts";
 
 interface Sequence {
   evaluate(tokens: readonly number[], options: object): AsyncGenerator<number>;
@@ -37,7 +37,7 @@ await takeTurns({
     await sequence.clearHistory();
     const tokens = sequence.evaluate(promptIds(prompt), { temperature: 0, yieldEogTokens: true });
     for (let i = 0; i < warm; i++) await tokens.next();
-    const start = performance.now();
+    const start = now();
     for (let i = 0; i < count; i++) await tokens.next();
     const rate = rateSince(start, count);
     await tokens.return(undefined);
@@ -45,7 +45,7 @@ await takeTurns({
   },
   async prefill(count) {
     await sequence.clearHistory();
-    const start = performance.now();
+    const start = now();
     await sequence.evaluateWithoutGeneratingNewTokens(promptIds(count));
     return rateSince(start, count);
   },

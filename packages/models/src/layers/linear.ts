@@ -38,7 +38,7 @@ export class Linear extends Module {
     return field === "bias" ? "first" : { axis: 1 };
   }
 
-  forward(x: Tensor, { norm = null, ...behind }: LinearAround = {}): Tensor {
-    return project(x, this.weight, { ...behind, norm: norm?.spec, bias: this.bias });
+  forward(x: Tensor, { norm = null, swiglu, residual }: LinearAround = {}): Tensor {
+    return project(x, this.weight, { swiglu, residual, norm: norm?.spec, bias: this.bias });
   }
 }

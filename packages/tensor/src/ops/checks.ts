@@ -33,18 +33,20 @@ export function requireTensor(
 
 /** The backend of the tensors of an op, the first of which says where it runs. `ERR_QKNORM_DEVICE` names one elsewhere. */
 export function backendOfAll(tensors: Readonly<Record<string, Tensor | null>>): Backend {
-  const [first, ...others] = Object.entries(tensors).filter(
-    (entry): entry is [string, Tensor] => entry[1] !== null,
-  );
-  const [, { memory, device }] = first as [string, Tensor];
-  for (const [name, other] of others) {
-    if (other.memory.backend === memory.backend) continue;
+  // Every op of a decode step comes by here: nothing is allocated.
+  let first: Tensor | null = null;
+  for (const name in tensors) {
+    const tensor = tensors[name] as Tensor | null;
+    if (tensor === null) continue;
+    first ??= tensor;
+    const { device } = first;
+    if (tensor.memory.backend === first.memory.backend) continue;
     throw new QkNormError(
       "ERR_QKNORM_DEVICE",
-      `${name} is on ${other.device} and the op runs on ${device}: move it with to("${device}")`,
+      `${name} is on ${tensor.device} and the op runs on ${device}: move it with to("${device}")`,
     );
   }
-  return memory.backend;
+  return (first as Tensor).memory.backend;
 }
 
 /** The op of a backend. Throws `ERR_QKNORM_DEVICE` where it has none: nothing moves to another device by itself. */
@@ -104,6 +106,7 @@ export function checkAffine(spec: NormSpec<Tensor>, headDim: number, heads: numb
 
 /** A tensor of at least one dimension as `[rows, last]` with a dense last axis; copies only if strides do not allow it. */
 export function asRows(x: Tensor): Tensor {
+  if (x.shape.length === 2 && lastAxisIsDense(x)) return x;
   const view = x.reshape([sizeOf(x.shape.slice(0, -1)), x.shape.at(-1) as number]);
   return lastAxisIsDense(view) ? view : view.toContiguous();
 }

@@ -41,17 +41,21 @@ export function project(x: Tensor, weight: Tensor, options: ProjectOptions = {})
   if (norm === null && swiglu === null && residual === null) return linear(x, weight, bias);
   const shape = checkedShape(x, weight, { norm, bias, swiglu, residual });
   const backend = backendOfAll({
-    ...{ x, weight, bias, residual },
-    ...{ "the norm's weight": norm?.weight ?? null, "the norm's bias": norm?.bias ?? null },
+    x,
+    weight,
+    bias,
+    residual,
+    "the norm's weight": norm?.weight ?? null,
+    "the norm's bias": norm?.bias ?? null,
   });
   const { project: fused } = backend.ops;
   if (fused !== undefined) {
     const out = Tensor.empty(shape, x.dtype, x.device);
-    const rows = (one: Tensor) => one.view([one.size / (shape.at(-1) as number), shape.at(-1) as number]);
     if (out.size === 0) return out;
     const done = tidy(() =>
-      fused(asRows(x), asRows(weight), rows(out), {
-        ...{ norm, swiglu },
+      fused(asRows(x), asRows(weight), asRows(out), {
+        norm,
+        swiglu,
         bias: bias?.toContiguous() ?? null,
         residual: residual && asRows(residual),
       }),
@@ -95,11 +99,9 @@ function checkedShape(
   const shape = withLast(x.shape, swiglu ? outputs / 2 : outputs);
   if (residual) {
     requireTensor(residual, "residual", [x.dtype]);
-    requireShape(
-      residual.shape.length === shape.length && residual.shape.every((dim, i) => dim === shape[i]),
-      `residual must be of the result's shape [${shape.join(", ")}]`,
-      { residual },
-    );
+    const fits = residual.shape.length === shape.length && residual.shape.every((dim, i) => dim === shape[i]);
+    if (!fits)
+      requireShape(false, `residual must be of the result's shape [${shape.join(", ")}]`, { residual });
   }
   return shape;
 }
