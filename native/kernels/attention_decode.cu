@@ -11,6 +11,8 @@
 //           8 * group + i is column group of product i, so that the lane ends with elements 16 * pair..+15 of its row
 //
 // QK_CACHE is QK_DTYPE, of 16 bits; QK_HEAD_DIM a multiple of 64 up to 256; all 16-byte aligned; QK_ROWS 8 at most.
+//
+// QK_RESIDENT   blocks that a multiprocessor's registers are to have room for
 // The other macros: attention_pieces.cuh.
 
 constexpr int STEP = 16;                 // keys of a warp at a time
@@ -317,10 +319,7 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, Shared& shared) {
   join_warps(args, piece, shared);
 }
 
-// So many blocks at least fit a multiprocessor's registers.
-constexpr int BLOCKS = QK_HEAD_DIM > 128 ? 1 : QK_PAGED ? 2 : 3;
-
-extern "C" __global__ void IN_CLUSTERS __launch_bounds__(QK_WARPS * 32, BLOCKS)
+extern "C" __global__ void IN_CLUSTERS __launch_bounds__(QK_WARPS * 32, QK_RESIDENT)
     attention_decode(const __grid_constant__ Args args) {
   __shared__ Shared shared;
   allow_successor();

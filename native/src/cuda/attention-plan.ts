@@ -26,14 +26,12 @@ export interface AttentionPlan {
 export interface AttentionTuning {
   /** The most blocks of a cluster that adds up the pieces of a tile; 0: a launch of its own does. */
   readonly mostCluster: number;
-  /** Blocks of attention_decode.cu for each multiprocessor: each goes over several pieces. */
-  readonly residentBlocks: number;
   /** The fewest keys of a piece, a multiple of 32. */
   readonly leastKeys: number;
 }
 
 const joinThreads = 128;
-export const attentionTuning: AttentionTuning = { mostCluster: 0, residentBlocks: 3, leastKeys: 64 };
+export const attentionTuning: AttentionTuning = { mostCluster: 0, leastKeys: 64 };
 const mostPieces = 32;
 const mostHeadDim = 512;
 const mostBlocks = 2 ** 31;
@@ -73,14 +71,14 @@ export function planAttention(
   const direct = fits && headDim % 64 === 0;
   const cluster = direct && form.rounding === "once" ? clusterOf(form, arch, kvHeads, apart, tuning) : 0;
   const pieces = cluster > 0 ? cluster : apart;
-  const resident = direct ? multiprocessors * tuning.residentBlocks : mostBlocks;
+  const resident = direct ? multiprocessors * residentBlocks(form) : mostBlocks;
   const cut = {
     pieces,
     cluster,
     resident,
     warps: direct ? 4 : 8,
     kernel: direct ? "attention_decode" : "attention",
-    macros: tensor,
+    macros: direct ? { ...tensor, QK_RESIDENT: residentBlocks(form) } : tensor,
   } as const;
   const plan =
     parted === null
@@ -91,6 +89,12 @@ export function planAttention(
     throw new QkNormError("ERR_QKNORM_SHAPE", `${shape.tokens} tokens are too many for one launch`);
   }
   return { launches, pieces, leastKeys, workspaceBytes: plan.workspaceBytes };
+}
+
+/** Blocks of attention_decode.cu whose registers a multiprocessor has room for; each goes over several pieces. */
+function residentBlocks({ headDim, paged }: CudaAttentionForm): number {
+  if (headDim > 128) return 1;
+  return paged ? 2 : 3;
 }
 
 /** Blocks of a cluster that adds up the pieces of a tile; 0: none. Few heads need more pieces than a cluster has blocks. */
