@@ -114,9 +114,10 @@ static char* emulate(struct Program* program, int count, const char* const* opti
 }
 
 // The norms are imitated unless a script asks for their own text: their suites draw hundreds of forms, and the compiler takes
-// longer for each than all its tests.
-static int is_imitated(const char* name) {
-  return (strcmp(name, "qk_norm") == 0 || strcmp(name, "row_norm") == 0) && setting("own text", 0) == 0;
+// longer for each than all its tests. What is more than a norm is not.
+static int is_imitated(const char* name, const char* options) {
+  return (strcmp(name, "qk_norm") == 0 || strcmp(name, "row_norm") == 0) && !strstr(options, "-DQK_ADD=1") &&
+         setting("own text", 0) == 0;
 }
 
 API int nvrtcCompileProgram(struct Program* program, int count, const char* const* options) {
@@ -132,7 +133,7 @@ API int nvrtcCompileProgram(struct Program* program, int count, const char* cons
   usleep(1000 * setting("nap", 0));
   __sync_sub_and_fetch(&running, 1);
   if (strstr(program->source, "#error")) { program->log = strdup("line 1: #error"); return 6; }
-  char* library = is_imitated(program->name) || !strstr(program->source, "__global__") ? NULL : emulate(program, count, options);
+  char* library = is_imitated(program->name, text) || !strstr(program->source, "__global__") ? NULL : emulate(program, count, options);
   if (program->log) { note("refused: %s", program->log); free(library); return 6; }
   program->output = malloc(16384);
   snprintf(program->output, 16384, ".version 8.0 .target %s // %s%s%s\n", arch, text, library ? "\n// emulated " : "",

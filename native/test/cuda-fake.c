@@ -54,7 +54,7 @@ struct Arguments { Address x; unsigned count; float factor; };
 static const struct EmulatedKernel scale_kernel = {"scale", 256, 3, (const unsigned[]){0, 8, 12}, (const unsigned[]){8, 4, 4}, NULL, NULL};
 static const struct EmulatedKernel norm_kernels[] = {
   {"qk_norm", 256, 1, (const unsigned[]){0}, (const unsigned[]){184}, NULL, NULL},
-  {"row_norm", 1024, 1, (const unsigned[]){0}, (const unsigned[]){88}, NULL, NULL},
+  {"row_norm", 1024, 1, (const unsigned[]){0}, (const unsigned[]){120}, NULL, NULL},
 };
 struct Module { int arch; char* text; const struct EmulatedKernel* kernel; };
 struct Function { int arch; const char* text; const struct EmulatedKernel* kernel; };

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef unsigned long long Address;
@@ -19,7 +21,9 @@ static void note(const char* format, ...) { (void)format; }
 #else
 static int setting(const char* name, int otherwise) {
   const char* path = getenv("QKNORM_FAKE");
-  FILE* file = path ? fopen(path, "r") : NULL;
+  struct stat script;
+  if (!path || stat(path, &script) != 0 || script.st_size == 0) return otherwise;
+  FILE* file = fopen(path, "r");
   char line[256];
   size_t length = strlen(name);
   while (file && fgets(line, sizeof line, file)) {
@@ -30,18 +34,23 @@ static int setting(const char* name, int otherwise) {
 }
 
 static void note(const char* format, ...) {
-  char path[1024];
-  const char* base = getenv("QKNORM_FAKE");
-  if (!base) return;
-  snprintf(path, sizeof path, "%s.log", base);
-  FILE* file = fopen(path, "a");
-  if (!file) return;
+  static int log = -1;
+  if (log < 0) {
+    char path[1024];
+    const char* base = getenv("QKNORM_FAKE");
+    if (!base) return;
+    snprintf(path, sizeof path, "%s.log", base);
+    log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0) return;
+  }
+  char line[2048];
   va_list list;
   va_start(list, format);
-  vfprintf(file, format, list);
+  int length = vsnprintf(line, sizeof line - 1, format, list);
   va_end(list);
-  fputc('\n', file);
-  fclose(file);
+  if (length > (int)sizeof line - 2) length = sizeof line - 2;
+  line[length++] = '\n';
+  if (write(log, line, (size_t)length) < 0) return;
 }
 #endif
 

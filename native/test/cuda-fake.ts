@@ -10,6 +10,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,6 +25,8 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const here = fileURLToPath(new URL(".", import.meta.url));
 const sources = ["cuda-fake.c", "cuda-fake-nvrtc.c", "cuda-fake-cublaslt.c"].map((name) => join(here, name));
 const emulator = join(here, "emulator");
+/** Milliseconds until what nothing was added to is taken for that of an older text. */
+const keptFor = 3 * 24 * 3600 * 1000;
 const script = join(folder, "script");
 
 /** A library with both sets of functions, under any name. */
@@ -63,7 +67,7 @@ export function notes(): string[] {
   const path = `${script}.log`;
   if (!existsSync(path)) return [];
   const text = readFileSync(path, "utf8");
-  rmSync(path);
+  truncateSync(path);
   return text.split("\n").filter((line) => line !== "");
 }
 
@@ -126,6 +130,9 @@ function keptFolder(): string {
   const kept = join(root, hash.digest("hex").slice(0, 16));
   try {
     mkdirSync(kept, { recursive: true });
+    for (const other of readdirSync(root).map((name) => join(root, name))) {
+      if (Date.now() - statSync(other).mtimeMs > keptFor) rmSync(other, { recursive: true, force: true });
+    }
     return kept;
   } catch {
     return folder;

@@ -2,7 +2,7 @@ import { QkNormError } from "@qknorm/core";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
 import { type NormGeometry, NormLaunch, sideParameters } from "./norm-launch.ts";
-import { CudaOp } from "./op.ts";
+import { CudaOp, type ParameterType } from "./op.ts";
 
 export interface CudaRowNormOptions {
   /** `headDim` is the length of a row: any number from 1 up. */
@@ -12,13 +12,38 @@ export interface CudaRowNormOptions {
 
 export type RowNormOperand = "input" | "output" | "weight" | "bias";
 
-const op = new CudaOp<CudaNormForm, string>({
-  kernel: "row_norm",
-  parameters: { ...sideParameters(""), inverseLength: "f32", chunks: "u32", heads: "u32" },
-  macros: (form) => ({ ...formMacros(form), QK_TAIL: form.headDim % chunk }),
-});
+/** What `row_norm.cu` is given. */
+export const rowNormParameters: Readonly<Record<string, ParameterType>> = {
+  ...sideParameters(""),
+  ...({ inverseLength: "f32", chunks: "u32", heads: "u32" } as const),
+  ...({ residual: "address", sum: "address", residualStride: "i64", sumStride: "i64" } as const),
+};
+
 const mostThreads = 1024;
 const chunk = 8;
+
+/** What `row_norm.cu` is compiled for; `add`: of the sum of two rows. */
+export function rowNormMacros(form: CudaNormForm, add: 0 | 1): Record<string, number> {
+  const { chunks, threads } = rowGeometry(form.headDim);
+  return {
+    ...formMacros(form),
+    QK_TAIL: form.headDim % chunk,
+    QK_SHORT: chunks <= threads ? 1 : 0,
+    QK_ADD: add,
+  };
+}
+
+/** Chunks of a row, and the threads of its block: they follow from its length alone, and so do its bits. */
+export function rowGeometry(length: number): { readonly chunks: number; readonly threads: number } {
+  const chunks = Math.ceil(length / chunk);
+  return { chunks, threads: Math.min(mostThreads, Math.ceil(chunks / 32) * 32) };
+}
+
+const op = new CudaOp<CudaNormForm, string>({
+  kernel: "row_norm",
+  parameters: rowNormParameters,
+  macros: (form) => rowNormMacros(form, 0),
+});
 
 /**
  * The norm of one tensor, the plain way: one block per row, of any length (row_norm.cu). It is what a norm module runs,
@@ -35,10 +60,10 @@ export class CudaRowNorm extends NormLaunch<RowNormOperand> {
     const { form, x } = options;
     const wanted = kernelOf(form, kernels.device.arch);
     super(kernels, op, form, { "": x });
-    const chunks = Math.ceil(form.headDim / chunk);
+    const { chunks, threads } = rowGeometry(form.headDim);
     this.#wanted = wanted;
     this.#heads = x.heads;
-    this.#threads = Math.min(mostThreads, Math.ceil(chunks / 32) * 32);
+    this.#threads = threads;
     this.launch
       .set("inverseLength", 1 / form.headDim)
       .set("chunks", chunks)

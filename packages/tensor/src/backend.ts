@@ -214,6 +214,14 @@ export interface DeltaSpec {
 export interface Ops {
   /** `out [T, H, D] = norm(x [T, H, D])`; formulas and roundings: `NormSpec`. */
   normalize(x: TensorView, out: TensorView, spec: NormSpec<TensorView>): void;
+  /** `sum [T, C] = x [T, C] + residual [T, C]` and `out [T, C] = norm(sum)`, with the bits of those two ops. */
+  addNormalize(
+    x: TensorView,
+    residual: TensorView,
+    sum: TensorView,
+    out: TensorView,
+    spec: NormSpec<TensorView>,
+  ): void;
   /** `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`. */
   linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void;
   /**

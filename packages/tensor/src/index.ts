@@ -24,6 +24,7 @@ export { bytesOf, type CacheDtype, type Dtype, type FloatDtype, type HostArray }
 export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";
+export { addNormalize } from "./ops/add-normalize.ts";
 export { type AttentionOptions, attention } from "./ops/attention.ts";
 export { causalConv } from "./ops/causal-conv.ts";
 export { convert } from "./ops/convert.ts";

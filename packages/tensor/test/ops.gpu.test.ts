@@ -2,6 +2,7 @@ import { examine } from "@qknorm/native";
 import { afterEach, beforeAll, describe, expect } from "vitest";
 import { liveBytes, openDevice } from "../src/index.ts";
 import { elementwiseSuite } from "./elementwise-suite.ts";
+import { normSuite } from "./norm-suite.ts";
 import { recurrenceSuite } from "./recurrence-suite.ts";
 import { stridedSuite } from "./strided-suite.ts";
 
@@ -18,5 +19,6 @@ describe.skipIf(missing !== "")(`ops on a GPU${missing}`, () => {
   });
   elementwiseSuite(device);
   stridedSuite(device);
+  normSuite(device);
   recurrenceSuite(device);
 });

@@ -2,7 +2,7 @@ import type { FusedQkNorm, Ops } from "../../backend.ts";
 import type { HostArray } from "../../dtype.ts";
 
 /** What the CPU has composed of others. */
-type Composed = "project" | "pagedAttention";
+type Composed = "addNormalize" | "project" | "pagedAttention";
 
 /** One implementation of the CPU's arithmetic: all ops that others are composed of. */
 export interface CpuKernels {

@@ -4,6 +4,7 @@ import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } fro
 import type { CudaDeviceName } from "../../device.ts";
 import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
 import { add } from "./add.ts";
+import { addNormalize } from "./add-normalize.ts";
 import { attention, pagedAttention } from "./attention.ts";
 import { causalConv } from "./causal-conv.ts";
 import { convert } from "./convert.ts";
@@ -44,6 +45,7 @@ class CudaBackend implements Backend {
     linear,
     project,
     normalize,
+    addNormalize,
     rope,
     siluMul,
     pointwise,
