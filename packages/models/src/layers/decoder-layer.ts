@@ -80,9 +80,15 @@ export class DecoderLayer extends Module implements Layer {
   forward(x: Tensor, step: Step): Tensor {
     if (this.#arrangement === "pre") return this.#preNormed(x, step);
     const input = through(this.inputNorm, x);
-    const mixed = add(x, through(this.mixedNorm, this.mixer.forward(input, step)));
-    const mlpInput = this.#arrangement === "parallel" ? input : through(this.mlpInputNorm, mixed);
+    const branch = through(this.mixedNorm, this.mixer.forward(input, step));
+    const [mixed, mlpInput] = this.mlpInputNorm?.ofSum(x, branch) ?? this.#unnormed(x, branch, input);
     return add(mixed, through(this.mlpNorm, this.feedForward(mlpInput, mixed)));
+  }
+
+  /** The sum, and what the MLP takes where no norm stands in front of it. */
+  #unnormed(x: Tensor, branch: Tensor, input: Tensor): [Tensor, Tensor] {
+    const mixed = add(x, branch);
+    return [mixed, this.#arrangement === "parallel" ? input : mixed];
   }
 
   #preNormed(x: Tensor, step: Step): Tensor {

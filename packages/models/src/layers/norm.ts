@@ -1,5 +1,5 @@
 import type { NormSpec } from "@qknorm/core";
-import { normalize, Tensor } from "@qknorm/tensor";
+import { addNormalize, normalize, Tensor } from "@qknorm/tensor";
 import { type LayerOptions, Module } from "./module.ts";
 import type { ShardRule } from "./shard-rule.ts";
 
@@ -41,6 +41,11 @@ export class Norm extends Module {
 
   forward(x: Tensor): Tensor {
     return normalize(x, this.#spec);
+  }
+
+  /** `x + residual`, and the norm of it. */
+  ofSum(x: Tensor, residual: Tensor): [Tensor, Tensor] {
+    return addNormalize(x, residual, this.#spec);
   }
 }
 
