@@ -1,4 +1,4 @@
-import type { CausalLm, ContinuousBatch } from "../../src/index.ts";
+import { type CausalLm, type ContinuousBatch, generateNow } from "../../src/index.ts";
 
 /** Milliseconds of one turn. */
 export interface Turn {
@@ -28,6 +28,22 @@ export async function decodeTurn(
   );
   const stepMs = (performance.now() - first) / tokens;
   return { prefillMs: first - began, ...(tokens > 0 && { stepMs }) };
+}
+
+/** Tokens of a text that are not timed: what a device captures, it captures meanwhile. */
+const FIRST = 8;
+
+/** Milliseconds of a decode step of one text by itself, `tokens` of them after its first. */
+export function textTurn(model: CausalLm, prompt: readonly number[], tokens: number): number {
+  const text = generateNow(model, prompt, { maxTokens: FIRST + tokens });
+  try {
+    for (let i = 0; i < FIRST; i++) text.next();
+    const began = performance.now();
+    for (let i = 0; i < tokens; i++) text.next();
+    return (performance.now() - began) / tokens;
+  } finally {
+    text.return();
+  }
 }
 
 /** The same ids on every machine; each text has its own. */

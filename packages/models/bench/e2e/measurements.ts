@@ -3,7 +3,7 @@ import { type Device, type FloatDtype, type Tensor, tidy } from "@qknorm/tensor"
 import { CudaStream } from "../../../../native/src/index.ts";
 import { DecodeGraphs } from "../../src/generation/decode-graphs.ts";
 import { type CausalLm, ContinuousBatch, type ContinuousBatchOptions, nextStep } from "../../src/index.ts";
-import { decodeTurn, promptsOf } from "./decoding.ts";
+import { decodeTurn, promptsOf, textTurn } from "./decoding.ts";
 import { OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
 import type { ModelName } from "./shapes.ts";
@@ -23,8 +23,22 @@ const CONTEXT = [128, 256] as const;
 const PREFILL = 4096;
 const PAGE = 16;
 
-/** Decoding one text, or many at once, all paths in turn. */
-export async function decodeRates(setting: Setting, count = 1): Promise<Found> {
+/** Decoding one text by itself, all paths in turn. */
+export async function textRates(setting: Setting): Promise<Found> {
+  const [from, to] = CONTEXT;
+  const stepUs = await inTurns(setting, { cache: { pages: 1 }, maxSequences: 1 }, async (_, model) => {
+    const [prompt = []] = promptsOf(1, from, model);
+    return 1000 * textTurn(model, prompt, to - from);
+  });
+  return {
+    decode: stepUs.map(([path, us]) => ({
+      ...{ model: setting.model, batch: 1, path, context: CONTEXT, stepUs: spreadOf(us) },
+    })),
+  };
+}
+
+/** Decoding many texts at once, all paths in turn. */
+export async function batchRates(setting: Setting, count: number): Promise<Found> {
   const [from, to] = CONTEXT;
   const limits = { maxSequences: count, maxStepTokens: count * from };
   const cache = { pages: count * (to / PAGE + 1), pageSize: PAGE };

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { setQkNormLogger } from "@qknorm/core";
 import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
 import { machine } from "./machine.ts";
-import { decodeCosts, decodeRates, prefillRates, type Setting, stepRates } from "./measurements.ts";
+import { batchRates, decodeCosts, prefillRates, type Setting, stepRates, textRates } from "./measurements.ts";
 import type { Found } from "./results.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
@@ -18,8 +18,8 @@ const { values, positionals } = parseArgs({
 });
 const measurements = {
   machine,
-  decode: decodeRates,
-  decode64: (setting: Setting) => decodeRates(setting, 64),
+  decode: textRates,
+  decode64: (setting: Setting) => batchRates(setting, 64),
   step: (setting: Setting) => stepRates(setting),
   steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
   prefill: prefillRates,
