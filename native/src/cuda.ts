@@ -45,6 +45,7 @@ export { CudaKernels, type LoadableKernel } from "./cuda/kernels.ts";
 export { CudaLaunch } from "./cuda/launch.ts";
 export type { LaunchConfig } from "./cuda/launch-config.ts";
 export type { TriedPath } from "./cuda/library-paths.ts";
+export { type CudaLikeliest, cudaLikeliest, likeliestScratch } from "./cuda/likeliest.ts";
 export { type CopyRange, CudaMemory } from "./cuda/memory.ts";
 export { CudaMoe, type ExpertStack, type MoeForm, type MoeOperands } from "./cuda/moe.ts";
 export type { CudaNormForm, CudaNormSide } from "./cuda/norm-form.ts";

@@ -296,8 +296,20 @@ export interface Ops {
   ): void;
   /** `out [T, C] = table[ids [T]]`. */
   gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
+  /** The largest of each row of `logits [B, V]` becomes the next token of a text: see the op. */
+  likeliest(logits: TensorView, texts: GrowingTexts): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */
   convert(x: TensorView, out: TensorView): void;
+}
+
+/** B texts that grow on a device, all i32: what a decode step reads, and what it has chosen. */
+export interface GrowingTexts<T = TensorView> {
+  /** `[B]`: the last token of each. */
+  readonly ids: T;
+  /** `[B]`: where it stands. */
+  readonly positions: T;
+  /** `[B, L]`: the token that was chosen at each position; -1 where no logit was a finite largest. */
+  readonly log: T;
 }
 
 export type OpName = keyof Ops;
@@ -397,6 +409,15 @@ export interface CapturedGraph {
   dispose(): void;
 }
 
+/** A point in the queue of a device, which moves: what was queued before can be read while later work runs. */
+export interface QueueMark {
+  /** It stands at the end of what is queued now. */
+  set(): void;
+  /** Fills an array once what was queued before the mark has run, whatever was queued after it. */
+  readNow(memory: Memory, offset: number, into: HostArray): void;
+  dispose(): void;
+}
+
 /**
  * One device: its memory and its arithmetic. Every promise is kept once what was queued before has run; where a device
  * can make the caller wait, the `Now` twin does.
@@ -416,6 +437,8 @@ export interface Backend {
   /** Fills an array from byte `offset` on. */
   read(memory: Memory, offset: number, into: HostArray): Promise<void>;
   readNow?(memory: Memory, offset: number, into: HostArray): void;
+  /** A mark, at the end of what is queued; absent where nothing is queued. */
+  mark?(): QueueMark;
   /** Nothing writes to these any more: waits for what is queued, and may read them ahead of order from then on. */
   settle?(memories: readonly Memory[]): void;
   /** What is missing here is composed of others by the op itself, or refused by name. */

@@ -9,7 +9,9 @@ export type {
   CacheWriteScales,
   DeltaGates,
   DeltaSpec,
+  GrowingTexts,
   Memory,
+  QueueMark,
   RopeLayout,
   RopeTable,
   RouterSpec,
@@ -30,6 +32,7 @@ export { causalConv } from "./ops/causal-conv.ts";
 export { convert } from "./ops/convert.ts";
 export { gatedDeltaRule } from "./ops/gated-delta-rule.ts";
 export { gatherRows } from "./ops/gather-rows.ts";
+export { likeliest } from "./ops/likeliest.ts";
 export { linear } from "./ops/linear.ts";
 export { type ExpertWeights, type MoeOptions, moe } from "./ops/moe.ts";
 export { mul } from "./ops/mul.ts";

@@ -43,6 +43,8 @@ export interface CausalLm extends Module {
   forwardInPieces(step: Step): Generator<void, Tensor, undefined>;
   /** The last layer's output after the final norm, `[T, C]`. Counts the step's tokens into its cache. */
   hidden(step: Step): Tensor;
+  /** Whether RoPE turns by the same angles in sequences of these lengths, and all between. */
+  keepsAngles(fromTokens: number, toTokens: number): boolean;
   /** A cache for one sequence. */
   newCache(): KvCache;
   /**

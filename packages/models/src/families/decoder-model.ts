@@ -51,12 +51,14 @@ export class DecoderModel extends Module {
   readonly layers: readonly Layer[];
   readonly norm: Norm;
   readonly #spec: DecoderSpec;
+  readonly #rotary: RotaryTables;
   readonly #embeddingNorm: Norm | null;
   readonly #dtype: ModelOptions["dtype"];
 
   constructor(spec: DecoderSpec, options: ModelOptions) {
     super();
     const rotary = new RotaryTables(options);
+    this.#rotary = rotary;
     this.embedTokens = new Embedding(spec.vocabSize, spec.hiddenSize, options);
     this.layers = Array.from({ length: spec.layers }, (_, layer) =>
       spec.layer({ ...options, rotary, layer }),
@@ -93,6 +95,11 @@ export class DecoderModel extends Module {
       return mixer instanceof Attention && mixer.spec.rope ? [mixer.spec.rope.parameters] : [];
     });
     return Math.min(this.#spec.maxPositions, ...ropes.map(lengthOfFirstFrequencies));
+  }
+
+  /** See `CausalLm`. */
+  keepsAngles(fromTokens: number, toTokens: number): boolean {
+    return this.#rotary.keepsAngles(fromTokens, toTokens);
   }
 
   // [T] -> [T, C], not yet normalised

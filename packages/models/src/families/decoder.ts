@@ -42,6 +42,10 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     return new KvCache({ layers, maxPositions, dtype, device });
   }
 
+  keepsAngles(fromTokens: number, toTokens: number): boolean {
+    return this.model.keepsAngles(fromTokens, toTokens);
+  }
+
   newPagedCache(size: PagedCacheSize): PagedKvCache {
     const { dtype, device } = this.#options;
     const { pageSize = 16 } = size;

@@ -4,6 +4,7 @@ import type { KvCache } from "../layers/kv-cache.ts";
 import { nextStep } from "../layers/sequence-step.ts";
 import type { Step } from "../layers/step.ts";
 import { ForwardTrace } from "../layers/trace.ts";
+import { CapturedDecode, type Left } from "./captured-decode.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { turn } from "./turn.ts";
 
@@ -46,6 +47,7 @@ async function* later(continuation: Continuation): AsyncGenerator<number, void, 
       const token = continuation.choose((await freeing(logits, () => logits.read())) as Float32Array);
       if (token === null) return;
       yield token;
+      if ((yield* continuation.captured()) === "ended") return;
     }
   } finally {
     continuation.dispose();
@@ -61,6 +63,7 @@ function* now(continuation: Continuation): Generator<number, void, undefined> {
       const token = continuation.choose(values);
       if (token === null) return;
       yield token;
+      if ((yield* continuation.captured()) === "ended") return;
     }
   } finally {
     continuation.dispose();
@@ -88,12 +91,15 @@ class Continuation {
   readonly #options: GenerateOptions;
   readonly #text: GrowingText;
   readonly #cache: KvCache;
+  readonly #captured: CapturedDecode | null;
 
   constructor(model: CausalLm, prompt: readonly number[], options: GenerateOptions) {
     this.#text = new GrowingText(model, prompt, options);
     this.#model = model;
     this.#options = options;
     this.#cache = model.newCache();
+    const hidden = options.onTrace === undefined && this.#text.isGreedy;
+    this.#captured = hidden ? CapturedDecode.on(model, this.#cache) : null;
   }
 
   get goesOn(): boolean {
@@ -146,7 +152,13 @@ class Continuation {
     return this.#text.choose(logits);
   }
 
+  /** The tokens of a greedy text from here on, where a graph can be replayed for each and nobody asks for traces. */
+  *captured(): Generator<number, Left, undefined> {
+    return this.#captured === null ? "uncaptured" : yield* this.#captured.tokens(this.#text);
+  }
+
   dispose(): void {
+    this.#captured?.dispose();
     this.#cache.dispose();
   }
 }

@@ -53,8 +53,22 @@ export class GrowingText {
 
   /** The next token by its logits `[V]`, which becomes part of the text; `null` at a stop id. */
   choose(logits: Float32Array): number | null {
-    const { sample = argmax, stopIds = [] } = this.#options;
-    const token = sample(logits, this.ids);
+    const { sample = argmax } = this.#options;
+    return this.accept(sample(logits, this.ids));
+  }
+
+  /** Whether its tokens are the likeliest, whatever came before. */
+  get isGreedy(): boolean {
+    const { sample } = this.#options;
+    return sample === undefined || sample.isGreedy === true;
+  }
+
+  /** A token that was chosen elsewhere, -1 for none; as `choose`. */
+  accept(token: number): number | null {
+    if (token < 0) {
+      throw new QkNormError("ERR_GENERATION", "no logit is a finite largest: the forward pass went wrong");
+    }
+    const { stopIds = [] } = this.#options;
     if (stopIds.includes(token)) return null;
     this.ids.push(token);
     this.#count += 1;

@@ -11,7 +11,11 @@ import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
  * @param seen ids so far, prompt included, in order; needed for a repetition penalty and the token rules
  * @throws ERR_GENERATION for logits that are empty, hold a NaN or +Infinity, or are all -Infinity
  */
-export type Sampler = (logits: Float32Array, seen?: Iterable<number>) => number;
+export interface Sampler {
+  (logits: Float32Array, seen?: Iterable<number>): number;
+  /** It takes the largest logit, of equal ones the lowest id, whatever came before. */
+  readonly isGreedy?: boolean;
+}
 
 /**
  * A sampler with its own random stream: one for each sequence, whose prompt are the ids of the first call. Without a temperature it takes the largest logit, of
@@ -25,7 +29,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   const random = createRandomSource(sampling.seed ?? randomSeed());
   const processors = logitsProcessors(sampling);
   let promptTokens: number | null = null;
-  return (logits, seen) => {
+  const sample = (logits: Float32Array, seen?: Iterable<number>): number => {
     let scores = logits;
     if (processors.length > 0) {
       if (seen === undefined) throw new QkNormError("ERR_GENERATION", NEEDS_IDS);
@@ -37,6 +41,7 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
     const likeliest = argmax(scores);
     return sampling.temperature === 0 ? likeliest : filter.draw(scores, scores[likeliest]!, random.next());
   };
+  return Object.assign(sample, { isGreedy: sampling.temperature === 0 && processors.length === 0 });
 }
 
 const NEEDS_IDS = "repetitionPenalty and the token rules need the ids so far: pass them with the logits";

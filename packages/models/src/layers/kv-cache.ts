@@ -30,6 +30,11 @@ export class KvCache implements AttentionCache {
     this.#layers = new Array(shape.layers).fill(undefined);
   }
 
+  /** Where its memory lies; absent for where tensors lie by themselves. */
+  get device(): Device | undefined {
+    return this.#shape.device;
+  }
+
   /** S: tokens that fit before the memory of the layers has to be made anew. */
   get capacity(): number {
     return this.#capacity;
@@ -77,6 +82,12 @@ export class KvCache implements AttentionCache {
 
   advance({ ids }: Step): void {
     this.length += ids.length;
+  }
+
+  /** Says how many tokens every layer has, after passes that nobody called, as those of a graph. */
+  holds(tokens: number): void {
+    this.length = tokens;
+    this.states.holds(tokens);
   }
 
   /** Throws `ERR_GENERATION` when that many more tokens do not fit in the model's context. */

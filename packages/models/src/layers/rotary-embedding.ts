@@ -70,6 +70,12 @@ export class RotaryEmbedding {
     rope(x, this.#tableOf(positions.bound, x.dtype as FloatDtype), positions, this.#rounding);
   }
 
+  /** Whether sequences of these lengths, and all between, have the same angles. */
+  keepsAngles(fromTokens: number, toTokens: number): boolean {
+    const first = lengthOfFirstFrequencies(this.#rope);
+    return toTokens <= first || (this.#rope.type !== "dynamic" && fromTokens > first);
+  }
+
   #tableOf(tokens: number, dtype: FloatDtype): AngleTable {
     const known = this.#table;
     if (
@@ -126,6 +132,11 @@ export class RotaryTables {
 
   constructor(options: Pick<LayerOptions, "rounding" | "device">) {
     this.#options = options;
+  }
+
+  /** Whether sequences of these lengths, and all between, have the same angles in every layer. */
+  keepsAngles(fromTokens: number, toTokens: number): boolean {
+    return [...this.#tables.values()].every((table) => table.keepsAngles(fromTokens, toTokens));
   }
 
   /** That of the very same spec. */

@@ -55,6 +55,11 @@ export class StateCache {
     return held.tensor;
   }
 
+  /** Says how many tokens went into every state. */
+  holds(tokens: number): void {
+    for (const held of this.#states.values()) held.tokens = tokens;
+  }
+
   /** Frees what it holds on a device. */
   dispose(): void {
     for (const { tensor } of this.#states.values()) tensor.dispose();

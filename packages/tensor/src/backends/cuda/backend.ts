@@ -1,6 +1,14 @@
 import { isQkNormError, QkNormError } from "@qknorm/core";
 import { cudaUsage } from "@qknorm/native/cuda";
-import type { Backend, CapturedGraph, FusedQkNorm, Memory, Ops, TensorView } from "../../backend.ts";
+import type {
+  Backend,
+  CapturedGraph,
+  FusedQkNorm,
+  Memory,
+  Ops,
+  QueueMark,
+  TensorView,
+} from "../../backend.ts";
 import type { CudaDeviceName } from "../../device.ts";
 import { bytesOf, type Dtype, type HostArray } from "../../dtype.ts";
 import { add } from "./add.ts";
@@ -13,6 +21,7 @@ import { cudaKernels, cudaStream } from "./device-state.ts";
 import { gatedDeltaRule } from "./gated-delta-rule.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { captureGraph } from "./graph.ts";
+import { likeliest } from "./likeliest.ts";
 import { linear, project } from "./linear.ts";
 import { DeviceMemory, memoryOf, unsettle } from "./memory.ts";
 import { moe } from "./moe.ts";
@@ -20,6 +29,7 @@ import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
 import { pointwise } from "./pointwise.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
+import { CudaQueueMark } from "./queue-mark.ts";
 import { rope } from "./rope.ts";
 import { route } from "./route.ts";
 import { siluMul } from "./silu-mul.ts";
@@ -57,6 +67,7 @@ class CudaBackend implements Backend {
     causalConv,
     gatedDeltaRule,
     gatherRows,
+    likeliest,
     convert,
   };
   readonly qkNorm: FusedQkNorm = cudaQkNorm;
@@ -102,6 +113,11 @@ class CudaBackend implements Backend {
   copy(source: TensorView, target: TensorView): void {
     unsettle(target.memory);
     copy(source, target);
+  }
+
+  mark(): QueueMark {
+    this.#assertOpen();
+    return new CudaQueueMark(this.#ordinal);
   }
 
   settle(memories: readonly Memory[]): void {

@@ -2,6 +2,7 @@ import { cpuIsa, loadBinding, preferHugePages, threadCount } from "@qknorm/nativ
 import type { CpuKernels } from "../kernels.ts";
 import { causalConv } from "../typescript/causal-conv.ts";
 import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
+import { likeliest } from "../typescript/likeliest.ts";
 import { route } from "../typescript/route.ts";
 import { writeCache } from "../typescript/write-cache.ts";
 import { add } from "./add.ts";
@@ -42,7 +43,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, writeCache, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
+  // route, likeliest, writeCache, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
@@ -60,6 +61,7 @@ function open(): NativeKernels {
     gatedDeltaRule,
     writeCache,
     gatherRows,
+    likeliest,
     convert,
   };
   return { kernels: { name, ops, qkNorm: nativeQkNorm, prepare: preferHugePages }, reason: null };

@@ -5,6 +5,7 @@ import { causalConv } from "./causal-conv.ts";
 import { convert } from "./convert.ts";
 import { gatedDeltaRule } from "./gated-delta-rule.ts";
 import { gatherRows } from "./gather-rows.ts";
+import { likeliest } from "./likeliest.ts";
 import { linear } from "./linear.ts";
 import { moe } from "./moe.ts";
 import { mul } from "./mul.ts";
@@ -36,6 +37,7 @@ export const typescriptKernels: CpuKernels = {
     gatedDeltaRule,
     writeCache,
     gatherRows,
+    likeliest,
     convert,
   },
   qkNorm: typescriptQkNorm,

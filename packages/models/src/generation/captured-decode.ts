@@ -1,0 +1,174 @@
+import { isQkNormError } from "@qknorm/core";
+import {
+  backendOf,
+  type Device,
+  DeviceGraph,
+  Indices,
+  keep,
+  likeliest,
+  type QueueMark,
+  Tensor,
+  tidy,
+} from "@qknorm/tensor";
+import type { CausalLm } from "../families/causal-lm.ts";
+import type { KvCache } from "../layers/kv-cache.ts";
+import type { Step } from "../layers/step.ts";
+import type { GrowingText } from "./growing-text.ts";
+
+/** How a text was left: at its end, or to go on by single passes. */
+export type Left = "ended" | "uncaptured";
+
+/** Places that a graph is made for at least, so that capturing is worth its time. */
+const ROOM = 256;
+
+/** Models of which a pass was refused inside a capture: nobody tries them again. */
+const uncaptured = new WeakSet<CausalLm>();
+
+/** What a graph reads and writes beside the cache. */
+interface Place {
+  /** i32 `[1]`: the last token, and where it stands. */
+  readonly ids: Tensor;
+  readonly positions: Tensor;
+  /** i32 `[1, L]`: what was chosen after each position below L. */
+  readonly log: Tensor;
+}
+
+/**
+ * A greedy text decoded by one captured graph, replayed once a token: the device feeds each token back by itself, and the
+ * host reads it while the next is made. The graph holds as long as the cache's memory stays where it is.
+ */
+export class CapturedDecode {
+  readonly #model: CausalLm;
+  readonly #cache: KvCache;
+  readonly #device: Device;
+  readonly #mark: QueueMark;
+  readonly #read = new Int32Array(1);
+  #place: Place | null = null;
+  #graph: DeviceGraph | null = null;
+  /** Passes that are queued and whose token was not read. */
+  #unread = 0;
+
+  /** Null for a device that captures nothing. */
+  static on(model: CausalLm, cache: KvCache): CapturedDecode | null {
+    const { device } = cache;
+    if (device === undefined) return null;
+    const backend = backendOf(device);
+    if (backend.capture === null || backend.mark === undefined || uncaptured.has(model)) return null;
+    return new CapturedDecode(device, model, cache, backend.mark());
+  }
+
+  private constructor(device: Device, model: CausalLm, cache: KvCache, mark: QueueMark) {
+    this.#device = device;
+    this.#model = model;
+    this.#cache = cache;
+    this.#mark = mark;
+  }
+
+  /**
+   * The tokens of a text whose last one alone is not in the cache. One pass more than is read is queued at most, and what it
+   * chooses is dropped. Throws `ERR_GENERATION` when no logit of a pass is a finite largest.
+   */
+  *tokens(text: GrowingText): Generator<number, Left, undefined> {
+    while (text.goesOn) {
+      if (!this.#begin(text.ids.at(-1) as number)) return "uncaptured";
+      do {
+        this.#mark.set();
+        if (this.#graph !== null && this.#last < this.#cache.capacity - 1) this.#replay();
+        const token = text.accept(this.#chosen());
+        if (token === null) return "ended";
+        yield token;
+      } while (text.goesOn && this.#unread > 0);
+    }
+    return "ended";
+  }
+
+  dispose(): void {
+    this.#forget();
+    this.#mark.dispose();
+  }
+
+  /** The position of the pass that was queued last. */
+  get #last(): number {
+    return this.#cache.length - 1 + this.#unread;
+  }
+
+  #replay(): void {
+    (this.#graph as DeviceGraph).replay();
+    this.#unread += 1;
+  }
+
+  /** The token of the first pass that was not read. */
+  #chosen(): number {
+    const { log } = this.#place as Place;
+    const position = this.#cache.length;
+    this.#mark.readNow(log.memory, 4 * position, this.#read);
+    this.#cache.holds(position + 1);
+    this.#unread -= 1;
+    return this.#read[0] as number;
+  }
+
+  /** A pass over a token by calls, which loads what the capture then finds, and the capture. False where there can be none. */
+  #begin(id: number): boolean {
+    const cache = this.#cache;
+    if (uncaptured.has(this.#model)) return false;
+    this.#forget();
+    const position = cache.length;
+    cache.reserve(Math.min(ROOM, this.#model.maxPositions - position));
+    if (!this.#model.keepsAngles(position + 1, cache.capacity)) return false;
+    const place = this.#placeOf(id, position);
+    this.#place = place;
+    const step = this.#stepOf(place);
+    const pass = (): void => tidy(() => likeliest(this.#model.forward(step), place));
+    if (!this.#try(pass)) return false;
+    this.#try(() => {
+      this.#graph = DeviceGraph.capture(this.#device, pass);
+    });
+    // A capture runs nothing, whatever it counted.
+    cache.holds(position);
+    this.#unread = 1;
+    return true;
+  }
+
+  /** Whether it went; what cannot be done without values on the host is refused by name, and remembered. */
+  #try(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      if (!isQkNormError(error) || error.code === "ERR_CUDA") throw error;
+      uncaptured.add(this.#model);
+      return false;
+    }
+  }
+
+  #placeOf(id: number, position: number): Place {
+    const made = (values: ArrayLike<number>, shape: readonly number[]): Tensor =>
+      keep(Tensor.from(values, shape, "i32", this.#device));
+    const { capacity } = this.#cache;
+    return {
+      ids: made([id], [1]),
+      positions: made([position], [1]),
+      log: keep(Tensor.zeros([1, capacity], "i32", this.#device)),
+    };
+  }
+
+  #stepOf({ ids, positions }: Place): Step {
+    const standing = Indices.onDevice(positions, this.#cache.capacity);
+    return {
+      ids: Indices.onDevice(ids, this.#model.vocabSize),
+      positions: standing,
+      slots: standing,
+      past: standing,
+      cache: this.#cache,
+      trace: null,
+    };
+  }
+
+  #forget(): void {
+    this.#graph?.dispose();
+    for (const tensor of Object.values(this.#place ?? {})) tensor.dispose();
+    this.#graph = null;
+    this.#place = null;
+    this.#unread = 0;
+  }
+}

@@ -1,0 +1,92 @@
+// One text on a device: decoded by a captured graph, with the CPU's tokens, and nothing left behind.
+import { fileURLToPath } from "node:url";
+import { type CudaDeviceName, DeviceGraph, Indices, keep, liveBytes, Tensor, tidy } from "@qknorm/tensor";
+import { expect, it, vi } from "vitest";
+import type { CausalLm } from "../src/families/causal-lm.ts";
+import { loadModel } from "../src/families/load-model.ts";
+import { generate, generateNow } from "../src/generation/generate.ts";
+import { createSampler } from "../src/generation/sampling.ts";
+import { nextStep } from "../src/layers/sequence-step.ts";
+
+const folder = fileURLToPath(new URL("../golden/tiny-untied", import.meta.url));
+const prompt = [5, 17, 9];
+
+function load(device?: CudaDeviceName): CausalLm {
+  return loadModel(folder, { dtype: "f32", ...(device && { device }) }).model;
+}
+
+export function deviceDecodeSuite(device: CudaDeviceName): void {
+  it("has the CPU's tokens, by one graph that is replayed, awaited or not", async () => {
+    const [here, there] = [load(), load(device)];
+    const expected = [...generateNow(here, prompt, { maxTokens: 24 })];
+    const captured = vi.spyOn(DeviceGraph, "capture");
+    const replayed = vi.spyOn(DeviceGraph.prototype, "replay");
+    try {
+      expect([...generateNow(there, prompt, { maxTokens: 24 })]).toEqual(expected);
+      expect(captured).toHaveBeenCalledTimes(1);
+      expect(replayed.mock.calls.length).toBeGreaterThanOrEqual(22);
+      const awaited: number[] = [];
+      for await (const id of generate(there, prompt, { maxTokens: 24 })) awaited.push(id);
+      expect(awaited).toEqual(expected);
+    } finally {
+      captured.mockRestore();
+      replayed.mockRestore();
+    }
+  });
+
+  it("ends at a stop id, when it is aborted, and where its reader stops, and leaves no memory", () => {
+    const [here, there] = [load(), load(device)];
+    const text = [...generateNow(here, prompt, { maxTokens: 12 })];
+    // The first text makes what a model keeps: its rotary tables.
+    for (const _ of generateNow(there, prompt, { maxTokens: 3 }));
+    const before = liveBytes(device);
+    const stop = text.at(-1) as number;
+    const stopped = [...generateNow(there, prompt, { maxTokens: 12, stopIds: [stop] })];
+    expect(stopped).toEqual(text.slice(0, text.indexOf(stop)));
+    const controller = new AbortController();
+    const heard: number[] = [];
+    for (const id of generateNow(there, prompt, { signal: controller.signal })) {
+      heard.push(id);
+      if (heard.length === 5) controller.abort();
+    }
+    expect(heard).toEqual(text.slice(0, 5));
+    for (const id of generateNow(there, prompt, {})) if (id === text[3]) break;
+    expect(liveBytes(device)).toBe(before);
+  });
+
+  it("leaves samplers that draw, and whoever asks for traces, to single passes", () => {
+    const there = load(device);
+    const captured = vi.spyOn(DeviceGraph, "capture");
+    const sample = createSampler({ temperature: 0.7, seed: 3 });
+    expect([...generateNow(there, prompt, { maxTokens: 4, sample })]).toEqual([
+      ...generateNow(load(), prompt, { maxTokens: 4, sample: createSampler({ temperature: 0.7, seed: 3 }) }),
+    ]);
+    for (const _ of generateNow(there, prompt, { maxTokens: 3, onTrace: () => {} }));
+    expect(captured).not.toHaveBeenCalled();
+    captured.mockRestore();
+  });
+
+  it("has the same bits replayed as by calls", () => {
+    const there = load(device);
+    const made = (values: readonly number[]): Tensor =>
+      keep(Tensor.from(values, [values.length], "i32", device));
+    const [ids, positions] = [made([7]), made([3])];
+    const cache = there.newCache();
+    tidy(() => there.forward(nextStep(prompt, cache)));
+    cache.reserve(1);
+    const standing = Indices.onDevice(positions, cache.capacity);
+    const step = {
+      ids: Indices.onDevice(ids, there.vocabSize),
+      ...{ positions: standing, slots: standing, past: standing, cache, trace: null },
+    };
+    const called = tidy(() => there.forward(step).readNow());
+    let logits: Tensor | null = null;
+    const graph = DeviceGraph.capture(device, () => {
+      logits = keep(tidy(() => there.forward(step)));
+    });
+    graph.replay();
+    expect((logits as unknown as Tensor).readNow()).toEqual(called);
+    graph.dispose();
+    cache.dispose();
+  });
+}
