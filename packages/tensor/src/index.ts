@@ -11,7 +11,6 @@ export type {
   DeltaSpec,
   GrowingTexts,
   Memory,
-  QueueMark,
   RopeLayout,
   RopeTable,
   RouterSpec,
@@ -21,6 +20,7 @@ export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
+export { DeviceMark } from "./device-mark.ts";
 export { backendOf, liveBytes } from "./devices.ts";
 export { bytesOf, type CacheDtype, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
 export { Indices } from "./indices.ts";

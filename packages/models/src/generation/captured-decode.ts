@@ -3,10 +3,10 @@ import {
   backendOf,
   type Device,
   DeviceGraph,
+  DeviceMark,
   Indices,
   keep,
   likeliest,
-  type QueueMark,
   Tensor,
   tidy,
 } from "@qknorm/tensor";
@@ -41,8 +41,7 @@ export class CapturedDecode {
   readonly #model: CausalLm;
   readonly #cache: KvCache;
   readonly #device: Device;
-  readonly #mark: QueueMark;
-  readonly #read = new Int32Array(1);
+  readonly #mark: DeviceMark;
   #place: Place | null = null;
   #graph: DeviceGraph | null = null;
   /** Passes that are queued and whose token was not read. */
@@ -52,12 +51,12 @@ export class CapturedDecode {
   static on(model: CausalLm, cache: KvCache): CapturedDecode | null {
     const { device } = cache;
     if (device === undefined) return null;
-    const backend = backendOf(device);
-    if (backend.capture === null || backend.mark === undefined || uncaptured.has(model)) return null;
-    return new CapturedDecode(device, model, cache, backend.mark());
+    if (backendOf(device).capture === null || uncaptured.has(model)) return null;
+    const mark = DeviceMark.on(device);
+    return mark && new CapturedDecode(device, model, cache, mark);
   }
 
-  private constructor(device: Device, model: CausalLm, cache: KvCache, mark: QueueMark) {
+  private constructor(device: Device, model: CausalLm, cache: KvCache, mark: DeviceMark) {
     this.#device = device;
     this.#model = model;
     this.#cache = cache;
@@ -101,10 +100,10 @@ export class CapturedDecode {
   #chosen(): number {
     const { log } = this.#place as Place;
     const position = this.#cache.length;
-    this.#mark.readNow(log.memory, 4 * position, this.#read);
+    const [token] = this.#mark.readNow(log.slice(1, position, position + 1));
     this.#cache.holds(position + 1);
     this.#unread -= 1;
-    return this.#read[0] as number;
+    return token as number;
   }
 
   /** A pass over a token by calls, which loads what the capture then finds, and the capture. False where there can be none. */

@@ -24,8 +24,9 @@ export class DecodeGraphs {
   readonly #graphs = new Map<string, DecodeGraph>();
 
   /** Null for a device that captures nothing. */
-  static on(device: Device, model: CausalLm, cache: PagedKvCache): DecodeGraphs | null {
-    return backendOf(device).capture === null ? null : new DecodeGraphs(device, model, cache);
+  static on(device: Device | undefined, model: CausalLm, cache: PagedKvCache): DecodeGraphs | null {
+    if (device === undefined || backendOf(device).capture === null) return null;
+    return new DecodeGraphs(device, model, cache);
   }
 
   private constructor(device: Device, model: CausalLm, cache: PagedKvCache) {
@@ -86,7 +87,7 @@ class DecodeGraph {
 
   run(step: Step): Tensor {
     this.#fill(step);
-    backendOf(this.#there.device).write(this.#there.memory, 0, this.#here);
+    this.#there.copyFrom(new Tensor(this.#here, "i32", [this.#here.length]));
     if (this.#captured === null) return this.#first();
     this.#captured.graph.replay();
     return this.#captured.logits;

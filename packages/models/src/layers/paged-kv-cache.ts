@@ -77,7 +77,7 @@ export class PagedKvCache implements AttentionCache {
   /** The longest sequence, in tokens. */
   readonly maxPositions: number;
   /** Where its memory lies. */
-  readonly device: Device;
+  readonly device: Device | undefined;
   readonly #layers: readonly (LayerCache | null)[];
   readonly #open = new Set<CachedSequence>();
   readonly #stepped = new WeakMap<StepBatch, readonly (readonly [OpenSequence, number])[]>();
@@ -86,7 +86,7 @@ export class PagedKvCache implements AttentionCache {
   constructor({ layers, dtype, device, maxPositions, pages, pageSize }: PagedCacheShape) {
     this.pool = new PagePool(pages, pageSize);
     this.maxPositions = maxPositions;
-    this.device = device ?? "cpu";
+    this.device = device;
     const made: Tensor[] = [];
     const rows = ({ kvHeads, headDim }: KvHeads): Tensor => {
       const tensor = keep(Tensor.zeros([this.pool.slots, kvHeads, headDim], dtype, device));
