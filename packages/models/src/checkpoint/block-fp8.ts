@@ -45,8 +45,8 @@ export function readQuantization(fields: ConfigFields): BlockFp8 | null {
 }
 
 /**
- * The weights with each FP8 matrix `[N, K]` and its `weight_scale_inv` `[ceil(N / rows), ceil(K / columns)]` as one
- * weight in f32: value times scale of its block, as transformers does it where it cannot run FP8 (`Fp8Dequantize` in
+ * The weights with each FP8 matrix `[N, K]`, or stack of them `[E, N, K]`, and its `weight_scale_inv`
+ * `[ceil(N / rows), ceil(K / columns)]` of each as one weight in f32: value times scale of its block, as transformers does it where it cannot run FP8 (`Fp8Dequantize` in
  * `integrations/finegrained_fp8.py`).
  *
  * @throws ERR_CHECKPOINT for a scale without its matrix, or of a shape that does not fit
@@ -66,9 +66,11 @@ export function dequantizedBlocks(weights: Weights, block: BlockFp8): Weights {
 }
 
 function dequantized(name: string, weight: Weight, scale: Weight, { rows, columns }: BlockFp8): Weight {
-  const [height = 0, width = 0] = weight.shape;
-  const grid = [Math.ceil(height / rows), Math.ceil(width / columns)];
-  if (weight.shape.length !== 2 || scale.shape.length !== 2 || scale.shape.some((n, i) => n !== grid[i])) {
+  const [height = 0, width = 0] = weight.shape.slice(-2);
+  const stack = weight.shape.slice(0, -2);
+  const [blocksDown, blocksAcross] = [Math.ceil(height / rows), Math.ceil(width / columns)];
+  const grid = [...stack, blocksDown, blocksAcross];
+  if (stack.length > 1 || weight.shape.length < 2 || scale.shape.join() !== grid.join()) {
     fail(
       name,
       `is FP8 ${formatShape(weight.shape)} with scales ${formatShape(scale.shape)}; blocks of ${rows} x ${columns} need ${formatShape(grid)}`,
@@ -79,8 +81,9 @@ function dequantized(name: string, weight: Weight, scale: Weight, { rows, column
       readFloat32(scale) ?? fail(name + SCALE, `has dtype ${scale.dtype}; scales must be floats`);
     const patterns = weight.read() as Uint8Array;
     const values = new Float32Array(patterns.length);
-    for (let row = 0, i = 0; row < height; row++) {
-      const scaleRow = Math.floor(row / rows) * (grid[1] as number);
+    for (let line = 0, i = 0; i < values.length; line++) {
+      const [matrix, row] = [Math.floor(line / height), line % height];
+      const scaleRow = (matrix * blocksDown + Math.floor(row / rows)) * blocksAcross;
       for (let column = 0; column < width; column++, i++) {
         const blockScale = scales[scaleRow + Math.floor(column / columns)] as number;
         values[i] = (E4M3[patterns[i] as number] as number) * blockScale;

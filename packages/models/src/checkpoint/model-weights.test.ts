@@ -140,6 +140,18 @@ describe("FP8 blocks", () => {
     ]);
   });
 
+  it("of a stack of matrices, as experts are, begin anew with each", () => {
+    const ones = new Uint8Array(2 * 3 * 4).fill(0x38);
+    expect([...values([2, 3, 4], ones, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8), [2, 2, 2])]).toEqual([
+      ...[1, 1, 1, 2],
+      ...[1, 1, 1, 2],
+      ...[3, 3, 3, 4],
+      ...[5, 5, 5, 6],
+      ...[5, 5, 5, 6],
+      ...[7, 7, 7, 8],
+    ]);
+  });
+
   it("whose scales do not fit are refused", () => {
     const bytes = new Uint8Array(12);
     expect(() => values([3, 4], bytes, new Float32Array(2), [1, 2])).toThrow(
