@@ -104,6 +104,8 @@ function run({ name, limit, command: [program, ...args], input }: Part): void {
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   process.stdout.write(`${name}: ${lines.length} lines in ${seconds} s${status === 0 ? "" : ", FAILED"}\n`);
+  // A run that is cut off has told what it found.
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
   writeResults(join(out, `${slug(results.device)}-e2e.json`), results);
   writeFileSync(join(out, `e2e-${name.replace(" ", "-")}.log`), `${stdout ?? ""}${stderr ?? ""}`);
 }

@@ -1,8 +1,13 @@
-import type { QkNormOptions } from "@qknorm/core";
 import { type Device, type FloatDtype, type Tensor, tidy } from "@qknorm/tensor";
 import { CudaStream } from "../../../../native/src/index.ts";
 import { DecodeGraphs } from "../../src/generation/decode-graphs.ts";
-import { type CausalLm, ContinuousBatch, type ContinuousBatchOptions, nextStep } from "../../src/index.ts";
+import {
+  type CausalLm,
+  ContinuousBatch,
+  type ContinuousBatchOptions,
+  type ModelOptions,
+  nextStep,
+} from "../../src/index.ts";
 import { decodeTurn, promptsOf, textTurn } from "./decoding.ts";
 import { OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
@@ -59,9 +64,9 @@ export async function batchRates(setting: Setting, count: number): Promise<Found
  */
 export function stepRates(setting: Setting, counts: readonly number[] = [1]): Found {
   const most = Math.max(...counts);
-  const decode = pathsOn(setting.device).flatMap(([path, qkNorm]) => {
+  const decode = pathsOn(setting.device).flatMap(([path, options]) => {
     if (setting.timeIsUp()) return [];
-    const model = syntheticModel(setting.model, { ...setting, qkNorm });
+    const model = syntheticModel(setting.model, { ...setting, ...options });
     const cache = model.newPagedCache({ pages: most * (CONTEXT[1] / PAGE), pageSize: PAGE });
     const graphs = DecodeGraphs.on(setting.device, model, cache);
     if (graphs === null) return [];
@@ -114,9 +119,9 @@ export async function prefillRates(setting: Setting): Promise<Found> {
 
 /** Where the microseconds of a decode step go, path by path. */
 export function decodeCosts(setting: Setting): Found {
-  const costs = pathsOn(setting.device).flatMap(([path, qkNorm]) => {
+  const costs = pathsOn(setting.device).flatMap(([path, options]) => {
     if (setting.timeIsUp()) return [];
-    const model = syntheticModel(setting.model, { ...setting, qkNorm });
+    const model = syntheticModel(setting.model, { ...setting, ...options });
     const weights = [...model.parameters()].map(([, parameter]) => parameter);
     const cache = model.newCache();
     using costs = new OpCosts(setting.device, weights);
@@ -134,12 +139,12 @@ export function decodeCosts(setting: Setting): Found {
 /** A first turn that does not count, then all paths in turn while there is time; what they took, path by path. */
 async function inTurns(
   setting: Setting,
-  options: ContinuousBatchOptions,
+  batching: ContinuousBatchOptions,
   turn: (batch: ContinuousBatch, model: CausalLm) => Promise<number>,
 ): Promise<[Path, number[]][]> {
-  const contenders = pathsOn(setting.device).map(([path, qkNorm]) => {
-    const model = syntheticModel(setting.model, { ...setting, qkNorm });
-    return { path, model, batch: new ContinuousBatch(model, options), taken: [] as number[] };
+  const contenders = pathsOn(setting.device).map(([path, options]) => {
+    const model = syntheticModel(setting.model, { ...setting, ...options });
+    return { path, model, batch: new ContinuousBatch(model, batching), taken: [] as number[] };
   });
   for (const { batch, model } of contenders) await turn(batch, model);
   for (let i = 0; i < TURNS && !(i > 0 && setting.timeIsUp()); i++) {
@@ -148,16 +153,12 @@ async function inTurns(
   return contenders.map(({ path, taken }) => [path, taken]);
 }
 
-function pathsOn(device: Device): [Path, QkNormOptions][] {
-  if (device === "cpu") {
-    return [
-      ["fallback", { path: "fallback" }],
-      ["fused", { path: "auto" }],
-    ];
-  }
-  const altStream = new CudaStream(Number(device.slice("cuda:".length)));
+/** The ways to run what stands between a projection and attention. */
+function pathsOn(device: Device): [Path, Partial<Pick<ModelOptions, "qkNorm" | "chain">>][] {
+  const altStream = device === "cpu" ? null : new CudaStream(Number(device.slice("cuda:".length)));
   return [
-    ["fallback", { path: "fallback", altStream }],
-    ["fused", { path: "auto" }],
+    ["fallback", { qkNorm: { path: "fallback", altStream }, chain: "apart" }],
+    ["fused", { chain: "apart" }],
+    ["chain", {}],
   ];
 }

@@ -78,17 +78,26 @@ export class OpCosts {
     for (const [op, real] of Object.entries(before)) ops[op] = this.#noting(op, real);
     const { copy, qkNorm } = backend;
     backend.copy = this.#noting("copy", copy.bind(backend) as Run) as typeof copy;
-    const prepare = qkNorm?.prepare;
-    if (qkNorm && prepare) {
-      qkNorm.prepare = (call) => {
-        const run = prepare.call(qkNorm, call);
-        return typeof run === "function" ? (this.#noting("qkNorm", run as Run) as typeof run) : run;
-      };
-    }
+    const kernels = [
+      ["qkNorm", qkNorm],
+      ["qkNormRope", qkNorm?.qkNormRope],
+    ] as const;
+    const undo = kernels.map(([name, kernel]) => kernel && this.#listenTo(name, kernel as Prepares));
     return () => {
       Object.assign(ops, before);
       backend.copy = copy;
-      if (qkNorm && prepare) qkNorm.prepare = prepare;
+      for (const restore of undo) restore?.();
+    };
+  }
+
+  #listenTo(name: string, kernel: Prepares): () => void {
+    const { prepare } = kernel;
+    kernel.prepare = (call) => {
+      const run = prepare.call(kernel, call);
+      return typeof run === "function" ? this.#noting(name, run as Run) : run;
+    };
+    return () => {
+      kernel.prepare = prepare;
     };
   }
 
@@ -111,6 +120,11 @@ export class OpCosts {
 }
 
 type Run = (...args: unknown[]) => unknown;
+
+/** A fused kernel, which makes a call ready once. */
+interface Prepares {
+  prepare(call: unknown): unknown;
+}
 
 function isView(value: unknown): value is TensorView {
   return typeof value === "object" && value !== null && "memory" in value && "strides" in value;

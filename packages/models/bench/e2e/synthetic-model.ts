@@ -1,26 +1,23 @@
-import type { QkNormOptions } from "@qknorm/core";
-
 import { type Device, type FloatDtype, Tensor } from "@qknorm/tensor";
 import { Program, programSource } from "../../../../native/gpu/program.ts";
 import { cudaDevice, Jit } from "../../../../native/src/index.ts";
 import { memoryOf } from "../../../tensor/src/backends/cuda/memory.ts";
 import { cudaStream } from "../../../tensor/src/cuda.ts";
-import { type CausalLm, modelFamily } from "../../src/index.ts";
+import { type CausalLm, type ModelOptions, modelFamily } from "../../src/index.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
-export interface SyntheticOptions {
+export interface SyntheticOptions extends Pick<ModelOptions, "qkNorm" | "chain"> {
   readonly device: Device;
   readonly dtype: FloatDtype;
-  readonly qkNorm: QkNormOptions;
 }
 
 /**
  * A model of a published shape with random weights, made where it lies: matrices of variance `1 / inputs`, so that
  * activations keep their size, and norms of about one. The same weights for every path.
  */
-export function syntheticModel(name: ModelName, { device, dtype, qkNorm }: SyntheticOptions): CausalLm {
+export function syntheticModel(name: ModelName, { device, dtype, ...paths }: SyntheticOptions): CausalLm {
   const blueprint = modelFamily("qwen3").read(shapes[name], () => {});
-  const model = blueprint.create({ device, dtype, weightDtype: dtype, rounding: "hf", qkNorm });
+  const model = blueprint.create({ device, dtype, weightDtype: dtype, rounding: "hf", ...paths });
   const fill = device === "cpu" ? fillOnCpu : fillerOf(device);
   let seed = 1;
   for (const [, parameter] of model.parameters()) fill(parameter, spreadOf(parameter), seed++);

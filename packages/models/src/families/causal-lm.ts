@@ -17,6 +17,8 @@ export interface ModelOptions extends LayerOptions {
   readonly dtype: FloatDtype;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions;
+  /** `apart`: QK norm, RoPE and the write to the cache are calls of their own, to compare. Default `auto`. */
+  readonly chain?: "auto" | "apart";
   /** Tokens of a block, where the model decodes by blocks; 1 for a causal mask. Default: as the config says. */
   readonly blockLength?: number;
   /** The logits come from the embedding. Default: as the config says. */
