@@ -93,7 +93,7 @@ export function stepRates(setting: Setting, counts: readonly number[] = [1]): Fo
 
 /** Microseconds a step, of the device and of the host that queues it. */
 function queuedSteps(queue: () => Tensor): { readonly us: number; readonly hostUs: number } {
-  const steps = 200;
+  const steps = 60;
   queue().readNow();
   const began = performance.now();
   for (let i = 0; i < steps - 1; i++) queue();
