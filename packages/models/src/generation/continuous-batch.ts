@@ -2,6 +2,7 @@ import { QkNormError } from "@qknorm/core";
 import { convert, type HostArray, tidy } from "@qknorm/tensor";
 import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
+import type { Step } from "../layers/step.ts";
 import { DecodeGraphs } from "./decode-graphs.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { type BatchedText, Schedule, type Scheduled } from "./schedule.ts";
@@ -136,9 +137,9 @@ export class ContinuousBatch {
 
   async #step(step: readonly Scheduled[]): Promise<void> {
     try {
-      const rows = await this.#logits(step);
+      const choose = await this.#choices(step);
       for (const [i, { batched, complete }] of step.entries()) {
-        if (complete && !batched.tokens.ended) this.#grow(batched, rows[i] as Float32Array);
+        if (complete && !batched.tokens.ended) this.#grow(batched, () => choose(i));
       }
     } catch (error) {
       // What a pass leaves behind that failed in the middle, nobody knows.
@@ -146,9 +147,9 @@ export class ContinuousBatch {
     }
   }
 
-  #grow(batched: BatchedText, logits: Float32Array): void {
+  #grow(batched: BatchedText, choose: () => number | null): void {
     try {
-      const token = batched.text.choose(logits);
+      const token = choose();
       if (token !== null) batched.tokens.push(token);
       if (token === null || !batched.text.goesOn) batched.leave();
     } catch (error) {
@@ -156,11 +157,25 @@ export class ContinuousBatch {
     }
   }
 
-  /** f32 `[V]` of each text's last token. */
-  async #logits(texts: readonly Scheduled[]): Promise<Float32Array[]> {
+  /** What each text goes on with; null at a stop id. The largest logits are found on the device where that is enough. */
+  async #choices(texts: readonly Scheduled[]): Promise<(text: number) => number | null> {
     const step = this.#cache.step(texts);
-    const decodes = step.ids.length === texts.length;
-    if (decodes && this.#graphs !== null) return this.#rows(await this.#graphs.logits(step).read(), texts);
+    const graphs = step.ids.length === texts.length ? this.#graphs : null;
+    if (graphs !== null && texts.every(({ batched }) => batched.text.isGreedy)) {
+      const tokens = (await graphs.likeliest(step).read()) as Int32Array;
+      return (i) => texts[i]!.batched.text.accept(tokens[i]!);
+    }
+    const rows = await this.#logits(texts, step, graphs);
+    return (i) => texts[i]!.batched.text.choose(rows[i]!);
+  }
+
+  /** f32 `[V]` of each text's last token. */
+  async #logits(
+    texts: readonly Scheduled[],
+    step: Step,
+    graphs: DecodeGraphs | null,
+  ): Promise<Float32Array[]> {
+    if (graphs !== null) return this.#rows(await graphs.logits(step).read(), texts);
     const logits = tidy(() => convert(this.#model.forward(step), "f32"));
     try {
       return this.#rows(await logits.read(), texts);

@@ -1,4 +1,14 @@
-import { backendOf, convert, type Device, DeviceGraph, Indices, keep, Tensor, tidy } from "@qknorm/tensor";
+import {
+  backendOf,
+  convert,
+  type Device,
+  DeviceGraph,
+  Indices,
+  keep,
+  likeliest,
+  Tensor,
+  tidy,
+} from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step, StepBatch } from "../layers/step.ts";
@@ -9,6 +19,13 @@ interface Bucket {
   readonly sequences: number;
   /** Pages of each, P. */
   readonly pages: number;
+}
+
+/** What a replay leaves: f32 `[B, V]`, and i32 `[B, 1]`. */
+interface Captured {
+  readonly graph: DeviceGraph;
+  readonly logits: Tensor;
+  readonly chosen: Tensor;
 }
 
 const FEWEST_PAGES = 32;
@@ -37,6 +54,20 @@ export class DecodeGraphs {
 
   /** f32 `[B, V]`, of B sequences or more: the logits of a step of one token each. The next step overwrites them. */
   logits(step: Step): Tensor {
+    return this.#run(step).logits;
+  }
+
+  /** i32 `[B, 1]`, of B sequences or more: the largest of each one's logits, -1 where none is a finite largest. As `logits`. */
+  likeliest(step: Step): Tensor {
+    return this.#run(step).chosen;
+  }
+
+  dispose(): void {
+    for (const graph of this.#graphs.values()) graph.dispose();
+    this.#graphs.clear();
+  }
+
+  #run(step: Step): Captured {
     const { lengths, pages } = step.batch as StepBatch;
     const bucket = {
       sequences: powerOfTwo(lengths.length),
@@ -48,14 +79,9 @@ export class DecodeGraphs {
       graph = new DecodeGraph(this.#device, this.#model, this.#cache, bucket);
       this.#graphs.set(key, graph);
     }
-    const logits = graph.run(step);
+    const captured = graph.run(step);
     this.#cache.advance(step);
-    return logits;
-  }
-
-  dispose(): void {
-    for (const graph of this.#graphs.values()) graph.dispose();
-    this.#graphs.clear();
+    return captured;
   }
 }
 
@@ -71,7 +97,8 @@ class DecodeGraph {
   /** What does not change. */
   readonly #fixed: Tensor;
   readonly #step: Step;
-  #captured: { readonly graph: DeviceGraph; readonly logits: Tensor } | null = null;
+  readonly #chosen: Tensor;
+  #captured: Captured | null = null;
 
   constructor(device: Device, model: CausalLm, cache: PagedKvCache, bucket: Bucket) {
     const { sequences, pages } = bucket;
@@ -82,38 +109,51 @@ class DecodeGraph {
     this.#there = keep(Tensor.empty([this.#here.length], "i32", device));
     const rows = Array.from({ length: sequences + 1 }, (_, row) => row);
     this.#fixed = keep(new Tensor(Int32Array.from(rows), "i32", [rows.length]).to(device));
+    this.#chosen = keep(Tensor.zeros([sequences, 1], "i32", device));
     this.#step = this.#stepOnDevice();
   }
 
-  run(step: Step): Tensor {
+  run(step: Step): Captured {
     this.#fill(step);
-    this.#there.copyFrom(new Tensor(this.#here, "i32", [this.#here.length]));
+    this.#upload();
     if (this.#captured === null) return this.#first();
     this.#captured.graph.replay();
-    return this.#captured.logits;
+    return this.#captured;
   }
 
   dispose(): void {
     this.#captured?.graph.dispose();
     this.#captured?.logits.dispose();
+    this.#chosen.dispose();
     this.#there.dispose();
     this.#fixed.dispose();
   }
 
   // By calls, which compiles and loads what the capture then finds; and the capture, which runs nothing.
-  #first(): Tensor {
+  #first(): Captured {
     tidy(() => this.#pass());
     let logits: Tensor | null = null;
     const graph = DeviceGraph.capture(this.#there.device, () => {
       logits = keep(tidy(() => this.#pass()));
     });
-    this.#captured = { graph, logits: logits as unknown as Tensor };
+    this.#captured = { graph, logits: logits as unknown as Tensor, chosen: this.#chosen };
+    // The pass by calls has moved the positions on.
+    this.#upload();
     graph.replay();
-    return this.#captured.logits;
+    return this.#captured;
   }
 
+  // Ids and positions that the choice leaves behind are overwritten by the next step's.
   #pass(): Tensor {
-    return convert(this.#model.forward(this.#step), "f32");
+    const logits = convert(this.#model.forward(this.#step), "f32");
+    const { sequences: B } = this.#bucket;
+    const [ids, positions] = [this.#there.slice(0, 0, B), this.#there.slice(0, B, 2 * B)];
+    likeliest(logits, { ids, positions, log: this.#chosen });
+    return logits;
+  }
+
+  #upload(): void {
+    this.#there.copyFrom(new Tensor(this.#here, "i32", [this.#here.length]));
   }
 
   #fill({ ids, positions, slots, batch }: Step): void {
