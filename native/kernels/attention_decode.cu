@@ -301,11 +301,34 @@ DEVICE void join_cluster(const Args& args, const Piece& piece) {
   }
 }
 
+// Asks for the keys of a later step, so that its loads find them in the L2.
+DEVICE void prefetch_step(const Args& args, const Piece& piece, int key) {
+  constexpr int LINE = 128;
+  const int lane = threadIdx.x % 32, at = key + lane / 2;
+  if (at >= piece.keys.last) return;
+  const i64 slot = slot_of(args, piece.sequence, at);
+  if (slot == NOWHERE) return;
+  const char* k = args.k + piece.tile.kv_head * args.k_head_stride + slot * args.k_token_stride;
+  const char* v = args.v + piece.tile.kv_head * args.v_head_stride + slot * args.v_token_stride;
+#pragma unroll
+  for (int line = 0; line < QK_HEAD_DIM * 2; line += 2 * LINE) {
+    const int part = line + lane % 2 * LINE;
+    if (part >= QK_HEAD_DIM * 2) continue;
+    prefetch_line(k + part);
+    if constexpr (WITH_VALUES) prefetch_line(v + part);
+  }
+}
+
+constexpr int AHEAD = 3;  // steps that are asked for
+
 DEVICE void absorb_piece(const Args& args, const Piece& piece, Shared& shared) {
+  constexpr int TURN = QK_WARPS * STEP;
+  const int begin = piece.keys.first + static_cast<int>(threadIdx.x) / 32 * STEP;
+  for (int step = 1; step < AHEAD; ++step) prefetch_step(args, piece, begin + step * TURN);
   Row row;
   load_row(args, piece, row);
-  const int warp = threadIdx.x / 32;
-  for (int key = piece.keys.first + warp * STEP; key < piece.keys.last; key += QK_WARPS * STEP) {
+  for (int key = begin; key < piece.keys.last; key += TURN) {
+    prefetch_step(args, piece, key + AHEAD * TURN);
     Step step;
     load_step(args, piece, key, step);
     float scores[2][2];

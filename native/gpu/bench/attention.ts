@@ -80,7 +80,11 @@ function lineOf(size: AttentionSize, name: string, us: number): string {
 function torchLines(seconds: number): string[] {
   const script = fileURLToPath(new URL("./attention_torch.py", import.meta.url));
   const { stdout, stderr, status } = spawnSync("python3", [script], {
-    ...{ input: JSON.stringify({ sizes, seconds }), encoding: "utf8", timeout: 1000 * (seconds + 30) },
+    ...{
+      input: JSON.stringify({ sizes, seconds }),
+      encoding: "utf8",
+      timeout: Math.round(1000 * (seconds + 30)),
+    },
   });
   const lines = (stdout ?? "").split("\n").filter((line) => line.startsWith("{"));
   return [

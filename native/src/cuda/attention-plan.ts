@@ -24,14 +24,14 @@ export interface AttentionPlan {
 
 /** What may be chosen for a kind of device; a sequence's bits depend on it. */
 export interface AttentionTuning {
-  /** The most blocks of a cluster that adds up the pieces of a tile; 0: a launch of its own does. */
+  /** The most blocks of a cluster that adds up the pieces of a tile; 0: a launch of its own does always. */
   readonly mostCluster: number;
   /** The fewest keys of a piece, a multiple of 32. */
   readonly leastKeys: number;
 }
 
 const joinThreads = 128;
-export const attentionTuning: AttentionTuning = { mostCluster: 0, leastKeys: 64 };
+export const attentionTuning: AttentionTuning = { mostCluster: 16, leastKeys: 64 };
 const mostPieces = 32;
 const mostHeadDim = 512;
 const mostBlocks = 2 ** 31;
@@ -66,11 +66,10 @@ export function planAttention(
   const few = withTensorCores ? Math.floor((tensorRows - 1) / group) : mostQueries;
   const parted = withTensorCores && (!form.paged || few === 0) ? null : Math.min(few, mostQueries);
   const most = Math.min(mostPieces, Math.ceil(capacity / leastKeys), multiprocessors / kvHeads);
-  const apart = Math.max(1, Math.floor(most));
+  const pieces = Math.max(1, Math.floor(most));
   const tensor = { QK_TENSOR_ROWS: withTensorCores ? tensorRows : 0 };
   const direct = fits && headDim % 64 === 0;
-  const cluster = direct && form.rounding === "once" ? clusterOf(form, arch, kvHeads, apart, tuning) : 0;
-  const pieces = cluster > 0 ? cluster : apart;
+  const cluster = direct ? clusterOf(form, shape, { arch, multiprocessors }, pieces, tuning) : 0;
   const resident = direct ? multiprocessors * residentBlocks(form) : mostBlocks;
   const cut = {
     pieces,
@@ -97,16 +96,22 @@ function residentBlocks({ headDim, paged }: CudaAttentionForm): number {
   return paged ? 2 : 3;
 }
 
-/** Blocks of a cluster that adds up the pieces of a tile; 0: none. Few heads need more pieces than a cluster has blocks. */
+/**
+ * Blocks of a cluster that adds up the pieces of a tile; 0: none, and a launch of its own does, to the same bits. A cluster's last
+ * block does it alone, which pays for few rows, and empty blocks take room, which a large batch needs.
+ */
 function clusterOf(
-  { headDim }: CudaAttentionForm,
-  arch: string,
-  kvHeads: number,
+  form: CudaAttentionForm,
+  { batch, kvHeads, queryHeads, mostQueries }: CudaAttentionShape,
+  { arch, multiprocessors }: Pick<CudaDevice, "arch" | "multiprocessors">,
   pieces: number,
   { mostCluster }: AttentionTuning,
 ): number {
-  if (capabilityOf(arch) < 90 || kvHeads < 4 || pieces < 2 || mostCluster < 2) return 0;
-  return 2 ** Math.floor(Math.log2(Math.min(headDim > 128 ? 8 : 16, mostCluster, pieces)));
+  const fewRows = mostQueries * (queryHeads / kvHeads) <= 2;
+  const atOnce = batch * kvHeads * pieces <= 2 * multiprocessors;
+  const powerOfTwo = pieces > 1 && Number.isInteger(Math.log2(pieces));
+  const possible = capabilityOf(arch) >= 90 && form.headDim <= 128 && form.rounding === "once";
+  return possible && fewRows && atOnce && powerOfTwo && pieces <= mostCluster ? pieces : 0;
 }
 
 interface PieceCut extends Pick<AttentionLaunch, "kernel" | "macros"> {

@@ -134,7 +134,8 @@ interface Place {
  */
 export class CudaAttention {
   readonly #launches: readonly OpLaunch<Address | Number>[];
-  readonly #lengths: Readonly<Partial<Record<Address, number>>>;
+  /** Each operand, and the bytes of it that the kernels may touch. */
+  readonly #bound: readonly (readonly [name: Address, length: number])[];
   readonly #workspaceBytes: number;
 
   /** Throws what `planAttention` and `CudaKernels.get` do. */
@@ -146,9 +147,9 @@ export class CudaAttention {
   ) {
     const { arch } = kernels.device;
     const plan = planAttention(form, shape, kernels.device, tuning);
-    this.#lengths = lengthsOf(form, shape, plan);
+    this.#bound = Object.entries(lengthsOf(form, shape, plan)) as [Address, number][];
     this.#workspaceBytes = plan.workspaceBytes;
-    const bound = Object.keys(this.#lengths) as Address[];
+    const bound = this.#bound.map(([name]) => name);
     this.#launches = plan.launches.map(({ kernel, macros, grid, threads, sharedBytes, blocks }) => {
       const wanted = ops[kernel].request({ ...form, macros }, arch);
       const launch = ops[kernel].launch(kernels, bound).use(wanted, grid, threads, sharedBytes);
@@ -163,7 +164,7 @@ export class CudaAttention {
     try {
       const places = partial === null ? operands : { ...operands, partial: { memory: partial, offset: 0 } };
       for (const launch of this.#launches) {
-        for (const [name, length] of Object.entries(this.#lengths) as [Address, number][]) {
+        for (const [name, length] of this.#bound) {
           const { memory, offset } = places[name as keyof typeof places] as Place;
           launch.bind(name, memory, offset, length);
         }
