@@ -17,7 +17,7 @@ const KINDS = {
   tsan: {
     sanitizers: "thread",
     runtime: "libtsan.so",
-    environment: { TSAN_OPTIONS: "halt_on_error=1" },
+    environment: { TSAN_OPTIONS: `halt_on_error=1:suppressions=${join(root, "scripts", "tsan.supp")}` },
     tests: ["native/test/thread-pool.test.ts", "native/test/cuda-"],
   },
 };
