@@ -50,12 +50,12 @@ export class LinearBench {
   product(size: ProductSize, rows: number): Record<string, number> {
     const launches = launchesOf(size);
     const timed = [];
-    if (rows <= mostGemvTokens("bf16", "bf16")) {
+    if (rows <= mostGemvTokens) {
       const bare = this.#gemv({ ...size, norm: false, swiglu: false, residual: false }, rows, true);
       timed.push({ name: "gemv", launches, queue: () => this.#each(size, rows, launches, bare) });
     }
     if (
-      rows <= mostGemvTokens("bf16", "bf16") &&
+      rows <= mostGemvTokens &&
       (size.norm || size.residual || size.swiglu) &&
       gemvNorms(rows, size.inputs, "bf16")
     ) {
@@ -106,7 +106,7 @@ export class LinearBench {
     const { multiprocessors } = cudaDevice(0);
     const base = gemvGeometry({
       ...{ inputs: size.inputs, outputs, weight: "bf16", tokens: 1 },
-      ...{ swiglu: size.swiglu, tensor: true, multiprocessors },
+      ...{ swiglu: size.swiglu, tensor: false, multiprocessors },
     } as const);
     const timed = [];
     const began = Date.now();

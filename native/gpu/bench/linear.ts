@@ -73,7 +73,14 @@ function sweep(): void {
     const found = bench.sweep(size, left()).sort((a, b) => a.us - b.us);
     const { multiprocessors } = cudaDevice(0);
     const outputs = size.swiglu ? size.outputs / 2 : size.outputs;
-    const base = gemvGeometry({ ...size, outputs, weight: "bf16", tokens: 1, tensor: true, multiprocessors });
+    const base = gemvGeometry({
+      ...size,
+      outputs,
+      weight: "bf16",
+      tokens: 1,
+      tensor: false,
+      multiprocessors,
+    });
     print(`${size.name}: default ${JSON.stringify(base)}`);
     for (const { us, text } of found.slice(0, 8)) print(`  ${us.toFixed(3)} us ${text}`);
     const own = found.find(({ isDefault }) => isDefault);

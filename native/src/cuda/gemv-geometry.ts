@@ -64,19 +64,38 @@ function tensorGeometry({ inputs, outputs, swiglu, multiprocessors }: GemvSize):
   return { tensor: true, rows, split, warps, depth, tiles, blocks };
 }
 
-/** The geometry whose fullest multiprocessor has least to read; among equals the one with most loads under way. */
-function plainGeometry({ inputs, outputs, weight, tokens, swiglu, multiprocessors }: GemvSize): GemvGeometry {
+/** Of the weight, for each multiprocessor: more streams through blocks of few loads each, as many as there is room for. */
+const streamedBytes = 128 << 10;
+const streamedLoads = 8;
+const streamedBlocks = 8;
+
+/**
+ * The geometry whose fullest multiprocessor has least to read; among equals the one with most loads under way. Large weights:
+ * so many warps that each needs few loads, in blocks that come and go.
+ */
+function plainGeometry(size: GemvSize): GemvGeometry {
+  const { inputs, outputs, weight, tokens, swiglu, multiprocessors } = size;
   const chunks = Math.ceil(inputs / chunk);
-  const split = splitOf(swiglu ? 2 * outputs : outputs, chunks, multiprocessors);
+  const rowsOfOutput = swiglu ? 2 : 1;
+  const split = splitOf(outputs * rowsOfOutput, chunks, multiprocessors);
   const warps = Math.max(4, split);
   const steps = Math.ceil(chunks / (32 * split));
-  const loadsAhead = (loads * 2) / bytesOf(weight) / (tokens > 2 ? 2 : 1);
+  const streamed = outputs * rowsOfOutput * inputs * bytesOf(weight) > multiprocessors * streamedBytes;
+  const ahead = ((streamed ? streamedLoads : loads) * 2) / bytesOf(weight) / (tokens > 2 ? 2 : 1);
   const candidates = [1, 2, 3, 4, 6].flatMap((rows) => {
-    const outputsOfGroup = swiglu ? rows / 2 : rows;
+    const outputsOfGroup = rows / rowsOfOutput;
     if (!Number.isInteger(outputsOfGroup) || rows * tokens > 32) return [];
-    const depth = evenDepth(steps, Math.max(1, loadsAhead / rows));
+    const depth = evenDepth(steps, Math.max(1, ahead / rows));
     const outputsOfTile = (warps / split) * outputsOfGroup;
     const tiles = Math.ceil(outputs / outputsOfTile);
+    if (streamed) {
+      const resident = multiprocessors * streamedBlocks;
+      const blocks = tiles > 4 * resident ? resident : tiles;
+      const most = rows === 4 && tiles >= resident ? 0 : Math.max(1, resident / tiles);
+      return [
+        { most, loads: rows * depth, geometry: { tensor: false, rows, split, warps, depth, tiles, blocks } },
+      ];
+    }
     const blocks = Math.min(tiles, multiprocessors * 3);
     const most = Math.ceil(tiles / blocks) * Math.ceil(blocks / multiprocessors) * outputsOfTile;
     return [
@@ -94,7 +113,7 @@ function evenDepth(steps: number, most: number): number {
 
 /** Few rows are shared by several warps, so that all multiprocessors have something to read. */
 function splitOf(rows: number, chunks: number, multiprocessors: number): number {
-  const wanted = 0.9 * 8 * multiprocessors;
+  const wanted = 0.9 * 16 * multiprocessors;
   for (const split of [1, 2, 4]) {
     if (rows * split >= wanted || 64 * split > chunks) return split;
   }

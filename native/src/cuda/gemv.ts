@@ -119,13 +119,11 @@ const op = new CudaOp<Specialised, string>({
   },
 });
 
-/**
- * The most rows of x that a block serves, and that a product with a vector is meant for: more are runs of so many. 16 bits
- * of one kind are multiplied on the tensor cores, which take 16 rows as fast as one.
- */
-export function mostGemvTokens(dtype: FloatDtype, weight: FloatDtype): number {
-  return dtype === weight && dtype !== "f32" ? 16 : 8;
-}
+/** The most rows of x that a block serves; more are runs of so many. */
+export const mostGemvTokens = 8;
+
+/** The most dynamic and static shared memory of a block that the driver grants without being told. */
+const usualShared = 48 << 10;
 
 /** Whether the norm in front of a product can be computed with it: all rows fit the shared memory of a block. */
 export function gemvNorms(rows: number, inputs: number, dtype: FloatDtype): boolean {
@@ -157,8 +155,10 @@ export class CudaGemv {
   /** Throws `ERR_QKNORM_SHAPE` for more than one launch takes. */
   constructor(kernels: CudaKernels, form: GemvForm) {
     const { rows, inputs, outputs, dtype } = form;
-    const tokens = Math.min(rows, mostGemvTokens(dtype, form.weight));
-    const tensor = dtype === form.weight && dtype !== "f32" && Number(kernels.device.arch.slice(3, 5)) >= 80;
+    const tokens = Math.min(rows, mostGemvTokens);
+    // One row is read fastest whole; several cost less where the tensor cores multiply them.
+    const tensor =
+      rows > 1 && dtype === form.weight && dtype !== "f32" && Number(kernels.device.arch.slice(3, 5)) >= 80;
     const { multiprocessors } = kernels.device;
     const geometry =
       form.geometry ??
@@ -178,7 +178,10 @@ export class CudaGemv {
     this.#request = op.request({ form, geometry, tokens, stage }, kernels.device.arch);
     this.#blocks = [geometry.blocks, runs];
     this.#threads = 32 * geometry.warps;
-    this.#sharedBytes = (stage ? staged : 0) + gainBytes(form);
+    const dynamic = (stage ? staged : 0) + gainBytes(form);
+    const fixed = 8 * geometry.warps * geometry.rows * tokens + 128 * tokens;
+    // The driver is told of large blocks by their dynamic part alone.
+    this.#sharedBytes = dynamic + fixed > usualShared ? Math.max(dynamic, usualShared + 16) : dynamic;
     this.#names = addresses.filter(
       (name) =>
         !(

@@ -26,18 +26,15 @@ describe.skipIf(missing !== "")(`products on a GPU${missing}`, () => {
       [16, 1024, 90],
       [65, 1000, 130],
     ],
-    projections: (["f32", "bf16", "f16"] as const).flatMap((dtype) =>
-      (["rms", "l2", "unit", "layer"] as const).flatMap((kind) => [
-        [dtype, kind, 1, 1024, 1100] as const,
-        [dtype, kind, 1, 4096, 128] as const,
-        [dtype, kind, 1, 344, 26] as const,
-        [dtype, kind, 1, 9000, 12] as const,
-        [dtype, kind, 2, 100, 16] as const,
-        [dtype, kind, 4, 1024, 144] as const,
-        [dtype, kind, 8, 64, 40] as const,
-        [dtype, kind, 40, 264, 72] as const,
-      ]),
-    ),
+    projections: [
+      ["bf16", "rms", 1, 1024, 1100],
+      ["bf16", "l2", 1, 4096, 128],
+      ["f32", "rms", 1, 344, 26],
+      ["f16", "unit", 1, 9000, 12],
+      ["bf16", "rms", 4, 1024, 144],
+      ["bf16", "layer", 2, 100, 16],
+      ["bf16", "rms", 40, 264, 72],
+    ],
   });
   linearGraphSuite(device);
 });

@@ -21,8 +21,8 @@ import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
 
 /**
- * `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, or 16 of one 16-bit dtype, more by cuBLASLt
- * where there is one. That takes one dtype: of several, all are widened to f32 first.
+ * `out [M, N] = x [M, K] * w [N, K]^T + bias [N]`: up to 8 rows by gemv.cu, more, or several by a large
+ * weight, by cuBLASLt where there is one. That takes one dtype: of several, all are widened to f32 first.
  */
 export function linear(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): void {
   const rows = x.shape[0] as number;
@@ -46,8 +46,12 @@ export function project(x: TensorView, w: TensorView, out: TensorView, spec: Pro
 
 // ---- few rows ----
 
+/** Larger weights, in bytes, are read faster by cuBLASLt than by gemv.cu where there is more than one row. */
+const mostOfSeveralRows = 16 << 20;
+
 function mostRows(x: TensorView, w: TensorView): number {
-  return mostGemvTokens(x.dtype as FloatDtype, w.dtype as FloatDtype);
+  const large = w.size * bytesOf[w.dtype] > mostOfSeveralRows;
+  return large && x.dtype === w.dtype && x.dtype !== "f32" && hasLibrary() ? 1 : mostGemvTokens;
 }
 
 // By the memory of the weight, and gone with it. A model has one or two ways of multiplying by each.
@@ -122,6 +126,8 @@ let library: boolean | undefined;
 function multiplied(x: TensorView, w: TensorView, bias: TensorView | null, out: TensorView): boolean {
   const dtype = x.dtype as FloatDtype;
   if (w.dtype !== dtype || (bias !== null && bias.dtype !== dtype) || !hasLibrary()) return false;
+  // Some of its ways round a product of 16 bits before they add the bias.
+  if (bias !== null && dtype !== "f32") return false;
   const [rows, inputs] = x.shape as [number, number];
   const outputs = w.shape[0] as number;
   const width = bytesOf[dtype];
