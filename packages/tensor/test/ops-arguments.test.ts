@@ -2,6 +2,7 @@ import type { FloatDtype, NormSpec, QkNormErrorCode } from "@qknorm/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   add,
+  addNormalize,
   attention,
   convert,
   gatherRows,
@@ -101,6 +102,12 @@ describe("bad arguments are typed errors, and nothing is written", () => {
     ["siluMul: a scalar", "ERR_QKNORM_SHAPE", () => siluMul(f(), "once")],
     ["siluMul: a rounding that is none", "ERR_QKNORM_ARGUMENT", () => siluMul(f(2, 4), mystery)],
     ["add: unequal shapes", "ERR_QKNORM_SHAPE", () => add(f(2, 4), f(4, 2))],
+    ["addNormalize: unequal shapes", "ERR_QKNORM_SHAPE", () => addNormalize(f(2, 4), f(4, 2), spec)],
+    [
+      "addNormalize: a weight of another length",
+      "ERR_QKNORM_SHAPE",
+      () => addNormalize(f(2, 4), f(2, 4), { ...spec, weight: f(3) }),
+    ],
     ["add: unequal dtypes", "ERR_QKNORM_DTYPE", () => add(f(4), convert(f(4), "bf16"))],
     ["convert: to integers", "ERR_QKNORM_DTYPE", () => convert(f(4), "i32" as never)],
     ["convert: to a dtype that is none", "ERR_QKNORM_DTYPE", () => convert(f(4), mystery)],

@@ -25,7 +25,12 @@ export function addNormalize(x: Tensor, residual: Tensor, spec: NormSpec<Tensor>
   const oneRow = [spec.weight, spec.bias ?? null].every((values) => values === null || values.size === last);
   if (op === undefined || !oneRow || x.size === 0) {
     const sum = add(x, residual);
-    return [sum, normalize(sum, spec)];
+    try {
+      return [sum, normalize(sum, spec)];
+    } catch (error) {
+      sum.dispose();
+      throw error;
+    }
   }
   checkAffine(spec, last, 1, "the");
   const [sum, out] = [Tensor.empty(x.shape, x.dtype, x.device), Tensor.empty(x.shape, x.dtype, x.device)];
