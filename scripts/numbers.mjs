@@ -1,6 +1,7 @@
 // The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { chainPlots, chainSections } from "./chain-numbers.mjs";
 import { endToEndPlot, endToEndSections } from "./e2e-numbers.mjs";
 import { gpuSections } from "./gpu-numbers.mjs";
 import { drawCpuPlot, drawGpuPlots, savePlot } from "./plot.mjs";
@@ -11,7 +12,8 @@ const markers = /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/;
 
 /** The part of the README between its markers, as it should read. */
 export function renderNumbers() {
-  return `${[...gpuSections(gpuResults()), ...endToEnd(), kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
+  const onGpu = [...gpuSections(gpuResults()), ...chainSections(gpuResults("-chain")), ...endToEnd()];
+  return `${[...onGpu, kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
 }
 
 /** Whether the README says what the results say. */
@@ -23,8 +25,8 @@ export function writeNumbers() {
   drawCpuPlot(results("native/bench/results/cpu.json"));
   const [gpu] = gpuResults();
   if (gpu !== undefined) drawGpuPlots(gpu);
-  const plot = endToEndPlots()[0];
-  if (plot !== undefined) savePlot(plot.path, plot);
+  const ofModels = endToEndPlots().slice(0, 1);
+  for (const plot of [...gpuResults("-chain").flatMap(chainPlots), ...ofModels]) savePlot(plot.path, plot);
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -135,6 +137,7 @@ function endToEndPlots() {
 }
 
 /** Measured on machines that have a GPU, and taken over from there. */
+<<<<<<< HEAD
 function gpuResults() {
   return deviceResults("");
 }
@@ -146,6 +149,11 @@ function endToEndResults() {
 function deviceResults(kind) {
   return ["h200", "h100"]
     .map((device) => `native/gpu/results/${device}${kind}.json`)
+=======
+function gpuResults(suffix = "") {
+  return ["h200", "h100"]
+    .map((device) => `native/gpu/results/${device}${suffix}.json`)
+>>>>>>> 52bb657 (Compare the chain with the fused norm and the fallback, text by text and model by model, and show its measurements in the README)
     .filter((path) => existsSync(join(root, path)))
     .map(results);
 }

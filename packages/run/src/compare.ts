@@ -4,57 +4,68 @@ import { describeRun } from "./output/report.ts";
 import { visible } from "./output/safe-text.ts";
 import type { Request } from "./prompts.ts";
 import type { Answer } from "./session/answer.ts";
-import { Session } from "./session/session.ts";
+import { Session, type SessionWay } from "./session/session.ts";
 
-/** The fused path and the fallback over the same prompts, as a table: tokens/s, and whether the texts agree. */
+const ways: readonly SessionWay[] = ["chain", "fused", "fallback"];
+
+/** The chain, the fused norm and the fallback over the same prompts, as a table: tokens/s, and whether the texts agree. */
 export async function compare(options: Options, requests: readonly Request[]): Promise<string> {
-  // One seed for both, so that sampled texts can agree as well.
+  // One seed for all, so that sampled texts can agree as well.
   const seeded = options.seed === undefined ? { ...options, seed: 1 } : options;
-  const fused = await Session.open(seeded, "auto");
-  const fallback = await Session.open(seeded, "fallback");
-  // The first answer pays for warming up, whichever path gives it.
-  for (const session of [fused, fallback]) await session.answer(requests[0] as Request);
+  const sessions: Session[] = [];
+  for (const way of ways) sessions.push(await Session.open(seeded, way));
+  // The first answer pays for warming up, whichever way gives it.
+  for (const session of sessions) await session.answer(requests[0] as Request);
 
-  const rows = [];
+  const rows: { prompt: string; answers: Answer[] }[] = [];
   for (const request of requests) {
-    const prompt = request.kind === "text" ? request.text : "";
-    rows.push({ prompt, fused: await fused.answer(request), fallback: await fallback.answer(request) });
+    const answers: Answer[] = [];
+    for (const session of sessions) answers.push(await session.answer(request));
+    rows.push({ prompt: request.kind === "text" ? request.text : "", answers });
   }
-  const agree = rows.every((row) => row.fused.text === row.fallback.text);
+  const columns = ways.map((_, i) => rows.map(({ answers }) => answers[i] as Answer));
+  const runs: string[] = [];
+  for (const [i, session] of sessions.entries()) {
+    runs.push(pc.dim(`${`${ways[i]}:`.padEnd(10)}${await describeRun(session)}`));
+  }
   return [
-    pc.dim(line("prompt", "fused", "tokens/s", "fallback", "tokens/s", "")),
-    ...rows.map((row) =>
+    pc.dim(
       line(
-        shorten(row.prompt, 24),
-        shorten(row.fused.text, 16),
-        speed(row.fused),
-        shorten(row.fallback.text, 16),
-        speed(row.fallback),
-        row.fused.text === row.fallback.text ? pc.green("same text") : pc.red("texts differ"),
+        "prompt",
+        ways,
+        ways.map(() => "tokens/s"),
+        "",
+      ),
+    ),
+    ...rows.map(({ prompt, answers }) =>
+      line(
+        shorten(prompt, 24),
+        answers.map(({ text }) => shorten(text, 16)),
+        answers.map(speed),
+        verdict(agree(answers)),
       ),
     ),
     line(
       "all",
-      "",
-      total(rows.map((row) => row.fused)),
-      "",
-      total(rows.map((row) => row.fallback)),
-      agree ? pc.green("same text") : pc.red("texts differ"),
+      ways.map(() => ""),
+      columns.map(total),
+      verdict(rows.every(({ answers }) => agree(answers))),
     ),
-    pc.dim(`fused:    ${await describeRun(fused)}`),
-    pc.dim(`fallback: ${await describeRun(fallback)}`),
+    ...runs,
   ].join("\n");
 }
 
-function line(
-  prompt: string,
-  fused: string,
-  a: string,
-  fallback: string,
-  b: string,
-  verdict: string,
-): string {
-  return `${prompt.padEnd(24)}  ${fused.padEnd(16)}  ${a.padStart(8)}  ${fallback.padEnd(16)}  ${b.padStart(8)}  ${verdict}`;
+function agree(answers: readonly Answer[]): boolean {
+  return answers.every(({ text }) => text === answers[0]?.text);
+}
+
+function verdict(same: boolean): string {
+  return same ? pc.green("same text") : pc.red("texts differ");
+}
+
+function line(prompt: string, texts: readonly string[], speeds: readonly string[], verdict: string): string {
+  const cells = texts.map((text, i) => `${text.padEnd(16)}  ${(speeds[i] as string).padStart(8)}`);
+  return [prompt.padEnd(24), ...cells, verdict].join("  ");
 }
 
 function speed(answer: Answer): string {

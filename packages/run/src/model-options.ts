@@ -57,7 +57,7 @@ function device(name: string): Device {
 export async function openWith<T extends { readonly warnings: readonly string[] }>(
   load: (dir: string, options: LoadOptions) => T,
   { model, device, dtype, rounding, kernels }: ModelOptions,
-  more: Pick<LoadOptions, "qkNorm" | "onProgress"> = {},
+  more: Pick<LoadOptions, "qkNorm" | "chain" | "onProgress"> = {},
 ): Promise<T> {
   useKernels(kernels);
   await openDevice(device);

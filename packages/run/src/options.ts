@@ -132,7 +132,7 @@ function addOptions(command: Command, { name, fallback }: Setting): Command {
     .addOption(
       new Option(
         "--compare",
-        "the fused path and the fallback side by side: tokens/s, and whether the texts agree",
+        "one kernel for norm, RoPE and cache write, the fused norm, and the fallback side by side: tokens/s, and whether the texts agree",
       )
         .default(false)
         .conflicts(["interactive", "messages", "ids"]),

@@ -99,11 +99,12 @@ describe("qknorm-run", () => {
     expect(layers).toHaveLength(6);
   });
 
-  it("compares the fused path with the fallback", async () => {
+  it("compares the chain with the fused norm and with the fallback", async () => {
     const { stdout, code } = await ask(["--prompt", "127+456=", "--compare"]);
-    expect(stdout).toMatch(/127\+456= +583 +\d+ +583 +\d+ +same text/);
-    expect(stdout).toMatch(/fused: .*QK norm: norm, rope and write fused by cpu-/);
-    expect(stdout).toMatch(/fallback: .*QK norm: norm \(two norms, one after the other\), then rope by cpu-/);
+    expect(stdout).toMatch(/127\+456= +583 +\d+ +583 +\d+ +583 +\d+ +same text/);
+    expect(stdout).toMatch(/chain: .*QK norm: norm, rope and write fused by cpu-/);
+    expect(stdout).toMatch(/fused: .*QK norm: fused by cpu-/);
+    expect(stdout).toMatch(/fallback: .*QK norm: two norms, one after the other/);
     expect(code).toBe(0);
   });
 

@@ -18,6 +18,11 @@ import { type Request, readJson } from "../prompts.ts";
 import { type Answer, answer, type Listener } from "./answer.ts";
 import { samplerFor } from "./sampler.ts";
 
+/** How layers come from the projection to attention: one kernel, a fused norm and the rest apart, or two norms and the rest. */
+export type SessionWay = "chain" | "fused" | "fallback";
+
+const ways = { auto: "chain", fallback: "fallback" } as const;
+
 /** A model, its tokenizer and its chat template, opened from one folder. */
 export class Session {
   readonly loaded: LoadedModel;
@@ -36,10 +41,11 @@ export class Session {
   }
 
   /** @throws QkNormError or UsageError, in one sentence, for a folder or options that do not go */
-  static async open(options: Options, qkNorm: Options["qkNorm"] = options.qkNorm): Promise<Session> {
+  static async open(options: Options, way: SessionWay = ways[options.qkNorm]): Promise<Session> {
     const progress = loadProgress(process.stderr);
     const loaded = await openWith(loadModel, options, {
-      qkNorm: { path: qkNorm },
+      qkNorm: { path: way === "fallback" ? "fallback" : "auto" },
+      chain: way === "chain" ? "auto" : "apart",
       onProgress: progress.report,
     });
     progress.end();
