@@ -12,7 +12,7 @@ const markers = /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/;
 
 /** The part of the README between its markers, as it should read. */
 export function renderNumbers() {
-  const onGpu = [...gpuSections(gpuResults()), ...chainSections(gpuResults("-chain")), ...endToEnd()];
+  const onGpu = [...gpuSections(gpuResults()), ...chainSections(deviceResults("-chain")), ...endToEnd()];
   return `${[...onGpu, kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
 }
 
@@ -26,7 +26,7 @@ export function writeNumbers() {
   const [gpu] = gpuResults();
   if (gpu !== undefined) drawGpuPlots(gpu);
   const ofModels = endToEndPlots().slice(0, 1);
-  for (const plot of [...gpuResults("-chain").flatMap(chainPlots), ...ofModels]) savePlot(plot.path, plot);
+  for (const plot of [...deviceResults("-chain").flatMap(chainPlots), ...ofModels]) savePlot(plot.path, plot);
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -137,7 +137,6 @@ function endToEndPlots() {
 }
 
 /** Measured on machines that have a GPU, and taken over from there. */
-<<<<<<< HEAD
 function gpuResults() {
   return deviceResults("");
 }
@@ -149,11 +148,6 @@ function endToEndResults() {
 function deviceResults(kind) {
   return ["h200", "h100"]
     .map((device) => `native/gpu/results/${device}${kind}.json`)
-=======
-function gpuResults(suffix = "") {
-  return ["h200", "h100"]
-    .map((device) => `native/gpu/results/${device}${suffix}.json`)
->>>>>>> 52bb657 (Compare the chain with the fused norm and the fallback, text by text and model by model, and show its measurements in the README)
     .filter((path) => existsSync(join(root, path)))
     .map(results);
 }
