@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly rounding?: NormRounding | undefined;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions | undefined;
+  /** `apart`: QK norm, RoPE and the write to the cache are calls of their own, to compare. Default `auto`. */
+  readonly chain?: "auto" | "apart" | undefined;
   /** Tokens of a block, where the model decodes by blocks; 1 for a causal mask. Default: as the config says. */
   readonly blockLength?: number | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
@@ -88,6 +90,7 @@ function load(
       weightDtype: weightDtypeOf(weights, dtype),
       rounding: options.rounding ?? "hf",
       qkNorm: options.qkNorm ?? {},
+      chain: options.chain ?? "auto",
       ...(options.blockLength !== undefined && { blockLength: options.blockLength }),
       tiesHead,
     });
