@@ -4,11 +4,9 @@ export { type CudaAddNorm, cudaAddNorm } from "./cuda/add-norm.ts";
 export { type Alignment, alignmentOf } from "./cuda/alignment.ts";
 export {
   CudaAttention,
-  type CudaAttentionForm,
   type CudaAttentionOperand,
-  type CudaAttentionShape,
-  type HeadStrides,
 } from "./cuda/attention.ts";
+export type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./cuda/attention-form.ts";
 export { type AttentionTuning, attentionTuning } from "./cuda/attention-plan.ts";
 export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
 export type { CudaCacheDtype, CudaChainForm } from "./cuda/chain-form.ts";

@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import type { CudaAttentionForm, CudaAttentionShape } from "./attention.ts";
+import type { CudaAttentionForm, CudaAttentionShape } from "./attention-form.ts";
 import type { CudaDevice } from "./device.ts";
 
 /** One kernel of an attention call. */

@@ -1,57 +1,12 @@
-import type { FloatDtype, NormRounding } from "@qknorm/core";
+import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
-import { type Alignment, bytesOf } from "./alignment.ts";
+import { bytesOf } from "./alignment.ts";
+import type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./attention-form.ts";
 import { type AttentionPlan, type AttentionTuning, planAttention } from "./attention-plan.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
-
-/** What the attention kernels are specialised for (kernels/attention_span.cuh). */
-export interface CudaAttentionForm {
-  /** Of q and out. */
-  readonly dtype: FloatDtype;
-  /** Of k and v. */
-  readonly cacheDtype: FloatDtype;
-  /** 1 to 512. */
-  readonly headDim: number;
-  readonly rounding: NormRounding;
-  readonly mask: "causal" | "none";
-  readonly softCap: boolean;
-  /** The dtype of the sinks; `null`: none. */
-  readonly sinks: FloatDtype | null;
-  /** Keys by page tables, of a batch; otherwise one sequence. */
-  readonly paged: boolean;
-  /** Of the address and strides of q, and of those of k and v. */
-  readonly alignment: Alignment;
-  readonly cacheAlignment: Alignment;
-}
-
-/** What one launch is packed for. Strides are in bytes. */
-export interface CudaAttentionShape {
-  readonly tokens: number;
-  readonly queryHeads: number;
-  readonly kvHeads: number;
-  /** Keys that k and v have room for. */
-  readonly capacity: number;
-  readonly qStrides: HeadStrides;
-  readonly kStrides: HeadStrides;
-  readonly vStrides: HeadStrides;
-  readonly scale: number;
-  readonly softCap: number;
-  readonly window: number;
-  readonly chunk: number;
-  /** Of a paged form: sequences, the most queries of one, and their page tables. */
-  readonly batch: number;
-  readonly mostQueries: number;
-  readonly pageSize: number;
-  readonly pagesPerSequence: number;
-}
-
-export interface HeadStrides {
-  readonly token: number;
-  readonly head: number;
-}
 
 const tensors = ["q", "k", "v", "out"] as const;
 const indices = ["lengths", "queryStarts", "pages"] as const;

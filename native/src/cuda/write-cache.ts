@@ -1,7 +1,7 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { alignmentOf, bytesOf } from "./alignment.ts";
-import type { HeadStrides } from "./attention.ts";
+import type { HeadStrides } from "./attention-form.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";

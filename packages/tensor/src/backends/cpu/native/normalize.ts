@@ -2,7 +2,7 @@ import type { NormSpec } from "@qknorm/core";
 import { qkNorm } from "@qknorm/native/cpu";
 import type { TensorView } from "../../../backend.ts";
 import { denseSpec } from "../weights.ts";
-import { affineOf } from "./qk-norm.ts";
+import { affineOf } from "./affine.ts";
 import { arrayOf, dtypeOf } from "./views.ts";
 
 /** `out [T, H, D] = norm(x [T, H, D])`: QK norm of one tensor. */

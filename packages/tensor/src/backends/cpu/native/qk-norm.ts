@@ -1,9 +1,10 @@
-import type { NormSpec, Refusal } from "@qknorm/core";
+import type { Refusal } from "@qknorm/core";
 import { type QkNormCall as NativeCall, type NormSide as NativeSide, qkNorm } from "@qknorm/native/cpu";
 import type { FusedQkNorm, NormSide, QkNormCall, QkNormRun, TensorView } from "../../../backend.ts";
 import { weightRefusals } from "../weights.ts";
+import { affineOf } from "./affine.ts";
 import { nativeQkNormRope } from "./qk-norm-rope.ts";
-import { arrayOf, dtypeOf, exactly } from "./views.ts";
+import { arrayOf } from "./views.ts";
 
 type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
 
@@ -36,26 +37,6 @@ export const nativeQkNorm: FusedQkNorm = {
     };
   },
 };
-
-/** The norm of a side as the addon takes it: weights from their first element to their last, and numbers. */
-export function affineOf(spec: NormSpec<TensorView>, headDim: number) {
-  const { weight } = spec;
-  const bias = spec.bias ?? null;
-  const stride = (values: TensorView | null): number =>
-    values !== null && spec.axis === "head" && values.size > headDim ? headDim : 0;
-  return {
-    weight: weight && exactly(weight),
-    weightDtype: weight ? dtypeOf(weight) : "f32",
-    weightHeadStride: stride(weight),
-    bias: bias && exactly(bias),
-    biasDtype: bias ? dtypeOf(bias) : "f32",
-    biasHeadStride: stride(bias),
-    eps: spec.eps,
-    kind: spec.kind,
-    weightOffset: spec.weightOffset,
-    rounding: spec.rounding,
-  } as const;
-}
 
 function sideOf({ headDim, inPlace }: QkNormCall, side: NormSide): Mutable<NativeSide> {
   const { heads, tokenStride, headStride, spec } = side;
