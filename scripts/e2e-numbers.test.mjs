@@ -7,6 +7,7 @@ const results = {
   device: "a device",
   date: "today",
   versions: { torch: "2", transformers: "5" },
+  rounding: "once",
   copyTBs: 4,
   decode: [step, { ...step, batch: 64, stepUs: us(1000) }],
   prefill: [{ model: "qwen3-0.6b", tokens: 4096, path: "fused", ms: us(20) }],

@@ -1,3 +1,4 @@
+import type { NormRounding } from "@qknorm/core";
 import { type Device, type FloatDtype, type Tensor, tidy } from "@qknorm/tensor";
 import { CudaStream } from "../../../../native/src/index.ts";
 import { DecodeGraphs } from "../../src/generation/decode-graphs.ts";
@@ -18,6 +19,7 @@ import { disposeModel, syntheticModel } from "./synthetic-model.ts";
 export interface Setting {
   readonly device: Device;
   readonly dtype: FloatDtype;
+  readonly rounding: NormRounding;
   readonly model: ModelName;
   /** Nothing new is begun then. */
   readonly timeIsUp: () => boolean;

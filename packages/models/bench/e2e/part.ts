@@ -1,7 +1,7 @@
 // One part of the end-to-end benchmark, in a process of its own: `part NAME MODEL --device cuda:0 --dtype bf16 --seconds 40`.
 // Prints what it found as one line of JSON, also where its seconds did not suffice for all of it.
 import { parseArgs } from "node:util";
-import { setQkNormLogger } from "@qknorm/core";
+import { type NormRounding, setQkNormLogger } from "@qknorm/core";
 import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
 import { machine } from "./machine.ts";
 import { batchRates, decodeCosts, prefillRates, type Setting, stepRates, textRates } from "./measurements.ts";
@@ -13,6 +13,7 @@ const { values, positionals } = parseArgs({
   options: {
     device: { type: "string", default: "cuda:0" },
     dtype: { type: "string", default: "bf16" },
+    rounding: { type: "string", default: "once" },
     seconds: { type: "string", default: "40" },
   },
 });
@@ -38,6 +39,7 @@ const until = performance.now() + 1000 * Number(values.seconds);
 const found: Found = await measurements[part as keyof typeof measurements]({
   device,
   dtype: values.dtype as FloatDtype,
+  rounding: values.rounding as NormRounding,
   model: model as ModelName,
   timeIsUp: () => performance.now() > until,
 });

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import type { NormRounding } from "@qknorm/core";
 
 /** The middle of several turns, and how far they lie apart. */
 export interface Spread {
@@ -69,6 +70,8 @@ export interface EndToEndResults {
   /** The code that was measured. */
   readonly commit: string;
   versions: Record<string, string>;
+  /** Of our models: `once`, as SDPA beside them. */
+  readonly rounding: NormRounding;
   /** Bytes read and written by a copy, in 1e12 per second; 0 where it was not measured. */
   copyTBs: number;
   readonly decode: DecodeRow[];

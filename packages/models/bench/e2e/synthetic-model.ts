@@ -6,7 +6,7 @@ import { cudaStream } from "../../../tensor/src/cuda.ts";
 import { type CausalLm, type ModelOptions, modelFamily } from "../../src/index.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
-export interface SyntheticOptions extends Pick<ModelOptions, "qkNorm" | "chain"> {
+export interface SyntheticOptions extends Pick<ModelOptions, "qkNorm" | "chain" | "rounding"> {
   readonly device: Device;
   readonly dtype: FloatDtype;
 }
@@ -15,9 +15,9 @@ export interface SyntheticOptions extends Pick<ModelOptions, "qkNorm" | "chain">
  * A model of a published shape with random weights, made where it lies: matrices of variance `1 / inputs`, so that
  * activations keep their size, and norms of about one. The same weights for every path.
  */
-export function syntheticModel(name: ModelName, { device, dtype, ...paths }: SyntheticOptions): CausalLm {
+export function syntheticModel(name: ModelName, { device, dtype, ...options }: SyntheticOptions): CausalLm {
   const blueprint = modelFamily("qwen3").read(shapes[name], () => {});
-  const model = blueprint.create({ device, dtype, weightDtype: dtype, rounding: "hf", ...paths });
+  const model = blueprint.create({ device, dtype, weightDtype: dtype, ...options });
   const fill = device === "cpu" ? fillOnCpu : fillerOf(device);
   let seed = 1;
   for (const [, parameter] of model.parameters()) fill(parameter, spreadOf(parameter), seed++);
