@@ -1,4 +1,4 @@
-// npm run bench: measures, writes the results as JSON, and the README's tables from them.
+// npm run bench: measures, writes the results as JSON, and the documents' tables from them.
 
 import { writeNumbers } from "./numbers.mjs";
 import { setUp } from "./setup.mjs";

@@ -1,4 +1,4 @@
-// The README's part on the chain, from the results of each device in native/gpu/results/*-chain.json, and its plot.
+// The benchmarks' part on the chain, from the results of each device in native/gpu/results/*-chain.json, and its plot.
 const designs = {
   normRope: "norm + RoPE, nothing stored",
   normThenRopeStore: "norm, then RoPE + store",

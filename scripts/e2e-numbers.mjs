@@ -1,4 +1,4 @@
-// The README's part on whole models, from the end-to-end results of each device in native/gpu/results.
+// The benchmarks' part on whole models, from the end-to-end results of each device in native/gpu/results.
 
 const titles = { "qwen3-0.6b": "Qwen3-0.6B", "qwen3-8b": "Qwen3-8B" };
 const paths = ["fallback", "fused", "chain"];

@@ -17,7 +17,7 @@ const results = {
   firstToken: [{ model: "qwen3-0.6b", ms: us(1500) }],
 };
 
-describe("the README's part on whole models", () => {
+describe("the page's part on whole models", () => {
   it("is empty without results", () => {
     expect(endToEndSections([])).toEqual([]);
   });

@@ -1,6 +1,6 @@
 // npm run bench:gpu: makes the portable folder and runs its benchmark here, on a machine with a GPU; arguments go to it.
 // npm run bench:e2e: the same with the benchmark of whole models. Either with `-- --from FILE.json` takes the results of
-// a run elsewhere. Then the README's tables and plots.
+// a run elsewhere. Then the documents' tables and plots.
 import { spawnSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { basename, join, resolve } from "node:path";

@@ -1,4 +1,4 @@
-// The README's part on the GPU, from the results of each device in native/gpu/results.
+// The benchmarks' part on the GPU, from the results of each device in native/gpu/results.
 import { gpuPlots } from "./plot.mjs";
 
 const shown = [
@@ -125,6 +125,14 @@ function groups(rows) {
 
 function nameOf({ headDim, dtype, layout, cache }) {
   return `${dtype}, D ${headDim}, ${layout}, ${cache}`;
+}
+
+/** How many times as long another design takes, over the rows of the published table: bf16, head dim 128, warm. */
+export function timesAsLong({ rows }, name) {
+  return ratio(
+    rows.filter((row) => nameOf(row) === "bf16, D 128, contiguous, warm"),
+    name,
+  ).split(" ")[0];
 }
 
 function ratio(rows, name) {

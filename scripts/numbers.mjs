@@ -1,24 +1,66 @@
-// The README's plot and measured numbers, rendered from the committed results; a test holds the README to them.
+// docs/benchmarks.md with its plots, and the README's figures, rendered from the committed results; a test holds both to them.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chainPlots, chainSections } from "./chain-numbers.mjs";
 import { endToEndPlot, endToEndSections } from "./e2e-numbers.mjs";
-import { gpuSections } from "./gpu-numbers.mjs";
+import { gpuSections, timesAsLong } from "./gpu-numbers.mjs";
 import { drawCpuPlot, drawGpuPlots, savePlot } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
-const readme = join(root, "README.md");
-const markers = /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/;
+const parts = [
+  { path: "README.md", markers: /(<!-- figures:[^>]*-->\n)([\s\S]*?)(<!-- \/figures -->)/, render: figures },
+  {
+    path: "docs/benchmarks.md",
+    markers: /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/,
+    render: numbers,
+  },
+];
 
-/** The part of the README between its markers, as it should read. */
-export function renderNumbers() {
+/** The tables and plots, as docs/benchmarks.md should have them. */
+function numbers() {
   const onGpu = [...gpuSections(gpuResults()), ...chainSections(deviceResults("-chain")), ...endToEnd()];
-  return `${[...onGpu, kernels(), calls(), forwardPass(), accuracy()].join("\n\n")}\n\n`;
+  const text = [...onGpu, kernels(), calls(), forwardPass(), accuracy()].join("\n\n");
+  // Paths are told from the root; the document lies in docs.
+  return `${text.replaceAll("](docs/", "](").replaceAll("](native/", "](../native/")}\n\n`;
 }
 
-/** Whether the README says what the results say. */
+/** What the README says first. */
+function figures() {
+  const [gpu] = gpuResults();
+  const [models] = endToEndResults();
+  const rate = (model, path, rows) =>
+    1e6 /
+    rows.find((row) => row.model === model && row.batch === 1 && (path === null || row.path === path)).us
+      .median;
+  const ours = models.decode.filter(({ queued }) => !queued).map((row) => ({ ...row, us: row.stepUs }));
+  const theirs = models.torch.filter(({ what }) => what === "decode");
+  const [small, large] = ["qwen3-0.6b", "qwen3-8b"].map((model) => {
+    const [own, other] = [rate(model, "chain", ours), rate(model, null, theirs)];
+    return `${fixed(own, 0)} tokens/s (${fixed(own / other, 2)} times transformers, compiled: ${fixed(other, 0)})`;
+  });
+  const { summary } = results("native/bench/results/cpu-speed.json");
+  return `${[
+    `- **The fused kernel** takes an ${gpu.device} 1 / ${timesAsLong(gpu, "seedDesign")} of the time of the first fused design, as a geometric mean over the 112 rows of its published table. \`npm run bench:gpu\``,
+    `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. \`npm run bench:e2e\``,
+    `- **On the CPU**, Qwen3-0.6B in bf16, by one thread's processor time: ${cpuRates(summary)}. \`python -m oracle.cpu_speed\``,
+  ].join("\n")}\n`;
+}
+
+function cpuRates(summary) {
+  const { "llama.cpp": llama, transformers } = summary;
+  const times = (what) =>
+    `${what} at ${fixed(llama[what].hereTimes, 2)} times llama.cpp's rate and ${fixed(transformers[what].hereTimes, 2)} times transformers'`;
+  return `${times("decode")}, ${times("prefill")}`
+    .replace("decode at", "decodes at")
+    .replace("prefill at", "reads a prompt at");
+}
+
+/** Whether the documents say what the results say. */
 export function numbersAreCurrent() {
-  return readFileSync(readme, "utf8").match(markers)?.[2] === renderNumbers();
+  return parts.every(({ path, markers, render }) => {
+    const text = readFileSync(join(root, path), "utf8");
+    return text.match(markers)?.[2] === render();
+  });
 }
 
 export function writeNumbers() {
@@ -27,11 +69,14 @@ export function writeNumbers() {
   if (gpu !== undefined) drawGpuPlots(gpu);
   const ofModels = endToEndPlots().slice(0, 1);
   for (const plot of [...deviceResults("-chain").flatMap(chainPlots), ...ofModels]) savePlot(plot.path, plot);
-  const text = readFileSync(readme, "utf8");
-  writeFileSync(
-    readme,
-    text.replace(markers, (_, start, __, end) => start + renderNumbers() + end),
-  );
+  for (const { path, markers, render } of parts) {
+    const file = join(root, path);
+    const text = readFileSync(file, "utf8");
+    writeFileSync(
+      file,
+      text.replace(markers, (_, start, __, end) => start + render() + end),
+    );
+  }
 }
 
 function kernels() {
@@ -102,19 +147,26 @@ const quoted = new Set([
 ]);
 
 function accuracy() {
-  const { rows } = results("examples/qwen3-forward/results/accuracy.json");
-  const lines = rows.map((row) => [
-    row.dtype,
-    row.rounding,
-    row.path === "auto" ? "fused" : "fallback",
-    `${fixed(row.accuracy, 1)} %`,
-    `${fixed(row.transformers, 1)} %`,
-    `${row.same} of ${row.prompts}`,
-  ]);
+  const folder = "examples/qwen3-forward/results";
+  const places = [
+    ["the CPU", results(`${folder}/accuracy.json`)],
+    ["an H200", results(`${folder}/accuracy-h200.json`)],
+  ];
+  const lines = places.flatMap(([place, { rows }]) =>
+    rows.map((row) => [
+      place,
+      row.dtype,
+      row.rounding,
+      row.path === "auto" ? "fused" : "fallback",
+      `${fixed(row.accuracy, 1)} %`,
+      `${fixed(row.transformers, 1)} %`,
+      `${row.same} of ${row.prompts}`,
+    ]),
+  );
   return section(
     "**End-to-end accuracy**: held-out sums through the whole forward pass, and transformers' own answers to them. " +
-      "`npm run accuracy`",
-    ["dtype", "rounding", "QK norm", "right", "transformers", "answers identical"],
+      "`npm run accuracy`; on a GPU `build/gpu/run accuracy`",
+    ["on", "dtype", "rounding", "QK norm", "right", "transformers", "answers identical"],
     lines,
   );
 }
