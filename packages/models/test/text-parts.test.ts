@@ -36,6 +36,13 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
+it("the configs say nothing of the machine that they were made on", () => {
+  const paths = models
+    .map((part) => JSON.stringify(part.config))
+    .filter((text) => /"[/~][\w.-]+\//.test(text));
+  expect(paths).toEqual([]);
+});
+
 describe.each(availableKernels())("on %s kernels", (kernels) => {
   it.each(models.map((part) => [part.config.model_type, Object.keys(part.tensors)[0], part] as const))(
     "the text part of %s (%s, ...) has the logits of transformers",
