@@ -68,10 +68,11 @@ const span = "attention_span.cuh";
 const pieces = "attention_pieces.cuh";
 const tensorCore = "tensor_core.cuh";
 const cluster = "cluster.cuh";
+const direct = ["attention_direct.cuh", "attention_warps.cuh"];
 
 const ops = {
   attention: declaration("attention", cluster, span, pieces),
-  attention_decode: declaration("attention_decode", tensorCore, cluster, span, pieces),
+  attention_decode: declaration("attention_decode", tensorCore, cluster, span, pieces, ...direct),
   attention_join: declaration("attention_join", span),
   attention_prefill: declaration("attention_prefill", tensorCore, span),
 } as const;

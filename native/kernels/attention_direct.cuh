@@ -1,0 +1,201 @@
+// Grouped-query attention of few queries on the tensor cores, straight from memory: a warp takes 16 keys at a time, and
+// every lane loads 16 bytes of a key or a value just where the products of matrices want them, because the order of the
+// elements within a product is free. No key goes through shared memory.
+//
+// A tile has up to 8 rows; the other 8 of a product's 16 hold what is lost of a probability when it is rounded to 16 bits,
+// so that with rounding once a result is as exact as in f32.
+//
+// Of a product (tensor_core.cuh) a lane has row group = lane / 4 and what pair = lane % 4 says:
+//   scores  the b operand is k: lane loads elements 32 * j + 8 * pair..+7 of key group, two steps of 16 elements
+//   values  the b operand is v: lane loads elements 64 * h + 8 * group..+7 of keys 2 * pair..+1 and 2 * pair + 8..+9; element
+//           8 * group + i is column group of product i, so that the lane ends with elements 16 * pair..+15 of its row
+//
+// QK_CACHE is QK_DTYPE, of 16 bits; QK_HEAD_DIM a multiple of 64 up to 256; all 16-byte aligned; QK_ROWS 8 at most.
+// The other macros: attention_pieces.cuh.
+
+constexpr int STEP = 16;                 // keys of a warp at a time
+constexpr int QUARTERS = QK_HEAD_DIM / 32;  // loads of a key
+constexpr int HALVES = QK_HEAD_DIM / 64;    // loads of a value
+
+// What a lane knows of its row.
+struct Row {
+  u32 q[QUARTERS][4];
+  Keys seen;
+  State whole;  // of all pieces, in the stages that know it
+  State state;  // the sum: of this lane's keys
+  float values[HALVES][8][4];
+};
+
+// A row of nothing yet, but for its q.
+DEVICE void begin_row(const Args& args, const Piece& piece, Row& row) {
+  const auto& [sequence, tile, cut, number, keys] = piece;
+  const int r = static_cast<int>(threadIdx.x) % 32 / 4;
+  const bool there = r < tile.count;
+  const int token = tile.token_of(args, there ? r : 0), head = tile.head_of(args, there ? r : 0);
+  row.seen = {0, 0};
+  if (there) row.seen = seen_from(args, sequence, sequence.own(token));
+  row.state = {NOTHING, 0};
+  if constexpr (QK_STAGE == SUMS || QK_STAGE == VALUES) {
+    const float* states = partial_state(args, sequence, tile, cut, there ? r : 0);
+    row.whole = whole_state(states, cut.count, sink_of(args, head));
+  }
+#pragma unroll
+  for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+#pragma unroll
+      for (float& value : row.values[h][i]) value = 0;
+    }
+  }
+}
+
+DEVICE void load_row(const Args& args, const Piece& piece, Row& row) {
+  const auto& [sequence, tile, cut, number, keys] = piece;
+  const int lane = threadIdx.x % 32, r = lane / 4;
+  const bool there = r < tile.count;
+  const int token = tile.token_of(args, there ? r : 0), head = tile.head_of(args, there ? r : 0);
+  const char* from = args.q + (sequence.first_token + token) * args.q_token_stride + head * args.q_head_stride;
+#pragma unroll
+  for (int j = 0; j < QUARTERS; ++j) load_words<4>(from + (32 * j + 8 * (lane % 4)) * 2, row.q[j]);
+  begin_row(args, piece, row);
+}
+
+// The keys of a step as they lie in memory.
+struct Step {
+  u32 k[2][QUARTERS][4];
+  u32 v[4][HALVES][4];
+};
+
+DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step) {
+  const int lane = threadIdx.x % 32;
+  const char* keys = args.k + piece.tile.kv_head * args.k_head_stride;
+  const char* values = args.v + piece.tile.kv_head * args.v_head_stride;
+  // What is not there is read from the first slot, so that no load depends on a branch.
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+    const int at = key + 8 * n + lane / 4;
+    const i64 slot = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
+    const char* from = keys + (slot == NOWHERE ? 0 : slot) * args.k_token_stride + lane % 4 * 16;
+#pragma unroll
+    for (int j = 0; j < QUARTERS; ++j) load_words<4>(from + 64 * j, step.k[n][j]);
+  }
+  if constexpr (!WITH_VALUES) return;
+  bool there[4];
+#pragma unroll
+  for (int n = 0; n < 4; ++n) {
+    const int at = key + n / 2 * 8 + lane % 4 * 2 + n % 2;
+    const i64 slot = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
+    there[n] = slot != NOWHERE;
+    const char* from = values + (there[n] ? slot : 0) * args.v_token_stride + lane / 4 * 16;
+#pragma unroll
+    for (int h = 0; h < HALVES; ++h) load_words<4>(from + 128 * h, step.v[n][h]);
+  }
+#pragma unroll
+  for (int n = 0; n < 4; ++n) {
+    if (there[n]) continue;  // zero times what lies there may be NaN
+#pragma unroll
+    for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+      for (u32& word : step.v[n][h]) word = 0;
+    }
+  }
+}
+
+// The scores of the lane's row with keys 8 * n + 2 * pair and the next.
+DEVICE void score_step(const Args& args, const Row& row, const Step& step, int key, float (&scores)[2][2]) {
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+    float c[4] = {0, 0, 0, 0};
+#pragma unroll
+    for (int j = 0; j < QUARTERS; ++j) {
+      const u32(&q)[4] = row.q[j];
+      const u32(&k)[4] = step.k[n][j];
+      multiply_16x8x16<QK_DTYPE>(c, {q[0], 0u, q[1], 0u}, {k[0], k[1]});
+      multiply_16x8x16<QK_DTYPE>(c, {q[2], 0u, q[3], 0u}, {k[2], k[3]});
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const int at = key + 8 * n + threadIdx.x % 4 * 2 + i;
+      const float score = score_of(args, c[i]);
+      scores[n][i] = at >= row.seen.first && at < row.seen.last ? score : NOTHING;
+    }
+  }
+}
+
+// Takes the scores in, and leaves in their place what the values are multiplied by.
+DEVICE void absorb(Row& row, float (&scores)[2][2]) {
+  State& state = row.state;
+  if constexpr (QK_STAGE == ONCE || QK_STAGE == STATES) {
+    float largest = fmaxf(fmaxf(scores[0][0], scores[0][1]), fmaxf(scores[1][0], scores[1][1]));
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+    largest = fmaxf(largest, state.largest);
+    const float kept = power_of(state.largest - base_of(largest));
+    state = {largest, state.sum * kept};
+    if constexpr (QK_STAGE == ONCE) {
+#pragma unroll
+      for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+#pragma unroll
+          for (float& value : row.values[h][i]) value *= kept;
+        }
+      }
+    }
+  } else {
+    state.largest = row.whole.largest;
+  }
+  const float base = base_of(state.largest);
+  const float divisor = QK_STAGE == VALUES && row.whole.sum != 0 ? row.whole.sum : 1;
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+#pragma unroll
+    for (float& score : scores[n]) {
+      float power = power_of(lowered(score, base));
+      if constexpr (QK_STAGE == VALUES) power = power / divisor;
+      else state.sum += power;
+      score = power;
+    }
+  }
+}
+
+// Row r of values: += probabilities * v, and row r + 8 the same with what rounding the probabilities took off.
+DEVICE void multiply_values(Row& row, const Step& step, const float (&powers)[2][2]) {
+  u32 a[4];
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+    const float low = powers[n][0], high = powers[n][1];
+    float near_low = low, near_high = high;
+    round_pair<QK_DTYPE>(near_low, near_high);
+    a[2 * n] = pack<QK_DTYPE>(low, high);
+    a[2 * n + 1] = QK_HF ? 0 : pack<QK_DTYPE>(low - near_low, high - near_high);
+  }
+#pragma unroll
+  for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const u32 halves = i % 2 == 0 ? 0x5410 : 0x7632;  // the lower or the upper element of both words
+      const u32 first = __byte_perm(step.v[0][h][i / 2], step.v[1][h][i / 2], halves);
+      const u32 second = __byte_perm(step.v[2][h][i / 2], step.v[3][h][i / 2], halves);
+      multiply_16x8x16<QK_DTYPE>(row.values[h][i], a, {first, second});
+    }
+  }
+}
+
+// Asks for the keys of a later step, so that its loads find them in the L2.
+DEVICE void prefetch_step(const Args& args, const Piece& piece, int key) {
+  constexpr int LINE = 128;
+  const int lane = threadIdx.x % 32, at = key + lane / 2;
+  if (at >= piece.keys.last) return;
+  const i64 slot = slot_of(args, piece.sequence, at);
+  if (slot == NOWHERE) return;
+  const char* k = args.k + piece.tile.kv_head * args.k_head_stride + slot * args.k_token_stride;
+  const char* v = args.v + piece.tile.kv_head * args.v_head_stride + slot * args.v_token_stride;
+#pragma unroll
+  for (int line = 0; line < QK_HEAD_DIM * 2; line += 2 * LINE) {
+    const int part = line + lane % 2 * LINE;
+    if (part >= QK_HEAD_DIM * 2) continue;
+    prefetch_line(k + part);
+    if constexpr (WITH_VALUES) prefetch_line(v + part);
+  }
+}
