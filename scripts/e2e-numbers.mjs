@@ -83,7 +83,8 @@ function rates({ device, date, copyTBs, versions, rounding, decode, prefill, tor
 function costs({ copyTBs, costs: rows }) {
   const model = "qwen3-0.6b";
   const path = ["chain", "fused"].find((one) => rows.some((row) => row.path === one && row.model === model));
-  const own = rows.filter((row) => row.path === path && row.model === model).sort((a, b) => b.us - a.us);
+  const one = rows.filter(({ batch = 1 }) => batch === 1);
+  const own = one.filter((row) => row.path === path && row.model === model).sort((a, b) => b.us - a.us);
   if (own.length === 0) return null;
   const lines = own.map(({ op, calls, us, weightBytes }) => [
     `\`${op}\``,

@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,decode,decode64,prefill,costs,logits,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,decode,decode64,prefill,costs,costs64,logits,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -59,7 +59,9 @@ function parts(models: readonly ModelName[]): Part[] {
   const [first = "qwen3-0.6b"] = models;
   const measured = models.flatMap((model) => [
     ...["step", "decode", "prefill"].map((part) => ours(part, model, 35)),
-    ...(model === first ? ["steps", "decode64", "costs"].map((part) => ours(part, model, 25)) : []),
+    ...(model === first
+      ? ["steps", "decode64", "costs", "costs64"].map((part) => ours(part, model, 25))
+      : []),
   ]);
   const python = (script: string, limit: number, ...args: readonly string[]): Part => ({
     name: script,

@@ -1,5 +1,5 @@
 import type { NormRounding } from "@qknorm/core";
-import { type Device, type FloatDtype, type Tensor, tidy } from "@qknorm/tensor";
+import { convert, type Device, type FloatDtype, likeliest, Tensor, tidy } from "@qknorm/tensor";
 import { CudaStream } from "../../../../native/src/index.ts";
 import { DecodeGraphs } from "../../src/generation/decode-graphs.ts";
 import {
@@ -10,7 +10,7 @@ import {
   nextStep,
 } from "../../src/index.ts";
 import { decodeTurn, promptsOf, textTurn } from "./decoding.ts";
-import { OpCosts } from "./op-costs.ts";
+import { type OpCost, OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
 import type { ModelName } from "./shapes.ts";
 import { disposeModel, syntheticModel } from "./synthetic-model.ts";
@@ -119,23 +119,46 @@ export async function prefillRates(setting: Setting): Promise<Found> {
   };
 }
 
-/** Where the microseconds of a decode step go, path by path. */
-export function decodeCosts(setting: Setting): Found {
+/** Where the microseconds of a decode step go, path by path: of one text, and of many from pages, whose choice is part of it. */
+export function decodeCosts(setting: Setting, count = 1): Found {
   const costs = pathsOn(setting.device).flatMap(([path, options]) => {
     if (setting.timeIsUp()) return [];
     const model = syntheticModel(setting.model, { ...setting, ...options });
     const weights = [...model.parameters()].map(([, parameter]) => parameter);
-    const cache = model.newCache();
     using costs = new OpCosts(setting.device, weights);
-    // One more than a power of two, so that the cache does not grow in the step that is looked at.
-    model.forward(nextStep(promptsOf(1, CONTEXT[0] + 1, model)[0] as number[], cache));
-    model.forward(nextStep([1], cache));
-    const found = costs.of(() => model.forward(nextStep([1], cache)));
-    cache.dispose();
+    const found = count === 1 ? textCosts(model, costs) : batchCosts(model, costs, setting.device, count);
     disposeModel(model);
-    return found.map((cost) => ({ model: setting.model, path, ...cost }));
+    return found.map((cost) => ({ model: setting.model, path, batch: count, ...cost }));
   });
   return { costs };
+}
+
+function textCosts(model: CausalLm, costs: OpCosts): OpCost[] {
+  const cache = model.newCache();
+  // One more than a power of two, so that the cache does not grow in the step that is looked at.
+  model.forward(nextStep(promptsOf(1, CONTEXT[0] + 1, model)[0] as number[], cache));
+  model.forward(nextStep([1], cache));
+  const found = costs.of(() => model.forward(nextStep([1], cache)));
+  cache.dispose();
+  return found;
+}
+
+function batchCosts(model: CausalLm, costs: OpCosts, device: Device, count: number): OpCost[] {
+  const cache = model.newPagedCache({ pages: count * (CONTEXT[1] / PAGE), pageSize: PAGE });
+  const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
+  tidy(() => model.forward(cache.step(texts)));
+  const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
+  const [ids, positions, log] = ["ids", "positions", "log"].map(() =>
+    Tensor.zeros([count, 1], "i32", device),
+  ) as [Tensor, Tensor, Tensor];
+  const pass = (): void => {
+    const logits = convert(model.forward(step), "f32");
+    likeliest(logits, { ids: ids.reshape([count]), positions: positions.reshape([count]), log });
+  };
+  tidy(pass);
+  const found = costs.of(pass);
+  cache.dispose();
+  return found;
 }
 
 /** A first turn that does not count, then all paths in turn while there is time; what they took, path by path. */

@@ -24,7 +24,8 @@ const measurements = {
   step: (setting: Setting) => stepRates(setting),
   steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
   prefill: prefillRates,
-  costs: decodeCosts,
+  costs: (setting: Setting) => decodeCosts(setting),
+  costs64: (setting: Setting) => decodeCosts(setting, 64),
 };
 
 const [part = "", model = "tiny"] = positionals;

@@ -39,6 +39,8 @@ export interface CostRow {
   readonly path: Path;
   /** The op and the shape of its result. */
   readonly op: string;
+  /** Texts of the step. */
+  readonly batch: number;
   /** In a step. */
   readonly calls: number;
   /** Of all of them together. */

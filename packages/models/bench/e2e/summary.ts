@@ -45,10 +45,10 @@ function decodeLine(
 }
 
 function costLines({ costs, copyTBs }: EndToEndResults): string[] {
-  return costs.map(({ model, path, op, calls, us, weightBytes: bytes }) => {
+  return costs.map(({ model, path, batch, op, calls, us, weightBytes: bytes }) => {
     const floor =
       bytes > 0 && copyTBs > 0 ? `, floor of its weights ${(bytes / copyTBs / 1e6).toFixed(1)} us` : "";
-    return `cost, ${model}, ${path}: ${op} x ${calls}: ${us.toFixed(1)} us${floor}`;
+    return `cost, ${model}, batch ${batch}, ${path}: ${op} x ${calls}: ${us.toFixed(1)} us${floor}`;
   });
 }
 
