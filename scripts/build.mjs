@@ -23,7 +23,14 @@ for (const folder of packages) {
     config,
     JSON.stringify({
       extends: "./tsconfig.json",
-      compilerOptions: { noEmit: false, outDir: "dist", rootDir: "src", customConditions: [] },
+      compilerOptions: {
+        noEmit: false,
+        outDir: "dist",
+        rootDir: "src",
+        customConditions: [],
+        sourceMap: true,
+        declarationMap: true,
+      },
       include: ["src"],
       exclude: ["src/**/*.test.ts", "src/**/*.test-d.ts"],
     }),
@@ -49,5 +56,6 @@ await build({
   platform: "node",
   target: "node20.17",
   packages: "external",
+  sourcemap: true,
   logLevel: "warning",
 });

@@ -19,8 +19,9 @@ import {
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { packNode, systemFloor } from "./gpu-node.mjs";
+import { packNode } from "./gpu-node.mjs";
 import { root, setUp } from "./setup.mjs";
+import { systemFloor } from "./system-floor.mjs";
 
 const addon = "native/build/Release/qknorm.node";
 /** What is started by itself: programs, tests, and the threads of tests. */
@@ -40,7 +41,7 @@ const programs = new Set([
 const started = /\.(gpu\.test|worker)\.ts$/;
 /** What the bundles read at run time. */
 const assets =
-  /^(native\/(kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)|packages\/(models\/golden\/.*\.(json|safetensors)|run\/package\.json)|checkpoints\/qwen3-sums\/.*)$/;
+  /^(native\/(package\.json|kernels\/.*|cubins\/.*\.pack|gpu\/.*\.cu|gpu\/bench\/.*\.py)|packages\/(models\/golden\/.*\.(json|safetensors)|run\/package\.json)|checkpoints\/qwen3-sums\/.*)$/;
 
 const mostBytes = 60e6;
 

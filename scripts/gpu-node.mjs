@@ -35,18 +35,6 @@ export function packNode(folder) {
   return node;
 }
 
-/** The newest versions of glibc and libstdc++ that the files ask for: the oldest system they run on. */
-export function systemFloor(...files) {
-  const found = new Map();
-  for (const file of files) {
-    const text = readFileSync(file, "latin1");
-    for (const [, name, version] of text.matchAll(/\0(GLIBC|GLIBCXX)_(\d+(?:\.\d+)+)(?=\0)/g)) {
-      if (compareVersions(version, found.get(name) ?? "0") > 0) found.set(name, version);
-    }
-  }
-  return [...found].map(([name, version]) => `${name} ${version}`).join(", ");
-}
-
 function portableNode() {
   const own = realpathSync(process.execPath);
   const strange = librariesOf(own).filter((name) => !common.test(name));
@@ -84,8 +72,4 @@ function librariesOf(file) {
     names.push(elf.toString("latin1", start, elf.indexOf(0, start)));
   }
   return names;
-}
-
-function compareVersions(a, b) {
-  return a.localeCompare(b, "en", { numeric: true });
 }

@@ -17,7 +17,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const state = join(root, ".qknorm");
-const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
+/** `pnpm@version`, for npx. */
+export const pnpm = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).packageManager;
 const addon = join(root, "native", "build", "Release", "qknorm.node");
 
 /**
@@ -118,7 +119,7 @@ function run(command, args, { cwd, log }) {
 }
 
 function workspaceManifests() {
-  const folders = ["packages", "examples"].flatMap((group) =>
+  const folders = ["packages", "examples", "native/npm"].flatMap((group) =>
     readdirSync(join(root, group)).map((name) => `${group}/${name}`),
   );
   return [...folders, "native", "codemods"]

@@ -4,9 +4,10 @@
 // QKNORM_LIBNVRTC names the NVRTC if the search does not find the right one. Needs no GPU.
 import { existsSync } from "node:fs";
 import { CubinPack, writePack } from "../src/cuda/cubin-pack.ts";
-import { packPath, shippedFolder } from "../src/cuda/cubin-places.ts";
+import { packPath } from "../src/cuda/cubin-places.ts";
 import { keyOf } from "../src/cuda/kernel-request.ts";
 import { shippedKernels } from "../src/cuda/shipped-kernels.ts";
+import { packageFile } from "../src/home.ts";
 import { Jit, openNvrtc } from "../src/index.ts";
 
 const archs = ["sm_90"] as const;
@@ -15,7 +16,7 @@ const { path, version } = openNvrtc();
 process.stdout.write(`NVRTC ${version}: ${path}\n`);
 const jit = new Jit({ folder: null, seeds: [], shipped: null });
 for (const arch of archs) {
-  const to = packPath(shippedFolder(), arch);
+  const to = packPath(packageFile("cubins"), arch);
   const former = existsSync(to) ? new CubinPack(to) : undefined;
   const kernels = shippedKernels(arch).map((kernel) => {
     const key = keyOf(kernel);

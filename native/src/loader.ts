@@ -1,20 +1,23 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { QkNormError } from "@qknorm/core";
+import { addonPaths } from "./addon-places.ts";
 import { BINDING_ABI, type BindingModule } from "./binding.ts";
+import { environmentVariable } from "./environment.ts";
+import { ownFile } from "./home.ts";
+import { reasonForNone, remedyFor } from "./remedies.ts";
 import { withTypedErrors } from "./typed-errors.ts";
 
-/** The addon, or in one sentence why there is none. */
+/** The addon; or in one sentence why there is none, and in another what brings it, in the situation that this code is in. */
 export type LoadedBinding =
   | { readonly binding: BindingModule; readonly path: string }
-  | { readonly binding: null; readonly reason: string };
+  | { readonly binding: null; readonly reason: string; readonly remedy: string };
 
 let loaded: LoadedBinding | undefined;
 
 /**
- * Opens the addon, once per thread. `QKNORM_NATIVE_PATH` names a file to take instead of the one that was built here;
- * `QKNORM_NATIVE=off` goes without. Never throws.
+ * Opens the addon, once per thread: what was built in this package, otherwise what npm installed for this platform.
+ * `QKNORM_NATIVE_PATH` names a file to take instead; `QKNORM_NATIVE=off` goes without. Never throws.
  */
 export function loadBinding(): LoadedBinding {
   loaded ??= open();
@@ -30,26 +33,41 @@ export function requireBinding(): BindingModule {
 }
 
 function open(): LoadedBinding {
-  if (process.env.QKNORM_NATIVE === "off") {
-    return { binding: null, reason: "QKNORM_NATIVE=off switches it off" };
+  if (environmentVariable("QKNORM_NATIVE") === "off") {
+    return {
+      binding: null,
+      reason: "QKNORM_NATIVE=off switches it off",
+      remedy: "go without QKNORM_NATIVE",
+    };
   }
-  const chosen = process.env.QKNORM_NATIVE_PATH;
-  const path = chosen || fileURLToPath(new URL("../build/Release/qknorm.node", import.meta.url));
-  if (!existsSync(path)) {
-    const remedy = chosen
-      ? "QKNORM_NATIVE_PATH names a file that is not there"
-      : "it has not been built (that takes a C++20 compiler and CMake)";
-    return { binding: null, reason: `${remedy}: ${path}` };
+  const chosen = environmentVariable("QKNORM_NATIVE_PATH");
+  if (chosen) return openChosen(chosen);
+  const faults: string[] = [];
+  for (const path of addonPaths()) {
+    const opened = openAt(path);
+    if (typeof opened !== "string") return opened;
+    faults.push(opened);
   }
+  const reason = faults.length > 0 ? faults.join("; ") : reasonForNone();
+  return { binding: null, reason, remedy: remedyFor(faults) };
+}
+
+function openChosen(path: string): LoadedBinding {
+  const opened = existsSync(path)
+    ? openAt(path)
+    : `QKNORM_NATIVE_PATH names a file that is not there: ${path}`;
+  if (typeof opened !== "string") return opened;
+  return { binding: null, reason: opened, remedy: "go without QKNORM_NATIVE_PATH, or name another file" };
+}
+
+/** The addon, or why this file is none that this package can use. */
+function openAt(path: string): LoadedBinding | string {
   try {
-    const binding = createRequire(import.meta.url)(path) as Partial<BindingModule>;
-    if (binding.abi !== BINDING_ABI) {
-      const reason = `${path} speaks version ${binding.abi} of the binding, this package ${BINDING_ABI}; build it again`;
-      return { binding: null, reason };
-    }
-    return { binding: withTypedErrors(binding as BindingModule), path };
+    const binding = createRequire(ownFile)(path) as Partial<BindingModule>;
+    if (binding.abi === BINDING_ABI) return { binding: withTypedErrors(binding as BindingModule), path };
+    return `${path} speaks version ${binding.abi} of the binding, this package ${BINDING_ABI}`;
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return { binding: null, reason: `${path} cannot be opened: ${detail}` };
+    return `${path} cannot be opened: ${detail}`;
   }
 }

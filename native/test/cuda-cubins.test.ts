@@ -3,9 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { CubinPack, writePack } from "../src/cuda/cubin-pack.ts";
-import { packPath, shippedFolder } from "../src/cuda/cubin-places.ts";
+import { packPath } from "../src/cuda/cubin-places.ts";
 import { keyOf } from "../src/cuda/kernel-request.ts";
 import { shippedKernels } from "../src/cuda/shipped-kernels.ts";
+import { packageFile } from "../src/home.ts";
 import type { KernelRequest } from "../src/index.ts";
 import { failureOf, fakeLibrary, folder, inProcess, missing, placeLibrary, scripted } from "./cuda-fake.ts";
 
@@ -115,7 +116,7 @@ describe.skipIf(missing !== "")(`what is shipped${missing}`, () => {
   });
 
   it("is every kernel of the sources as they are now; `npm run cubins` in native/ makes it again", () => {
-    const pack = new CubinPack(packPath(shippedFolder(), "sm_90"));
+    const pack = new CubinPack(packPath(packageFile("cubins"), "sm_90"));
     const kernels = shippedKernels("sm_90");
     expect(
       kernels.filter((kernel) => pack.get(keyOf(kernel)) === undefined).map(({ macros }) => macros),

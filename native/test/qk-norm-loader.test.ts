@@ -31,7 +31,11 @@ describe("the loader", () => {
       { QKNORM_NATIVE: "off" },
       "(native, attempt) => ({ loaded: native.loadBinding(), failed: attempt(() => native.cpuIsa()) })",
     ) as { loaded: unknown; failed: { code: string; message: string } };
-    expect(loaded).toEqual({ binding: null, reason: "QKNORM_NATIVE=off switches it off" });
+    expect(loaded).toEqual({
+      binding: null,
+      reason: "QKNORM_NATIVE=off switches it off",
+      remedy: "go without QKNORM_NATIVE",
+    });
     expect(failed.code).toBe("ERR_NATIVE");
     expect(failed.message).toContain("QKNORM_NATIVE=off");
   });
@@ -52,9 +56,7 @@ describe("the loader", () => {
         ).reason;
       expect(reasonOf(join(folder, "none.node"))).toMatch(/not there: .*none\.node/);
       expect(reasonOf(text)).toMatch(/text\.node cannot be opened: /);
-      expect(reasonOf(old)).toMatch(
-        /old\.js speaks version 0 of the binding, this package \d+; build it again/,
-      );
+      expect(reasonOf(old)).toMatch(/old\.js speaks version 0 of the binding, this package \d+$/);
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join } from "node:path";
 import { QkNormError } from "@qknorm/core";
+import { home } from "../home.ts";
+import { loadBinding } from "../loader.ts";
 
 /** `QKNORM_CACHE`, of which `off` is none; else where the system keeps such things. Throws `ERR_QKNORM_ARGUMENT`. */
 export function cacheFolder(): string | null {
@@ -21,9 +23,17 @@ export function seedFolders(): string[] {
   return (process.env.QKNORM_CUBINS ?? "").split(":").filter((folder) => folder !== "");
 }
 
-/** The folder of what the package ships, one pack for each architecture. */
-export function shippedFolder(): string {
-  return fileURLToPath(new URL("../../cubins", import.meta.url));
+/**
+ * The folder of what is shipped, one pack for each architecture: beside the sources where they are made, beside the addon
+ * where it was installed; `null` where neither is.
+ */
+export function shippedFolder(): string | null {
+  const { binding, ...addon } = loadBinding();
+  const places = [
+    ...(home === null ? [] : [join(home, "cubins")]),
+    ...("path" in addon ? [join(dirname(addon.path), "cubins")] : []),
+  ];
+  return places.find((place) => existsSync(place)) ?? null;
 }
 
 /** The pack of an architecture in such a folder. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { QkNormError } from "@qknorm/core";
+import { packageFile } from "../home.ts";
 
 /** A kernel to be compiled. It is taken as it is at the first call: change nothing in it later. */
 export interface KernelRequest {
@@ -56,8 +57,7 @@ function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-const folder = new URL("../../kernels/", import.meta.url);
-const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
+const read = (name: string) => readFileSync(packageFile("kernels", name), "utf8");
 const known = new Map<string, string>();
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { QkNormError } from "@qknorm/core";
+import { packageFile } from "../home.ts";
 
 /** How qk_norm.cu is launched; it never changes a bit of the result. The kernel's opening comment names the fields. */
 export interface LaunchConfig {
@@ -46,8 +47,8 @@ const known = new Map<LaunchTable, readonly Table[]>();
 function tables(name: LaunchTable): readonly Table[] {
   let read = known.get(name);
   if (read === undefined) {
-    const file = new URL(`../../kernels/${name}.json`, import.meta.url);
-    read = JSON.parse(readFileSync(file, "utf8")).tables as readonly Table[];
+    read = JSON.parse(readFileSync(packageFile("kernels", `${name}.json`), "utf8"))
+      .tables as readonly Table[];
     known.set(name, read);
   }
   return read;
