@@ -4,7 +4,7 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 9));
+  exports.Set("abi", Napi::Number::New(env, 10));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);

@@ -46,13 +46,10 @@ napi_value describe(const Args& args) {
 
 napi_value usage(const Args& args) {
   const Device& device = device_at(args);
-  device.enter();
-  std::size_t free = 0, total = 0;
-  check(driver().memory_info(&free, &total), "cuMemGetInfo");
   Napi::Object info = Napi::Object::New(args.env());
   info.Set("liveBytes", static_cast<double>(device.live_bytes()));
   info.Set("budget", static_cast<double>(device.budget()));
-  info.Set("freeBytes", static_cast<double>(free));
+  info.Set("freeBytes", static_cast<double>(device.free_bytes()));
   return info;
 }
 

@@ -1,6 +1,9 @@
-// cudaAllocate(stream, bytes), cudaUpload(memory, offset, array, stream), cudaDownload(array, memory, offset, stream),
+// cudaAllocate(stream, bytes), cudaUpload(memory, offset, array, stream),
+// cudaUploadFile(memory, offset, descriptor, position, bytes, stream), cudaDownload(array, memory, offset, stream),
 // cudaCopy(to, toOffset, from, fromOffset, bytes, stream), cudaFill(memory, offset, bytes, value, stream),
 // cudaFree(handle): whatever kind it is. Offsets are in bytes.
+#include <climits>
+
 #include "addon/cuda_call.h"
 #include "cuda/cublaslt.h"
 #include "cuda/graph.h"
@@ -49,6 +52,16 @@ napi_value upload(const Args& args) {
   const Bytes bytes = bytes_at(args, 2);
   memory->device().staging().upload(handle_at<Stream>(args, 3, "stream"), memory, offset, bytes.data, bytes.count);
   return nullptr;
+}
+
+napi_value upload_file(const Args& args) {
+  const auto memory = handle_at<Memory>(args, 0, "memory");
+  const std::size_t offset = args.integer(1, "offset");
+  const int descriptor = static_cast<int>(args.integer(2, "descriptor", 0, INT_MAX));
+  const FileRange file = {descriptor, args.integer(3, "position"), args.integer(4, "bytes")};
+  const auto stream = handle_at<Stream>(args, 5, "stream");
+  const std::size_t arrived = memory->device().staging().upload_file(stream, memory, offset, file);
+  return Napi::Number::New(args.env(), static_cast<double>(arrived));
 }
 
 napi_value download(const Args& args) {
@@ -114,6 +127,7 @@ napi_value free_any(const Args& args) {
 void register_memory(Napi::Object exports) {
   define_cuda<allocate>(exports, "cudaAllocate");
   define_cuda<upload>(exports, "cudaUpload");
+  define_cuda<upload_file>(exports, "cudaUploadFile");
   define_cuda<download>(exports, "cudaDownload");
   define_cuda<copy>(exports, "cudaCopy");
   define_cuda<fill>(exports, "cudaFill");

@@ -69,6 +69,18 @@ Staging& Device::staging() {
   return *staging_;
 }
 
+std::size_t Device::free_bytes() const {
+  const DriverApi& api = driver();
+  enter();
+  std::size_t free = 0, total = 0;
+  check(api.memory_info(&free, &total), "cuMemGetInfo");
+  if (pool_ == nullptr) return free;
+  std::uint64_t reserved = 0, used = 0;
+  check(api.pool_get(pool_, kPoolReserved, &reserved), "cuMemPoolGetAttribute");
+  check(api.pool_get(pool_, kPoolUsed, &used), "cuMemPoolGetAttribute");
+  return free + (reserved > used ? reserved - used : 0);
+}
+
 void Device::reserve(std::size_t bytes) {
   const std::size_t budget = budget_.load();
   std::size_t live = live_bytes_.load();

@@ -36,6 +36,9 @@ class Device {
   std::size_t budget() const { return budget_.load(); }
   void set_budget(std::size_t bytes) { budget_.store(bytes); }
 
+  // Bytes that an allocation may still get: free for all processes, or held by the pool for nothing any more.
+  std::size_t free_bytes() const;
+
   // Counts bytes in, or throws ERR_CUDA if they would pass the budget.
   void reserve(std::size_t bytes);
   void unreserve(std::size_t bytes) { live_bytes_.fetch_sub(bytes); }

@@ -45,7 +45,7 @@ enum class FunctionAttribute : int {
 
 inline constexpr unsigned kStreamNonBlocking = 1, kEventNoTiming = 2;
 inline constexpr int kCaptureThreadLocal = 1, kCaptureRelaxed = 2;
-inline constexpr int kPoolReleaseThreshold = 4;
+inline constexpr int kPoolReleaseThreshold = 4, kPoolReserved = 5, kPoolUsed = 7;
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;
 inline constexpr unsigned kProgrammaticStreamSerialization = 6;  // PDL
 
@@ -108,6 +108,7 @@ struct KernelNode {
   X(event_elapsed, cuEventElapsedTime, (float* milliseconds, RawEvent start, RawEvent end))                        \
   X(default_pool, cuDeviceGetDefaultMemPool, (RawPool * pool, Ordinal device))                                     \
   X(pool_set, cuMemPoolSetAttribute, (RawPool pool, int attribute, void* value))                                   \
+  X(pool_get, cuMemPoolGetAttribute, (RawPool pool, int attribute, void* value))                                   \
   X(pool_trim, cuMemPoolTrimTo, (RawPool pool, std::size_t keep))                                                  \
   X(allocate, cuMemAllocAsync, (Address * address, std::size_t bytes, RawStream stream))                           \
   X(free, cuMemFreeAsync, (Address address, RawStream stream))                                                     \

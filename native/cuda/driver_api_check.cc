@@ -48,7 +48,8 @@ static_assert(int(FunctionAttribute::kMaxThreads) == CU_FUNC_ATTRIBUTE_MAX_THREA
 static_assert(kStreamNonBlocking == CU_STREAM_NON_BLOCKING && kEventNoTiming == CU_EVENT_DISABLE_TIMING);
 static_assert(kCaptureThreadLocal == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL &&
               kCaptureRelaxed == CU_STREAM_CAPTURE_MODE_RELAXED);
-static_assert(kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD);
+static_assert(kPoolReleaseThreshold == CU_MEMPOOL_ATTR_RELEASE_THRESHOLD &&
+              kPoolReserved == CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT && kPoolUsed == CU_MEMPOOL_ATTR_USED_MEM_CURRENT);
 static_assert(kJitErrorLog == CU_JIT_ERROR_LOG_BUFFER && kJitErrorLogBytes == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
 static_assert(kProgrammaticStreamSerialization == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
 

@@ -87,8 +87,11 @@ void Memory::allocate() {
     if (status == kOutOfMemory) api.pool_trim(device().pool(), 0);
   }
   check(status, "cuMemAllocAsync", [&] {
-    return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " +
-           std::to_string(device().live_bytes() - (block_.counted == Counted::kYes ? block_.bytes : 0)) + " are in use";
+    // Of a device that is lost nothing can be asked.
+    const std::string free = status == kOutOfMemory ? std::to_string(device().free_bytes()) + " are free and " : "";
+    const std::size_t own = block_.counted == Counted::kYes ? block_.bytes : 0;
+    return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " + free +
+           std::to_string(device().live_bytes() - own) + " are in use";
   });
   // From here on every stream may use it, in whatever order the graph runs.
   if (captured) check(api.stream_synchronize(stream), "cuStreamSynchronize");

@@ -1,5 +1,5 @@
-// Copies between JavaScript's memory and the device, through two pinned buffers: while one travels, the other is
-// filled or emptied. Pinned, because the device reads pageable memory only after the driver has copied it, and the
+// Copies between JavaScript's memory, or a file, and the device, through two pinned buffers: while one travels, the other
+// is filled or emptied. Pinned, because the device reads pageable memory only after the driver has copied it, and the
 // call could not return before that.
 #pragma once
 
@@ -11,6 +11,12 @@
 
 namespace qknorm::cuda {
 
+// Bytes of an open file.
+struct FileRange {
+  int descriptor;
+  std::size_t position, bytes;
+};
+
 class Staging {
  public:
   explicit Staging(Device& device) : device_(device) {}
@@ -20,6 +26,10 @@ class Staging {
   // Queues the copy; `from` may change as soon as this returns.
   void upload(const std::shared_ptr<Stream>& stream, const std::shared_ptr<Memory>& to, std::size_t offset,
               const void* from, std::size_t bytes);
+  // Queues the copy of a range of an open file, read straight into the pinned buffers. Returns the bytes that there were: fewer
+  // than asked for where the file has ended. Throws ERR_NATIVE where it cannot be read.
+  std::size_t upload_file(const std::shared_ptr<Stream>& stream, const std::shared_ptr<Memory>& to, std::size_t offset,
+                          const FileRange& from);
   // Waits for the stream; `to` is complete when this returns.
   void download(const std::shared_ptr<Stream>& stream, void* to, const std::shared_ptr<Memory>& from,
                 std::size_t offset, std::size_t bytes);
@@ -33,6 +43,9 @@ class Staging {
   };
 
   void prepare();
+  // Fills the next buffer by fill(memory, bytes), which returns how many there were, and queues the copy of those.
+  template <typename Fill>
+  std::size_t send(const std::shared_ptr<Stream>& stream, Address to, std::size_t bytes, const Fill& fill);
 
   Device& device_;
   std::mutex mutex_;

@@ -1,3 +1,5 @@
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import {
   CudaEvent,
@@ -9,7 +11,7 @@ import {
   setCudaBudget,
 } from "../src/index.ts";
 import { expectCleanDriver } from "./cuda-case.ts";
-import { failureOf, fakeLibrary, missing, notes, scripted } from "./cuda-fake.ts";
+import { failureOf, fakeLibrary, folder, missing, notes, scripted } from "./cuda-fake.ts";
 
 const MiB = 2 ** 20;
 
@@ -66,6 +68,37 @@ describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing
     expect(Buffer.compare(Buffer.from(got.buffer), Buffer.from(sent.buffer))).toBe(0);
   });
 
+  it("copies from a file, through buffers that are in use, as far as the file goes", () => {
+    const path = join(folder, "weights");
+    const sent = new Uint32Array(9 * 2 ** 18).map((_, i) => (i * 2654435761) >>> 0); // 9 MiB: three buffers' worth
+    writeFileSync(path, sent);
+    const descriptor = openSync(path, "r");
+    using stream = new CudaStream(0);
+    using memory = new CudaMemory(stream, sent.byteLength);
+    const bytes = sent.byteLength - 6;
+    expect(memory.uploadFile({ descriptor, position: 6, bytes }, stream, 3)).toBe(bytes);
+    const got = new Uint8Array(bytes);
+    memory.download(got, stream, 3);
+    expect(Buffer.compare(Buffer.from(sent.buffer, 6), got)).toBe(0);
+    expect(memory.uploadFile({ descriptor, position: 10, bytes: sent.byteLength }, stream)).toBe(
+      sent.byteLength - 10,
+    );
+    expect(memory.uploadFile({ descriptor, position: 2 ** 40, bytes: 5 }, stream)).toBe(0);
+    closeSync(descriptor);
+    expect(
+      failureOf(() => memory.uploadFile({ descriptor: 2 ** 20, position: 0, bytes: 1 }, stream)),
+    ).toMatchObject({
+      code: "ERR_NATIVE",
+      message: "the file cannot be read: Bad file descriptor",
+    });
+    expect(
+      failureOf(() => memory.uploadFile({ descriptor: 0, position: 0, bytes: 9 * 2 ** 20 + 1 }, stream)).code,
+    ).toBe("ERR_QKNORM_LAYOUT");
+    expect(failureOf(() => memory.uploadFile({ descriptor: -1, position: 0, bytes: 1 }, stream)).code).toBe(
+      "ERR_QKNORM_ARGUMENT",
+    );
+  });
+
   it("copies on the device and fills, and refuses ranges outside and overlaps", () => {
     using stream = new CudaStream(0);
     using a = new CudaMemory(stream, 16);
@@ -111,7 +144,7 @@ describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing
       api: "cuMemAllocAsync",
       status: "CUDA_ERROR_OUT_OF_MEMORY",
       message:
-        "cuMemAllocAsync failed: CUDA_ERROR_OUT_OF_MEMORY (as the script says); 4096 bytes on cuda:0, where 0 are in use",
+        "cuMemAllocAsync failed: CUDA_ERROR_OUT_OF_MEMORY (as the script says); 4096 bytes on cuda:0, where 536870912 are free and 0 are in use",
     });
     expect(notes().filter((note) => note === "trim")).toHaveLength(2); // what the second attempt got goes back, too
   });

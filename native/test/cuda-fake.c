@@ -34,9 +34,10 @@ API int cuDevicePrimaryCtxRetain(void** context, int device) {
   return 0;
 }
 API int cuCtxSetCurrent(void* context) { (void)context; SCRIPTED(cuCtxSetCurrent); return 0; }
-API int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) { *free_bytes = 1u << 29; *total = 1u << 30; return 0; }
+API int cuMemGetInfo_v2(size_t* free_bytes, size_t* total) { *free_bytes = (size_t)setting("free", 1 << 29); *total = 1u << 30; return 0; }
 API int cuDeviceGetDefaultMemPool(void** pool, int device) { (void)device; static int one; *pool = &one; return 0; }
 API int cuMemPoolSetAttribute(void* pool, int attribute, void* value) { (void)pool; (void)attribute; (void)value; return 0; }
+API int cuMemPoolGetAttribute(void* pool, int attribute, unsigned long long* value) { (void)pool; (void)attribute; *value = 0; return 0; }
 API int cuMemPoolTrimTo(void* pool, size_t keep) { (void)pool; (void)keep; note("trim"); return 0; }
 API int cuMemHostAlloc(void** memory, size_t bytes, unsigned flags) {
   (void)flags;

@@ -35,6 +35,15 @@ export interface CudaBinding {
   /** Offsets and lengths in bytes. */
   cudaAllocate(stream: CudaHandle, bytes: number): CudaHandle;
   cudaUpload(memory: CudaHandle, offset: number, array: NodeJS.TypedArray, stream: CudaHandle): void;
+  /** Bytes of an open file from `position` on; how many there were. */
+  cudaUploadFile(
+    memory: CudaHandle,
+    offset: number,
+    descriptor: number,
+    position: number,
+    bytes: number,
+    stream: CudaHandle,
+  ): number;
   cudaDownload(array: NodeJS.TypedArray, memory: CudaHandle, offset: number, stream: CudaHandle): void;
   cudaCopy(
     to: CudaHandle,

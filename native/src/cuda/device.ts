@@ -31,7 +31,7 @@ export interface CudaUsage {
   readonly liveBytes: number;
   /** The most that `liveBytes` may reach; 0 is no limit. */
   readonly budget: number;
-  /** Free on the device for all processes; memory that was freed here counts as used while the pool holds it. */
+  /** What an allocation may still get: free for all processes, or freed here and held by the pool. */
   readonly freeBytes: number;
 }
 

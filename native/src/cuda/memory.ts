@@ -25,6 +25,14 @@ export class CudaMemory extends CudaResource {
     requireBinding().cudaUpload(this.handle, offset, array, stream.handle);
   }
 
+  /**
+   * Queues a copy from an open file, through pinned memory alone. Returns the bytes that there were: fewer than asked for
+   * where the file has ended. `ERR_NATIVE` where it cannot be read.
+   */
+  uploadFile({ descriptor, position, bytes }: FileRange, stream: CudaStream, offset = 0): number {
+    return requireBinding().cudaUploadFile(this.handle, offset, descriptor, position, bytes, stream.handle);
+  }
+
   /** Fills `array` from the device; waits for what `stream` holds. */
   download(array: NodeJS.TypedArray, stream: CudaStream, offset = 0): void {
     requireBinding().cudaDownload(array, this.handle, offset, stream.handle);
@@ -40,6 +48,13 @@ export class CudaMemory extends CudaResource {
   fill(value: number, stream: CudaStream, offset = 0, bytes = this.bytes - offset): void {
     requireBinding().cudaFill(this.handle, offset, bytes, value, stream.handle);
   }
+}
+
+/** Bytes of a file that is open. */
+export interface FileRange {
+  readonly descriptor: number;
+  readonly position: number;
+  readonly bytes: number;
 }
 
 export interface CopyRange {

@@ -2,13 +2,14 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Device, tidy } from "@qknorm/tensor";
+import { type Device, liveBytes, tidy } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../src/checkpoint/config.ts";
 import { openSafetensors } from "../src/checkpoint/safetensors.ts";
 import { loadModel } from "../src/families/load-model.ts";
 import { listModels } from "../src/families/model-types.ts";
 import { generateNow } from "../src/generation/generate.ts";
+import type { KvCache } from "../src/layers/kv-cache.ts";
 import { nextStep } from "../src/layers/sequence-step.ts";
 
 const golden = fileURLToPath(new URL("../golden", import.meta.url));
@@ -29,25 +30,29 @@ const families = readdirSync(golden).flatMap((family) => {
 /** `tokens`: so many at most go through the cache one by one, and are generated. */
 export function deviceFamiliesSuite(device: Device, { tokens }: { readonly tokens: number }): void {
   describe.each(families)("$family", ({ dir, block }) => {
-    it("has the logits of transformers, whole and token by token, and the CPU's text", () => {
+    it("has the logits of transformers, whole and token by token, the CPU's text, and no memory once disposed", () => {
       const file = openSafetensors(join(dir, "golden.safetensors"));
       const ids = file.read("ids") as Int32Array;
       const logits = file.read("logits") as Float32Array;
       file.close();
       const options = { dtype: "f32", blockLength: block } as const;
       const here = loadModel(dir, options).model;
-      tidy(() => {
-        const there = loadModel(dir, { ...options, device }).model;
-        const whole = there.forward(nextStep(ids, there.newCache()), "all").toNumbers();
-        expect(largestDifference(whole, logits)).toBeLessThanOrEqual(1e-4);
-        if (block > 1) return;
-        const cache = there.newCache();
-        const first = [...ids].slice(0, tokens);
-        const rows = first.flatMap((id) => [...there.forward(nextStep([id], cache)).toNumbers()]);
+      const before = liveBytes(device);
+      using there = loadModel(dir, { ...options, device }).model;
+      using cache = there.newCache();
+      const logitsOf = (ids: ArrayLike<number>, into: KvCache): number[] =>
+        tidy(() => [...there.forward(nextStep(ids, into), "all").toNumbers()]);
+      expect(largestDifference(logitsOf(ids, cache), logits)).toBeLessThanOrEqual(1e-4);
+      if (block === 1) {
+        using again = there.newCache();
+        const rows = [...ids].slice(0, tokens).flatMap((id) => logitsOf([id], again));
         expect(largestDifference(rows, logits.slice(0, rows.length))).toBeLessThanOrEqual(1e-4);
         const text = [...generateNow(there, [...ids], { maxTokens: tokens })];
         expect(text).toEqual([...generateNow(here, [...ids], { maxTokens: tokens })]);
-      });
+      }
+      cache.dispose();
+      there.dispose();
+      expect(liveBytes(device)).toBe(before);
     });
   });
 }

@@ -403,6 +403,13 @@ export interface FusedQkNorm {
   readonly qkNormRope?: FusedQkNormRope;
 }
 
+/** Bytes of a file that is open. */
+export interface FileRange {
+  readonly descriptor: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
 /** Work that a device queued, to be queued again as a whole. */
 export interface CapturedGraph {
   replay(): void;
@@ -432,6 +439,8 @@ export interface Backend {
   clear(memory: Memory): void;
   /** Copies an array into memory, from byte `offset` on. The array may change afterwards. */
   write(memory: Memory, offset: number, array: HostArray): void;
+  /** Copies bytes of an open file into memory, from byte `offset` on, past no memory of JavaScript: how many there were. */
+  writeFile?(memory: Memory, offset: number, file: FileRange): number;
   /** Copies the elements of a view into another one of the same shape and dtype; the two share no bytes. */
   copy(source: TensorView, target: TensorView): void;
   /** Fills an array from byte `offset` on. */
@@ -448,6 +457,8 @@ export interface Backend {
   readonly capture: ((work: () => unknown) => CapturedGraph) | null;
   /** Bytes that all threads hold there; `null` where the garbage collector counts. */
   readonly liveBytes: (() => number) | null;
+  /** Bytes that an allocation may still get; `null` where the garbage collector counts. */
+  readonly freeBytes: (() => number) | null;
   /** Whether it may still be used. */
   readonly closed: boolean;
   /** Nothing may be done on it afterwards but free what it holds. */

@@ -37,6 +37,14 @@ export function hostMemory(array: HostArray): Memory {
 }
 
 /**
+ * Bytes that an allocation on a device may still get, by its memory and its budget; `null` for the CPU, whose memory is the
+ * garbage collector's. Waits for what is queued. Throws `ERR_QKNORM_DEVICE` for a device that is not open, `ERR_CUDA`.
+ */
+export function freeBytes(device: Device): number | null {
+  return backendOf(device).freeBytes?.() ?? null;
+}
+
+/**
  * Bytes that all threads have allocated on a device, memory that a graph still keeps included. A program that frees what
  * it makes sees 0 in the end.
  *

@@ -9,6 +9,7 @@ export type {
   CacheWriteScales,
   DeltaGates,
   DeltaSpec,
+  FileRange,
   GrowingTexts,
   Memory,
   RopeLayout,
@@ -21,8 +22,9 @@ export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
 export { DeviceMark } from "./device-mark.ts";
-export { backendOf, liveBytes } from "./devices.ts";
+export { backendOf, freeBytes, liveBytes } from "./devices.ts";
 export { bytesOf, type CacheDtype, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
+export { fillFromFile } from "./file-range.ts";
 export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";
@@ -47,7 +49,7 @@ export { writeCache } from "./ops/write-cache.ts";
 export { xielu } from "./ops/xielu.ts";
 export { settle } from "./settle.ts";
 export { Tensor } from "./tensor.ts";
-export { keep, tidy } from "./tidy.ts";
+export { freeOnFailure, keep, tidy } from "./tidy.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
 if (nativeQkNorm !== null) provideQkNorm(nativeQkNorm);

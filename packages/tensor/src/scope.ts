@@ -3,6 +3,11 @@ export interface Scoped {
   free(): void;
 }
 
+/** What outlives a scope. */
+interface Kept {
+  has(made: Scoped): boolean;
+}
+
 // What each open scope of this thread holds, the innermost last. Outside of every scope nothing is held.
 const scopes: Set<Scoped>[] = [];
 
@@ -20,10 +25,10 @@ export function release(made: Scoped): void {
  * Runs `body`, then frees what was made meanwhile, but for what `kept` finds in the result: the surrounding scope holds
  * that from then on. When either of them throws, nothing is kept.
  */
-export function scoped<R>(body: () => R, kept: (result: R) => ReadonlySet<unknown>): R {
+export function scoped<R>(body: () => R, kept: (result: R) => Kept): R {
   const scope = new Set<Scoped>();
   scopes.push(scope);
-  let keep: ReadonlySet<unknown> = new Set();
+  let keep: Kept = new Set();
   try {
     const result = body();
     keep = kept(result);

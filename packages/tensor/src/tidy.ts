@@ -18,8 +18,21 @@ export function tidy<R>(fn: () => R): R {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `tidy takes a function, got ${shown(fn)}`);
   }
   return scoped(fn, (result) => {
-    refusePromise(result);
+    refusePromise(result, "tidy");
     return memoriesIn(result);
+  });
+}
+
+/**
+ * Runs `fn`. After an exception the memory of devices that was allocated inside is freed; otherwise all of it stays, and
+ * belongs to the surrounding `tidy`, if there is one: for what is made whole or not at all, as a model is.
+ *
+ * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous.
+ */
+export function freeOnFailure<R>(fn: () => R): R {
+  return scoped(fn, (result) => {
+    refusePromise(result, "freeOnFailure");
+    return { has: () => true };
   });
 }
 
@@ -32,11 +45,11 @@ export function keep<T>(held: T): T {
   return held;
 }
 
-function refusePromise(result: unknown): void {
+function refusePromise(result: unknown, scope: string): void {
   if (typeof (result as { then?: unknown } | null | undefined)?.then !== "function") return;
   // Nobody can await the promise any more: its own failure must not end the process as an unhandled rejection.
   if (result instanceof Promise) result.catch(() => {});
-  throw new QkNormError("ERR_QKNORM_SCOPE", "tidy takes a synchronous function; await outside of it");
+  throw new QkNormError("ERR_QKNORM_SCOPE", `${scope} takes a synchronous function; await outside of it`);
 }
 
 function memoriesIn(result: unknown): Set<Memory> {

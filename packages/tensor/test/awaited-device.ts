@@ -55,6 +55,7 @@ class AwaitedBackend implements Backend {
   readonly device = awaitedDevice;
   readonly capture = null;
   readonly liveBytes = null;
+  readonly freeBytes = null;
   readonly closed = false;
   readonly ops: Partial<Ops>;
   readonly qkNorm: FusedQkNorm;

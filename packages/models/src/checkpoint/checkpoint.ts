@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import type { TensorData } from "./dtypes.ts";
 import { requireFolder } from "./model-folder.ts";
-import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import { type FilePiece, openSafetensors, type SafetensorsFile } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors-header.ts";
 import { INDEX, openShards } from "./shards.ts";
 import { shown } from "./shown-value.ts";
@@ -85,6 +85,11 @@ export class Checkpoint {
   /** Fills `destination`, of exactly the tensor's byte length. @throws ERR_CHECKPOINT as `SafetensorsFile.readInto` */
   readInto(name: string, destination: ArrayBufferView): void {
     this.#file(name).readInto(name, destination, this.#counter(name));
+  }
+
+  /** The tensor as it lies in its file. @throws ERR_CHECKPOINT as `SafetensorsFile.pieces` */
+  pieces(name: string): Iterable<FilePiece> {
+    return this.#file(name).pieces(name, this.#counter(name));
   }
 
   /** May be called more than once. */

@@ -1,5 +1,5 @@
 import { formatShape, QkNormError } from "@qknorm/core";
-import { convert, type FloatDtype, settle, Tensor } from "@qknorm/tensor";
+import { bytesOf, convert, type FloatDtype, fillFromFile, settle, Tensor, tidy } from "@qknorm/tensor";
 import type { Module } from "../layers/module.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { shownList, shownName } from "./shown-value.ts";
@@ -13,8 +13,8 @@ const floatDtypes: Readonly<Record<string, FloatDtype>> = {
 };
 
 /**
- * Fills every parameter of a model, straight into its memory where dtypes agree; F64 becomes f32 on the way. The parameters
- * are settled then.
+ * Fills every parameter of a model, straight into its memory where dtypes agree, and past the memory of JavaScript where a
+ * device reads files; F64 becomes f32 on the way. The parameters are settled then.
  *
  * Throws `ERR_CHECKPOINT` that names the folder and the tensors when some are missing, left over, or of another shape or
  * dtype.
@@ -79,8 +79,27 @@ function read(parameter: Tensor, weight: Weight): void {
     weight.readInto(memory.data.subarray(offset, offset + size));
     return;
   }
+  if (weight.dtype !== "F64" && readByDevice(parameter, weight)) return;
   const values = weight.dtype === "F64" ? readFloat32(weight) : weight.read();
   const stored = floatDtypes[weight.dtype] as FloatDtype;
   const tensor = new Tensor(values as Float32Array | Uint16Array, stored, shape);
   parameter.copyFrom(convert(tensor, parameter.dtype as FloatDtype));
+}
+
+/** Straight from the file to the device, which makes it the parameter's dtype; false for one that reads no files. */
+function readByDevice(parameter: Tensor, weight: Weight): boolean {
+  const takesFiles = parameter.memory.backend.writeFile !== undefined && parameter.contiguous;
+  if (weight.pieces === undefined || !takesFiles) return false;
+  const stored = floatDtypes[weight.dtype] as FloatDtype;
+  const all = parameter.view([parameter.size]);
+  for (const piece of weight.pieces()) {
+    const first = piece.offset / bytesOf[stored];
+    const part = all.slice(0, first, first + piece.bytes / bytesOf[stored]);
+    tidy(() => {
+      const target = stored === part.dtype ? part : Tensor.empty(part.shape, stored, part.device);
+      piece.arrived(fillFromFile(target, piece) as number);
+      if (target !== part) part.copyFrom(convert(target, part.dtype as FloatDtype));
+    });
+  }
+  return true;
 }

@@ -16,6 +16,17 @@ const CHUNK_BYTES = 16 * 2 ** 20;
 /** Called after each chunk with the bytes that it added. */
 export type OnChunk = (bytes: number) => void;
 
+/** A run of a tensor's bytes in a file that is open. */
+export interface FilePiece {
+  readonly descriptor: number;
+  readonly position: number;
+  /** From the tensor's first byte. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Says how many of them were there when they were read. @throws ERR_CHECKPOINT unless all were */
+  arrived(bytes: number): void;
+}
+
 /**
  * Opens one safetensors file and checks its whole header; tensors are read when asked for.
  *
@@ -81,20 +92,35 @@ export class SafetensorsFile {
    * @throws ERR_CHECKPOINT as `read`, and for a destination of another size (nothing is written then)
    */
   readInto(name: string, destination: ArrayBufferView, onChunk?: OnChunk): void {
-    const { begin, bytes } = this.#supported(name);
+    const { bytes } = this.#supported(name);
     if (!ArrayBuffer.isView(destination) || destination.byteLength !== bytes) {
       const given = ArrayBuffer.isView(destination) ? `${destination.byteLength} bytes` : "no typed array";
       this.#fail(`tensor ${shown(name)} is ${bytes} bytes, but the destination is ${given}`);
     }
     const target = new Uint8Array(destination.buffer, destination.byteOffset, bytes);
-    const fd = this.#open();
-    for (let done = 0; done < bytes; ) {
-      const wanted = Math.min(CHUNK_BYTES, bytes - done);
-      const got = readAt(this.path, fd, target.subarray(done, done + wanted), this.#dataStart + begin + done);
-      if (got === 0)
-        this.#fail(`the file ended ${bytes - done} bytes before the end of tensor ${shown(name)}`);
-      done += got;
-      onChunk?.(got);
+    for (const { position, offset, bytes: count, arrived } of this.pieces(name, onChunk)) {
+      arrived(readRange(this.path, this.#open(), target.subarray(offset, offset + count), position));
+    }
+  }
+
+  /**
+   * The tensor as it lies in the file, a chunk at a time, for who reads it by himself.
+   *
+   * @throws ERR_CHECKPOINT as `read`
+   */
+  *pieces(name: string, onChunk?: OnChunk): Generator<FilePiece, void, undefined> {
+    const { begin, bytes } = this.#supported(name);
+    for (let offset = 0; offset < bytes; offset += CHUNK_BYTES) {
+      const count = Math.min(CHUNK_BYTES, bytes - offset);
+      const arrived = (got: number): void => {
+        if (got < count) {
+          const missing = bytes - offset - got;
+          this.#fail(`the file ended ${missing} bytes before the end of tensor ${shown(name)}`);
+        }
+        onChunk?.(got);
+      };
+      const position = this.#dataStart + begin + offset;
+      yield { descriptor: this.#open(), position, offset, bytes: count, arrived };
     }
   }
 
@@ -180,12 +206,19 @@ function readHeader(path: string, fd: number): SafetensorsHeader & { dataStart: 
 }
 
 function readFully(path: string, fd: number, target: Uint8Array, position: number): void {
-  for (let done = 0; done < target.length; ) {
+  if (readRange(path, fd, target, position) === target.length) return;
+  throw new QkNormError("ERR_CHECKPOINT", `${path}: the file ended while its header was read`);
+}
+
+/** Fills the target as far as the file goes; how far that was. */
+function readRange(path: string, fd: number, target: Uint8Array, position: number): number {
+  let done = 0;
+  while (done < target.length) {
     const got = readAt(path, fd, target.subarray(done), position + done);
-    if (got === 0)
-      throw new QkNormError("ERR_CHECKPOINT", `${path}: the file ended while its header was read`);
+    if (got === 0) break;
     done += got;
   }
+  return done;
 }
 
 function readAt(path: string, fd: number, target: Uint8Array, position: number): number {

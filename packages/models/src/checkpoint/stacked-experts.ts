@@ -1,5 +1,6 @@
 import { formatShape, QkNormError } from "@qknorm/core";
 import { dtypeTraits } from "./dtypes.ts";
+import type { FilePiece } from "./safetensors.ts";
 import { shownName } from "./shown-value.ts";
 import { computedWeight, readFloat32, type Weight, type Weights } from "./weights.ts";
 
@@ -96,6 +97,7 @@ function joined(shape: readonly number[], parts: readonly Weight[]): Weight {
     shape,
     bytes,
     readInto,
+    ...(parts.every((part) => part.pieces !== undefined) && { pieces: () => piecesOf(parts) }),
     read() {
       const { bits, allocate } = dtypeTraits(dtype);
       const data =
@@ -104,6 +106,15 @@ function joined(shape: readonly number[], parts: readonly Weight[]): Weight {
       return data;
     },
   };
+}
+
+/** Of each part in turn, from the first byte of the first. */
+function* piecesOf(parts: readonly Weight[]): Generator<FilePiece, void, undefined> {
+  let start = 0;
+  for (const part of parts) {
+    for (const piece of part.pieces?.() ?? []) yield { ...piece, offset: start + piece.offset };
+    start += part.bytes;
+  }
 }
 
 /** `[E, A, B]` read as `[E, B, A]`, for experts whose input stands on the left (Llama 4). */

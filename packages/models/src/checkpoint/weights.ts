@@ -1,6 +1,7 @@
 import { decodeBf16, decodeF16 } from "@qknorm/core";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TensorData } from "./dtypes.ts";
+import type { FilePiece } from "./safetensors.ts";
 import type { TensorInfo } from "./safetensors-header.ts";
 
 /** One tensor as a model will see it: read from a file as it is, or computed when it is read. */
@@ -9,6 +10,8 @@ export interface Weight extends TensorInfo {
   read(): TensorData;
   /** Fills a destination of exactly the weight's byte length. */
   readInto(destination: ArrayBufferView): void;
+  /** Its bytes as they lie in files, in order; absent for a weight that is computed. */
+  pieces?(): Iterable<FilePiece>;
 }
 
 /**
@@ -46,6 +49,10 @@ export class StoredWeight implements Weight {
   readInto(destination: ArrayBufferView): void {
     this.#source.readInto(this.#name, destination);
   }
+
+  pieces(): Iterable<FilePiece> {
+    return this.#source.pieces(this.#name);
+  }
 }
 
 /** A `Checkpoint` or a `SafetensorsFile`. */
@@ -53,6 +60,7 @@ interface TensorSource {
   info(name: string): TensorInfo;
   read(name: string): TensorData;
   readInto(name: string, destination: ArrayBufferView): void;
+  pieces(name: string): Iterable<FilePiece>;
 }
 
 /** A weight that is computed in f32 when it is read. */

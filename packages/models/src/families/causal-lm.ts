@@ -55,6 +55,11 @@ export interface CausalLm extends Module {
    * @throws ERR_GENERATION for a model with layers that carry a state instead, or that decodes by blocks, and a size without room for one page
    */
   newPagedCache(size: PagedCacheSize): PagedKvCache;
+  /**
+   * Frees the weights, and what else the model holds on its device. Its caches and batches are their own: dispose them before.
+   * Afterwards forward passes and new caches throw `ERR_GENERATION`. Twice is allowed.
+   */
+  dispose(): void;
   readonly maxPositions: number;
   /** Token ids are below it. */
   readonly vocabSize: number;

@@ -102,6 +102,11 @@ export class DecoderModel extends Module {
     return this.#rotary.keepsAngles(fromTokens, toTokens);
   }
 
+  override dispose(): void {
+    super.dispose();
+    this.#rotary.dispose();
+  }
+
   // [T] -> [T, C], not yet normalised
   forward(step: Step): Tensor {
     const embedded = this.#embed(step);

@@ -16,6 +16,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   readonly #spec: DecoderSpec;
   readonly #options: ModelOptions;
   readonly #blockLength: number;
+  #disposed = false;
 
   /** Throws `ERR_QKNORM_ARGUMENT` for a block length that is no integer from 1, or of a model that is causal. */
   constructor(spec: DecoderSpec, options: ModelOptions, model = new DecoderModel(spec, options)) {
@@ -36,7 +37,13 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     return this.#spec.maxPositions;
   }
 
+  override dispose(): void {
+    this.#disposed = true;
+    super.dispose();
+  }
+
   newCache(): KvCache {
+    this.#assertAlive();
     const { layers, maxPositions } = this.#spec;
     const { dtype, device } = this.#options;
     return new KvCache({ layers, maxPositions, dtype, device });
@@ -47,6 +54,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   }
 
   newPagedCache(size: PagedCacheSize): PagedKvCache {
+    this.#assertAlive();
     const { dtype, device } = this.#options;
     const { pageSize = 16 } = size;
     if (this.#blockLength !== 1) {
@@ -66,6 +74,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   }
 
   *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
+    this.#assertAlive();
     const inPieces = this.#blockLength === 1 ? this.#passInPieces(step) : this.#blocksInPieces(step);
     const hidden = yield* inPieces;
     try {
@@ -94,7 +103,12 @@ export class DecoderForCausalLm extends Module implements CausalLm {
     return gatherRows(hidden, batch.lastRows, this.#options.dtype);
   }
 
+  #assertAlive(): void {
+    if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this model was disposed");
+  }
+
   #run(step: Step): Tensor {
+    this.#assertAlive();
     return this.#blockLength === 1 ? this.#pass(step) : this.#inBlocks(step);
   }
 

@@ -1,11 +1,12 @@
 import type { NormRounding, QkNormOptions } from "@qknorm/core";
-import type { Device, FloatDtype } from "@qknorm/tensor";
+import { type Device, type FloatDtype, freeOnFailure } from "@qknorm/tensor";
 import type { LoadProgress } from "../checkpoint/checkpoint.ts";
 import { readConfig } from "../checkpoint/config.ts";
 import { type GenerationConfig, readGenerationConfig } from "../checkpoint/generation-config.ts";
 import { loadWeights, weightDtypeOf } from "../checkpoint/load-weights.ts";
 import { openModelWeights, type Purpose } from "../checkpoint/model-weights.ts";
 import { requireOutline } from "../checkpoint/outline.ts";
+import { requireRoom } from "../checkpoint/room.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { modelFamily } from "./model-types.ts";
 import { readPooling, TextEmbedder } from "./text-embedder.ts";
@@ -50,7 +51,11 @@ export interface LoadedEmbedder extends Loaded {
  * Loads a Hugging Face model folder: config.json, generation_config.json, the safetensors weights, and a LoRA adapter
  * where one lies beside them.
  *
- * Throws `ERR_CHECKPOINT`, in one sentence, for anything missing, broken or not supported.
+ * On a device that reads files, weights go there past the memory of JavaScript. Whatever is thrown, also by `onProgress`,
+ * frees what was made until then.
+ *
+ * Throws `ERR_CHECKPOINT`, in one sentence, for anything missing, broken or not supported; `ERR_CUDA`, before anything is
+ * copied, for a model that does not fit on its device.
  */
 export function loadModel(dir: string, options: LoadOptions = {}): LoadedModel {
   const { model, raw, ...loaded } = load(dir, "logits", options);
@@ -84,17 +89,23 @@ function load(
     const { weights, tiesHead } = opened;
     requireOutline(weights, blueprint.outline, dir);
     const dtype = options.dtype ?? blueprint.dtype ?? weightDtypeOf(weights, "f32");
-    const model = blueprint.create({
+    const weightDtype = weightDtypeOf(weights, dtype);
+    requireRoom(weights, weightDtype, options.device, dir);
+    const asked = {
       device: options.device,
       dtype,
-      weightDtype: weightDtypeOf(weights, dtype),
+      weightDtype,
       rounding: options.rounding ?? "hf",
       qkNorm: options.qkNorm ?? {},
       chain: options.chain ?? "auto",
       ...(options.blockLength !== undefined && { blockLength: options.blockLength }),
       tiesHead,
+    };
+    const model = freeOnFailure(() => {
+      const made = blueprint.create(asked);
+      loadWeights(made, weights, dir);
+      return made;
     });
-    loadWeights(model, weights, dir);
     return { model, modelType, dtype, raw, warnings };
   } finally {
     opened.close();

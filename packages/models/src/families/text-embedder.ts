@@ -52,6 +52,15 @@ export class TextEmbedder {
     return this.#model.maxPositions;
   }
 
+  /** Frees what the model holds on a device; `embed` throws `ERR_GENERATION` from then on. Twice is allowed. */
+  dispose(): void {
+    this.#model.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** f32 `[C]`. Throws `ERR_GENERATION` for no ids, or more than the context holds. */
   async embed(ids: readonly number[]): Promise<Float32Array> {
     const cache = this.#model.newCache();

@@ -4,6 +4,7 @@ import {
   type Device,
   DeviceGraph,
   DeviceMark,
+  freeOnFailure,
   Indices,
   keep,
   likeliest,
@@ -141,14 +142,9 @@ export class CapturedDecode {
   }
 
   #placeOf(id: number, position: number): Place {
-    const made = (values: ArrayLike<number>, shape: readonly number[]): Tensor =>
-      keep(Tensor.from(values, shape, "i32", this.#device));
-    const { capacity } = this.#cache;
-    return {
-      ids: made([id], [1]),
-      positions: made([position], [1]),
-      log: keep(Tensor.zeros([1, capacity], "i32", this.#device)),
-    };
+    const made = (value: number): Tensor => Tensor.from([value], [1], "i32", this.#device);
+    const log = (): Tensor => Tensor.zeros([1, this.#cache.capacity], "i32", this.#device);
+    return keep(freeOnFailure(() => ({ ids: made(id), positions: made(position), log: log() })));
   }
 
   #stepOf({ ids, positions }: Place): Step {

@@ -131,7 +131,7 @@ class DecodeGraph {
 
   // By calls, which compiles and loads what the capture then finds; and the capture, which runs nothing.
   #first(): Captured {
-    tidy(() => this.#pass());
+    tidy(() => void this.#pass());
     let logits: Tensor | null = null;
     const graph = DeviceGraph.capture(this.#there.device, () => {
       logits = keep(tidy(() => this.#pass()));

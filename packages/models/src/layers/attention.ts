@@ -88,6 +88,8 @@ export class Attention extends Module {
   readonly #spec: AttentionSpec;
   readonly #valueNorm: Norm | null;
   readonly #rotary: RotaryEmbedding | null;
+  /** Null where they are shared. */
+  readonly #ownTables: RotaryTables | null;
   readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
   readonly #chain: "auto" | "apart";
@@ -119,7 +121,8 @@ export class Attention extends Module {
     this.#layer = options.layer ?? 0;
     this.#spec = spec;
     this.#valueNorm = spec.valueNorm === undefined ? null : new Norm(spec.valueNorm, options);
-    this.#rotary = rope && (options.rotary ?? new RotaryTables(options)).of(rope);
+    this.#ownTables = options.rotary === undefined ? new RotaryTables(options) : null;
+    this.#rotary = rope && (options.rotary ?? (this.#ownTables as RotaryTables)).of(rope);
     this.#rounding = options.rounding;
     this.#qkNorm = options.qkNorm ?? {};
     this.#chain = options.chain ?? "auto";
@@ -127,6 +130,11 @@ export class Attention extends Module {
 
   get spec(): AttentionSpec {
     return this.#spec;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.#ownTables?.dispose();
   }
 
   forward(x: Tensor, step: Step): Tensor {

@@ -1,5 +1,13 @@
 import { QkNormError } from "@qknorm/core";
-import { attention, type Device, type FloatDtype, keep, Tensor, writeCache } from "@qknorm/tensor";
+import {
+  attention,
+  type Device,
+  type FloatDtype,
+  freeOnFailure,
+  keep,
+  Tensor,
+  writeCache,
+} from "@qknorm/tensor";
 import { type CarriedState, StateCache } from "./state-cache.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
@@ -23,6 +31,7 @@ export class KvCache implements AttentionCache {
   readonly #shape: KvCacheShape;
   readonly #layers: (LayerCache | undefined)[];
   #capacity = 0;
+  #disposed = false;
 
   constructor(shape: KvCacheShape) {
     this.#shape = shape;
@@ -54,6 +63,7 @@ export class KvCache implements AttentionCache {
   }
 
   of(layer: number, heads?: KvHeads): LayerCache {
+    if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
     const held = this.#layers[layer];
     if (held !== undefined && held.keys.dim(0) >= this.#capacity) return held;
     if (held === undefined && heads === undefined) {
@@ -61,8 +71,14 @@ export class KvCache implements AttentionCache {
     }
     const [, kvHeads, headDim] = held?.keys.shape ?? [0, heads!.kvHeads, heads!.headDim];
     const size = [this.#capacity, kvHeads as number, headDim as number];
-    const grown = { keys: this.#grown(held?.keys, size), values: this.#grown(held?.values, size) };
-    this.#layers[layer] = grown;
+    // They outlive the step that made them, and without the memory for both the old ones stay.
+    const grown = freeOnFailure(() => ({
+      keys: this.#grown(held?.keys, size),
+      values: this.#grown(held?.values, size),
+    }));
+    this.#layers[layer] = keep(grown);
+    held?.keys.dispose();
+    held?.values.dispose();
     return grown;
   }
 
@@ -101,25 +117,24 @@ export class KvCache implements AttentionCache {
     }
   }
 
-  /** Frees what it holds on a device. */
+  /** Frees what it holds; using it afterwards throws `ERR_GENERATION`. Twice is allowed. */
   dispose(): void {
-    for (const layer of this.#layers) {
+    for (const layer of this.#layers.splice(0)) {
       layer?.keys.dispose();
       layer?.values.dispose();
     }
     this.states.dispose();
+    this.#disposed = true;
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  // It outlives the step that made it.
   #grown(held: Tensor | undefined, size: readonly number[]): Tensor {
     const { dtype, device } = this.#shape;
-    const grown = keep(Tensor.zeros(size, dtype, device));
+    const grown = Tensor.zeros(size, dtype, device);
     if (held !== undefined) grown.slice(0, 0, held.dim(0)).copyFrom(held);
-    held?.dispose();
     return grown;
   }
 }

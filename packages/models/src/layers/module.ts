@@ -31,6 +31,17 @@ export abstract class Module {
     }
   }
 
+  /** Frees what this module and its parts hold on a device; using it afterwards is `ERR_QKNORM_LAYOUT` there. Twice is allowed. */
+  dispose(): void {
+    for (const held of Object.values(this).flat()) {
+      if (held instanceof Tensor || held instanceof Module) held.dispose();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
   /** How ranks of tensor parallelism share the parameter of a field. */
   shardRule(_field: string): ShardRule {
     return "whole";

@@ -78,7 +78,8 @@ export class PagedKvCache implements AttentionCache {
   readonly maxPositions: number;
   /** Where its memory lies. */
   readonly device: Device | undefined;
-  readonly #layers: readonly (LayerCache | null)[];
+  /** Null once it was disposed. */
+  #layers: readonly (LayerCache | null)[] | null;
   readonly #open = new Set<CachedSequence>();
   readonly #stepped = new WeakMap<StepBatch, readonly (readonly [OpenSequence, number])[]>();
 
@@ -180,6 +181,7 @@ export class PagedKvCache implements AttentionCache {
   }
 
   of(layer: number): LayerCache {
+    if (this.#layers === null) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
     const held = this.#layers[layer];
     if (held != null) return held;
     throw new QkNormError("ERR_GENERATION", `layer ${layer} stores no keys and values`);
@@ -210,12 +212,13 @@ export class PagedKvCache implements AttentionCache {
     this.#stepped.delete(batch as StepBatch);
   }
 
-  /** Frees what it holds on a device. */
+  /** Frees what it holds; using it afterwards throws `ERR_GENERATION`. Twice is allowed. */
   dispose(): void {
-    for (const layer of this.#layers) {
+    for (const layer of this.#layers ?? []) {
       layer?.keys.dispose();
       layer?.values.dispose();
     }
+    this.#layers = null;
   }
 
   [Symbol.dispose](): void {

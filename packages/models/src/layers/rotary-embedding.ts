@@ -76,6 +76,13 @@ export class RotaryEmbedding {
     return toTokens <= first || (this.#rope.type !== "dynamic" && fromTokens > first);
   }
 
+  /** Frees the tables, which are made anew when they are asked for again. */
+  dispose(): void {
+    this.#table?.cos.dispose();
+    this.#table?.sin.dispose();
+    this.#table = null;
+  }
+
   #tableOf(tokens: number, dtype: FloatDtype): AngleTable {
     const known = this.#table;
     if (
@@ -137,6 +144,10 @@ export class RotaryTables {
   /** Whether sequences of these lengths, and all between, have the same angles in every layer. */
   keepsAngles(fromTokens: number, toTokens: number): boolean {
     return [...this.#tables.values()].every((table) => table.keepsAngles(fromTokens, toTokens));
+  }
+
+  dispose(): void {
+    for (const table of this.#tables.values()) table.dispose();
   }
 
   /** That of the very same spec. */

@@ -26,6 +26,7 @@ export class StateCache {
   readonly #dtype: FloatDtype;
   readonly #device: Device | undefined;
   readonly #states = new Map<string, Held>();
+  #disposed = false;
 
   constructor(dtype: FloatDtype, device: Device | undefined) {
     this.#dtype = dtype;
@@ -39,6 +40,7 @@ export class StateCache {
    *   whose last step failed does not go on
    */
   advance({ layer, name, shape, dtype = this.#dtype }: CarriedState, past: number, count: number): Tensor {
+    if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
     const key = `${layer}.${name}`;
     const held = this.#states.get(key) ?? {
       tensor: keep(Tensor.zeros(shape, dtype, this.#device)),
@@ -60,8 +62,10 @@ export class StateCache {
     for (const held of this.#states.values()) held.tokens = tokens;
   }
 
-  /** Frees what it holds on a device. */
+  /** Frees what it holds; `advance` throws `ERR_GENERATION` from then on. Twice is allowed. */
   dispose(): void {
     for (const { tensor } of this.#states.values()) tensor.dispose();
+    this.#states.clear();
+    this.#disposed = true;
   }
 }

@@ -45,6 +45,11 @@ export class LagunaAttention extends Attention {
     this.#spread = gate === "head" ? ones.to(options.device ?? ones.device) : null;
   }
 
+  override dispose(): void {
+    super.dispose();
+    this.#spread?.dispose();
+  }
+
   protected override gated(mixed: Tensor, input: () => Tensor): Tensor {
     const gate = activate(this.gProj.forward(input()), "softplus"); // [T, Hq] or [T, Hq * D]
     const each = this.#spread === null ? gate : linear(gate.view([gate.size, 1]), this.#spread); // [T * Hq, D]

@@ -64,6 +64,7 @@ class CpuBackend implements Backend {
   readonly device = "cpu";
   readonly capture = null;
   readonly liveBytes = null;
+  readonly freeBytes = null;
   readonly closed = false;
 
   get ops(): Partial<Ops> {

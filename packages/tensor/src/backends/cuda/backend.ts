@@ -3,6 +3,7 @@ import { cudaUsage } from "@qknorm/native/cuda";
 import type {
   Backend,
   CapturedGraph,
+  FileRange,
   FusedQkNorm,
   Memory,
   Ops,
@@ -110,6 +111,11 @@ class CudaBackend implements Backend {
     memoryOf({ memory }).upload(array, cudaStream(this.#ordinal), offset);
   }
 
+  writeFile(memory: Memory, offset: number, file: FileRange): number {
+    unsettle(memory);
+    return memoryOf({ memory }).uploadFile(file, cudaStream(this.#ordinal), offset);
+  }
+
   copy(source: TensorView, target: TensorView): void {
     unsettle(target.memory);
     copy(source, target);
@@ -136,6 +142,13 @@ class CudaBackend implements Backend {
   readonly capture = (work: () => unknown): CapturedGraph => {
     this.#assertOpen();
     return captureGraph(this.#ordinal, work);
+  };
+
+  readonly freeBytes = (): number => {
+    // What was freed is free once the work in front of it has run.
+    cudaStream(this.#ordinal).synchronize();
+    const { freeBytes, budget, liveBytes } = cudaUsage(this.#ordinal);
+    return budget === 0 ? freeBytes : Math.min(freeBytes, Math.max(0, budget - liveBytes));
   };
 
   readonly liveBytes = (): number => cudaUsage(this.#ordinal).liveBytes;
