@@ -75,6 +75,10 @@ constexpr u32 NO_SEQUENCE = ~0u;
 // The sequence that a token of the batch belongs to.
 DEVICE u32 sequence_at(const Args& args, int token) {
   u32 low = 0, high = args.batch;
+  // Mostly each has one query: reads that do not wait for each other.
+  if (token < static_cast<int>(high) && args.query_starts[token] == token && args.query_starts[token + 1] > token) {
+    return token;
+  }
   while (low < high) {
     const u32 middle = (low + high) / 2;
     if (args.query_starts[middle + 1] > token) high = middle;

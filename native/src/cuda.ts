@@ -6,8 +6,8 @@ export {
   CudaAttention,
   type CudaAttentionOperand,
 } from "./cuda/attention.ts";
+export { type AttentionTuning, attentionTuning } from "./cuda/attention-cut.ts";
 export type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./cuda/attention-form.ts";
-export { type AttentionTuning, attentionTuning } from "./cuda/attention-plan.ts";
 export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
 export type { CudaCacheDtype, CudaChainForm } from "./cuda/chain-form.ts";
 export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";

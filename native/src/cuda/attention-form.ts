@@ -46,3 +46,19 @@ export interface HeadStrides {
   readonly token: number;
   readonly head: number;
 }
+
+/** One kernel of an attention call. */
+export interface AttentionLaunch {
+  readonly kernel:
+    | "attention"
+    | "attention_decode"
+    | "attention_join"
+    | "attention_ring"
+    | "attention_prefill";
+  readonly macros: Readonly<Record<string, number>>;
+  readonly grid: number;
+  readonly threads: number;
+  readonly sharedBytes: number;
+  /** Of a key/value head of a sequence. */
+  readonly blocks: number;
+}

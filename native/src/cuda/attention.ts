@@ -1,8 +1,9 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import type { AttentionTuning } from "./attention-cut.ts";
 import type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./attention-form.ts";
-import { type AttentionPlan, type AttentionTuning, planAttention } from "./attention-plan.ts";
+import { type AttentionPlan, planAttention } from "./attention-plan.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
@@ -74,6 +75,7 @@ const ops = {
   attention: declaration("attention", cluster, span, pieces),
   attention_decode: declaration("attention_decode", tensorCore, cluster, span, pieces, ...direct),
   attention_join: declaration("attention_join", span),
+  attention_ring: declaration("attention_ring", tensorCore, cluster, span, pieces, ...direct),
   attention_prefill: declaration("attention_prefill", tensorCore, span),
 } as const;
 

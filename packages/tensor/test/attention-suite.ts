@@ -193,6 +193,34 @@ export function attentionSuite(
     }
   });
 
+  test("a paged sequence of several pieces in a window is the CPU's, and has the same bits alone", () => {
+    const sequences = [
+      [1, 1100],
+      [3, 700],
+      [1, 20],
+    ] as const;
+    const dims = { kvHeads: 1, group: 3, headDim: 64, pageSize: 16 } as const;
+    const scene = pagedScene(
+      9,
+      { sequences, ...dims, dtype: "bf16", cacheDtype: "bf16" },
+      { rounding: "once", scale: 0.125, window: 900 },
+    );
+    const here = pagedAttention(scene.q, scene.kCache, scene.vCache, scene.options);
+    tidy(() => {
+      const [q, kCache, vCache, options] = on(device, scene);
+      const together = pagedAttention(q, kCache, vCache, options);
+      compare(new Distance(), together, here, scene.vCache, slackOf("bf16", false));
+      const pages = (options.pages.values as Int32Array).slice(0, options.pages.length / sequences.length);
+      const alone = pagedAttention(q.slice(0, 0, 1), kCache, vCache, {
+        ...options,
+        queryStarts: Indices.from([0, 1]),
+        lengths: Indices.from([sequences[0][0] + sequences[0][1]]),
+        pages: Indices.from(pages),
+      });
+      expect(alone.toNumbers()).toEqual(together.slice(0, 0, 1).toNumbers());
+    });
+  });
+
   test("queries that stand before the first key get zeros", () => {
     tidy(() => {
       const ids = (...values: number[]) =>
