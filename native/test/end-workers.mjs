@@ -4,7 +4,8 @@
 //     addon, fake  paths of the addon and of the stand-in driver
 //     calls        expressions over `addon` and what prelude() makes; one worker calls them all in turn
 //     rounds       how many workers are ended, a few at a time
-//     ending       "loading": while the addon loads; "calling": while it is called; "exit": the process exits with 7
+//     ending       "loading": while the addon loads, again and again, on the CPU alone; "calling": while it is called; "exit": the
+//                  process exits with 7
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
@@ -28,9 +29,9 @@ const prelude = `
 
 const program = `
   const { parentPort } = require("node:worker_threads");
-  const addon = require(${JSON.stringify(addon)});
-  ${ending === "loading" ? "" : prelude}
-  const calls = [${calls.map((call) => `() => ${call}`).join(", ")}];
+  const load = () => process.dlopen({ exports: {} }, ${JSON.stringify(addon)});
+  ${ending === "loading" ? "" : `const addon = require(${JSON.stringify(addon)}); ${prelude}`}
+  const calls = [${ending === "loading" ? "load" : calls.map((call) => `() => ${call}`).join(", ")}];
   parentPort.postMessage("ready");
   let inFlight = 0;
   const attempt = (call) => {
@@ -53,15 +54,14 @@ const program = `
 async function start() {
   const worker = new Worker(program, { eval: true });
   const failed = new Promise((_, reject) => worker.once("error", reject));
-  if (ending !== "loading")
-    await Promise.race([failed, new Promise((ready) => worker.once("message", ready))]);
+  await Promise.race([failed, new Promise((ready) => worker.once("message", ready))]);
   failed.catch(() => {});
   return worker;
 }
 
 async function endOne() {
   const worker = await start();
-  await sleep(Math.random() * (ending === "loading" ? 60 : 8));
+  await sleep(Math.random() * 8);
   await worker.terminate();
 }
 
