@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
+import { fuzz, fuzzTimeout } from "../../packages/core/test/fuzz.ts";
 import type { BindingModule } from "../src/binding.ts";
 import {
   CudaGraph,
@@ -125,7 +126,9 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
     expect(notes().filter((note) => /in a graph|dead/.test(note))).toEqual([]);
   });
 
-  it("survive arguments of any kind and number, real handles among them", () => {
+  it("survive arguments of any kind and number, real handles among them", {
+    timeout: fuzzTimeout * 2,
+  }, () => {
     scripted();
     openCuda();
     const stream = new CudaStream(0);
@@ -160,27 +163,20 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
         expect(codes, String(error)).toContain((error as { code?: string }).code);
       }
     };
-    fc.assert(
-      fc.property(fc.constantFrom(...names), fc.array(argument, { maxLength: 7 }), (name, args) => {
-        attempt(() =>
-          (binding as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args),
-        );
-      }),
-      { numRuns: 5000 },
-    );
+    const anyCall = fc.tuple(fc.constantFrom(...names), fc.array(argument, { maxLength: 7 }));
+    fuzz("every CUDA function of the addon", 5000, anyCall, ([name, args]) => {
+      attempt(() => (binding as unknown as Record<string, (...args: unknown[]) => unknown>)[name]!(...args));
+    });
     const change = fc.tuple(
       fc.integer({ min: 2, max: numbers.length - 1 }), // behind the arguments, which are the kernel's own affair
 
       fc.constantFrom(...handles, ...badNumber, -0, Infinity),
     );
-    fc.assert(
-      fc.property(fc.array(change, { maxLength: 3 }), (changes) => {
-        numbers.set(intact);
-        for (const [at, value] of changes) numbers[at] = value;
-        attempt(() => binding.cudaLaunch(launch));
-      }),
-      { numRuns: 5000 },
-    );
+    fuzz("prepared launches of the addon", 5000, fc.array(change, { maxLength: 3 }), (changes) => {
+      numbers.set(intact);
+      for (const [at, value] of changes) numbers[at] = value;
+      attempt(() => binding.cudaLaunch(launch));
+    });
     expect(notes().filter((note) => /dead|of nothing/.test(note))).toEqual([]);
   });
 });
