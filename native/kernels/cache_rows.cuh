@@ -67,7 +67,7 @@ DEVICE void store_cached(char* to, const Chunk<QK_DTYPE>& chunk, float inverse) 
   }
 }
 
-// Where the rows of a slot go; strides are in bytes.
+// Where the rows of slots go; strides are in bytes.
 struct CacheRows {
   char* rows;
   char* scales;  // f32, without QK_SCALES not read
@@ -75,16 +75,23 @@ struct CacheRows {
   i64 scale_slot_stride, scale_head_stride;
 };
 
-// ROWS heads from number `head` on, of which `left` exist. `largest` is read with computed scales.
-DEVICE void store_slot(const Row (&rows)[ROWS], const CacheRows& cache, i64 slot, u32 head, int left, u32 lane,
-                       const float (&largest)[ROWS]) {
-  char* const first = cache.rows + slot * cache.slot_stride + head * cache.head_stride + lane * CHUNK * cache_bytes_of(QK_CACHE_DTYPE);
+// The same from head number `head` on, at a lane's chunk.
+DEVICE CacheRows cache_from(const CacheRows& cache, u32 head, u32 lane) {
+  CacheRows from = cache;
+  from.rows += head * cache.head_stride + lane * CHUNK * cache_bytes_of(QK_CACHE_DTYPE);
+  if constexpr (QK_SCALES != NO_SCALES) from.scales += head * cache.scale_head_stride;
+  return from;
+}
+
+// The first ROWS heads of `from`, of which `left` exist. `largest` is read with computed scales.
+DEVICE void store_slot(const Row (&rows)[ROWS], const CacheRows& from, i64 slot, int left, u32 lane, const float (&largest)[ROWS]) {
+  char* const first = from.rows + slot * from.slot_stride;
 #pragma unroll
   for (int r = 0; r < ROWS; ++r) {
     if (r >= left) continue;
     float inverse = 1;
     if constexpr (QK_SCALES != NO_SCALES) {
-      float* const place = reinterpret_cast<float*>(cache.scales + slot * cache.scale_slot_stride + (head + r) * cache.scale_head_stride);
+      float* const place = reinterpret_cast<float*>(from.scales + slot * from.scale_slot_stride + r * from.scale_head_stride);
       const float scale = QK_SCALES == COMPUTED ? scale_for(largest[r]) : *place;
       if (QK_SCALES == COMPUTED && lane == 0) *place = scale;
       inverse = __fdiv_rn(1.0f, scale);
@@ -92,7 +99,7 @@ DEVICE void store_slot(const Row (&rows)[ROWS], const CacheRows& cache, i64 slot
 #pragma unroll
     for (int j = 0; j < HELD; ++j) {
       if (!holds(lane, j)) continue;
-      store_cached(first + r * cache.head_stride + j * LANES * CHUNK * cache_bytes_of(QK_CACHE_DTYPE), rows[r].chunk[j], inverse);
+      store_cached(first + r * from.head_stride + j * LANES * CHUNK * cache_bytes_of(QK_CACHE_DTYPE), rows[r].chunk[j], inverse);
     }
   }
 }

@@ -10,15 +10,23 @@
 //
 // Latency: with PDL, all that reads neither x nor what a kernel before may have written (index arithmetic, addresses,
 // weights) is done before the wait. Positions and slots are read after it: a decode step writes them itself. Their lines,
-// and those of x, may be asked for before (QK_PREFETCH): that moves bytes, not values. The position is the first load,
-// since the angles wait for it; the sums of the norm are made while the angles arrive.
+// and those of x, may be asked for before (QK_PREFETCH): that moves bytes, not values. The angles wait for the position; the
+// sums of the norm are made while they arrive. With QK_PREFETCH 2 the position is also read before the wait, as a guess, and
+// its angles with it: the same angles serve if the position that is read after the wait is the same one.
 //
-// The macros of norm_rows.cuh (see qk_norm.cu), rope.cuh and cache_rows.cuh, without QK_LOOP, and:
+// Throughput: what a lane holds decides how many rows a multiprocessor has on their way. With QK_FRUGAL angles are read when
+// rows turn, and unpacked values are not kept across the sums.
+//
+// The macros of norm_rows.cuh (see qk_norm.cu), rope.cuh and cache_rows.cuh, and:
 // QK_NORM            0: no norm
 // QK_ROPE_FIRST      0: the norm, then the rotation; 1: the rotation, then the norm
 // QK_ROWS            heads in flight per lane group; 1 where each head has a weight of its own
 // QK_IN_PLACE        1: q and k are overwritten, the y fields are not read
-// QK_ALIGN           of v as well
+// QK_ALIGN           of v as well; 16 with QK_LOOP
+// QK_PREFETCH        0, 1, or 2: see above
+// QK_FRUGAL          0; 1: see above; 2: and lines of the tables are asked for beside the rows
+// QK_LOOP            0: the grid covers all tokens; n: persistent, with the rows of n tokens on their way to shared memory
+// QK_RESIDENT        blocks that a multiprocessor's registers have to hold
 
 constexpr bool TURNS = QK_HALF > 0;
 // In place, with neither norm nor rotation, q and k are what they were.
@@ -36,16 +44,181 @@ struct Args {
   u32 tokens, places, cache_slots;  // T, P, S
   u32 q_groups, k_groups;     // of a token; v has as many as k where there is a cache
   u32 groups;                 // of all three
+  u32 slices;                 // lane groups for each of those; without QK_LOOP T
+  u32 trips;                  // ceil(T / slices), read with QK_LOOP
   u32 multiplier, shift;      // n / groups == n * multiplier >> shift for every n < 2^31
 };
 
-DEVICE u32 load_index(const char* list, u32 i) {
+// Where there is much to do, registers decide how many bytes are on their way: what is cheap to get again is not kept.
+constexpr bool FRUGAL = QK_FRUGAL;
+constexpr bool LATE = FRUGAL && TURNS && !QK_ROPE_FIRST;
+
+constexpr bool GUESSES = QK_PREFETCH == 2 && TURNS && !FRUGAL;
+
+DEVICE void pin_rows(Row (&rows)[ROWS]) {
+  for (Row& row : rows) {
+    for (auto& chunk : row.chunk) {
+      for (u32& word : chunk.word) pin(word);
+    }
+  }
+}
+
+DEVICE u32 load_index(const char* list, u32 token) {
   u32 value;
-  load_words<1>(list + static_cast<i64>(i) * 4, &value);
+  load_words<1>(list + static_cast<i64>(token) * 4, &value);
   return value;
 }
 
-extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm_rope(const __grid_constant__ Args args) {
+// Of a list that a kernel before may still be writing, past the first-level cache.
+DEVICE u32 index_now(const char* list, u32 token) {
+  return *reinterpret_cast<const volatile u32*>(list + static_cast<i64>(token) * 4);
+}
+
+// A position past the tables, which the caller excludes, may read nothing else.
+DEVICE void load_turns_at(Angles (&angles)[TURNING], const Args& args, u32 position, u32 lane, bool wanted) {
+  const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * (4 * HALF);
+  load_turns(angles, args.cos + row, args.sin + row, lane, wanted);
+}
+
+// Brings the rows of both tables near without waiting: one word of each line of 128 bytes.
+DEVICE void touch_turns(const Args& args, u32 position, u32 lane, bool wanted) {
+  constexpr u32 bytes = 4 * HALF;
+  const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * bytes;
+#pragma unroll
+  for (u32 at = 0; at < bytes; at += 128 * LANES) {
+    u32 word;
+    if (wanted && at + 128 * lane < bytes) {
+      load_words<1>(args.cos + row + at + 128 * lane, &word);
+      load_words<1>(args.sin + row + at + 128 * lane, &word);
+    }
+  }
+}
+
+// Which tensor a lane group takes heads of, which they are, and at which of their chunks a lane is.
+struct Heads {
+  u32 tensor;  // 0 q, 1 k, 2 v
+  u32 first, lane;
+
+  __device__ __forceinline__ bool is_q() const { return tensor == 0; }
+  __device__ __forceinline__ bool is_v() const { return QK_CACHE && tensor == 2; }
+  __device__ __forceinline__ const Side& side(const Args& args) const { return is_q() ? args.q : args.k; }
+  __device__ __forceinline__ i64 x_stride(const Args& args) const { return is_v() ? args.v_head_stride : side(args).x_head_stride; }
+  __device__ __forceinline__ i64 y_stride(const Args& args) const { return QK_IN_PLACE ? x_stride(args) : side(args).y_head_stride; }
+  __device__ __forceinline__ const char* x(const Args& args, u32 token) const {
+    const char* const start = is_v() ? args.v : side(args).x;
+    const i64 stride = is_v() ? args.v_token_stride : side(args).x_token_stride;
+    return start + token * stride + first * x_stride(args) + lane * CHUNK * bytes_of(QK_DTYPE);
+  }
+  __device__ __forceinline__ const char* y(const Args& args, u32 token) const {
+    if constexpr (QK_IN_PLACE) return x(args, token);
+    return side(args).y + token * side(args).y_token_stride + first * y_stride(args) + lane * CHUNK * bytes_of(QK_DTYPE);
+  }
+};
+
+// Norm, rotation and stores of rows of which `left` are there.
+DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, const char* y, const Affine& affine, float eps,
+                   Angles (&angles)[TURNING], u32 position, u32 slot, int left) {
+  if constexpr (QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
+  if constexpr (QK_NORM) {
+    float mean[ROWS], sum[ROWS];
+    measure(rows, mean, sum, heads.lane);
+    if constexpr (FRUGAL) pin_rows(rows);
+    if (!heads.is_v()) normalize_measured(rows, mean, sum, affine, eps);
+  }
+  if constexpr (LATE) {
+    pin(position);
+    load_turns_at(angles, args, position, heads.lane, left > 0 && !heads.is_v());
+  }
+  if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
+  if constexpr (FRUGAL) pin(heads.tensor);
+  if (STORES && !heads.is_v()) store_rows(rows, const_cast<char*>(y), heads.y_stride(args), left, heads.lane);
+  if constexpr (QK_CACHE) {
+    float largest[ROWS];
+    if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
+    // As unsigned, a slot below 0 lies past the cache.
+    if (slot < args.cache_slots) {
+      store_slot(rows, cache_from(heads.is_v() ? args.v_cache : args.k_cache, heads.first, heads.lane), slot, left, heads.lane, largest);
+    }
+  }
+}
+
+#if QK_LOOP
+// Rows that are on their way into shared memory, QK_LOOP of a lane group's tokens at once. What a thread asked for it reads
+// itself, so no thread waits for another.
+struct Piece { u32 word[4]; };
+constexpr int PIECES = Chunk<QK_DTYPE>::WORDS / 4;
+__shared__ Piece on_the_way[QK_LOOP][ROWS * HELD * PIECES][QK_BLOCK];
+
+DEVICE void ask_for_rows(const char* x, i64 stride, int left, u32 lane, u32 stage) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+#pragma unroll
+      for (int p = 0; p < PIECES; ++p) {
+        if (r >= left || !holds(lane, j)) continue;
+        copy_async(&on_the_way[stage][(r * HELD + j) * PIECES + p][threadIdx.x],
+                   x + r * stride + j * LANES * CHUNK * bytes_of(QK_DTYPE) + 16 * p);
+      }
+    }
+  }
+  commit_copies();
+}
+
+// Zeros stand for what was not asked for.
+DEVICE void take_rows(Row (&rows)[ROWS], int left, u32 lane, u32 stage) {
+  wait_for_copies<QK_LOOP - 1>();
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+#pragma unroll
+      for (int p = 0; p < PIECES; ++p) {
+        Piece piece = {};
+        if (r < left && holds(lane, j)) piece = on_the_way[stage][(r * HELD + j) * PIECES + p][threadIdx.x];
+#pragma unroll
+        for (int w = 0; w < 4; ++w) rows[r].chunk[j].word[4 * p + w] = piece.word[w];
+      }
+    }
+  }
+}
+
+// All tokens of a lane group: the first, and each that lies args.slices behind the last.
+DEVICE void walk(const Args& args, Heads heads, const Affine& affine, float eps, u32 token, int left) {
+  u32 asked = token;
+#pragma unroll
+  for (u32 stage = 0; stage < QK_LOOP; ++stage) {
+    ask_for_rows(heads.x(args, asked), heads.x_stride(args), asked < args.tokens ? left : 0, heads.lane, stage);
+    asked += args.slices;
+  }
+  const bool turns = TURNS && !heads.is_v() && left > 0, keeps = QK_CACHE && !heads.is_q() && left > 0;
+  u32 position = 0, slot = 0xffffffffu;
+  if (turns && token < args.tokens) position = load_index(args.positions, token);
+  if (keeps && token < args.tokens) slot = load_index(args.slots, token);
+  u32 stage = 0;
+  for (u32 trip = 0; trip < args.trips; ++trip) {
+    const int here = token < args.tokens ? left : 0;
+    const u32 position_here = position, slot_here = slot;
+    pin(heads.tensor);
+    Angles angles[TURNING];
+    if constexpr (TURNS && !LATE) load_turns_at(angles, args, position, heads.lane, turns && here > 0);
+    if constexpr (QK_FRUGAL == 2 && LATE) touch_turns(args, position, heads.lane, turns && here > 0);
+    const char* const y = heads.y(args, token);
+    token += args.slices;
+    if (turns && token < args.tokens) position = load_index(args.positions, token);
+    if (keeps && token < args.tokens) slot = load_index(args.slots, token);
+    Row rows[ROWS];
+    take_rows(rows, here, heads.lane, stage);
+    pin_rows(rows);
+    ask_for_rows(heads.x(args, asked), heads.x_stride(args), asked < args.tokens ? left : 0, heads.lane, stage);
+    asked += args.slices;
+    finish(rows, args, heads, y, affine, eps, angles, position_here, slot_here, here);
+    stage = stage + 1 < QK_LOOP ? stage + 1 : 0;
+  }
+}
+#endif
+
+extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope(const __grid_constant__ Args args) {
   if constexpr (QK_TRIGGER == AT_ONCE) allow_successor();
 
   const u32 lane = threadIdx.x % LANES;
@@ -56,64 +229,53 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK) qk_norm_rope(const __grid
     pin(listed);
     allow_successor();
   }
-  const bool is_q = listed < args.q_groups;
-  const bool is_v = QK_CACHE && listed >= args.q_groups + args.k_groups;
-  const Side& side = is_q ? args.q : args.k;
-  const u32 head = (listed - (is_q ? 0 : is_v ? args.q_groups + args.k_groups : args.q_groups)) * ROWS;
-
+  const u32 before_v = args.q_groups + args.k_groups;
+  const Heads heads = listed < args.q_groups ? Heads{0, listed * ROWS, lane}
+                      : !QK_CACHE || listed < before_v ? Heads{1, (listed - args.q_groups) * ROWS, lane}
+                                                       : Heads{2, (listed - before_v) * ROWS, lane};
+  const Side& side = heads.side(args);
   // Groups past the last token have no heads, but stay for the shuffles of their warp.
-  const int left = token < args.tokens ? static_cast<int>(side.heads - head) : 0;
-  const u32 first = lane * CHUNK * bytes_of(QK_DTYPE);
-  const i64 x_stride = is_v ? args.v_head_stride : side.x_head_stride;
-  const i64 y_stride = QK_IN_PLACE ? x_stride : side.y_head_stride;
-  const char* x = (is_v ? args.v : side.x) + token * (is_v ? args.v_token_stride : side.x_token_stride) + head * x_stride + first;
-  const char* y = QK_IN_PLACE ? x : side.y + token * side.y_token_stride + head * y_stride + first;
+  const int left = token < args.slices ? static_cast<int>(side.heads - heads.first) : 0;
 
   Affine affine;
-  const i64 at = head * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
+  const i64 at = heads.first * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
   if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, lane, true);
   if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, lane, true);
   const float eps = side.eps;
-  pin(x);
-  if constexpr (!QK_IN_PLACE) pin(y);
 
+  const char *x = heads.x(args, token), *y = heads.y(args, token);
+  const i64 x_stride = heads.x_stride(args);
+  if constexpr (!QK_LOOP) pin(x);
+  if constexpr (!QK_LOOP && !QK_IN_PLACE) pin(y);
+  const bool turns = TURNS && !heads.is_v() && left > 0;
+  Angles angles[TURNING];
+  u32 guess = 0;
   if constexpr (QK_PREFETCH) {
     prefetch_rows(x, x_stride, left, lane);
     if (TURNS && left > 0) prefetch_line(args.positions + static_cast<i64>(token) * 4);
     if (QK_CACHE && left > 0) prefetch_line(args.slots + static_cast<i64>(token) * 4);
   }
+  if constexpr (GUESSES) {
+    if (turns) guess = index_now(args.positions, token);
+    load_turns_at(angles, args, guess, lane, turns);
+  }
   if constexpr (QK_TRIGGER == BEFORE_WAIT) allow_successor();
   wait_for_predecessor();
 
-  const bool turns = TURNS && !is_v && left > 0;
-  u32 position = 0;
-  if (turns) position = load_index(args.positions, token);
+#if QK_LOOP
+  walk(args, heads, affine, eps, token, left);
+#else
+  u32 position = 0, slot = 0xffffffffu;
+  if (turns) position = GUESSES ? index_now(args.positions, token) : load_index(args.positions, token);
   Row rows[ROWS];
   load_rows(rows, x, x_stride, left, lane);
-  u32 slot = 0xffffffffu;
-  if (QK_CACHE && !is_q && left > 0) slot = load_index(args.slots, token);
+  if (QK_CACHE && !heads.is_q() && left > 0) slot = load_index(args.slots, token);
   if constexpr (QK_TRIGGER == WHEN_LOADED) allow_successor();
-  Angles angles[TURNING];
-  if constexpr (TURNS) {
-    // A position past the tables, which the caller excludes, may read nothing else.
-    const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * (4 * HALF);
-    load_turns(angles, args.cos + row, args.sin + row, lane, turns);
+  if constexpr (QK_FRUGAL == 2 && LATE) touch_turns(args, position, lane, turns);
+  if constexpr (TURNS && !LATE) {
+    if (!GUESSES || position != guess) load_turns_at(angles, args, position, lane, turns);
   }
-
-  if constexpr (QK_ROPE_FIRST) rotate(rows, angles, lane, !is_v);
-  if constexpr (QK_NORM) {
-    float mean[ROWS], sum[ROWS];
-    measure(rows, mean, sum, lane);
-    if (!is_v) normalize_measured(rows, mean, sum, affine, eps);
-  }
-  if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, lane, !is_v);
-
-  if (STORES && !is_v) store_rows(rows, const_cast<char*>(y), y_stride, left, lane);
-  if constexpr (QK_CACHE) {
-    float largest[ROWS];
-    if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, lane);
-    // As unsigned, a slot below 0 lies past the cache.
-    if (slot < args.cache_slots) store_slot(rows, is_v ? args.v_cache : args.k_cache, slot, head, left, lane, largest);
-  }
+  finish(rows, args, heads, QK_IN_PLACE ? x : y, affine, eps, angles, position, slot, left);
+#endif
   if constexpr (QK_TRIGGER == AT_END) allow_successor();
 }

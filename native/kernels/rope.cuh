@@ -7,6 +7,8 @@
 // QK_ROPE_HF         1: cos, sin, both products and their sum are rounded to QK_DTYPE
 // QK_TABLE_ALIGN     bytes that both tables start at a multiple of: 16, 8 or 4
 //
+// Where a lane's chunks lie wholly in one half, the sines of the first half are held negated, so that both halves turn alike.
+//
 // A value's partner is fetched by shuffles that all lanes of the warp make, whatever they hold: which chunk a lane asks for
 // differs, whether it asks never does. Where a lane holds both of a pair there is nothing to fetch.
 
@@ -66,6 +68,10 @@ DEVICE void angles_of_chunk(Angles& angles, const char* cos, const char* sin, u3
       const u32 first = (c < HALF_CHUNKS ? c : c - HALF_CHUNKS) * CHUNK;
       load_angles<CHUNK>(angles.cos, cos, first);
       load_angles<CHUNK>(angles.sin, sin, first);
+      if constexpr (!LOCAL) {
+#pragma unroll
+        for (float& angle : angles.sin) angle = c < HALF_CHUNKS ? -angle : angle;
+      }
     }
   } else {
 #pragma unroll
@@ -81,12 +87,12 @@ DEVICE void angles_of_chunk(Angles& angles, const char* cos, const char* sin, u3
   }
 }
 
-// The angles that a lane needs for its chunks, of the rows of both tables at a position.
+// The angles that a lane needs for its chunks, of the rows of both tables at a position; zeros for those it does not need.
 DEVICE void load_turns(Angles (&angles)[TURNING], const char* cos, const char* sin, u32 lane, bool wanted) {
 #pragma unroll
   for (int j = 0; j < TURNING; ++j) {
 #pragma unroll
-    for (int i = 0; i < CHUNK; ++i) angles[j].cos[i] = 1, angles[j].sin[i] = 0;
+    for (int i = 0; i < CHUNK; ++i) angles[j].cos[i] = angles[j].sin[i] = 0;
     if (wanted && holds(lane, j)) angles_of_chunk(angles[j], cos, sin, lane + j * LANES);
   }
 }
@@ -160,9 +166,10 @@ DEVICE void turn_against(Chunk<QK_DTYPE>& chunk, const float (&above)[CHUNK], co
     for (int k = 0; k < 2; ++k) {
       const int i = 2 * pair + k;
       const u32 e = c * CHUNK + i;
-      if (e >= 2 * HALF) continue;
-      own[k] = e < HALF ? turned(own[k], angles.cos[i], above[i], -angles.sin[i])
-                        : turned(own[k], angles.cos[i], below[i], angles.sin[i]);
+      if (SHIFT != 0 && e >= 2 * HALF) continue;
+      if constexpr (SHIFT == 0) own[k] = turned(own[k], angles.cos[i], above[i], angles.sin[i]);
+      else own[k] = e < HALF ? turned(own[k], angles.cos[i], above[i], -angles.sin[i])
+                             : turned(own[k], angles.cos[i], below[i], angles.sin[i]);
     }
     set_pair(chunk, pair, own[0], own[1]);
   }

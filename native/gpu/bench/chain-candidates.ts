@@ -9,44 +9,90 @@ type Trigger = LaunchConfig["trigger"];
 export function chainCandidates(row: ChainRow): LaunchConfig[] {
   const rows = rowsOf(row);
   if (rows < 1000) {
-    return [
-      ...product([16], [1], [64, 96, 128, 192, 256, 320, 384, 512], [atOnce, beforeWait, whenDivided], [1]),
-      ...product([8], [1], [64, 128, 192, 256], [atOnce, beforeWait, whenDivided], [1]),
-      ...product([16], [1], [128, 256], [beforeWait, whenDivided], [0]),
-    ];
+    return all({
+      lanes: [16, 8],
+      block: [64, 96, 128, 256],
+      trigger: [atOnce, beforeWait, whenDivided],
+      prefetch: [1, 2],
+    });
   }
   if (rows < 20_000) {
     return [
-      ...product([16, 8], [1], [64, 128, 192, 256, 384], [atOnce, beforeWait, whenLoaded], [1]),
-      ...product([16, 8], [2], [64, 128, 192, 256], [beforeWait, whenLoaded], [1]),
-      ...product([16, 8], [1], [128, 256], [beforeWait, atEnd], [0]),
+      ...all({
+        lanes: [16, 8],
+        rows: [1, 2],
+        block: [64, 128, 256],
+        trigger: [beforeWait, whenLoaded],
+        prefetch: [1, 2],
+      }),
+      ...all({ lanes: [8], rows: [2, 4], block: [64, 128, 256], trigger: [whenLoaded, atEnd] }),
+      ...many([128, 256], [beforeWait, whenLoaded], [0, 1]),
     ];
   }
   return [
-    ...product([16, 8], [1, 2], [64, 128, 192, 256, 384], [whenLoaded, atEnd], [1]),
-    ...product([16, 8], [4], [64, 128, 256], [whenLoaded, atEnd], [0, 1]),
-    ...product([16, 8], [1, 2], [128, 256], [whenLoaded, atEnd], [0]),
-    ...product([8], [2], [128, 256], [beforeWait], [1]),
+    ...all({ lanes: [8], rows: [2], block: [64, 128, 256], trigger: [beforeWait, atEnd], prefetch: [0, 1] }),
+    ...many([64, 128, 256], [atEnd], [0]),
+    ...many([128, 256], [whenLoaded], [0]),
+    ...many([256], [atEnd], [1]),
+    ...many([256], [atEnd], [0]).map((config) => ({ ...config, late: 2 as const })),
+    ...[
+      [16, 1, 10],
+      [16, 2, 8],
+      [8, 1, 8],
+      [8, 2, 5],
+    ].flatMap(([lanes, rows, waves]) =>
+      all({
+        lanes: [lanes as number],
+        rows: [rows as number],
+        block: [128],
+        trigger: [atEnd],
+        late: [0, 1],
+      }).map((config) => {
+        return { ...config, loop: 2 as const, waves: waves as number, resident: waves as number };
+      }),
+    ),
   ];
 }
 
-function product(
-  lanes: readonly number[],
-  rows: readonly number[],
-  blocks: readonly number[],
-  triggers: readonly Trigger[],
-  prefetches: readonly (0 | 1)[],
+/** Those that read angles late, in as many registers as let the most rows be on their way. */
+function many(
+  block: readonly number[],
+  trigger: readonly Trigger[],
+  prefetch: readonly (0 | 1)[],
 ): LaunchConfig[] {
-  return lanes.flatMap((lane) =>
-    rows.flatMap((row) =>
-      blocks.flatMap((block) =>
-        triggers.flatMap((trigger) =>
-          prefetches.map((prefetch) => ({
-            ...({ lanes: lane, rows: row, block, trigger, loop: 0, waves: 0, prefetch, radix: 4 } as const),
-          })),
-        ),
-      ),
+  return [
+    [16, 1, 2048],
+    [16, 2, 1536],
+    [8, 1, 1280],
+    [8, 2, 1024],
+    [8, 4, 640],
+  ].flatMap(([lanes, rows, threads]) =>
+    all({ lanes: [lanes as number], rows: [rows as number], block, trigger, prefetch, late: [1] }).map(
+      (config) => {
+        return { ...config, resident: Math.floor((threads as number) / config.block) };
+      },
     ),
+  );
+}
+
+type Tried = { readonly [K in keyof LaunchConfig]?: readonly LaunchConfig[K][] };
+
+/** Every combination of what is tried; one value stands for what is not. */
+function all(tried: Tried): LaunchConfig[] {
+  const first = {
+    lanes: 16,
+    rows: 1,
+    block: 128,
+    trigger: atOnce,
+    loop: 0,
+    waves: 0,
+    prefetch: 0,
+    radix: 4,
+  } as LaunchConfig;
+  return Object.entries(tried).reduce<LaunchConfig[]>(
+    (some, [field, values]) =>
+      some.flatMap((config) => values.map((value) => ({ ...config, [field]: value }))),
+    [first],
   );
 }
 

@@ -20,12 +20,17 @@ const { values } = parseArgs({
     help: { type: "boolean", short: "h" },
     out: { type: "string", default: "." },
     tune: { type: "boolean" },
+    /** Launch configurations, by their names: each is launched on every row of --rows, for a profiler to look at. */
+    profile: { type: "string" },
+    rows: { type: "string", default: "16/8 x 1,16/8 x 8192,64/8 x 8192" },
     /** Nothing new begins after so many. */
     seconds: { type: "string", default: "55" },
   },
 });
 if (values.help) {
-  process.stdout.write("bench-chain [--out FOLDER] [--seconds N] [--tune]\n");
+  process.stdout.write(
+    "bench-chain [--out FOLDER] [--seconds N] [--tune] [--profile CONFIG,... --rows ROW,...]\n",
+  );
   process.exit(0);
 }
 const cuda = examine().providers.find(({ name }) => name === "cuda");
@@ -49,7 +54,8 @@ const names: readonly ChainContender[] = [
 await contenders.warmUp();
 checkChain(contenders, stream);
 say(`${device.name}: the numbers of all designs are right`);
-if (values.tune) await tune();
+if (values.profile !== undefined) await profile(values.profile.split(","), values.rows.split(","));
+else if (values.tune) await tune();
 else measure();
 
 function measure(): void {
@@ -99,6 +105,23 @@ async function tune(): Promise<void> {
   const file = resolve(values.out, `${slug}-chain-tuning.json`);
   writeFileSync(file, `${JSON.stringify({ device: device.name, ranges, tuned })}\n`);
   process.stdout.write(`${JSON.stringify({ device: device.name, ranges }, null, 2)}\n`);
+}
+
+async function profile(wanted: readonly string[], on: readonly string[]): Promise<void> {
+  const tried = chainRows.flatMap(chainCandidates);
+  const configs = wanted.map((name) => {
+    const found = tried.find((config) => nameOf(config) === name);
+    if (found === undefined) throw new Error(`${name} is none of the configurations that are tried`);
+    return found;
+  });
+  await contenders.warmUp(configs);
+  for (const row of chainRows.filter((one) => on.includes(chainName(one)))) {
+    for (const config of configs) {
+      contenders.chain(row, "bf16", config)();
+      stream.synchronize();
+      say(`${chainName(row)}: ${nameOf(config)}`);
+    }
+  }
 }
 
 function time(

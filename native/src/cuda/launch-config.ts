@@ -11,8 +11,13 @@ export interface LaunchConfig {
   readonly loop: 0 | 1 | 2;
   /** Blocks per multiprocessor of a persistent grid (`loop` > 0). */
   readonly waves: number;
-  readonly prefetch: 0 | 1;
+  /** 2, of the chain alone: and the angles of the positions that are there before the wait. */
+  readonly prefetch: 0 | 1 | 2;
   readonly radix: 2 | 4;
+  /** Of the chain, 0 where it is left out: whether angles are read when rows turn (1), or asked for with the rows (2). */
+  readonly late?: 0 | 1 | 2;
+  /** Of the chain, 1 where it is left out: blocks that a multiprocessor's registers have to hold. */
+  readonly resident?: number;
 }
 
 /** A range of work in a table of native/kernels/launch_table.json. */

@@ -2,7 +2,14 @@ import { QkNormError } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
 import { type CudaChainForm, cacheBytesOf, chainMacros } from "./chain-form.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
-import { type ConfigRange, configRanges, divider, type LaunchConfig, rangeOf } from "./launch-config.ts";
+import {
+  type ConfigRange,
+  configRanges,
+  divider,
+  type LaunchConfig,
+  launchShape,
+  rangeOf,
+} from "./launch-config.ts";
 import type { CudaNormSide } from "./norm-form.ts";
 import { type NormGeometry, NormLaunch, type OtherOperand, sideParameters } from "./norm-launch.ts";
 import { CudaOp, type ParameterType } from "./op.ts";
@@ -59,7 +66,7 @@ const cacheParameters = (side: "k" | "v"): Record<string, ParameterType> => ({
 
 const op = new CudaOp<CudaChainForm, string>({
   kernel: "qk_norm_rope",
-  includes: ["norm_rows.cuh", "rope.cuh", "cache_rows.cuh"],
+  includes: ["norm_rows.cuh", "rope.cuh", "cache_rows.cuh", "tensor_core.cuh"],
   parameters: {
     ...sideParameters("q"),
     qHeads: "u32",
@@ -80,6 +87,8 @@ const op = new CudaOp<CudaChainForm, string>({
     qGroups: "u32",
     kGroups: "u32",
     groups: "u32",
+    slices: "u32",
+    trips: "u32",
     multiplier: "u32",
     shift: "u32",
   },
@@ -99,17 +108,19 @@ export class CudaQkNormRope extends NormLaunch<QkNormRopeOperand> {
   readonly #ranges: readonly ConfigRange[];
   readonly #wanted: readonly LoadableKernel[];
   readonly #headDim: number;
+  readonly #multiprocessors: number;
   readonly #heads: { readonly q: number; readonly k: number; readonly v: number };
 
   /** Throws as `CudaQkNorm` does. */
   constructor(kernels: CudaKernels, options: CudaQkNormRopeOptions) {
     const { form, q = absent, k = absent, store, places = 0, config } = options;
-    const { name, arch } = kernels.device;
-    const ranges = rangesOf(form, name, [q, k], config);
+    const { device } = kernels;
+    const ranges = rangesOf(form, device, [q, k], config);
     super(kernels, op, form.norm, { q, k }, otherOperands(options));
     this.#ranges = ranges;
-    this.#wanted = ranges.map((range) => kernelOf(form, range.config, arch));
+    this.#wanted = ranges.map((range) => kernelOf(form, range.config, device.arch));
     this.#headDim = form.norm.headDim;
+    this.#multiprocessors = device.multiprocessors;
     this.#heads = { q: q.heads, k: k.heads, v: store === undefined ? 0 : k.heads };
     this.launch.set("qHeads", q.heads).set("kHeads", k.heads).set("places", places);
     if (store === undefined) return;
@@ -132,38 +143,35 @@ export class CudaQkNormRope extends NormLaunch<QkNormRopeOperand> {
   /** All kernels that a form may run with, as `CudaQkNorm.requests`. `weightPerHead`: each head has a row of weights. */
   static requests(
     form: CudaChainForm,
-    { name, arch }: DeviceKind,
+    device: DeviceKind,
     choice: { readonly weightPerHead?: boolean; readonly configs?: readonly LaunchConfig[] } = {},
   ): LoadableKernel[] {
     const sides = choice.weightPerHead === true ? [{ ...absent, weightHeadStride: 1 }] : [];
-    const configs = choice.configs ?? rangesOf(form, name, sides).map(({ config }) => config);
+    const configs = choice.configs ?? rangesOf(form, device, sides).map(({ config }) => config);
     const names = configs.map((config) => JSON.stringify(config));
     return configs
       .filter((_, i) => names.indexOf(names[i] as string) === i)
-      .map((config) => kernelOf(form, config, arch));
+      .map((config) => kernelOf(form, config, device.arch));
   }
 
   protected override geometryOf(tokens: number): NormGeometry {
     const { q, k, v } = this.#heads;
     const range = rangeOf(this.#ranges, this.#headDim, q + k + v, tokens);
-    const { rows, lanes, block } = (this.#ranges[range] as ConfigRange).config;
-    const [qGroups, kGroups, vGroups] = [q, k, v].map((heads) => Math.ceil(heads / rows)) as [
-      number,
-      number,
-      number,
-    ];
-    const groups = qGroups + kGroups + vGroups;
-    const blocks = Math.ceil((tokens * groups * lanes) / block);
-    if (blocks * block >= 2 ** 32 || (blocks * block) / lanes >= 2 ** 31) {
-      throw new QkNormError(
-        "ERR_QKNORM_SHAPE",
-        `${tokens} tokens of ${q + k + v} heads are too many for one launch`,
-      );
-    }
+    const { config } = this.#ranges[range] as ConfigRange;
+    const groupsOf = (heads: number): number => Math.ceil(heads / config.rows);
+    const [qGroups, kGroups] = [groupsOf(q), groupsOf(k)];
+    const groups = qGroups + kGroups + groupsOf(v);
+    const { blocks, slices, trips } = launchShape(
+      { ...config, rows: 1 },
+      groups,
+      tokens,
+      this.#multiprocessors,
+    );
     const [multiplier, shift] = divider(Math.max(1, groups));
     this.launch.set("tokens", tokens).set("qGroups", qGroups).set("kGroups", kGroups).set("groups", groups);
+    this.launch.set("slices", slices).set("trips", trips);
     this.launch.set("multiplier", multiplier).set("shift", shift);
-    return { kernel: this.#wanted[range] as LoadableKernel, blocks, threads: block };
+    return { kernel: this.#wanted[range] as LoadableKernel, blocks, threads: config.block };
   }
 }
 
@@ -204,10 +212,13 @@ function otherOperands({ form, k = absent, places = 0, store }: CudaQkNormRopeOp
   return operands;
 }
 
-/** What the launch table says. Heads that share a lane group share a weight: with one for each, a group has one head. */
+/**
+ * What the launch table says. Heads that share a lane group share a weight: with one for each, a group has one head. Copies
+ * into shared memory move 16 bytes, on sm_80 and later: without them, rows are not asked for ahead.
+ */
 function rangesOf(
   { norm }: CudaChainForm,
-  deviceName: string,
+  { name, arch }: DeviceKind,
   sides: readonly CudaNormSide[],
   config?: LaunchConfig,
 ): ConfigRange[] {
@@ -220,10 +231,16 @@ function rangesOf(
   }
   const ranges =
     config === undefined
-      ? configRanges(headDim, bytesOf(dtype), deviceName, "qk_norm_rope_table")
+      ? configRanges(headDim, bytesOf(dtype), name, "qk_norm_rope_table")
       : [{ chunksBelow: Number.POSITIVE_INFINITY, config }];
-  if (!sides.some(({ weightHeadStride = 0 }) => weightHeadStride !== 0)) return ranges;
-  return ranges.map((range) => ({ ...range, config: { ...range.config, rows: 1 } }));
+  const copies = norm.alignment === 16 && Number(/\d+/.exec(arch)) >= 80;
+  const ownWeights = sides.some(({ weightHeadStride = 0 }) => weightHeadStride !== 0);
+  return ranges.map(({ chunksBelow, config }) => {
+    return {
+      chunksBelow,
+      config: { ...config, ...(!copies && { loop: 0 }), ...(ownWeights && { rows: 1 }) },
+    };
+  });
 }
 
 function kernelOf(form: CudaChainForm, config: LaunchConfig, arch: string): LoadableKernel {
@@ -234,5 +251,8 @@ function kernelOf(form: CudaChainForm, config: LaunchConfig, arch: string): Load
     QK_TRIGGER: config.trigger,
     QK_PREFETCH: config.prefetch,
     QK_RADIX: config.radix,
+    QK_LOOP: config.loop,
+    QK_FRUGAL: config.late ?? 0,
+    QK_RESIDENT: config.resident ?? 1,
   });
 }
