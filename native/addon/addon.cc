@@ -4,7 +4,7 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 10));
+  exports.Set("abi", Napi::Number::New(env, 11));
   qknorm::register_attention(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
@@ -16,7 +16,9 @@ static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
   qknorm::register_pointwise(exports);
   qknorm::register_project(exports);
   qknorm::register_qk_norm(exports);
+  qknorm::register_qk_norm_rope(exports);
   qknorm::register_rope(exports);
+  qknorm::register_write_cache(exports);
   return exports;
 }
 

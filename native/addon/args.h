@@ -30,7 +30,7 @@ struct ArrayView {
 
 class Args {
  public:
-  static constexpr std::size_t kMax = 16;
+  static constexpr std::size_t kMax = 20;
 
   Args(napi_env env, napi_callback_info info);
 

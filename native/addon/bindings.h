@@ -16,6 +16,8 @@ void register_moe(Napi::Object exports);
 void register_pointwise(Napi::Object exports);
 void register_project(Napi::Object exports);
 void register_qk_norm(Napi::Object exports);
+void register_qk_norm_rope(Napi::Object exports);
 void register_rope(Napi::Object exports);
+void register_write_cache(Napi::Object exports);
 
 }  // namespace qknorm

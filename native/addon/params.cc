@@ -39,8 +39,19 @@ Isa Params::isa() {
   return is_available(isa) ? isa : parse_isa(name_of(isa), "isa");
 }
 
+const double* Params::unread(std::size_t count) {
+  const double* const first = next_;
+  next_ += count;
+  return first;
+}
+
 StridedRows rows_in(const ArrayView& array, Dtype dtype, const Place& place, std::size_t tokens, std::size_t heads,
                     std::size_t row, const char* name) {
+  return rows_in(array, bytes_of(dtype), place, tokens, heads, row, name);
+}
+
+StridedRows rows_in(const ArrayView& array, std::size_t bytes, const Place& place, std::size_t tokens,
+                    std::size_t heads, std::size_t row, const char* name) {
   // A stride that is never walked may be any number.
   const std::size_t token_stride = tokens > 1 ? place.token_stride : 0, head_stride = heads > 1 ? place.head_stride : 0;
   std::size_t token_part, head_part, length;
@@ -54,7 +65,6 @@ StridedRows rows_in(const ArrayView& array, Dtype dtype, const Place& place, std
                                      std::to_string(head_stride) + " does not fit into an array of " +
                                      std::to_string(array.length) + " elements");
   }
-  const std::size_t bytes = bytes_of(dtype);
   StridedRows rows;
   rows.base = reinterpret_cast<std::uintptr_t>(array.data) + place.offset * bytes;
   rows.tokens = tokens;

@@ -21,6 +21,7 @@ class Params {
   double eps();                    // finite, >= 0
   Dtype dtype(const char* name);
   Isa isa();  // -1: active_isa()
+  const double* unread(std::size_t count);  // the next `count`, for a reader of their own
   template <typename Enum>
   Enum choice(const char* name, Enum last) {
     return static_cast<Enum>(integer(name, 0, static_cast<std::size_t>(last)));
@@ -36,7 +37,9 @@ struct Place {
 };
 
 // [tokens, heads, row] of an array; throws unless all of it lies inside and no two rows overlap. At least one token
-// and head.
+// and head. By the bytes of an element, or its dtype.
+StridedRows rows_in(const ArrayView& array, std::size_t element_bytes, const Place& place, std::size_t tokens,
+                    std::size_t heads, std::size_t row, const char* name);
 StridedRows rows_in(const ArrayView& array, Dtype dtype, const Place& place, std::size_t tokens, std::size_t heads,
                     std::size_t row, const char* name);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "cpu/dtype.h"
 #include "cpu/isa.h"
@@ -81,6 +82,12 @@ struct RopeKernels {
   Turn hf[kDtypes];
 };
 
+// Of rows that go into a cache of e4m3.
+struct CacheKernels {
+  float (*largest[kDtypes])(const void* row, std::size_t n);  // magnitude; NaN counts as none
+  void (*store_e4m3[kDtypes])(const void* row, std::uint8_t* out, std::size_t n, float factor);  // x * factor, in f32
+};
+
 struct CpuKernels {
   // Tokens [begin, end) of one side.
   void (*qk_norm)(const NormSide& side, const NormAffine& affine, std::size_t begin, std::size_t end);
@@ -88,6 +95,7 @@ struct CpuKernels {
   AttentionKernels attention;
   ElementwiseKernels elementwise;
   RopeKernels rope;
+  CacheKernels cache;
 
   ElementwiseKernels::Convert widen(Dtype from) const { return convert(from, Dtype::kF32); }
   ElementwiseKernels::Convert narrow(Dtype to) const { return convert(Dtype::kF32, to); }

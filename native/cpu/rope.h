@@ -34,4 +34,7 @@ struct Rope {
 // The same bits from every instruction set. The caller has checked shapes, memory and positions.
 void rope(const Rope& call, Isa isa);
 
+// Tokens [begin, end) on the calling thread.
+void rope_tokens(const Rope& call, std::size_t begin, std::size_t end, Isa isa);
+
 }  // namespace qknorm

@@ -1,4 +1,4 @@
-import type { NativeArray } from "./numbers.ts";
+import type { CacheArray, NativeArray } from "./numbers.ts";
 
 /**
  * The ops around QK norm. `params` is one `Float64Array` of exactly these numbers, in this order; an ISA number of -1
@@ -53,6 +53,46 @@ export interface OpsBinding {
     cos: Float32Array,
     sin: Float32Array,
     positions: Int32Array,
+  ): void;
+  /**
+   * dtype, tokens, heads, head dim, ISA; offset, token stride and head stride of k and of v; then a target: dtype of the
+   * cache (3: e4m3), scales (0: none, 1: computed, 2: given), slots, offset of slots; offset, slot stride and head stride of
+   * kCache, vCache, kScales and vScales
+   */
+  writeCache(
+    params: Float64Array,
+    k: NativeArray,
+    v: NativeArray,
+    kCache: CacheArray,
+    vCache: CacheArray,
+    slots: Int32Array,
+    kScales: Float32Array | null,
+    vScales: Float32Array | null,
+  ): void;
+  /**
+   * dtype, head dim, tokens, order, ISA; for q and for k whether it is normalised, and a side as in `qkNorm`; R (0: nothing
+   * turns), layout, rounding, table rows, offsets of cos, sin and positions; whether k and v are stored, offset, token stride
+   * and head stride of v, and a target as in `writeCache`
+   */
+  qkNormRope(
+    params: Float64Array,
+    qInput: NativeArray,
+    qOutput: NativeArray,
+    qWeight: NativeArray | null,
+    qBias: NativeArray | null,
+    kInput: NativeArray,
+    kOutput: NativeArray,
+    kWeight: NativeArray | null,
+    kBias: NativeArray | null,
+    cos: Float32Array | null,
+    sin: Float32Array | null,
+    positions: Int32Array | null,
+    v: NativeArray | null,
+    kCache: CacheArray | null,
+    vCache: CacheArray | null,
+    slots: Int32Array | null,
+    kScales: Float32Array | null,
+    vScales: Float32Array | null,
   ): void;
   /** dtype, rows, width, rounding, ISA; offset and row stride of gateUp, and of out */
   siluMul(params: Float64Array, gateUp: NativeArray, out: NativeArray): void;

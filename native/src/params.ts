@@ -88,7 +88,7 @@ export class ParamWriter {
     return this.choice(dtypeNumbers, view.dtype, `${name} dtype`).number(view.offset, `${name} offset`);
   }
 
-  heads(view: HeadsView, name: string): this {
+  heads(view: Omit<HeadsView, "data">, name: string): this {
     requireObject(view, name);
     return this.number(view.offset, `${name} offset`)
       .number(view.tokenStride, `${name} tokenStride`)

@@ -22,6 +22,11 @@ type Method = Exclude<keyof BindingModule, "abi" | "qkNorm">;
 
 const half = () => new Uint16Array(64).fill(0x3f80);
 const whole = () => new Float32Array(64).fill(1);
+const bytes = () => new Uint8Array(64).fill(0x38);
+const inPlace = () => {
+  const x = whole();
+  return [x, x];
+};
 
 /** A valid call of each function, to be spoilt. */
 const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>> = {
@@ -58,6 +63,24 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
       ...[0, 0, 0, 1, 0, 4, 0, 0, 1, -1],
     ],
     args: [half(), half(), half(), half(), Int32Array.of(1, 0, 0, 1), whole(), half()],
+  }),
+  writeCache: () => ({
+    params: [...[1, 2, 2, 4, -1, 0, 8, 4, 0, 8, 4], ...[3, 1, 3, 0, 0, 8, 4, 0, 8, 4, 0, 2, 1, 0, 2, 1]],
+    args: [half(), half(), bytes(), bytes(), Int32Array.of(2, -1), whole(), whole()],
+  }),
+  qkNormRope: () => ({
+    params: [
+      ...[0, 4, 2, 0, -1],
+      ...[1, 0, 8, 4, 0, 8, 4, 2, 0, 0, 0, 0, 1e-6, 0, 0, 0, 0],
+      ...[1, 0, 4, 4, 0, 4, 4, 1, 0, 0, 0, 0, 1e-6, 1, 1, 1, 0],
+      ...[2, 1, 1, 3, 0, 0, 0, 1, 0, 4, 4],
+      ...[3, 2, 3, 0, 0, 4, 4, 0, 4, 4, 0, 1, 1, 0, 1, 1],
+    ],
+    args: [
+      ...[...inPlace(), new Float32Array(4), null, ...inPlace(), new Float32Array(4), new Float32Array(4)],
+      ...[whole(), whole(), Int32Array.of(2, 0), whole()],
+      ...[bytes(), bytes(), Int32Array.of(2, -1), whole(), whole()],
+    ],
   }),
   copyRows: () => ({ params: [1, 4, 8, 0, 16, 8, 8], args: [half(), half()] }),
 };
@@ -177,12 +200,12 @@ describe.skipIf(missing !== "")(`the ops of the addon${missing}`, () => {
   it.each(Object.keys(valid) as Method[])("%s survives any spoilt call", { timeout: fuzzTimeout }, (name) => {
     const count = valid[name]!().params.length;
     const numbers = fc.array(fc.tuple(fc.nat(count - 1), badNumber), { maxLength: 3 });
-    const others = fc.array(fc.tuple(fc.nat(6), badArgument), { maxLength: 2 });
+    const others = fc.array(fc.tuple(fc.nat(17), badArgument), { maxLength: 2 });
     const spoilt = fc.tuple(numbers, others, fc.integer({ min: -2, max: 2 }));
     fuzz(`${name} of the addon`, 1500, spoilt, ([spoiltNumbers, spoiltArgs, longer]) => {
       const { params, args } = valid[name]!();
       for (const [at, value] of spoiltNumbers) params[at] = value;
-      for (const [at, make] of spoiltArgs) if (at < args.length) args[at] = make();
+      for (const [at, make] of spoiltArgs) args[at % args.length] = make();
       const wrongLength = longer === 2 ? [...params, 0] : longer === -2 ? params.slice(1) : params;
       expectSurvival(() => call(binding, name, Float64Array.from(wrongLength), args));
     });
@@ -192,7 +215,7 @@ describe.skipIf(missing !== "")(`the ops of the addon${missing}`, () => {
     // The functions of CUDA have a driver of their own to be called with (cuda-garbage.test.ts).
     const own = (name: string) => name !== "abi" && !/^(cuda|nvrtc|loadLibrary|isLibrary)/.test(name);
     const names = Object.keys(binding).filter(own) as Method[];
-    const anyCall = fc.tuple(fc.constantFrom(...names), fc.array(badArgument, { maxLength: 18 }));
+    const anyCall = fc.tuple(fc.constantFrom(...names), fc.array(badArgument, { maxLength: 22 }));
     fuzz("every op of the addon", 2000, anyCall, ([name, makers]) => {
       const args = makers.map((make) => make());
       expectSurvival(() => (binding[name] as (...args: unknown[]) => unknown)(...args));

@@ -4,6 +4,7 @@
 
 #include "cpu/kernels.h"
 #include "cpu/kernels/attention.h"
+#include "cpu/kernels/cache.h"
 #include "cpu/kernels/elementwise.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/qk_norm.h"
@@ -13,6 +14,7 @@ namespace qknorm {
 
 template <typename Lanes, typename Simd>
 inline constexpr CpuKernels kKernelsOver = {qk_norm_tokens<Simd>, GemmOver<Lanes>::kTable, AttentionOver<Lanes>::kTable,
-                                            ElementwiseOver<Lanes>::kTable, RopeOver<Lanes>::kTable};
+                                            ElementwiseOver<Lanes>::kTable, RopeOver<Lanes>::kTable,
+                                            CacheOver<Lanes>::kTable};
 
 }  // namespace qknorm

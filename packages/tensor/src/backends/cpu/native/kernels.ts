@@ -4,7 +4,6 @@ import { causalConv } from "../typescript/causal-conv.ts";
 import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
 import { likeliest } from "../typescript/likeliest.ts";
 import { route } from "../typescript/route.ts";
-import { writeCache } from "../typescript/write-cache.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { convert } from "./convert.ts";
@@ -18,6 +17,7 @@ import { project } from "./project.ts";
 import { nativeQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
 import { siluMul } from "./silu-mul.ts";
+import { writeCache } from "./write-cache.ts";
 import { xielu } from "./xielu.ts";
 
 export { nativeQkNorm };
@@ -43,7 +43,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, likeliest, writeCache, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
+  // route, likeliest, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
