@@ -5,10 +5,11 @@ const designs = {
   normRopeThenCopies: "norm + RoPE, then two copies",
 };
 
-/** Sections of Markdown, one for each device; none without results. */
-export function chainSections(all) {
+/** Sections of Markdown, one for each device; none without results. `ownCode`: what others' own kernels take on an H200. */
+export function chainSections(all, ownCode) {
   return all.flatMap((results) => [
     table(results),
+    ...(results.device.includes("H200") ? [besideOwnCode(results, ownCode)] : []),
     ...chainPlots(results).map(({ path, shows }) => `![${shows}](${path})`),
   ]);
 }
@@ -53,7 +54,6 @@ export function chainPlots({ device, rows }) {
 
 function table({ device, date, copyTBs, rows }) {
   const ratios = rows.map(({ us }) => bestRatio(us));
-  const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
   const head = [
     "",
     "the chain",
@@ -72,16 +72,49 @@ function table({ device, date, copyTBs, rows }) {
       ...[microseconds(us.normAlone), microseconds(us.chainE4m3), floor < 1 ? "" : microseconds(floor)],
     ];
   });
-  const row = (cells) => `| ${cells.join(" | ")} |`;
   return (
     `**The chain** (${device}, ${date}): QK norm, RoPE of the whole head and the write of K and V into pages of a cache, ` +
     "microseconds, bf16, head dim 128, in place, q, k and v contiguous, 100 launches on one set in one CUDA graph, all in one " +
     "process and in turn. The other designs are those of serving engines, written from their description; the first stores " +
-    `nothing. The fastest of them takes ${mean.toFixed(2)} times as long as the chain in the geometric mean, ` +
+    `nothing. The fastest of them takes ${geometricMean(ratios).toFixed(2)} times as long as the chain in the geometric mean, ` +
     `${Math.min(...ratios).toFixed(2)} at least. The floor moves the bytes that must move at the rate of a 4 GiB copy ` +
     `(${copyTBs.toFixed(2)} TB/s); below it, from the L2. \`build/gpu/run bench-chain\`\n\n` +
-    [row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n")
+    markdown([head, ...lines])
   );
+}
+
+/** The designs in their own code, which is slower than what was written here from their description. */
+function besideOwnCode({ rows }, { date, rows: others }) {
+  const pairs = others.flatMap(({ us, ...size }) => {
+    const ours = rows.find((row) => Object.entries(size).every(([field, value]) => row[field] === value));
+    return ours === undefined ? [] : [{ ours, us }];
+  });
+  const ratios = pairs.map(({ ours, us }) => Math.min(...Object.values(us)) / ours.us.chain);
+  const head = [
+    "",
+    "the chain",
+    ...Object.keys(designs).map((name) => designs[name]),
+    "best of them / chain",
+  ];
+  const lines = pairs.map(({ ours, us }, i) => [
+    `${ours.queryHeads}/${ours.kvHeads} x ${ours.tokens}`,
+    ...[ours.us.chain, ...Object.keys(designs).map((name) => us[name])].map(microseconds),
+    ratios[i].toFixed(2),
+  ]);
+  return (
+    `Beside the same designs in SGLang's own code (an H200, ${date}; not in one run with ours, and in a PyTorch process): the ` +
+    `fastest of them takes ${geometricMean(ratios).toFixed(2)} times as long as the chain in the geometric mean of these rows, ` +
+    `${Math.min(...ratios).toFixed(2)} at least.\n\n${markdown([head, ...lines])}`
+  );
+}
+
+function geometricMean(values) {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+function markdown([head, ...lines]) {
+  const row = (cells) => `| ${cells.join(" | ")} |`;
+  return [row(head), row(head.map(() => "---")), ...lines.map(row)].join("\n");
 }
 
 function leastBytes({ queryHeads, kvHeads, tokens }) {

@@ -18,7 +18,9 @@ const parts = [
 
 /** The tables and plots, as docs/benchmarks.md should have them. */
 function numbers() {
-  const onGpu = [...gpuSections(gpuResults()), ...chainSections(deviceResults("-chain")), ...endToEnd()];
+  const ownCode = results("native/gpu/results/chain-own-code.json");
+  const chain = chainSections(deviceResults("-chain"), ownCode);
+  const onGpu = [...gpuSections(gpuResults()), ...chain, ...endToEnd()];
   const text = [...onGpu, kernels(), calls(), forwardPass(), accuracy()].join("\n\n");
   // Paths are told from the root; the document lies in docs.
   return `${text.replaceAll("](docs/", "](").replaceAll("](native/", "](../native/")}\n\n`;
