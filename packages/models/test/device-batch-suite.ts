@@ -1,6 +1,6 @@
 // Many texts at once on a device: the CPU's tokens, decoded by captured graphs, and nothing left behind.
 import { fileURLToPath } from "node:url";
-import { type Device, DeviceGraph, liveBytes } from "@qknorm/tensor";
+import { type Device, DeviceGraph, DeviceMark, liveBytes } from "@qknorm/tensor";
 import { expect, it } from "vitest";
 import { loadModel } from "../src/families/load-model.ts";
 import { ContinuousBatch } from "../src/generation/continuous-batch.ts";
@@ -37,11 +37,52 @@ export function deviceBatchSuite(device: Device): void {
     expect(found).toEqual(
       texts.map(({ prompt, maxTokens }) => [...generateNow(here, prompt, { maxTokens })]),
     );
-    // Of four, two and one sequences.
+    // Of four sequences, as long as the third of them lasts, of two and of one.
     expect(captured).toBe(3);
     DeviceGraph.capture = capture;
     batch.dispose();
     there.dispose();
     expect(liveBytes(device)).toBe(before);
+  });
+
+  it("queues a step before it reads the one in front, drops what was computed behind a stop id, and makes room where it is missing", async () => {
+    const here = loadModel(folder, { dtype: "f32" }).model;
+    const there = loadModel(folder, { dtype: "f32", device }).model;
+    const prompts = [[7, 8, 9, 1], [20, 30], [11]];
+    const alone = prompts.map((prompt) => [...generateNow(here, prompt, { maxTokens: 16 })]);
+    // The second text ends in the middle.
+    const stop = alone[1]!.at(4) as number;
+    const stopIdsOf = (text: number): readonly number[] => (text === 1 ? [stop] : []);
+    const [replay, readNow] = [DeviceGraph.prototype.replay, DeviceMark.prototype.readNow];
+    let ahead = 0;
+    let mostAhead = 0;
+    DeviceGraph.prototype.replay = function (this: DeviceGraph) {
+      mostAhead = Math.max(mostAhead, ++ahead);
+      replay.call(this);
+    };
+    DeviceMark.prototype.readNow = function (this: DeviceMark, x) {
+      ahead -= 1;
+      return readNow.call(this, x);
+    };
+    try {
+      using batch = new ContinuousBatch(there, { cache: { pages: 8, pageSize: 4 }, maxStepTokens: 64 });
+      const found = await Promise.all(
+        prompts.map((prompt, text) =>
+          all(batch.generate(prompt, { maxTokens: 16, stopIds: stopIdsOf(text) })),
+        ),
+      );
+      const expected = prompts.map((prompt, text) => [
+        ...generateNow(here, prompt, { maxTokens: 16, stopIds: stopIdsOf(text) }),
+      ]);
+      expect(expected[1]).toHaveLength(4);
+      expect(found).toEqual(expected);
+      expect(mostAhead).toBe(2);
+      expect(batch.preemptions).toBeGreaterThan(0);
+      expect(batch.pages).toEqual({ all: 8, free: 8 });
+    } finally {
+      DeviceGraph.prototype.replay = replay;
+      DeviceMark.prototype.readNow = readNow;
+      there.dispose();
+    }
   });
 }

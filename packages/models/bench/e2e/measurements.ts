@@ -70,7 +70,7 @@ export function stepRates(setting: Setting, counts: readonly number[] = [1]): Fo
     if (setting.timeIsUp()) return [];
     const model = syntheticModel(setting.model, { ...setting, ...options });
     const cache = model.newPagedCache({ pages: most * (CONTEXT[1] / PAGE), pageSize: PAGE });
-    const graphs = DecodeGraphs.on(setting.device, model, cache);
+    const graphs = DecodeGraphs.on(setting.device, model, cache, most);
     if (graphs === null) return [];
     const rows = counts.map((count) => {
       const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));

@@ -3,7 +3,7 @@ import { convert, type HostArray, tidy } from "@qknorm/tensor";
 import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step } from "../layers/step.ts";
-import { DecodeGraphs } from "./decode-graphs.ts";
+import { type ChosenTokens, DecodeGraphs } from "./decode-graphs.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { type BatchedText, Schedule, type Scheduled } from "./schedule.ts";
 import { TokenQueue } from "./token-queue.ts";
@@ -16,6 +16,16 @@ export interface ContinuousBatchOptions {
   readonly maxSequences?: number;
   /** The most tokens of a step, at least `maxSequences`; default 512. Longer prompts are taken in pieces, beside others' decoding. */
   readonly maxStepTokens?: number;
+}
+
+/** A text of a decode step, and its row of the graph. */
+interface PlacedText extends Scheduled {
+  readonly row: number;
+}
+
+interface QueuedStep {
+  readonly texts: readonly PlacedText[];
+  readonly chosen: ChosenTokens;
 }
 
 /**
@@ -44,7 +54,7 @@ export class ContinuousBatch {
     requireCount("maxStepTokens", maxStepTokens, maxSequences);
     this.#model = model;
     this.#cache = model.newPagedCache(cache);
-    this.#graphs = DecodeGraphs.on(this.#cache.device, model, this.#cache);
+    this.#graphs = DecodeGraphs.on(this.#cache.device, model, this.#cache, maxSequences);
     this.#schedule = new Schedule(this.#cache, { sequences: maxSequences, tokens: maxStepTokens });
   }
 
@@ -137,6 +147,8 @@ export class ContinuousBatch {
 
   async #step(step: readonly Scheduled[]): Promise<void> {
     try {
+      const decodes = step.every(({ ids, batched }) => ids.length === 1 && batched.text.isGreedy);
+      if (decodes && this.#graphs !== null) return await this.#decode(step, this.#graphs);
       const choose = await this.#choices(step);
       for (const [i, { batched, complete }] of step.entries()) {
         if (complete && !batched.tokens.ended) this.#grow(batched, () => choose(i));
@@ -145,6 +157,35 @@ export class ContinuousBatch {
       // What a pass leaves behind that failed in the middle, nobody knows.
       for (const { batched } of step) end(batched, error);
     }
+  }
+
+  /**
+   * Decodes as long as the same texts go on: each step is queued before the one in front of it is read, so that the device does
+   * not wait. What it then computes for a text that has ended, nobody reads.
+   */
+  async #decode(step: readonly Scheduled[], graphs: DecodeGraphs): Promise<void> {
+    const placed = step.map((one, row) => ({ ...one, row }));
+    const chosen = graphs.choose({ step: this.#cache.step(step), rows: placed.map(({ row }) => row) });
+    let queued: QueuedStep | null = { texts: placed, chosen };
+    while (queued !== null && !this.#disposed) {
+      const { texts, chosen }: QueuedStep = queued;
+      queued = this.#follow(texts, graphs);
+      const tokens = chosen.readNow();
+      for (const { batched, row } of texts) {
+        if (!batched.tokens.ended) this.#grow(batched, () => batched.text.accept(tokens[row] as number));
+      }
+      await turn();
+    }
+  }
+
+  /** Queues the step after one that was not read yet; null where it has to be read first. */
+  #follow(texts: readonly PlacedText[], graphs: DecodeGraphs): QueuedStep | null {
+    const next = this.#schedule.following(texts);
+    if (next.length === 0) return null;
+    const rows = new Map(texts.map(({ sequence, row }) => [sequence, row]));
+    const placed = next.map((one) => ({ ...one, row: rows.get(one.sequence) as number }));
+    const chosen = graphs.follow({ step: this.#cache.step(next), rows: placed.map(({ row }) => row) });
+    return chosen && { texts: placed, chosen };
   }
 
   #grow(batched: BatchedText, choose: () => number | null): void {
@@ -157,14 +198,10 @@ export class ContinuousBatch {
     }
   }
 
-  /** What each text goes on with; null at a stop id. The largest logits are found on the device where that is enough. */
+  /** What each text goes on with; null at a stop id. */
   async #choices(texts: readonly Scheduled[]): Promise<(text: number) => number | null> {
     const step = this.#cache.step(texts);
     const graphs = step.ids.length === texts.length ? this.#graphs : null;
-    if (graphs !== null && texts.every(({ batched }) => batched.text.isGreedy)) {
-      const tokens = (await graphs.likeliest(step).read()) as Int32Array;
-      return (i) => texts[i]!.batched.text.accept(tokens[i]!);
-    }
     const rows = await this.#logits(texts, step, graphs);
     return (i) => texts[i]!.batched.text.choose(rows[i]!);
   }

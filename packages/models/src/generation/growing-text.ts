@@ -47,8 +47,13 @@ export class GrowingText {
 
   /** Whether another token may be chosen after a pass over all of `ids`. */
   get goesOn(): boolean {
+    return this.goesOnAfter(0);
+  }
+
+  /** The same once so many tokens more were chosen, none of which ends it. */
+  goesOnAfter(tokens: number): boolean {
     if (this.#options.signal?.aborted === true) return false;
-    return this.#count < this.#maxTokens && this.ids.length <= this.#maxPositions;
+    return this.#count + tokens < this.#maxTokens && this.ids.length + tokens <= this.#maxPositions;
   }
 
   /** The next token by its logits `[V]`, which becomes part of the text; `null` at a stop id. */

@@ -92,6 +92,21 @@ export class Schedule {
     return step;
   }
 
+  /**
+   * The step after one of `texts` that was not read yet, with a token of each that may go on and whose id nobody knows here.
+   * Empty where what was read may change who takes part: others wait and have room, or room is missing for these.
+   */
+  following(texts: readonly Scheduled[]): Scheduled[] {
+    const { pool } = this.#cache;
+    const took = new Map(texts.map((one) => [one.sequence, one]));
+    const others = this.#running.some(({ sequence }) => !took.has(sequence));
+    if (others || this.#mayAdmit()) return [];
+    const going = this.#running.filter(({ batched }) => batched.text.goesOnAfter(1));
+    const missing = going.map(({ sequence }) => pool.pagesFor(sequence.length + 1) - sequence.pages.length);
+    if (missing.reduce((sum, pages) => sum + pages, 0) > pool.free) return [];
+    return going.map(({ batched, sequence }) => ({ batched, sequence, ids: [0], complete: true }));
+  }
+
   /** Pages for the next token of each that runs, the oldest first. */
   #makeRoom(): void {
     for (const one of [...this.#running]) {
@@ -121,16 +136,18 @@ export class Schedule {
     this.preemptions += 1;
   }
 
-  #admit(): void {
+  #mayAdmit(): boolean {
     const { pool } = this.#cache;
-    while (this.#running.length < this.#limits.sequences) {
-      const [batched] = this.#waiting;
-      if (batched === undefined) return;
-      const { length } = batched.text.ids;
-      // A page for each that runs is left to grow into, or who comes now would be sent away at once.
-      const room = pool.free - this.#running.length;
-      if (this.#running.length > 0 && pool.pagesFor(length) > room) return;
-      this.#waiting.shift();
+    const [batched] = this.#waiting;
+    if (batched === undefined || this.#running.length >= this.#limits.sequences) return false;
+    // A page for each that runs is left to grow into, or who comes now would be sent away at once.
+    const room = pool.free - this.#running.length;
+    return this.#running.length === 0 || pool.pagesFor(batched.text.ids.length) <= room;
+  }
+
+  #admit(): void {
+    while (this.#mayAdmit()) {
+      const batched = this.#waiting.shift() as BatchedText;
       const sequence = this.#cache.join();
       const one = { batched, sequence };
       this.#running.push(one);
