@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildTools } from "../native/bin/build-tools.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const state = join(root, ".qknorm");
@@ -66,7 +67,7 @@ function buildAddon() {
   const wanted = `${process.platform} ${process.arch} ${digest(sources)}`;
   const stamp = join(state, "native");
   if (existsSync(addon) && read(stamp) === wanted) return null;
-  const { versions, missing } = tools();
+  const { versions, missing } = buildTools();
   if (missing.length > 0)
     return `no ${missing.join(" and no ")} here; install ${missing.length > 1 ? "them" : "it"} and run again for native ones`;
   // The same sources failed before with the same tools: say so again, without the minute it takes.
@@ -88,20 +89,6 @@ function buildAddon() {
   rmSync(failed, { force: true });
   writeFileSync(stamp, wanted);
   return null;
-}
-
-function tools() {
-  const version = (command) => {
-    const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
-    return status === 0 ? stdout.split("\n")[0] : null;
-  };
-  const compiler = [process.env.CXX, "c++", "g++", "clang++"].filter(Boolean).map(version).find(Boolean);
-  const cmake = version("cmake");
-  const missing = [];
-  // On Windows the compiler is Visual Studio's, which CMake finds by itself.
-  if (process.platform !== "win32" && compiler === undefined) missing.push("C++ compiler");
-  if (cmake === null) missing.push("CMake");
-  return { versions: `${compiler} ${cmake}`, missing };
 }
 
 function run(command, args, { cwd, log }) {

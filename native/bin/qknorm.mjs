@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 // Published packages carry dist/; a checkout has only TypeScript, which Node 20 runs with the workspace's tsx.
-const built = new URL("../dist/doctor-cli.js", import.meta.url);
-const source = new URL("../src/doctor-cli.ts", import.meta.url);
+const built = new URL("../dist/doctor/cli.js", import.meta.url);
+const source = new URL("../src/doctor/cli.ts", import.meta.url);
 const args = process.argv.slice(2);
 
 if (existsSync(built)) {
@@ -15,7 +15,25 @@ if (existsSync(built)) {
   process.stderr.write(err);
   process.exitCode = status;
 } else {
-  const flags = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx")];
+  const runner = findRunner();
+  process.exitCode = runner === null ? await beforeSetUp() : runSource(runner);
+}
+
+function findRunner() {
+  try {
+    return import.meta.resolve("tsx");
+  } catch {
+    return null;
+  }
+}
+
+async function beforeSetUp() {
+  const { unprepared } = await import("./unprepared.mjs");
+  return unprepared(args);
+}
+
+function runSource(runner) {
+  const flags = ["--conditions=@qknorm/source", "--import", runner];
   const program = `import { run } from ${JSON.stringify(source.href)};
     const { out, err, status } = run(${JSON.stringify(args)});
     process.stdout.write(out);
@@ -26,5 +44,5 @@ if (existsSync(built)) {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
     stdio: "inherit",
   });
-  process.exitCode = status ?? 1;
+  return status ?? 1;
 }

@@ -1,4 +1,4 @@
-import { run } from "../../src/doctor-cli.ts";
+import { run } from "../../src/doctor/cli.ts";
 
 const { out, err, status } = run(["doctor", ...process.argv.slice(2)]);
 process.stdout.write(out);

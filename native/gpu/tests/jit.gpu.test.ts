@@ -121,9 +121,11 @@ describe.skipIf(missing !== "")(`the JIT on a GPU${missing}`, () => {
   });
 
   it("is what the doctor counts on", () => {
-    const { providers, devices, nvrtc } = examine();
+    const { providers, devices, nvrtc, speed, verdict } = examine();
     expect(providers[0]).toMatchObject({ name: "cuda", ready: true });
     expect(devices[0]).toMatchObject({ ordinal: 0, memoryPools: true });
     expect(nvrtc).toHaveProperty("version");
+    expect(speed[0]).toMatchObject({ provider: "cuda", microseconds: expect.any(Number) });
+    expect(verdict).toMatchObject({ provider: "cuda", runs: expect.stringMatching(/^Everything runs on/) });
   });
 });

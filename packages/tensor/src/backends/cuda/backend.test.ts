@@ -1,3 +1,4 @@
+import { cudaOps } from "@qknorm/native";
 import { describe, expect, test } from "vitest";
 import { failure } from "../../../test/errors.ts";
 import { filled } from "../../../test/qk-norm-cases.ts";
@@ -28,6 +29,8 @@ describe.skipIf(missing !== "")(`a device, on a stand-in driver${missing}`, () =
     expect(await openDevice(device)).toBe(backend);
     expect(backendOf(device)).toBe(backend);
     expect(backend.describe()).toBe("Fake 0, sm_90");
+    // What `qknorm doctor` says that a device would run; the norm and the chain are not among the ops.
+    expect([...Object.keys(backend.ops), "qkNorm", "qkNormRope"].sort()).toEqual([...cudaOps].sort());
     const { normalize, siluMul } = backend.ops;
     const lacking = { ...backend, device, ops: { normalize, siluMul } } as Backend;
     expect(failure("ERR_QKNORM_DEVICE", () => opOf(lacking, "add"))).toBe(
