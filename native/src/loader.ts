@@ -8,10 +8,13 @@ import { ownFile } from "./home.ts";
 import { reasonForNone, remedyFor } from "./remedies.ts";
 import { withTypedErrors } from "./typed-errors.ts";
 
-/** The addon; or in one sentence why there is none, and in another what brings it, in the situation that this code is in. */
+/**
+ * The addon; or in one sentence why there is none, and in another what brings it, in the situation that this code is in: `null`
+ * where it was switched off.
+ */
 export type LoadedBinding =
   | { readonly binding: BindingModule; readonly path: string }
-  | { readonly binding: null; readonly reason: string; readonly remedy: string };
+  | { readonly binding: null; readonly reason: string; readonly remedy: string | null };
 
 let loaded: LoadedBinding | undefined;
 
@@ -34,11 +37,7 @@ export function requireBinding(): BindingModule {
 
 function open(): LoadedBinding {
   if (environmentVariable("QKNORM_NATIVE") === "off") {
-    return {
-      binding: null,
-      reason: "QKNORM_NATIVE=off switches it off",
-      remedy: "go without QKNORM_NATIVE",
-    };
+    return { binding: null, reason: "QKNORM_NATIVE=off switches it off", remedy: null };
   }
   const chosen = environmentVariable("QKNORM_NATIVE_PATH");
   if (chosen) return openChosen(chosen);

@@ -34,7 +34,7 @@ describe("the loader", () => {
     expect(loaded).toEqual({
       binding: null,
       reason: "QKNORM_NATIVE=off switches it off",
-      remedy: "go without QKNORM_NATIVE",
+      remedy: null,
     });
     expect(failed.code).toBe("ERR_NATIVE");
     expect(failed.message).toContain("QKNORM_NATIVE=off");

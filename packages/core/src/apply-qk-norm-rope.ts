@@ -1,4 +1,4 @@
-import { logFallback } from "./fallback-log.ts";
+import { logAdvice, logFallback } from "./fallback-log.ts";
 import { runChainAgain, runChainFirst } from "./qk-norm-rope-calls.ts";
 import { decideQkNormRope } from "./qk-norm-rope-plan.ts";
 import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
@@ -40,7 +40,10 @@ export function applyQkNormRope<T extends TensorLike<T>>(
   const decision = decideQkNormRope<T>({ q, k, qNorm, kNorm, options });
   const { tokens, queryHeads, kvHeads } = decision.plan.layout;
   if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
-  if ("prepared" in decision) return runChainFirst(decision, qNorm, kNorm);
+  if ("prepared" in decision) {
+    logAdvice(decision.plan);
+    return runChainFirst(decision, qNorm, kNorm);
+  }
   const { plan, checked, steps } = decision;
   if (plan.steps.length > 1) logFallback(plan.reasons, "norm, RoPE and write in turn");
   return runQkNormRopeSteps(checked, steps);

@@ -1,5 +1,5 @@
 import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
-import { logFallback } from "./fallback-log.ts";
+import { logAdvice, logFallback } from "./fallback-log.ts";
 import { decide } from "./plan.ts";
 import { runAgain, runFirst } from "./prepared-calls.ts";
 import type { QkNormOptions } from "./request.ts";
@@ -52,7 +52,10 @@ export function applyQkNorm<T extends TensorLike<T>>(
   const decision = decide<T>({ q, k, qNorm, kNorm, headDim, options: chosen });
   const { tokens, queryHeads, kvHeads } = decision.plan.layout;
   if (tokens === 0 || queryHeads + kvHeads === 0) return [q, k];
-  if ("prepared" in decision) return runFirst(decision, qNorm, kNorm);
+  if ("prepared" in decision) {
+    logAdvice(decision.plan);
+    return runFirst(decision, qNorm, kNorm);
+  }
   const { reasons, layout } = decision.plan;
   logFallback(reasons);
   return decision.fork === null

@@ -1,6 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
-import { explainQkNorm, reasonsInWords, sizeInWords } from "./explain.ts";
+import { adviceInWords, explainQkNorm, reasonsInWords, sizeInWords } from "./explain.ts";
 import { planQkNormRope, type QkNormRopePlan, type QkNormRopeStep } from "./qk-norm-rope-plan.ts";
 import type { QkNormRopeRequest } from "./qk-norm-rope-request.ts";
 import type { TensorLike } from "./tensor-like.ts";
@@ -25,7 +25,8 @@ export function explainQkNormRope<T extends TensorLike<T>>(
   const size = sizeInWords(plan.layout);
   if (plan.path === "fused") {
     const place = plan.inPlace ? "in place" : "out of place";
-    return `${inOneLine(plan.steps)} fused by ${plan.provider}, ${place}: ${size}`;
+    const line = `${inOneLine(plan.steps)} fused by ${plan.provider}, ${place}: ${size}`;
+    return [line, ...adviceInWords(plan)].join("\n");
   }
   if (plan.steps.length === 0) return `nothing to do: ${size}`;
   return [`${plan.steps.map(stepInWords).join(", then ")}: ${size}`, ...reasonsInWords(plan.reasons)].join(

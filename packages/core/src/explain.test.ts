@@ -19,6 +19,20 @@ test("a fused plan is one line: who, how, and over what", () => {
   remove();
 });
 
+test("advice of the provider that runs is a line of its own, and no line where it has none", () => {
+  const advice = "run faster";
+  const remove = registerFusedQkNorm({ ...fakeProvider("fake"), advice });
+  const [first, ...rest] = explainQkNorm(request).split("\n");
+  expect(first).toMatch(/^fused by fake, in place: /);
+  expect(rest).toEqual(["  run faster"]);
+  expect(planQkNorm(request)).toMatchObject({ path: "fused", advice });
+  remove();
+
+  const removeSilent = registerFusedQkNorm({ ...fakeProvider("fake"), advice: null });
+  expect(planQkNorm(request)).not.toHaveProperty("advice");
+  removeSilent();
+});
+
 test("a fallback is told with every reason, and with who refused", () => {
   const remove = registerFusedQkNorm(
     fakeProvider("fake", {

@@ -22,10 +22,16 @@ export function explainQkNorm<T extends TensorLike<T>>(subject: QkNormPlan | QkN
   }
   const size = sizeInWords(plan.layout);
   if (plan.path === "fused") {
-    return `fused by ${plan.provider}, ${plan.inPlace ? "in place" : "out of place"}: ${size}`;
+    const place = plan.inPlace ? "in place" : "out of place";
+    return [`fused by ${plan.provider}, ${place}: ${size}`, ...adviceInWords(plan)].join("\n");
   }
   const streams = plan.streams === 2 ? "side by side on two streams" : "one after the other";
   return [`two norms, ${streams}: ${size}`, ...reasonsInWords(plan.reasons)].join("\n");
+}
+
+/** One indented line, where there is advice. */
+export function adviceInWords({ advice }: { readonly advice?: string }): string[] {
+  return advice === undefined ? [] : [`  ${advice}`];
 }
 
 /** `3 tokens, 4 query heads and 2 KV heads of 8`. */

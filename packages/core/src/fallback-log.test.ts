@@ -21,6 +21,29 @@ async function fresh() {
   return { core, apply };
 }
 
+test("what would make a provider faster is said once, at its first call and not when it is explained", async () => {
+  const { core, apply } = await fresh();
+  const { fakeProvider, rms, running } = await import("../test/fake-provider.ts");
+  const logger = vi.fn();
+  core.setQkNormLogger(logger);
+  const prepare = () => running((q, k) => [q, k]);
+  core.registerFusedQkNorm({
+    ...fakeProvider("slow", { claims: () => true, prepare }),
+    advice: "run faster",
+  });
+  const { flat } = await import("../test/flat-tensor.ts");
+  const norm = Object.assign((x: FlatTensor) => x, { spec: rms });
+  core.explainQkNorm({ q: flat([3, 32]), k: flat([3, 16]), qNorm: norm, kNorm: norm, headDim: 8 });
+  expect(logger).not.toHaveBeenCalled();
+  for (let i = 0; i < 3; i++) apply(rms);
+  expect(logger.mock.calls).toEqual([
+    [
+      "qknorm: run faster (slow) [slow-kernel]",
+      { code: "slow-kernel", detail: "run faster", provider: "slow" },
+    ],
+  ]);
+});
+
 describe("a fallback", () => {
   test("is said once for each reason, however often it happens", async () => {
     const { core, apply } = await fresh();

@@ -33,15 +33,29 @@ export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null 
  * fused kernel.
  */
 export function logFallback(reasons: readonly FallbackReason[], what = norms): void {
-  const { logger = warn, said } = state;
-  if (logger === null) return;
   for (const reason of reasons) {
     // Who asked for the fallback need not be told.
     if (reason.code === "requested") continue;
-    const key = `${what === norms ? "" : what}${reason.provider ?? ""}/${reason.code}`;
-    if (said.has(key)) continue;
-    said.add(key);
-    const who = reason.provider === undefined ? "" : ` (${reason.provider})`;
-    logger(`qknorm: ${what} instead of the fused kernel: ${reason.detail}${who} [${reason.code}]`, reason);
+    sayOnce(reason, what === norms ? "" : what, `${what} instead of the fused kernel: ${reason.detail}`);
   }
+}
+
+/** Says what would make a provider's calls faster, once per process and provider. */
+export function logAdvice({
+  provider,
+  advice,
+}: {
+  readonly provider: string;
+  readonly advice?: string;
+}): void {
+  if (advice !== undefined) sayOnce({ code: "slow-kernel", detail: advice, provider }, "", advice);
+}
+
+function sayOnce(reason: FallbackReason, kind: string, sentence: string): void {
+  const { logger = warn, said } = state;
+  const { code, provider } = reason;
+  const key = `${kind}${provider ?? ""}/${code}`;
+  if (logger === null || said.has(key)) return;
+  said.add(key);
+  logger(`qknorm: ${sentence}${provider === undefined ? "" : ` (${provider})`} [${code}]`, reason);
 }

@@ -2,14 +2,17 @@ import { assertNormFits } from "./fallback.ts";
 import type { HeadLayout } from "./head-layout.ts";
 import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm } from "./provider.ts";
 import type { Refusal, RefusalCode } from "./refusal.ts";
-import { answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
+import { adviceOf, answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { type CheckedRequest, checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
 import { type Fork, forkTo } from "./stream.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
-/** Why the fused path was refused: no provider, a norm that cannot be described, or a provider's own refusal. */
+/**
+ * Why the fused path was refused: no provider, a norm that cannot be described, or a provider's own refusal; for loggers also
+ * `slow-kernel`, that it was taken and could be faster.
+ */
 export interface FallbackReason {
-  readonly code: "requested" | "no-provider" | "no-spec" | RefusalCode;
+  readonly code: "requested" | "no-provider" | "no-spec" | "slow-kernel" | RefusalCode;
   readonly detail: string;
   /** The provider that refused, where one did. */
   readonly provider?: string;
@@ -21,6 +24,8 @@ export interface FusedPlan {
   readonly provider: string;
   readonly inPlace: boolean;
   readonly layout: HeadLayout;
+  /** What would make it faster here, as the provider says. */
+  readonly advice?: string;
 }
 
 /** Call the two norms one after the other (1 stream) or side by side (2 streams). */
@@ -66,7 +71,9 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
       const provider = claimed as FusedQkNormProvider<T>;
       const answer = answerOf(provider, call);
       if (!isRefused(answer)) {
-        const plan = { path: "fused", provider: provider.name, inPlace: answer.inPlace, layout } as const;
+        const { name } = provider;
+        const advice = adviceOf(provider);
+        const plan = { path: "fused", provider: name, inPlace: answer.inPlace, layout, ...advice } as const;
         return { plan, provider, call, prepared: answer };
       }
       reasons.push(...answer.map((refusal) => ({ ...refusal, provider: provider.name })));

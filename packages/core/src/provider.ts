@@ -43,6 +43,8 @@ export interface FusedQkNormProvider<T = unknown> {
   prepare(call: FusedQkNormCall<T>): PreparedQkNorm<T> | readonly Refusal[];
   /** Makes ready, off the main thread, what `prepare` and `run` would otherwise make at once; for any tokens. */
   warmUp?(call: FusedQkNormCall<T>): Promise<void>;
+  /** In a sentence, what would make its calls faster here, if anything: explained with each plan, and said once at the first call. */
+  readonly advice?: string | null | undefined;
   /** The chain of `applyQkNormRope`, where the library has it. */
   readonly qkNormRope?: FusedQkNormRope<T> | undefined;
 }

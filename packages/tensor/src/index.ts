@@ -1,4 +1,5 @@
 import { nativeQkNorm } from "#cpu-native";
+import { fasterKernels } from "./backends/cpu/backend.ts";
 import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
 import { provideQkNorm } from "./qk-norm/provider.ts";
 
@@ -53,4 +54,4 @@ export { freeOnFailure, keep, tidy } from "./tidy.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
 if (nativeQkNorm !== null) provideQkNorm(nativeQkNorm);
-provideQkNorm(typescriptQkNorm);
+provideQkNorm(typescriptQkNorm, fasterKernels);

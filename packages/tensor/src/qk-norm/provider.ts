@@ -15,9 +15,9 @@ import { QkNormFit } from "./fit.ts";
 
 type Call = FusedQkNormCall<Tensor>;
 
-/** Makes the fused kernel of a backend known to `applyQkNorm`. */
-export function provideQkNorm(fused: FusedQkNorm): void {
-  registerFusedQkNorm(new TensorQkNorm(fused));
+/** Makes the fused kernel of a backend known to `applyQkNorm`, with what says how its calls would be faster, if they would. */
+export function provideQkNorm(fused: FusedQkNorm, advice: () => string | null = () => null): void {
+  registerFusedQkNorm(new TensorQkNorm(fused, advice));
 }
 
 /** Fused QK norm of tensors on the backends that have this kernel. */
@@ -25,11 +25,17 @@ class TensorQkNorm implements FusedQkNormProvider<Tensor> {
   readonly name: string;
   readonly qkNormRope: TensorQkNormRope;
   readonly #fused: FusedQkNorm;
+  readonly #advice: () => string | null;
 
-  constructor(fused: FusedQkNorm) {
+  constructor(fused: FusedQkNorm, advice: () => string | null) {
     this.name = fused.name;
     this.qkNormRope = new TensorQkNormRope(fused);
     this.#fused = fused;
+    this.#advice = advice;
+  }
+
+  get advice(): string | null {
+    return this.#advice();
   }
 
   claims(x: unknown): boolean {

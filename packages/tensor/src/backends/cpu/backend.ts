@@ -16,6 +16,8 @@ export interface KernelStatus {
   readonly running: string;
   /** Why native kernels do not run; `null` when they do. */
   readonly reason: string | null;
+  /** What would bring them, as this code came here: cloned, installed or bundled; `null` where nothing would, or is to. */
+  readonly remedy: string | null;
 }
 
 /** Bytes from which memory may gain by larger pages: two of 2 MiB. */
@@ -52,11 +54,17 @@ export function useKernels(next: KernelChoice): KernelChoice {
 
 /** What runs and why. */
 export function kernelStatus(): KernelStatus {
-  const { reason } = loadNativeKernels();
-  return {
-    running: kernelsInUse().name,
-    reason: choice === "typescript" ? "TypeScript kernels were asked for" : reason,
-  };
+  const running = kernelsInUse().name;
+  if (choice === "typescript") return { running, reason: "TypeScript kernels were asked for", remedy: null };
+  const { reason, remedy } = loadNativeKernels();
+  return { running, reason, remedy };
+}
+
+/** What makes the CPU faster, for who did not choose TypeScript kernels and has them; `null` for everybody else. */
+export function fasterKernels(): string | null {
+  const { reason, remedy } = kernelStatus();
+  if (remedy === null) return null;
+  return `plain TypeScript kernels, many times slower than native ones: ${reason}; ${remedy}`;
 }
 
 /** The CPU: native kernels where the addon loads, otherwise TypeScript. What is queued has run when a call returns. */

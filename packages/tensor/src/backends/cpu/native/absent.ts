@@ -5,6 +5,10 @@ import type { CpuKernels } from "../kernels.ts";
 export const nativeQkNorm: FusedQkNorm | null = null;
 
 /** What a bundle for a browser has in place of the native kernels. */
-export function loadNativeKernels(): { readonly kernels: CpuKernels | null; readonly reason: string } {
-  return { kernels: null, reason: "a browser loads no native addon" };
+export function loadNativeKernels(): {
+  readonly kernels: CpuKernels | null;
+  readonly reason: string;
+  readonly remedy: null;
+} {
+  return { kernels: null, reason: "a browser loads no native addon", remedy: null };
 }

@@ -24,8 +24,8 @@ export { nativeQkNorm };
 
 /** The native kernels, or why there are none. */
 export type NativeKernels =
-  | { readonly kernels: CpuKernels; readonly reason: null }
-  | { readonly kernels: null; readonly reason: string };
+  | { readonly kernels: CpuKernels; readonly reason: null; readonly remedy: null }
+  | { readonly kernels: null; readonly reason: string; readonly remedy: string | null };
 
 let loaded: NativeKernels | undefined;
 
@@ -40,7 +40,7 @@ export function loadNativeKernels(): NativeKernels {
 
 function open(): NativeKernels {
   const opened = loadBinding();
-  if (opened.binding === null) return { kernels: null, reason: opened.reason };
+  if (opened.binding === null) return { kernels: null, reason: opened.reason, remedy: opened.remedy };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
   // route, likeliest, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
@@ -64,5 +64,9 @@ function open(): NativeKernels {
     likeliest,
     convert,
   };
-  return { kernels: { name, ops, qkNorm: nativeQkNorm, prepare: preferHugePages }, reason: null };
+  return {
+    kernels: { name, ops, qkNorm: nativeQkNorm, prepare: preferHugePages },
+    reason: null,
+    remedy: null,
+  };
 }
