@@ -55,9 +55,19 @@ function survivorsOf(path) {
     .mutants.filter(({ end }) => end === "survived")
     .map(({ end, ...mutant }) => {
       const source = readFileSync(join(root, mutant.file), "utf8");
-      const line = source.indexOf(mutant.code);
-      if (line < 0) throw new Error(`${mutant.file} no longer has ${mutant.code}`);
-      const at = line + mutant.column;
+      const places = source
+        .split(mutant.code)
+        .slice(0, -1)
+        .reduce(
+          (found, part) => [
+            ...found,
+            (found.at(-1) ?? -mutant.code.length) + mutant.code.length + part.length,
+          ],
+          [],
+        );
+      if (places.length === 0) throw new Error(`${mutant.file} no longer has ${mutant.code}`);
+      const distance = (place) => Math.abs(lineOf(source, place) - mutant.line);
+      const at = places.sort((a, b) => distance(a) - distance(b))[0] + mutant.column;
       return { ...mutant, line: lineOf(source, at), at };
     });
 }

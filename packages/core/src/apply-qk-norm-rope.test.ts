@@ -8,6 +8,7 @@ import { planQkNormRope } from "./qk-norm-rope-plan.ts";
 import type { FusedQkNormRope, FusedQkNormRopeCall, QkNormRopeOperands } from "./qk-norm-rope-provider.ts";
 import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
 import { registerFusedQkNorm } from "./registry.ts";
+import { warmUpQkNormRope } from "./warm-up.ts";
 
 let former: QkNormLogger | null;
 beforeAll(() => {
@@ -252,8 +253,80 @@ describe("the plan", () => {
   });
 });
 
+describe("what was prepared", () => {
+  test("for a call without a cache is not taken for one with a cache, nor the other way round", () => {
+    const { written, calls } = chainProvider();
+    const norm = countingNorm(rms);
+    const [q, k] = pair();
+    const [v, cache] = [flat([3, 2, 8]), memory()];
+    const turned = { headDim: 8, rope: tables, positions: "p" } as const;
+    applyQkNormRope(q, k, norm, norm, turned);
+    applyQkNormRope(q, k, norm, norm, { ...turned, v, cache });
+    applyQkNormRope(q, k, norm, norm, { headDim: 8, v, cache });
+    expect(calls.map((call) => [call.rope !== null, call.cache !== null])).toEqual([
+      [true, false],
+      [true, true],
+      [false, true],
+    ]);
+    expect(written).toEqual([]);
+  });
+});
+
+describe("warming up", () => {
+  test("hands the whole call to the chain's provider, and nothing where the fallback was asked for", async () => {
+    const warmed: unknown[] = [];
+    chainProvider({ warmUp: async (call) => void warmed.push(call) });
+    const [q, k] = pair();
+    const request = { q, k, qNorm: countingNorm(rms), kNorm: null };
+    const options = { headDim: 8, rope: tables, positions: "p" } as const;
+    expect(await warmUpQkNormRope({ ...request, options })).toMatchObject({ path: "fused" });
+    expect(warmed).toMatchObject([{ q, k, qSpec: rms, kSpec: null, rope: tables }]);
+    await warmUpQkNormRope({ ...request, options: { ...options, path: "fallback" } });
+    expect(warmed).toHaveLength(1);
+  });
+});
+
+test("steps one by one are said once, with the reason", () => {
+  const said: string[] = [];
+  const silent = setQkNormLogger((sentence) => said.push(sentence));
+  try {
+    chainProvider({ prepare: () => [{ code: "dtype", detail: "of a kind of its own" }] });
+    const options = { headDim: 8, rope: tables, positions: "p" } as const;
+    const norm = countingNorm(rms);
+    for (let again = 0; again < 2; again++) applyQkNormRope(...pair(), norm, norm, options);
+    expect(said).toEqual([
+      "qknorm: norm, RoPE and write in turn instead of the fused kernel: of a kind of its own (fake) [dtype]",
+    ]);
+  } finally {
+    setQkNormLogger(silent);
+  }
+});
+
 describe("wrong arguments throw before anything runs", () => {
   const v = () => flat([3, 16]);
+  test("tables of which one is missing are refused for that", () => {
+    const norm = countingNorm(rms);
+    for (const rope of [
+      { ...tables, sin: undefined },
+      Object.assign((x: FlatTensor) => x, { spec: { ...tables, cos: undefined } }),
+    ]) {
+      const options = { headDim: 8, rope, positions: 0 } as unknown as Options;
+      expect(() => applyQkNormRope(...pair(), norm, norm, options)).toThrow(
+        "rope needs both tables, cos and sin",
+      );
+    }
+  });
+
+  test.each(["q", "k"])("a norm of all heads of %s is refused where heads come first", (side) => {
+    const wrong = countingNorm({ ...rms, axis: "row" });
+    const [qNorm, kNorm] = side === "q" ? [wrong, null] : [null, wrong];
+    const options = { headDim: 8, path: "fallback", layout: "heads-first" } as const;
+    expect(() => applyQkNormRope(flat([4, 3, 8]), flat([2, 3, 8], 2), qNorm, kNorm, options)).toThrow(
+      expect.objectContaining({ code: "ERR_QKNORM_NORM" }),
+    );
+    expect(wrong.seen).toEqual([]);
+  });
+
   test.each<[string, string, unknown]>([
     ["no options", "ERR_QKNORM_ARGUMENT", undefined],
     ["no head dim", "ERR_QKNORM_SHAPE", {}],

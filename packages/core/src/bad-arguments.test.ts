@@ -136,6 +136,33 @@ describe.each(["q", "k"])("%s with a shape", (side) => {
   });
 });
 
+test("tensors of two devices are refused, by the plan as by the call", () => {
+  const [q, k] = [
+    Object.assign(flat([3, 32]), { device: "cpu" }),
+    Object.assign(flat([3, 16]), { device: "gpu:0" }),
+  ];
+  const refusal = { code: "ERR_QKNORM_DEVICE", message: "q is on cpu and k is on gpu:0; move one of them" };
+  expect(() => call(q, k, norm, norm, 8)).toThrow(expect.objectContaining(refusal));
+  const request = { q, k, qNorm: norm, kNorm: norm, headDim: 8 };
+  expect(() => planQkNorm(request)).toThrow(expect.objectContaining(refusal));
+});
+
+test.each(["auto", "fallback"] as const)(
+  "a second stream that is none is refused by the plan, path %s",
+  (path) => {
+    const [q, k] = [flat([3, 32]), flat([3, 16])];
+    for (const altStream of [7, {}, { device: 0 }, "stream"]) {
+      const options = { altStream, path } as never;
+      expect(() => planQkNorm({ q, k, qNorm: norm, kNorm: norm, headDim: 8, options })).toThrow(
+        expect.objectContaining({
+          code: "ERR_QKNORM_ARGUMENT",
+          message: expect.stringMatching(/^altStream must be a stream/),
+        }),
+      );
+    }
+  },
+);
+
 test("a negative dimension on both sides is refused as a shape", () => {
   const tensor = (heads: number) => ({ shape: [-3, heads * 8], reshape: () => null });
   expect(() => call(tensor(4), tensor(2), norm, norm, 8)).toThrow(

@@ -56,6 +56,26 @@ describe("a fallback", () => {
     );
   });
 
+  test("is not said to who asked for it", async () => {
+    const { core } = await fresh();
+    const { flat } = await import("../test/flat-tensor.ts");
+    const logger = vi.fn();
+    core.setQkNormLogger(logger);
+    const norm = (x: FlatTensor) => x;
+    core.applyQkNorm(flat([3, 32]), flat([3, 16]), norm, norm, 8, { path: "fallback" });
+    expect(logger.mock.calls.map(([, reason]) => reason.code)).not.toContain("requested");
+    expect(
+      core.planQkNorm({
+        q: flat([3, 32]),
+        k: flat([3, 16]),
+        qNorm: norm,
+        kNorm: norm,
+        headDim: 8,
+        options: { path: "fallback" },
+      }),
+    ).toMatchObject({ reasons: expect.arrayContaining([expect.objectContaining({ code: "requested" })]) });
+  });
+
   test("is said once for each provider that refused, with its name", async () => {
     const { core, apply } = await fresh();
     const { fakeProvider, rms } = await import("../test/fake-provider.ts");
