@@ -55,16 +55,7 @@ function survivorsOf(path) {
     .mutants.filter(({ end }) => end === "survived")
     .map(({ end, ...mutant }) => {
       const source = readFileSync(join(root, mutant.file), "utf8");
-      const places = source
-        .split(mutant.code)
-        .slice(0, -1)
-        .reduce(
-          (found, part) => [
-            ...found,
-            (found.at(-1) ?? -mutant.code.length) + mutant.code.length + part.length,
-          ],
-          [],
-        );
+      const places = placesOf(source, mutant.code);
       if (places.length === 0) throw new Error(`${mutant.file} no longer has ${mutant.code}`);
       const distance = (place) => Math.abs(lineOf(source, place) - mutant.line);
       const at = places.sort((a, b) => distance(a) - distance(b))[0] + mutant.column;
@@ -193,6 +184,12 @@ function packages() {
 
 function below(folder) {
   return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`);
+}
+
+function placesOf(source, code) {
+  const places = [];
+  for (let at = source.indexOf(code); at >= 0; at = source.indexOf(code, at + 1)) places.push(at);
+  return places;
 }
 
 function lineOf(text, at) {

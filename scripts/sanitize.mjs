@@ -35,6 +35,9 @@ must(
   [
     join(root, "node_modules/vitest/vitest.mjs"),
     "run",
+    // What is instrumented takes several times as long.
+    "--testTimeout=900000",
+    "--hookTimeout=900000",
     ...(process.argv.length > 3 ? process.argv.slice(3) : kind.tests),
   ],
   {
