@@ -4,11 +4,13 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 11));
+  exports.Set("abi", Napi::Number::New(env, 12));
   qknorm::register_attention(exports);
+  qknorm::register_causal_conv(exports);
   qknorm::register_copy_bytes(exports);
   qknorm::register_cuda(exports);
   qknorm::register_elementwise(exports);
+  qknorm::register_gated_delta_rule(exports);
   qknorm::register_huge_pages(exports);
   qknorm::register_isa(exports);
   qknorm::register_linear(exports);

@@ -6,9 +6,11 @@
 namespace qknorm {
 
 void register_attention(Napi::Object exports);
+void register_causal_conv(Napi::Object exports);
 void register_copy_bytes(Napi::Object exports);
 void register_cuda(Napi::Object exports);
 void register_elementwise(Napi::Object exports);
+void register_gated_delta_rule(Napi::Object exports);
 void register_huge_pages(Napi::Object exports);
 void register_isa(Napi::Object exports);
 void register_linear(Napi::Object exports);

@@ -24,6 +24,12 @@ float Params::number(const char* name) {
   return number;
 }
 
+double Params::real(const char* name) {
+  const double value = *next_++;
+  if (!std::isfinite(value)) throw CodedError(kErrArgument, std::string(name) + " must be a finite number");
+  return value;
+}
+
 double Params::eps() {
   const double value = *next_++;
   if (!(value >= 0) || std::isinf(value)) throw CodedError(kErrArgument, "eps must be a finite number >= 0");

@@ -18,6 +18,7 @@ class Params {
 
   std::size_t integer(const char* name, std::size_t lo = 0, std::size_t hi = (std::size_t(1) << 53) - 1);
   float number(const char* name);  // finite as f32 too
+  double real(const char* name);   // finite
   double eps();                    // finite, >= 0
   Dtype dtype(const char* name);
   Isa isa();  // -1: active_isa()

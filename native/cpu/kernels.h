@@ -88,6 +88,22 @@ struct CacheKernels {
   void (*store_e4m3[kDtypes])(const void* row, std::uint8_t* out, std::size_t n, float factor);  // x * factor, in f32
 };
 
+// Columns of a state that go through a gated delta rule together.
+inline constexpr std::size_t kDeltaColumns = 32;
+
+// One token on them: q and k [rows], v and out [kDeltaColumns].
+struct DeltaStep {
+  const float *q, *k, *v;
+  double decay, beta, scale;
+  bool to_odd;  // out is rounded so that a dtype of 16 bits rounds it right
+  float* out;
+};
+
+struct DeltaKernels {
+  // state [rows, kDeltaColumns]
+  void (*step)(float* state, std::size_t rows, const DeltaStep& token);
+};
+
 struct CpuKernels {
   // Tokens [begin, end) of one side.
   void (*qk_norm)(const NormSide& side, const NormAffine& affine, std::size_t begin, std::size_t end);
@@ -96,6 +112,7 @@ struct CpuKernels {
   ElementwiseKernels elementwise;
   RopeKernels rope;
   CacheKernels cache;
+  DeltaKernels delta;
 
   ElementwiseKernels::Convert widen(Dtype from) const { return convert(from, Dtype::kF32); }
   ElementwiseKernels::Convert narrow(Dtype to) const { return convert(Dtype::kF32, to); }

@@ -14,6 +14,10 @@ namespace {
 // One piece of work is kRows x kCols sums, as in linear.cc.
 constexpr std::size_t kRows = 96;
 constexpr std::size_t kCols = 64;
+// A few rows, as in decoding, wait for weights, which their kernel reads as streams that should run on: more columns at a
+// time, as long as every thread gets some pieces.
+constexpr std::size_t kFewRows = 3, kMostCols = 512, kPiecesPerThread = 4;
+static_assert(kFewRows * kMostCols <= kRows * kCols);
 // What a slice must bring to be worth another thread, in elements.
 constexpr std::size_t kGrain = 16384;
 // Rows of working memory, in floats: more tokens than fit go one block after the other.
@@ -94,13 +98,16 @@ class Block {
   template <typename Body>
   void for_each_piece(std::size_t out, std::size_t in, Body&& body) const {
     std::vector<Piece> pieces;
+    const std::size_t share = choice_.size() * out / (kPiecesPerThread * thread_count()) / kCols * kCols;
+    const std::size_t wide = std::clamp(share, kCols, kMostCols);
     for (std::size_t row = 0; row < choice_.size();) {
       const std::int32_t expert = call_.chosen[choice_[row]];
       std::size_t end = row + 1;
       while (end < choice_.size() && call_.chosen[choice_[end]] == expert) ++end;
-      for (std::size_t col = 0; col < out; col += kCols) {
+      const std::size_t cols = end - row <= kFewRows ? wide : kCols;
+      for (std::size_t col = 0; col < out; col += cols) {
         for (std::size_t r = row; r < end; r += kRows) {
-          pieces.push_back({std::size_t(expert), r, std::min(kRows, end - r), col, std::min(kCols, out - col)});
+          pieces.push_back({std::size_t(expert), r, std::min(kRows, end - r), col, std::min(cols, out - col)});
         }
       }
       row = end;
@@ -122,14 +129,18 @@ class Block {
 
   void gate_up(const Piece& piece, const float* rows, float* inner) const {
     alignas(64) float gate[kRows * kCols], up[kRows * kCols];
-    multiply(call_.gate, piece, rows, call_.hidden, gate, kCols);
-    multiply(call_.up, piece, rows, call_.hidden, up, kCols);
+    multiply(call_.gate, piece, rows, call_.hidden, gate, piece.cols);
+    multiply(call_.up, piece, rows, call_.hidden, up, piece.cols);
     for (std::size_t r = 0; r < piece.rows; ++r) {
-      gated(gate + r * kCols, up + r * kCols, inner + (piece.row + r) * call_.intermediate + piece.col, piece.cols);
+      float* const out = inner + (piece.row + r) * call_.intermediate + piece.col;
+      for (std::size_t c = 0; c < piece.cols; c += kCols) {
+        const std::size_t at = r * piece.cols + c;
+        gated(gate + at, up + at, out + c, std::min(kCols, piece.cols - c));
+      }
     }
   }
 
-  // out = act(gate) * up; spoils gate and up.
+  // out = act(gate) * up, at most kCols of them; spoils gate and up.
   void gated(float* gate, float* up, float* out, std::size_t n) const {
     const ElementwiseKernels& elementwise = kernels_.elementwise;
     if (call_.activation == Activation::kSilu && !rounds()) {

@@ -123,6 +123,34 @@ export interface OpsBinding {
     weights: NativeArray,
     out: NativeArray,
   ): void;
+  /**
+   * tokens, channels, taps; x dtype, offset, row stride; dtype and offset of weight and of bias; offsets of state and out;
+   * ISA; whether there is a bias
+   */
+  causalConv(
+    params: Float64Array,
+    x: NativeArray,
+    weight: NativeArray,
+    bias: NativeArray | null,
+    state: NativeArray,
+    out: NativeArray,
+  ): void;
+  /**
+   * tokens, key heads, heads, key dim, value dim, scale, rounding, ISA, offset of state; dtype, offset, token stride and head
+   * stride of q, k, v, a, b, aLog and dtBias
+   */
+  gatedDeltaRule(
+    params: Float64Array,
+    q: NativeArray,
+    k: NativeArray,
+    v: NativeArray,
+    a: NativeArray,
+    b: NativeArray,
+    aLog: NativeArray,
+    dtBias: NativeArray,
+    state: Float32Array,
+    out: NativeArray,
+  ): void;
   /** dtype, rows, width; offset and row stride of from, and of to */
   copyRows(params: Float64Array, from: NativeArray, to: NativeArray): void;
   blasInfo(): { library: string | null; tried: string[] };

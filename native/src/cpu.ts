@@ -1,6 +1,7 @@
 // The kernels of the CPU.
 export { type AttentionCall, attention } from "./attention.ts";
 export type { BindingModule } from "./binding.ts";
+export { type CausalConvCall, causalConv } from "./causal-conv.ts";
 export {
   add,
   type BinaryCall,
@@ -15,6 +16,7 @@ export {
   siluMul,
   type Untyped,
 } from "./elementwise.ts";
+export { type DeltaOperand, type GatedDeltaRuleCall, gatedDeltaRule } from "./gated-delta-rule.ts";
 export { preferHugePages } from "./huge-pages.ts";
 export { type BlasInfo, blasInfo, type LinearCall, linear, setThreadCount, threadCount } from "./linear.ts";
 export { type LoadedBinding, loadBinding } from "./loader.ts";

@@ -82,6 +82,17 @@ const valid: Partial<Record<Method, () => { params: number[]; args: unknown[] }>
       ...[bytes(), bytes(), Int32Array.of(2, -1), whole(), whole()],
     ],
   }),
+  causalConv: () => ({
+    params: [2, 4, 3, 1, 0, 4, 1, 0, 1, 0, 0, 0, -1, 1],
+    args: [half(), half(), half(), half(), half()],
+  }),
+  gatedDeltaRule: () => ({
+    params: [
+      ...[2, 1, 2, 4, 4, 0.5, 1, -1, 0],
+      ...[1, 0, 4, 4, 1, 0, 4, 4, 1, 0, 8, 4, 1, 0, 2, 1, 1, 0, 2, 1, 1, 0, 0, 1, 1, 0, 0, 1],
+    ],
+    args: [half(), half(), half(), half(), half(), half(), half(), whole(), new Uint16Array(16)],
+  }),
   copyRows: () => ({ params: [1, 4, 8, 0, 16, 8, 8], args: [half(), half()] }),
 };
 

@@ -5,6 +5,7 @@
 #include "cpu/kernels.h"
 #include "cpu/kernels/attention.h"
 #include "cpu/kernels/cache.h"
+#include "cpu/kernels/delta.h"
 #include "cpu/kernels/elementwise.h"
 #include "cpu/kernels/gemm.h"
 #include "cpu/kernels/qk_norm.h"
@@ -15,6 +16,6 @@ namespace qknorm {
 template <typename Lanes, typename Simd>
 inline constexpr CpuKernels kKernelsOver = {qk_norm_tokens<Simd>, GemmOver<Lanes>::kTable, AttentionOver<Lanes>::kTable,
                                             ElementwiseOver<Lanes>::kTable, RopeOver<Lanes>::kTable,
-                                            CacheOver<Lanes>::kTable};
+                                            CacheOver<Lanes>::kTable, DeltaOver<Simd>::kTable};
 
 }  // namespace qknorm

@@ -1,12 +1,12 @@
 import { cpuIsa, loadBinding, preferHugePages, threadCount } from "@qknorm/native/cpu";
 import type { CpuKernels } from "../kernels.ts";
-import { causalConv } from "../typescript/causal-conv.ts";
-import { gatedDeltaRule } from "../typescript/gated-delta-rule.ts";
 import { likeliest } from "../typescript/likeliest.ts";
 import { route } from "../typescript/route.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
+import { causalConv } from "./causal-conv.ts";
 import { convert } from "./convert.ts";
+import { gatedDeltaRule } from "./gated-delta-rule.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { linear } from "./linear.ts";
 import { moe } from "./moe.ts";
@@ -43,7 +43,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason, remedy: opened.remedy };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route, likeliest, causalConv and gatedDeltaRule have no native kernel yet: TypeScript over the same memory.
+  // route and likeliest have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
