@@ -26,23 +26,21 @@ export function caseTest(clause: SyntaxNode, subject: readonly Expr[], isFirst: 
 export function takesAll(clause: SyntaxNode): boolean {
   const parts = partsOf(clause).filter((part) => !part.is("block"));
   const [pattern] = parts;
-  return parts.length === 1 && pattern?.is("case_pattern") === true && /^[^\W\d]\w*$/u.test(pattern.text());
+  return parts.length === 1 && pattern?.is("case_pattern") === true && /^[^\W\d]\w*$/u.test(pattern.text);
 }
 
 /** Names that the pattern may bind: those that stand alone, behind a star and behind `as`. A dotted one is compared with, and `_` nothing. */
 function capturesOf(pattern: SyntaxNode): readonly SyntaxNode[] {
-  return pattern
-    .findAll({ rule: { kind: "identifier" } })
-    .filter((name) => name.text() !== "_" && isCapture(name));
+  return pattern.all("identifier").filter((name) => name.text !== "_" && isCapture(name));
 }
 
 function isCapture(name: SyntaxNode): boolean {
-  const around = name.parent();
-  if (around === null) return false;
+  const around = name.parent;
+  if (around === undefined) return false;
   if (around.is("dotted_name")) {
     const isDotted = partsOf(around).length > 1;
     // The class of `Point(x, y)` is looked up.
-    return !isDotted && around.parent()?.is("class_pattern") !== true;
+    return !isDotted && around.parent?.is("class_pattern") !== true;
   }
   // The name before `=` is an attribute of the subject.
   const [first] = around.is("keyword_pattern") ? partsOf(around) : [];

@@ -27,10 +27,10 @@ export interface WholeTree {
 /** `root` is the tree of a sketch. */
 export function readFileFacts(root: SyntaxNode, text: string, { whole, left }: WholeTree): FileFacts {
   const listed = listedNames(root);
-  const names = new Set(listed.map((node) => node.text().slice(1, -1)));
+  const names = new Set(listed.map((node) => node.text.slice(1, -1)));
   const comments = once(() =>
     whole()
-      .findAll({ rule: { kind: "comment" } })
+      .all("comment")
       .map((node) => ({ span: spanOf(node) })),
   );
   const commentAt = once(() => new Map(comments().map(({ span }) => [span.start, span])));
@@ -60,10 +60,10 @@ export function readFileFacts(root: SyntaxNode, text: string, { whole, left }: W
 /** The statements of every function, by where the first one starts. */
 function blocksOf(root: SyntaxNode): ReadonlyMap<number, readonly SyntaxNode[]> {
   return new Map(
-    root.findAll({ rule: { kind: "function_definition" } }).flatMap((node) => {
+    root.all("function_definition").flatMap((node) => {
       const block = node.field("body");
-      const [first] = block === null ? [] : partsOf(block);
-      return block === null || first === undefined ? [] : [[spanOf(first).start, partsOf(block)]];
+      const [first] = block === undefined ? [] : partsOf(block);
+      return block === undefined || first === undefined ? [] : [[spanOf(first).start, partsOf(block)]];
     }),
   );
 }
@@ -71,9 +71,9 @@ function blocksOf(root: SyntaxNode): ReadonlyMap<number, readonly SyntaxNode[]> 
 /** The strings assigned or added to `__all__` at the top level. */
 function listedNames(root: SyntaxNode): readonly SyntaxNode[] {
   return partsOf(root).flatMap((statement) => {
-    const assignment = statement.is("expression_statement") ? statement.child(0) : null;
-    if (assignment?.field("left")?.text() !== "__all__") return [];
-    return assignment.findAll({ rule: { kind: "string" } });
+    const assignment = statement.is("expression_statement") ? statement.firstChild : undefined;
+    if (assignment?.field("left")?.text !== "__all__") return [];
+    return assignment.all("string");
   });
 }
 

@@ -6,7 +6,7 @@ import { enclosing, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
  */
 export function importsOf(root: SyntaxNode): readonly ImportForm[] {
   const kinds = ["import_statement", "import_from_statement", "future_import_statement"];
-  return root.findAll({ rule: { any: kinds.map((kind) => ({ kind })) } }).flatMap(readStatement);
+  return root.all(...kinds).flatMap(readStatement);
 }
 
 function readStatement(node: SyntaxNode): ImportForm[] {
@@ -14,7 +14,7 @@ function readStatement(node: SyntaxNode): ImportForm[] {
   const common = {
     span: spanOf(node),
     typeOnly,
-    topLevel: node.parent()?.is("module") ?? false,
+    topLevel: node.parent?.is("module") ?? false,
     reexport: false,
   };
   const parts = partsOf(node);
@@ -29,21 +29,21 @@ function readStatement(node: SyntaxNode): ImportForm[] {
 
 /** `import a.b` binds a and makes `a.b` readable: its local name is the whole path. */
 function boundModule(part: SyntaxNode, typeOnly: boolean): ImportedName {
-  return { imported: "*", local: part.field("alias")?.text() ?? nameOf(part), typeOnly, span: spanOf(part) };
+  return { imported: "*", local: part.field("alias")?.text ?? nameOf(part), typeOnly, span: spanOf(part) };
 }
 
 function member(part: SyntaxNode, typeOnly: boolean): ImportedName {
   const imported = nameOf(part);
-  return { imported, local: part.field("alias")?.text() ?? imported, typeOnly, span: spanOf(part) };
+  return { imported, local: part.field("alias")?.text ?? imported, typeOnly, span: spanOf(part) };
 }
 
 /** The dotted path, without the white space that Python allows around its dots. */
 function nameOf(part: SyntaxNode): string {
   const name = part.is("aliased_import") ? (part.field("name") ?? part) : part;
-  return name.text().replaceAll(/\s/g, "");
+  return name.text.replaceAll(/\s/g, "");
 }
 
 function isTypeOnly(node: SyntaxNode): boolean {
   const guard = enclosing(node, ["if_statement", "function_definition"]);
-  return /^(?:typing\s*\.\s*)?TYPE_CHECKING$/.test(guard?.field("condition")?.text() ?? "");
+  return /^(?:typing\s*\.\s*)?TYPE_CHECKING$/.test(guard?.field("condition")?.text ?? "");
 }

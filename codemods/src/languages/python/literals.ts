@@ -9,17 +9,14 @@ export function readLiteral(node: SyntaxNode): LiteralExpr | undefined {
 
 // Boxed, since `undefined` is a value: that of `...`.
 function readValue(node: SyntaxNode): { readonly of: LiteralExpr["value"] } | undefined {
-  switch (node.kind()) {
+  switch (node.kind) {
     case "integer":
     case "float":
-      return boxed(readNumber(node.text()));
+      return boxed(readNumber(node.text));
     case "string":
       return boxed(readString(node));
     case "concatenated_string": {
-      const pieces = node
-        .children()
-        .filter((child) => child.is("string"))
-        .map(readString);
+      const pieces = node.children.filter((child) => child.is("string")).map(readString);
       return pieces.includes(undefined) ? undefined : { of: pieces.join("") };
     }
     case "true":
@@ -47,10 +44,10 @@ function readNumber(text: string): number | undefined {
 }
 
 function readString(node: SyntaxNode): string | undefined {
-  const pieces = node.children();
+  const pieces = node.children;
   if (pieces.some((piece) => piece.is("interpolation"))) return undefined;
-  const raw = /r/i.test(pieces[0]?.text().replace(/['"]+$/, "") ?? "");
-  const content = pieces.filter((piece) => piece.is("string_content")).map((piece) => piece.text());
+  const raw = /r/i.test(pieces[0]?.text.replace(/['"]+$/, "") ?? "");
+  const content = pieces.filter((piece) => piece.is("string_content")).map((piece) => piece.text);
   return raw ? content.join("") : unescaped(content.join(""));
 }
 

@@ -14,7 +14,7 @@ export function lowerExpression(node: SyntaxNode, scope: Scope): Expr {
   if (depth >= deepest) return tooDeep(node, scope);
   depth += 1;
   try {
-    const lower = lowerings[String(node.kind())];
+    const lower = lowerings[node.kind];
     return readLiteral(node) ?? lower?.(node, scope) ?? opaque(node, scope);
   } finally {
     depth -= 1;
@@ -23,7 +23,7 @@ export function lowerExpression(node: SyntaxNode, scope: Scope): Expr {
 
 /** Its names at least are seen to be read. */
 function tooDeep(node: SyntaxNode, scope: Scope): Expr {
-  const parts = node.findAll({ rule: { kind: "identifier" } }).flatMap((name) => lowerName(name, scope));
+  const parts = node.all("identifier").flatMap((name) => lowerName(name, scope));
   return { kind: "opaque", what: "nesting", parts, span: spanOf(node) };
 }
 
@@ -57,7 +57,7 @@ const lowerings: Readonly<Record<string, Lowering>> = {
 };
 
 function lowerName(node: SyntaxNode, scope: Scope): Expr {
-  const name = node.text();
+  const name = node.text;
   if (name === "super") return { kind: "opaque", what: "super", parts: [], span: spanOf(node) };
   return name === scope.self
     ? { kind: "self", span: spanOf(node) }
@@ -72,11 +72,11 @@ function lowerOnlyPart(node: SyntaxNode, scope: Scope): Expr | undefined {
 function lowerAttribute(node: SyntaxNode, scope: Scope): Expr | undefined {
   const object = node.field("object");
   const name = node.field("attribute");
-  if (object === null || name === null) return undefined;
+  if (object === undefined || name === undefined) return undefined;
   return {
     kind: "attribute",
     object: lowerExpression(object, scope),
-    name: name.text(),
+    name: name.text,
     optional: false,
     span: spanOf(node),
   };
@@ -85,7 +85,7 @@ function lowerAttribute(node: SyntaxNode, scope: Scope): Expr | undefined {
 function lowerCall(node: SyntaxNode, scope: Scope): Expr | undefined {
   const callee = node.field("function");
   const list = node.field("arguments");
-  if (callee === null || list === null) return undefined;
+  if (callee === undefined || list === undefined) return undefined;
   if (isSpreadCall(node))
     return { kind: "opaque", what: "spread", parts: partsInside(list, scope), span: spanOf(node) };
   const cast = castValue(callee, list);
@@ -105,7 +105,7 @@ function lowerCall(node: SyntaxNode, scope: Scope): Expr | undefined {
 
 /** `cast(T, x)` is x. */
 function castValue(callee: SyntaxNode, list: SyntaxNode): SyntaxNode | undefined {
-  if (!/^(?:typing\s*\.\s*)?cast$/.test(callee.text())) return undefined;
+  if (!/^(?:typing\s*\.\s*)?cast$/.test(callee.text)) return undefined;
   const args = partsOf(list);
   return args.length === 2 && !args.some((argument) => argument.is("keyword_argument")) ? args[1] : undefined;
 }
@@ -115,14 +115,14 @@ export function lowerArgument(node: SyntaxNode, scope: Scope): Argument {
   const span = spanOf(node);
   const value = node.is("keyword_argument") ? node.field("value") : partsOf(node)[0];
   if (node.is("keyword_argument") && value) {
-    const keyword = node.field("name")?.text() ?? "";
+    const keyword = node.field("name")?.text ?? "";
     return { value: lowerExpression(value, scope), keyword, spread: false, span };
   }
   if ((node.is("list_splat") || node.is("dictionary_splat")) && value) {
     return { value: lowerExpression(value, scope), spread: true, span };
   }
-  const starred = isSpreadCall(node) ? node.field("arguments") : null;
-  if (starred !== null) {
+  const starred = isSpreadCall(node) ? node.field("arguments") : undefined;
+  if (starred !== undefined) {
     const [inner] = partsInside(starred, scope);
     if (inner !== undefined) return { value: inner, spread: true, span };
   }
@@ -137,7 +137,7 @@ function lowerIndex(node: SyntaxNode, scope: Scope): Expr | undefined {
   const items = indices.map((index) => lowerExpression(index, scope));
   const span = { start: spanOf(first).start, end: spanOf(last).end };
   // `x[a,]` and `x[a, b]` index by a tuple, and so does the comma alone.
-  const isTuple = node.children().some((child) => child.is(","));
+  const isTuple = node.children.some((child) => child.is(","));
   const [only] = items;
   const index: Expr = isTuple || only === undefined ? { kind: "tuple", items, span } : only;
   return { kind: "index", object: lowerExpression(object, scope), index, span: spanOf(node) };
@@ -147,7 +147,7 @@ function lowerIndex(node: SyntaxNode, scope: Scope): Expr | undefined {
 function lowerSlice(node: SyntaxNode, scope: Scope): Expr {
   const span = spanOf(node);
   const bounds: (Expr | undefined)[] = [undefined];
-  for (const child of node.children()) {
+  for (const child of node.children) {
     if (child.is(":")) bounds.push(undefined);
     else if (isPart(child)) bounds[bounds.length - 1] = lowerExpression(child, scope);
   }
@@ -160,13 +160,13 @@ function lowerItems(node: SyntaxNode, scope: Scope): Expr | undefined {
   const [only] = items;
   // `(x) = 3` is a target in parentheses, not a tuple of one.
   const bare = only && items.length === 1 && !node.is("list") && !node.is("list_pattern");
-  if (bare && !node.children().some((child) => child.is(","))) return lowerExpression(only, scope);
+  if (bare && !node.children.some((child) => child.is(","))) return lowerExpression(only, scope);
   return { kind: "tuple", items: items.map((item) => lowerExpression(item, scope)), span: spanOf(node) };
 }
 
 function lowerUnary(node: SyntaxNode, scope: Scope): Expr | undefined {
   const operand = node.field("argument");
-  const operator = node.field("operator")?.text() ?? "";
+  const operator = node.field("operator")?.text ?? "";
   const literal = operand && readLiteral(operand);
   if (operator === "-" && typeof literal?.value === "number") {
     return { kind: "literal", value: -literal.value, span: spanOf(node) };
@@ -175,17 +175,14 @@ function lowerUnary(node: SyntaxNode, scope: Scope): Expr | undefined {
 }
 
 function lowerBinary(node: SyntaxNode, scope: Scope): Expr | undefined {
-  const operator = node.field("operator")?.text() ?? "";
+  const operator = node.field("operator")?.text ?? "";
   return operation(node, spelling(operator), [node.field("left"), node.field("right")], scope);
 }
 
 /** `a < b < c` compares twice and joins the answers. */
 function lowerComparison(node: SyntaxNode, scope: Scope): Expr | undefined {
   const operands = partsOf(node).map((operand) => lowerExpression(operand, scope));
-  const operators = node
-    .children()
-    .filter((child) => !child.isNamed())
-    .map((child) => child.text());
+  const operators = node.children.filter((child) => !child.isNamed).map((child) => child.text);
   const pairs = operators.flatMap((operator, i): Expr[] => {
     const [left, right] = [operands[i], operands[i + 1]];
     if (left === undefined || right === undefined) return [];
@@ -200,10 +197,10 @@ function lowerComparison(node: SyntaxNode, scope: Scope): Expr | undefined {
 function operation(
   node: SyntaxNode,
   operator: string,
-  operands: readonly (SyntaxNode | null)[],
+  operands: readonly (SyntaxNode | undefined)[],
   scope: Scope,
 ): Expr | undefined {
-  const known = operands.filter((operand) => operand !== null);
+  const known = operands.filter((operand) => operand !== undefined);
   if (operator === "" || known.length < operands.length) return undefined;
   return {
     kind: "operation",
@@ -221,14 +218,14 @@ function lowerChoice(node: SyntaxNode, scope: Scope): Expr | undefined {
 
 function lowerLambda(node: SyntaxNode, scope: Scope): Expr | undefined {
   const result = node.field("body");
-  if (result === null) return undefined;
+  if (result === undefined) return undefined;
   const params = lowerParams(node.field("parameters"), (initial) => lowerExpression(initial, scope));
   const value = lowerExpression(result, scopeInside(params, scope));
   return { kind: "closure", params, body: [{ kind: "return", value, span: value.span }], span: spanOf(node) };
 }
 
 function opaque(node: SyntaxNode, scope: Scope): Expr {
-  const kind = String(node.kind());
+  const kind = node.kind;
   return {
     kind: "opaque",
     what: opaqueNames[kind] ?? kind,
@@ -240,7 +237,7 @@ function opaque(node: SyntaxNode, scope: Scope): Expr {
 /** Every expression inside a node that is lowered as opaque. */
 export function partsInside(node: SyntaxNode, scope: Scope): readonly Expr[] {
   return partsOf(node).flatMap((part) => {
-    const kind = String(part.kind());
+    const kind = part.kind;
     if (silent.has(kind)) return [];
     return wrappers.has(kind) ? partsInside(part, scope) : [lowerExpression(part, scope)];
   });

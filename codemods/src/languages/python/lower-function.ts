@@ -23,7 +23,7 @@ export function lowerFunction(node: SyntaxNode, place: Place): FunctionForm {
   const definition = undecorated(node);
   const { file, owner, inside } = place;
   const nameNode = definition.field("name") ?? definition;
-  const name = nameNode.text();
+  const name = nameNode.text;
   const symbol = inside === "" ? name : `${inside}.${name}`;
   const decorators = decoratorsOf(node);
   const signature = once(() => readParams(definition, place, decorators));
@@ -64,18 +64,18 @@ export function lowerFunction(node: SyntaxNode, place: Place): FunctionForm {
     get isStatic() {
       return signature().isStatic;
     },
-    isAsync: definition.child(0)?.is("async") ?? false,
+    isAsync: definition.firstChild?.is("async") ?? false,
   };
 }
 
 /** `name = lambda x: ...` at the top level is a function too. */
 export function lowerNamedLambda(statement: SyntaxNode, place: Place): FunctionForm | undefined {
-  const assignment = statement.child(0);
+  const assignment = statement.firstChild;
   const [target, lambda] = [assignment?.field("left"), assignment?.field("right")];
   if (!target?.is("identifier") || !lambda?.is("lambda")) return undefined;
   const closure = lowerExpression(lambda, place.scope);
   if (closure.kind !== "closure") return undefined;
-  const name = target.text();
+  const name = target.text;
   const span = spanOf(statement);
   return {
     name,
@@ -102,7 +102,7 @@ export function decoratorsOf(node: SyntaxNode): readonly string[] {
   const decorators = partsOf(node).filter((part) => part.is("decorator"));
   return decorators.map((decorator) => {
     const expression = partsOf(decorator)[0];
-    return (expression?.is("call") ? expression.field("function") : expression)?.text() ?? "";
+    return (expression?.is("call") ? expression.field("function") : expression)?.text ?? "";
   });
 }
 
@@ -136,8 +136,8 @@ function visibilityOf(name: string, { file, owner, inside }: Place): FunctionFor
 }
 
 /** The statements of a body, also of one that the sketch left out. */
-function statementsOf(block: SyntaxNode | null, file: FileFacts): readonly SyntaxNode[] {
-  if (block === null) return [];
+function statementsOf(block: SyntaxNode | undefined, file: FileFacts): readonly SyntaxNode[] {
+  if (block === undefined) return [];
   const parts = partsOf(block);
   const [first] = parts;
   const start = first && spanOf(first).start;

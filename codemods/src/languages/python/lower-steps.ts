@@ -30,8 +30,8 @@ export function lowerBody(statements: readonly SyntaxNode[], context: StepContex
 }
 
 /** `pass`, `...` and bare annotations are nothing, and left out. */
-function lowerBlock(block: SyntaxNode | null, context: StepContext): readonly Step[] {
-  return block === null ? [] : partsOf(block).flatMap((statement) => lowerStatement(statement, context));
+function lowerBlock(block: SyntaxNode | undefined, context: StepContext): readonly Step[] {
+  return block === undefined ? [] : partsOf(block).flatMap((statement) => lowerStatement(statement, context));
 }
 
 function isDocstring(statement: SyntaxNode): boolean {
@@ -40,7 +40,7 @@ function isDocstring(statement: SyntaxNode): boolean {
 }
 
 function lowerStatement(node: SyntaxNode, context: StepContext): readonly Step[] {
-  return compound[String(node.kind())]?.(node, context) ?? lowerSimple(node, context.scope);
+  return compound[node.kind]?.(node, context) ?? lowerSimple(node, context.scope);
 }
 
 type Lowering = (node: SyntaxNode, context: StepContext) => readonly Step[];
@@ -62,9 +62,9 @@ function lowerIf(node: SyntaxNode, context: StepContext): readonly Step[] {
   const { end } = spanOf(node);
   const clauses = partsOf(node);
   const last = clauses.at(-1);
-  const body = last?.is("else_clause") ? last.field("body") : null;
+  const body = last?.is("else_clause") ? last.field("body") : undefined;
   let otherwise = lowerBlock(body, context);
-  let otherwiseSpan = body === null ? undefined : spanOfBlock(body, spanOf(node));
+  let otherwiseSpan = body === undefined ? undefined : spanOfBlock(body, spanOf(node));
   const tested = [node, ...clauses.filter((clause) => clause.is("elif_clause"))];
   for (const clause of tested.reverse()) {
     const span = { start: spanOf(clause).start, end };
@@ -197,14 +197,14 @@ function bindingOf(test: Expr): readonly Step[] {
 
 /** `except`, `else` and `finally`, each an opaque step: it may run or not. */
 function lowerClauses(node: SyntaxNode, context: StepContext): readonly OpaqueStep[] {
-  const clauses = partsOf(node).filter((part) => String(part.kind()).endsWith("_clause"));
+  const clauses = partsOf(node).filter((part) => part.kind.endsWith("_clause"));
   return clauses.map((clause) => {
     const parts = partsOf(clause);
     const heads = parts.filter((part) => !part.is("block")).map((part) => lowerAs(part, context.scope));
     const bodies = parts.filter((part) => part.is("block")).flatMap((block) => lowerBlock(block, context));
     return {
       kind: "opaque",
-      what: String(clause.kind()).replace(/_(?:group_)?clause$/, ""),
+      what: clause.kind.replace(/_(?:group_)?clause$/, ""),
       parts: heads.map(({ value }) => value),
       body: [...heads.flatMap(({ binding }) => binding), ...bodies],
       span: spanOf(clause),
@@ -221,8 +221,8 @@ function lowerNested(node: SyntaxNode, { scope, declare }: StepContext): readonl
 }
 
 /** From the first statement of a block to its last; the comments around them are not of the block. */
-export function spanOfBlock(block: SyntaxNode | null, fallback: Span): Span {
-  const statements = block === null ? [] : partsOf(block);
+export function spanOfBlock(block: SyntaxNode | undefined, fallback: Span): Span {
+  const statements = block === undefined ? [] : partsOf(block);
   const [first] = statements;
   const last = statements.at(-1);
   return first && last ? { start: spanOf(first).start, end: statementSpan(last).end } : fallback;

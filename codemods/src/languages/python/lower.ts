@@ -19,11 +19,11 @@ export function lowerPython(
   { path, language, text }: SourceInput,
   sketch: Sketch = sketchOf(text),
 ): FileForm {
-  const root = parsePython(sketch.text);
+  const root = parsePython(text, sketch);
   const whole = sketch.left.size === 0 ? () => root : once(() => parsePython(text));
   const file = readFileFacts(root, text, { whole, left: sketch.left });
   const top: Place = { file, inside: "", scope: { self: undefined } };
-  const classes = root.findAll({ rule: { kind: "class_definition" } });
+  const classes = root.all("class_definition");
   const mentions = once(() => mentionsOf(whole(), text, file.listed));
   const nearErrors = once(() => parseErrors(root));
   const errors = once(() => (whole() === root ? nearErrors() : parseErrors(whole())));
@@ -53,14 +53,14 @@ export function lowerPython(
 
 /** A definition with its decorators. */
 function decorated(definition: SyntaxNode): SyntaxNode {
-  const parent = definition.parent();
+  const parent = definition.parent;
   return parent?.is("decorated_definition") ? parent : definition;
 }
 
 /** Top-level statements and those that an `if`, `try` or `with` of the top level holds. */
 function topLevel(statements: readonly SyntaxNode[]): readonly SyntaxNode[] {
   return statements.flatMap((statement) => {
-    const isGuard = ["if_statement", "try_statement", "with_statement"].includes(String(statement.kind()));
+    const isGuard = ["if_statement", "try_statement", "with_statement"].includes(statement.kind);
     return isGuard ? blocksIn(statement).flatMap((block) => topLevel(partsOf(block))) : [statement];
   });
 }
@@ -76,8 +76,7 @@ function lowerModule(root: SyntaxNode, text: string, { file, scope }: Place): Fu
   const span = { start: 0, end: text.length };
   const apart = new Set(["import_statement", "import_from_statement", "future_import_statement"]);
   const own = partsOf(root).filter(
-    (statement) =>
-      !apart.has(String(statement.kind())) && !String(undecorated(statement).kind()).endsWith("_definition"),
+    (statement) => !apart.has(statement.kind) && !undecorated(statement).kind.endsWith("_definition"),
   );
   return {
     name: "<module>",

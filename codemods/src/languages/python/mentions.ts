@@ -27,13 +27,12 @@ export function mentionsOf(
 /** The text with comments and string contents blanked, every other character in its place. */
 function blankOutside(root: SyntaxNode, text: string, listed: readonly SyntaxNode[]): string {
   const kept = new Set(listed.map((string) => spanOf(string).start));
-  for (const type of root.findAll({ rule: { kind: "type" } }))
-    for (const string of type.findAll({ rule: { kind: "string" } })) kept.add(spanOf(string).start);
+  for (const type of root.all("type"))
+    for (const string of type.all("string")) kept.add(spanOf(string).start);
   const pieces: string[] = [];
   let end = 0;
-  const kinds = ["comment", "string_start", "string_content"].map((kind) => ({ kind }));
   let keep = false;
-  for (const node of root.findAll({ rule: { any: kinds } })) {
+  for (const node of root.all("comment", "string_start", "string_content")) {
     const span = spanOf(node);
     if (node.is("string_start")) keep = kept.has(span.start);
     // The prefix of a string (`f`, `rb`) is no name either.

@@ -9,12 +9,13 @@ export interface Scope {
 }
 
 /** The parameters of a function or lambda, the bare `*` and `/` left out. `lower` is for their defaults. */
-export function lowerParams(list: SyntaxNode | null, lower: (initial: SyntaxNode) => Expr): readonly Param[] {
+export function lowerParams(
+  list: SyntaxNode | undefined,
+  lower: (initial: SyntaxNode) => Expr,
+): readonly Param[] {
   const separators = ["keyword_separator", "positional_separator"];
-  const nodes = list === null ? [] : partsOf(list);
-  return nodes
-    .filter((node) => !separators.includes(String(node.kind())))
-    .map((node) => lowerParam(node, lower));
+  const nodes = list === undefined ? [] : partsOf(list);
+  return nodes.filter((node) => !separators.includes(node.kind)).map((node) => lowerParam(node, lower));
 }
 
 function lowerParam(node: SyntaxNode, lower: (initial: SyntaxNode) => Expr): Param {
@@ -23,7 +24,7 @@ function lowerParam(node: SyntaxNode, lower: (initial: SyntaxNode) => Expr): Par
   const type = readTypeName(node.field("type"));
   const initial = node.field("value");
   return {
-    name: (rest ? partsOf(named)[0] : named)?.text() ?? "",
+    name: (rest ? partsOf(named)[0] : named)?.text ?? "",
     ...(type && { type }),
     ...(initial && { initial: lower(initial) }),
     rest,

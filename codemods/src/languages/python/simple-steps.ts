@@ -6,7 +6,7 @@ import { lowerTarget, targetAsValue } from "./targets.ts";
 
 /** Lowers a statement that holds no other statement. `pass`, `...` and bare annotations are nothing, and left out. */
 export function lowerSimple(node: SyntaxNode, scope: Scope): readonly Step[] {
-  const kind = String(node.kind());
+  const kind = node.kind;
   const lower = lowerings[kind];
   if (lower !== undefined) return lower(node, scope);
   const what = kind === "delete_statement" ? "del" : kind.replace(/_statement$/, "");
@@ -15,7 +15,7 @@ export function lowerSimple(node: SyntaxNode, scope: Scope): readonly Step[] {
 
 /** With the semicolon that ends it on a shared line. */
 export function statementSpan(node: SyntaxNode): Span {
-  const next = node.next();
+  const next = node.next;
   return next?.is(";") ? { start: spanOf(node).start, end: spanOf(next).end } : spanOf(node);
 }
 
@@ -46,7 +46,7 @@ function lowerExpressionStatement(node: SyntaxNode, scope: Scope): readonly Step
   if (first.is("augmented_assignment")) return lowerAugmented(first, span, scope);
   const values = parts.map((part) => lowerExpression(part, scope));
   const [only] = values;
-  const bare = only !== undefined && values.length === 1 && !node.children().some((child) => child.is(","));
+  const bare = only !== undefined && values.length === 1 && !node.children.some((child) => child.is(","));
   return [
     { kind: "evaluate", value: bare ? only : { kind: "tuple", items: values, span: spanOf(node) }, span },
   ];
@@ -56,7 +56,7 @@ function lowerExpressionStatement(node: SyntaxNode, scope: Scope): readonly Step
 function lowerAssignment(node: SyntaxNode, span: Span, scope: Scope): readonly Step[] {
   const left = node.field("left");
   const right = node.field("right");
-  if (left === null || right === null) return []; // a bare annotation: `q: Tensor`
+  if (left === undefined || right === undefined) return []; // a bare annotation: `q: Tensor`
   const target = lowerTarget(left, scope);
   if (!right.is("assignment"))
     return [{ kind: "assign", target, value: lowerExpression(right, scope), span }];
@@ -69,8 +69,8 @@ function lowerAssignment(node: SyntaxNode, span: Span, scope: Scope): readonly S
 function lowerAugmented(node: SyntaxNode, span: Span, scope: Scope): readonly Step[] {
   const left = node.field("left");
   const right = node.field("right");
-  if (left === null || right === null) return [];
-  const operator = node.field("operator")?.text().slice(0, -1) ?? "";
+  if (left === undefined || right === undefined) return [];
+  const operator = node.field("operator")?.text.slice(0, -1) ?? "";
   return [
     {
       kind: "assign",

@@ -10,7 +10,7 @@ import { glanceAtPython, sketchOf } from "./sketch.ts";
 function formsOf(text: string) {
   const source = { path: "model.py", language: "python", text } as const;
   const plain = (value: object) => JSON.parse(JSON.stringify({ ...value }));
-  return [lowerPython(source), lowerPython(source, { text, left: new Map() })].map(plain);
+  return [lowerPython(source), lowerPython(source, { text, shifts: [], left: new Map() })].map(plain);
 }
 
 const far = (name: string) => `def ${name}(x):
@@ -30,12 +30,12 @@ const near = `def attend(self, q, k):
 describe("a sketch", () => {
   const text = `${far("rotate")}\n${near}\nclass A:\n    """${"words ".repeat(20)}"""\n\n    size = 1\n`;
 
-  it("leaves out what has nothing to do with norms, and moves nothing", () => {
+  it("leaves out what has nothing to do with norms, and tells where the rest stood", () => {
     const sketch = sketchOf(text);
-    expect(sketch.text).toHaveLength(text.length);
+    const by = sketch.shifts.findLast(({ from }) => from <= sketch.text.indexOf(near))?.by;
     expect(sketch.text).not.toContain("nothing");
     expect(sketch.text).not.toContain("words");
-    expect(sketch.text.indexOf(near)).toBe(text.indexOf(near));
+    expect(sketch.text.indexOf(near) + (by ?? 0)).toBe(text.indexOf(near));
     expect(sketch.left.size).toBe(1);
   });
 

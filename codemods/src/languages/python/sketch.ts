@@ -1,12 +1,12 @@
 import { type CodePiece, type NearCode, nearCode } from "../../candidates/near-code.ts";
-import { blank } from "../../candidates/source-text.ts";
 import type { Span } from "../../text/span.ts";
 import type { Glance } from "../front-end.ts";
 import { type Outline, type OutlinedFunction, outlineOf } from "./outline.ts";
+import type { Shortened } from "./syntax.ts";
+import type { Shift } from "./syntax-tree.ts";
 
-/** A file in which only what may have to do with a norm is left; every character that is has kept its place. */
-export interface Sketch {
-  readonly text: string;
+/** A file in which only what may have to do with a norm is left. */
+export interface Sketch extends Shortened {
   /** Where bodies of functions were left out, by where they start. */
   readonly left: ReadonlyMap<number, Span>;
 }
@@ -26,22 +26,26 @@ export function glanceAtPython(text: string): Glance | undefined {
 /** The file without the bodies of functions that have nothing to do with norms: most of it, as a rule. */
 export function sketchOf(text: string): Sketch {
   const read = readOutline(text);
-  if (read === undefined) return { text, left: new Map() };
+  if (read === undefined) return { text, shifts: [], left: new Map() };
   const { outline, needed } = read;
   const left = new Map<number, Span>();
-  const pieces: string[] = [];
-  let done = 0;
   for (const span of outline.functions.filter((fn) => !needed.has(fn) && !fn.ofNorm).flatMap(bodyOf))
     left.set(span.start, span);
-  for (const { start, end } of [...left.values(), ...outline.docstrings].sort((a, b) => a.start - b.start)) {
+  const apart = [...left.values(), ...outline.docstrings].sort((a, b) => a.start - b.start);
+  const pieces: string[] = [];
+  const shifts: Shift[] = [];
+  let [done, length] = [0, 0];
+  for (const { start, end } of apart) {
     if (start < done) continue;
-    // A statement of any length: an empty tuple, an empty string.
+    // A statement that ends where the one that it stands for did: an empty tuple, an empty string.
     const [open, close] = left.has(start) ? ["(", ")"] : ['"""', '"""'];
-    const inside = blank(text.slice(start + open.length, end - close.length));
-    pieces.push(text.slice(done, start), open, inside, close);
+    pieces.push(text.slice(done, start), open, close);
+    length += start - done + open.length;
+    shifts.push({ from: length, by: end - close.length - length });
+    length += close.length;
     done = end;
   }
-  return { text: pieces.join("") + text.slice(done), left };
+  return { text: pieces.join("") + text.slice(done), shifts, left };
 }
 
 interface ReadOutline extends NearCode<CodePiece> {

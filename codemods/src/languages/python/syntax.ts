@@ -1,22 +1,26 @@
-import grammar from "@ast-grep/lang-python";
-import { parse, registerDynamicLanguage, type SgNode } from "@ast-grep/napi";
 import type { ParseError, Span } from "../../form/form.ts";
-import { noteParsed } from "../tree-memory.ts";
+import { readTree, type Shift, type SyntaxNode } from "./syntax-tree.ts";
 
-/** A node of tree-sitter's Python tree. Offsets count UTF-16 units, as JavaScript strings do. */
-export type SyntaxNode = SgNode;
+export type { SyntaxNode } from "./syntax-tree.ts";
 
-// ast-grep takes all dynamic languages in one call, once per process.
-registerDynamicLanguage({ python: grammar });
+/** A Python text with pieces left out of it: what remains, and where it stood in the whole. */
+export interface Shortened {
+  readonly text: string;
+  readonly shifts: readonly Shift[];
+}
 
-export function parsePython(text: string): SyntaxNode {
-  noteParsed(text);
-  const root = parse("python", text).root();
+/** The tree of a text, or of what is left of it; its offsets are those of the whole text either way. */
+export function parsePython(
+  whole: string,
+  { text, shifts }: Shortened = { text: whole, shifts: [] },
+): SyntaxNode {
+  const root = readTree(text, whole, shifts);
+  const faults = root.faults.length;
+  if (faults === 0) return root;
   const respelled = withStandIns(text);
-  if (respelled === text || parseErrors(root).length === 0) return root;
-  noteParsed(respelled);
-  const other = parse("python", respelled).root();
-  return parseErrors(other).length < parseErrors(root).length ? other : root;
+  if (respelled === text) return root;
+  const other = readTree(respelled, shifts.length === 0 ? respelled : withStandIns(whole), shifts);
+  return other.faults.length < faults ? other : root;
 }
 
 /**
@@ -39,33 +43,28 @@ function beginsValue(text: string, at: number): boolean {
 
 /** Whether a call is a star before a parenthesis. */
 export function isSpreadCall(node: SyntaxNode): boolean {
-  return node.is("call") && node.field("function")?.text() === starStandIn;
+  return node.is("call") && node.field("function")?.text === starStandIn;
 }
 
 /** tree-sitter recovers from errors, so every text has a tree. What it made up to get there is an empty node. */
 export function parseErrors(root: SyntaxNode): readonly ParseError[] {
-  const made = root.findAll({ rule: { any: [{ kind: "ERROR" }, { regex: "^$" }] } });
-  return made
-    .filter((node) => !node.is("module"))
-    .map((node) => {
-      const { index, line } = node.range().start;
-      const what = node.is("ERROR") ? "could not be read as Python" : `${node.kind()} is missing`;
-      return { offset: index, message: `${what} at line ${line + 1}` };
-    });
+  return root.faults.map(({ kind, start, line }) => {
+    const what = kind === "ERROR" ? "could not be read as Python" : `${kind} is missing`;
+    return { offset: start, message: `${what} at line ${line}` };
+  });
 }
 
 export function spanOf(node: SyntaxNode): Span {
-  const { start, end } = node.range();
-  return { start: start.index, end: end.index };
+  return { start: node.start, end: node.end };
 }
 
 /** The named children that are neither comments nor the backslashes that continue a line. */
 export function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
-  return node.namedChildren().filter((child) => !extras.has(String(child.kind())));
+  return node.children.filter(isPart);
 }
 
 export function isPart(node: SyntaxNode): boolean {
-  return node.isNamed() && !extras.has(String(node.kind()));
+  return node.isNamed && !extras.has(node.kind);
 }
 
 const extras = new Set(["comment", "line_continuation"]);
@@ -77,5 +76,7 @@ export function undecorated(node: SyntaxNode): SyntaxNode {
 
 /** The closest enclosing node of one of `kinds`. */
 export function enclosing(node: SyntaxNode, kinds: readonly string[]): SyntaxNode | undefined {
-  return node.ancestors().find((ancestor) => kinds.includes(String(ancestor.kind())));
+  let around = node.parent;
+  while (around !== undefined && !kinds.includes(around.kind)) around = around.parent;
+  return around;
 }

@@ -6,13 +6,13 @@ import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 /** What stands left of `=`, after `for` and after `as`. */
 export function lowerTarget(node: SyntaxNode, scope: Scope): Target {
   const span = spanOf(node);
-  switch (node.kind()) {
+  switch (node.kind) {
     case "attribute": {
       const object = node.field("object") ?? node;
       return {
         kind: "attribute",
         object: lowerExpression(object, scope),
-        name: node.field("attribute")?.text() ?? "",
+        name: node.field("attribute")?.text ?? "",
         span,
       };
     }
@@ -41,13 +41,13 @@ export function lowerTarget(node: SyntaxNode, scope: Scope): Target {
     case "list":
       return lowerTuple(node, scope);
   }
-  return { kind: "name", name: node.text(), span };
+  return { kind: "name", name: node.text, span };
 }
 
 function lowerTuple(node: SyntaxNode, scope: Scope): Target {
   const items = partsOf(node);
   const [only] = items;
-  const isTuple = node.is("list_pattern") || node.children().some((child) => child.is(","));
+  const isTuple = node.is("list_pattern") || node.children.some((child) => child.is(","));
   if (only && items.length === 1 && !isTuple) return lowerTarget(only, scope);
   return { kind: "tuple", items: items.map((item) => lowerTarget(item, scope)), span: spanOf(node) };
 }
