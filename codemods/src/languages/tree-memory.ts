@@ -7,8 +7,8 @@ let waiting = 0;
 let collect: (() => void) | undefined;
 
 /**
- * Counts the text that was parsed, and has its trees freed from time to time. V8 does not see how large native trees are, and lets those of
- * a whole repository pile up; trees of its own it frees late. To collect takes less than a hundredth of the time that parsing took.
+ * Counts the text that was parsed, and has its trees freed from time to time: V8 lets those of a whole repository pile up. To collect
+ * takes less than a hundredth of the time that parsing took.
  */
 export function noteParsed(text: string): void {
   waiting += text.length;

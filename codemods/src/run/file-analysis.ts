@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { findCandidates, mayHoldStep, mayNameStep } from "../candidates/candidates.ts";
 import { describeFailure } from "../failures/failure.ts";
 import { type FilesMentioning, mentionIndex } from "../files/mention-index.ts";
@@ -112,8 +111,6 @@ export class FileAnalysis {
     const mayHold = () => frontEnd.glance?.(before)?.mayHoldStep ?? true;
     if (this.#options.prefilter && !mayHold()) return {};
     this.#project.use(frontEnd);
-    // Syntax trees of native code are freed by finalisers, which run between the turns of the event loop only.
-    await setImmediate();
     const form = this.#project.add(path, language, before)!;
     const context = { project: this.#project, facts: this.#facts, filesMentioning: this.#filesMentioning };
     const mark = markOfGenerated(path, source);

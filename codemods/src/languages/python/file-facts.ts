@@ -1,7 +1,7 @@
 import type { Comment, Span } from "../../form/form.ts";
 import { indentAt, lineStart } from "./lines.ts";
 import { once } from "./once.ts";
-import { partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
+import { parsePython, partsOf, type SyntaxNode, spanOf } from "./syntax.ts";
 
 /** What lowering one declaration needs to know about the whole file. */
 export interface FileFacts {
@@ -12,10 +12,8 @@ export interface FileFacts {
   commentsAbove(offset: number): readonly Span[];
   /** Whether importers of this file may expect the top-level name. */
   exports(name: string): boolean;
-  /** Where the body of a function ends that begins at an offset, if the sketch left it out. */
-  leftOut(start: number): Span | undefined;
-  /** The statements of that body. */
-  bodyAt(start: number): readonly SyntaxNode[];
+  /** A whole `def`, where the sketch left out all of it but its name. */
+  functionAt(start: number): SyntaxNode | undefined;
 }
 
 /** The tree that a sketch stands for, and what the sketch left out of it; see `Sketch`. */
@@ -34,7 +32,6 @@ export function readFileFacts(root: SyntaxNode, text: string, { whole, left }: W
       .map((node) => ({ span: spanOf(node) })),
   );
   const commentAt = once(() => new Map(comments().map(({ span }) => [span.start, span])));
-  const blocks = once(() => blocksOf(whole()));
   return {
     comments,
     listed,
@@ -52,20 +49,13 @@ export function readFileFacts(root: SyntaxNode, text: string, { whole, left }: W
       return above;
     },
     exports: (name) => names.has(name) || !name.startsWith("_"),
-    leftOut: (start) => left.get(start),
-    bodyAt: (start) => blocks().get(start) ?? [],
+    functionAt(start) {
+      const span = left.get(start);
+      if (span === undefined) return undefined;
+      const alone = { text: text.slice(span.start, span.end), shifts: [{ from: 0, by: span.start }] };
+      return parsePython(text, alone).firstChild;
+    },
   };
-}
-
-/** The statements of every function, by where the first one starts. */
-function blocksOf(root: SyntaxNode): ReadonlyMap<number, readonly SyntaxNode[]> {
-  return new Map(
-    root.all("function_definition").flatMap((node) => {
-      const block = node.field("body");
-      const [first] = block === undefined ? [] : partsOf(block);
-      return block === undefined || first === undefined ? [] : [[spanOf(first).start, partsOf(block)]];
-    }),
-  );
 }
 
 /** The strings assigned or added to `__all__` at the top level. */

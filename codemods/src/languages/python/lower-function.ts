@@ -26,12 +26,13 @@ export function lowerFunction(node: SyntaxNode, place: Place): FunctionForm {
   const name = nameNode.text;
   const symbol = inside === "" ? name : `${inside}.${name}`;
   const decorators = decoratorsOf(node);
-  const signature = once(() => readParams(definition, place, decorators));
-  const returns = once(() => readTypeName(definition.field("return_type")));
+  const whole = once(() => file.functionAt(definition.start) ?? definition);
+  const signature = once(() => readParams(whole(), place, decorators));
+  const returns = once(() => readTypeName(whole().field("return_type")));
   const block = definition.field("body");
   const span = spanOf(node);
   const body = once(() =>
-    lowerBody(statementsOf(block, file), {
+    lowerBody(statementsOf(whole().field("body")), {
       scope: signature().scope,
       declare: (inner, around) => lowerFunction(inner, { file, inside: symbol, scope: around }),
     }),
@@ -135,11 +136,6 @@ function visibilityOf(name: string, { file, owner, inside }: Place): FunctionFor
   return name.startsWith("__") ? "private" : "protected";
 }
 
-/** The statements of a body, also of one that the sketch left out. */
-function statementsOf(block: SyntaxNode | undefined, file: FileFacts): readonly SyntaxNode[] {
-  if (block === undefined) return [];
-  const parts = partsOf(block);
-  const [first] = parts;
-  const start = first && spanOf(first).start;
-  return start !== undefined && file.leftOut(start) !== undefined ? file.bodyAt(start) : parts;
+function statementsOf(block: SyntaxNode | undefined): readonly SyntaxNode[] {
+  return block === undefined ? [] : partsOf(block);
 }

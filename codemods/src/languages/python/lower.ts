@@ -20,7 +20,7 @@ export function lowerPython(
   sketch: Sketch = sketchOf(text),
 ): FileForm {
   const root = parsePython(text, sketch);
-  const whole = sketch.left.size === 0 ? () => root : once(() => parsePython(text));
+  const whole = sketch.shifts.length === 0 ? () => root : once(() => parsePython(text));
   const file = readFileFacts(root, text, { whole, left: sketch.left });
   const top: Place = { file, inside: "", scope: { self: undefined } };
   const classes = root.all("class_definition");

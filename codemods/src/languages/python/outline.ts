@@ -4,6 +4,8 @@ import type { Span } from "../../text/span.ts";
 
 /** A `def` as far as the lines of a file tell, at any depth. */
 export interface OutlinedFunction extends CodePiece {
+  /** Where it is declared, its decorators left out, and where its name ends. */
+  readonly header: Span;
   /** From the first statement on a line below the header to the last; undefined for a body on the header's own line. */
   readonly body: Span | undefined;
   /** Whether something is declared or imported inside that others may ask for. */
@@ -18,6 +20,11 @@ export interface Outline {
   readonly module: CodePiece;
   /** Long strings that are statements of their own, outside of functions. */
   readonly docstrings: readonly Span[];
+  /**
+   * Comments and blank lines between statements, up to the end of the line before the next one. Where a block ends, comments may belong
+   * to it, and stay.
+   */
+  readonly gaps: readonly Span[];
   /** What is called by the name of a variable: `norm = lambda x: ...`. */
   readonly lambdas: readonly CodePiece[];
 }
@@ -25,6 +32,7 @@ export interface Outline {
 interface OpenFunction {
   readonly name: string;
   readonly start: number;
+  readonly header: Span;
   readonly indent: number;
   readonly ofNorm: boolean;
   readonly owner: string | undefined;
@@ -42,12 +50,14 @@ export function outlineOf(text: string): Outline | undefined {
   const open: OpenFunction[] = [];
   const own: Span[] = [];
   const docstrings: Span[] = [];
+  const gaps: Span[] = [];
   /** Classes and functions around, outermost first. */
   const scopes: { readonly indent: number; readonly className: string | undefined }[] = [];
   let inClass: string | undefined;
   let decorated: number | undefined;
   let header: OpenFunction | undefined;
   let lastEnd = 0;
+  let lastIndent = 0;
   const close = (indent: number): void => {
     for (let one = open.at(-1); one !== undefined && one.indent >= indent; one = open.at(-1)) {
       open.pop();
@@ -58,6 +68,8 @@ export function outlineOf(text: string): Outline | undefined {
   for (const line of logicalLines(text)) {
     if (line === undefined) return undefined;
     const { start, end, indent } = line;
+    const gapEnd = lineBefore(text, start);
+    if (indent >= lastIndent && gapEnd - lastEnd > shortestGap) gaps.push({ start: lastEnd, end: gapEnd });
     if (header !== undefined && indent > header.indent) header.body = start;
     header = undefined;
     close(indent);
@@ -72,6 +84,7 @@ export function outlineOf(text: string): Outline | undefined {
       header = {
         name: definition,
         start: decorated ?? start,
+        header: { start, end: definitions.lastIndex },
         indent,
         ofNorm,
         owner: scopes.at(-1)?.className,
@@ -94,13 +107,31 @@ export function outlineOf(text: string): Outline | undefined {
     if (definition !== undefined || className !== undefined) scopes.push({ indent, className });
     decorated = first === 64 ? (decorated ?? start) : undefined;
     lastEnd = end;
+    lastIndent = indent;
   }
   close(0);
-  return { functions, lambdas, docstrings, module: { calledAs: undefined, owner: undefined, ranges: own } };
+  return {
+    functions,
+    lambdas,
+    docstrings,
+    gaps,
+    module: { calledAs: undefined, owner: undefined, ranges: own },
+  };
 }
 
 /** What is shorter is read as fast as it is left out. */
 const shortestDocstring = 64;
+
+/** A gap that is no longer is read as fast as it is left out. */
+const shortestGap = 16;
+
+/** The end of the line before the one that a statement starts in. */
+function lineBefore(text: string, start: number): number {
+  let at = start;
+  while (at > 0 && !isLineEnd(text.charCodeAt(at - 1))) at -= 1;
+  if (text.startsWith("\r\n", at - 2)) return at - 2;
+  return Math.max(0, at - 1);
+}
 
 function isOnlyString(text: string, start: number, end: number): boolean {
   const quote = text.slice(start, start + 3);
@@ -116,11 +147,15 @@ function nameAt(text: string, start: number, pattern: RegExp): string | undefine
   return pattern.exec(text)?.[1];
 }
 
-function closed({ name, start, body, declares, ofNorm, owner }: OpenFunction, end: number): OutlinedFunction {
+function closed(
+  { name, start, header, body, declares, ofNorm, owner }: OpenFunction,
+  end: number,
+): OutlinedFunction {
   return {
     // A constructor is never called by its name.
     calledAs: name === "__init__" ? undefined : name,
     ranges: [{ start, end }],
+    header,
     body: body === undefined ? undefined : { start: body, end },
     declares,
     ofNorm,
@@ -173,10 +208,13 @@ function* logicalLines(text: string): Iterable<LogicalLine | undefined> {
 function lineEnd(text: string, from: number): number {
   let at = from;
   for (; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === 10 || code === 13) break;
+    if (isLineEnd(text.charCodeAt(at))) break;
   }
   return at;
+}
+
+function isLineEnd(code: number): boolean {
+  return code === 10 || code === 13;
 }
 
 /** Behind the last character of the statements that start at `from`, or -1 when a bracket or a string never closes. */

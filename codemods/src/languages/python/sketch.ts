@@ -1,13 +1,14 @@
 import { type CodePiece, type NearCode, nearCode } from "../../candidates/near-code.ts";
 import type { Span } from "../../text/span.ts";
 import type { Glance } from "../front-end.ts";
-import { type Outline, type OutlinedFunction, outlineOf } from "./outline.ts";
+import { indentAt } from "./lines.ts";
+import { type Outline, outlineOf } from "./outline.ts";
 import type { Shortened } from "./syntax.ts";
 import type { Shift } from "./syntax-tree.ts";
 
 /** A file in which only what may have to do with a norm is left. */
 export interface Sketch extends Shortened {
-  /** Where bodies of functions were left out, by where they start. */
+  /** The functions of which only the name was left, by where they start, decorators left out. */
   readonly left: ReadonlyMap<number, Span>;
 }
 
@@ -23,29 +24,70 @@ export function glanceAtPython(text: string): Glance | undefined {
   );
 }
 
-/** The file without the bodies of functions that have nothing to do with norms: most of it, as a rule. */
+/** The file without what has nothing to do with norms, which is most of it, as a rule: parameters and bodies of functions, comments. */
 export function sketchOf(text: string): Sketch {
   const read = readOutline(text);
   if (read === undefined) return { text, shifts: [], left: new Map() };
   const { outline, needed } = read;
   const left = new Map<number, Span>();
-  for (const span of outline.functions.filter((fn) => !needed.has(fn) && !fn.ofNorm).flatMap(bodyOf))
-    left.set(span.start, span);
-  const apart = [...left.values(), ...outline.docstrings].sort((a, b) => a.start - b.start);
+  const cuts: Cut[] = [
+    ...outline.docstrings.map(
+      ({ start, end }) =>
+        ({
+          start,
+          end,
+          stand: [
+            ['"""', start],
+            ['"""', end - 3],
+          ],
+        }) as const,
+    ),
+    ...outline.gaps.map((gap) => ({ ...gap, stand: [] })),
+  ];
+  for (const fn of outline.functions) {
+    const { header, body, declares, ofNorm } = fn;
+    if (needed.has(fn) || ofNorm || declares || body === undefined || body.end - body.start < shortest)
+      continue;
+    left.set(header.start, { start: header.start, end: body.end });
+    // A body that stands where the one did that it stands for, on a line of its own, as comments behind it may belong to it: an empty tuple.
+    const indent = `\n${indentAt(text, body.start)}`;
+    const stand = [
+      ["():", header.end],
+      [indent, body.start - indent.length],
+      ["(", body.start],
+      [")", body.end - 1],
+    ] as const;
+    cuts.push({ start: header.end, end: body.end, stand });
+  }
+  return { ...shortened(text, cuts), left };
+}
+
+/** What is left out, and what stands for it with the places of its characters. */
+interface Cut extends Span {
+  readonly stand: readonly (readonly [text: string, at: number])[];
+}
+
+/** Cuts inside of others are dropped. */
+function shortened(text: string, cuts: readonly Cut[]): Shortened {
   const pieces: string[] = [];
   const shifts: Shift[] = [];
   let [done, length] = [0, 0];
-  for (const { start, end } of apart) {
+  const put = (piece: string): void => {
+    pieces.push(piece);
+    length += piece.length;
+  };
+  for (const { start, end, stand } of cuts.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
     if (start < done) continue;
-    // A statement that ends where the one that it stands for did: an empty tuple, an empty string.
-    const [open, close] = left.has(start) ? ["(", ")"] : ['"""', '"""'];
-    pieces.push(text.slice(done, start), open, close);
-    length += start - done + open.length;
-    shifts.push({ from: length, by: end - close.length - length });
-    length += close.length;
+    put(text.slice(done, start));
+    for (const [piece, at] of stand) {
+      shifts.push({ from: length, by: at - length });
+      put(piece);
+    }
+    shifts.push({ from: length, by: end - length });
     done = end;
   }
-  return { text: pieces.join("") + text.slice(done), shifts, left };
+  put(text.slice(done));
+  return { text: pieces.join(""), shifts };
 }
 
 interface ReadOutline extends NearCode<CodePiece> {
@@ -66,7 +108,3 @@ function readOutline(text: string): ReadOutline | undefined {
 
 /** A body that is no longer is read as fast as it is left out. */
 const shortest = 16;
-
-function bodyOf({ body, declares }: OutlinedFunction): readonly Span[] {
-  return body === undefined || declares || body.end - body.start < shortest ? [] : [body];
-}
