@@ -20,7 +20,9 @@ DEVICE constexpr int lanes_for(int chunks) {
 constexpr int LANES = lanes_for(CHUNKS);                   // that share a key
 constexpr int HELD = (CHUNKS + LANES - 1) / LANES;         // chunks of a lane
 constexpr int AT_ONCE = 32 / LANES;                        // keys that a warp loads by one instruction
-constexpr int LOADS = QK_CACHE == F32 || LANES < 16 ? 2 : 4;  // in flight, of k and of v
+// As lanes hold what a cache has.
+constexpr int CACHED = QK_CACHE != E4M3 ? QK_CACHE : QK_HF ? QK_DTYPE : F32;
+constexpr int LOADS = CACHED == F32 || LANES < 16 ? 2 : 4;  // in flight, of k and of v
 constexpr int STEP = AT_ONCE * LOADS;
 constexpr int ELEMENTS = HELD * CHUNK;                     // of a lane
 constexpr int ROW_ELEMENTS = CHUNKS * CHUNK;
@@ -57,13 +59,28 @@ DEVICE Row<DTYPE> load_row(const char* row, int c) {
   return held;
 }
 
-// Two neighbouring elements of a key or a value, as the arithmetic takes them.
-DEVICE void cached_pair(const Row<QK_CACHE>& row, int j, int pair, float& a, float& b) {
-  get_pair(row.chunk[j], pair, a, b);
-  if constexpr (QK_HF && QK_CACHE != QK_DTYPE) round_pair<QK_DTYPE>(a, b);
+// The same of a key or a value.
+DEVICE Row<CACHED> load_cached_row(const char* row, int c, float scale) {
+  if constexpr (QK_CACHE != E4M3) {
+    return load_row<CACHED, QK_CACHE_ALIGN>(row, c);
+  } else {
+    Row<CACHED> held;
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+      const int count = filled(c, j);
+      held.chunk[j] = load_cached<E4M3, CACHED, QK_CACHE_ALIGN>(row + (count > 0 ? c + j * LANES : 0) * CHUNK, count, scale);
+    }
+    return held;
+  }
 }
 
-DEVICE float dot(const float (&q)[ELEMENTS], const Row<QK_CACHE>& key) {
+// Two neighbouring elements of a key or a value, as the arithmetic takes them.
+DEVICE void cached_pair(const Row<CACHED>& row, int j, int pair, float& a, float& b) {
+  get_pair(row.chunk[j], pair, a, b);
+  if constexpr (QK_HF && CACHED != QK_DTYPE) round_pair<QK_DTYPE>(a, b);
+}
+
+DEVICE float dot(const float (&q)[ELEMENTS], const Row<CACHED>& key) {
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < ELEMENTS; i += 2) {
@@ -77,7 +94,7 @@ DEVICE float dot(const float (&q)[ELEMENTS], const Row<QK_CACHE>& key) {
   return sum;
 }
 
-DEVICE void add_value(float (&values)[ELEMENTS], float weight, const Row<QK_CACHE>& value) {
+DEVICE void add_value(float (&values)[ELEMENTS], float weight, const Row<CACHED>& value) {
 #pragma unroll
   for (int i = 0; i < ELEMENTS; i += 2) {
     float a, b;
@@ -119,7 +136,7 @@ DEVICE void load_rows(const Args& args, const Piece& piece, int c, Rows& rows) {
 }
 
 // The keys of one step of a warp, from the group's first, for one row.
-DEVICE void absorb(const Args& args, int key, const Row<QK_CACHE> (&k)[LOADS], const Row<QK_CACHE> (&v)[LOADS],
+DEVICE void absorb(const Args& args, int key, const Row<CACHED> (&k)[LOADS], const Row<CACHED> (&v)[LOADS],
                    const bool (&there)[LOADS], Rows& rows, int r) {
   float score[LOADS];
   bool seen[LOADS];
@@ -167,7 +184,7 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, Rows& rows) {
   const char* keys = args.k + tile.kv_head * args.k_head_stride;
   const char* values = args.v + tile.kv_head * args.v_head_stride;
   for (int key = mine.first + warp * STEP; key < mine.last; key += QK_WARPS * STEP) {
-    Row<QK_CACHE> k[LOADS], v[LOADS];
+    Row<CACHED> k[LOADS], v[LOADS];
     bool there[LOADS];
     i64 slot[LOADS];
     // What is not there is read from the first slot, so that no load depends on a branch.
@@ -179,10 +196,14 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, Rows& rows) {
       if (!there[i]) slot[i] = 0;
     }
 #pragma unroll
-    for (int i = 0; i < LOADS; ++i) k[i] = load_row<QK_CACHE, QK_CACHE_ALIGN>(keys + slot[i] * args.k_token_stride, c);
+    for (int i = 0; i < LOADS; ++i) {
+      k[i] = load_cached_row(keys + slot[i] * args.k_token_stride, c, k_scale_of(args, tile.kv_head, slot[i]));
+    }
     if constexpr (WITH_VALUES) {
 #pragma unroll
-      for (int i = 0; i < LOADS; ++i) v[i] = load_row<QK_CACHE, QK_CACHE_ALIGN>(values + slot[i] * args.v_token_stride, c);
+      for (int i = 0; i < LOADS; ++i) {
+        v[i] = load_cached_row(values + slot[i] * args.v_token_stride, c, v_scale_of(args, tile.kv_head, slot[i]));
+      }
     }
 #pragma unroll
     for (int r = 0; r < QK_ROWS; ++r) absorb(args, key + lane / LANES, k, v, there, rows, r);

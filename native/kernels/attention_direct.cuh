@@ -10,7 +10,9 @@
 //   values  the b operand is v: lane loads elements 64 * h + 8 * group..+7 of keys 2 * pair..+1 and 2 * pair + 8..+9; element
 //           8 * group + i is column group of product i, so that the lane ends with elements 16 * pair..+15 of its row
 //
-// QK_CACHE is QK_DTYPE, of 16 bits; QK_HEAD_DIM a multiple of 64 up to 256; all 16-byte aligned; QK_ROWS 8 at most.
+// Where the cache is of e4m3, a lane loads 8 bytes for the 16 and makes the same of them.
+//
+// QK_CACHE is QK_DTYPE, of 16 bits, or e4m3; QK_HEAD_DIM a multiple of 64 up to 256; all 16-byte aligned, e4m3 8-byte; QK_ROWS 8 at most.
 // The other macros: attention_pieces.cuh.
 
 constexpr int STEP = 16;                 // keys of a warp at a time
@@ -60,7 +62,20 @@ DEVICE void load_row(const Args& args, const Piece& piece, Row& row) {
   begin_row(args, piece, row);
 }
 
-// The keys of a step as they lie in memory.
+constexpr int CACHE_BYTES = cache_bytes_of(QK_CACHE);
+
+// Eight elements of a key or a value.
+DEVICE void load_eight(const char* from, float scale, u32 (&words)[4]) {
+  if constexpr (QK_CACHE == E4M3) {
+    const auto chunk = load_cached<E4M3, QK_DTYPE, 8>(from, CHUNK, scale);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) words[i] = chunk.word[i];
+  } else {
+    load_words<4>(from, words);
+  }
+}
+
+// The keys of a step as products take them.
 struct Step {
   u32 k[2][QUARTERS][4];
   u32 v[4][HALVES][4];
@@ -74,21 +89,25 @@ DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step)
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
     const int at = key + 8 * n + lane / 4;
-    const i64 slot = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
-    const char* from = keys + (slot == NOWHERE ? 0 : slot) * args.k_token_stride + lane % 4 * 16;
+    const i64 found = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
+    const i64 slot = found == NOWHERE ? 0 : found;
+    const char* from = keys + slot * args.k_token_stride + lane % 4 * 8 * CACHE_BYTES;
+    const float scale = k_scale_of(args, piece.tile.kv_head, slot);
 #pragma unroll
-    for (int j = 0; j < QUARTERS; ++j) load_words<4>(from + 64 * j, step.k[n][j]);
+    for (int j = 0; j < QUARTERS; ++j) load_eight(from + 32 * j * CACHE_BYTES, scale, step.k[n][j]);
   }
   if constexpr (!WITH_VALUES) return;
   bool there[4];
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
     const int at = key + n / 2 * 8 + lane % 4 * 2 + n % 2;
-    const i64 slot = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
-    there[n] = slot != NOWHERE;
-    const char* from = values + (there[n] ? slot : 0) * args.v_token_stride + lane / 4 * 16;
+    const i64 found = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
+    there[n] = found != NOWHERE;
+    const i64 slot = there[n] ? found : 0;
+    const char* from = values + slot * args.v_token_stride + lane / 4 * 8 * CACHE_BYTES;
+    const float scale = v_scale_of(args, piece.tile.kv_head, slot);
 #pragma unroll
-    for (int h = 0; h < HALVES; ++h) load_words<4>(from + 128 * h, step.v[n][h]);
+    for (int h = 0; h < HALVES; ++h) load_eight(from + 64 * h * CACHE_BYTES, scale, step.v[n][h]);
   }
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
@@ -192,9 +211,9 @@ DEVICE void prefetch_step(const Args& args, const Piece& piece, int key) {
   const char* k = args.k + piece.tile.kv_head * args.k_head_stride + slot * args.k_token_stride;
   const char* v = args.v + piece.tile.kv_head * args.v_head_stride + slot * args.v_token_stride;
 #pragma unroll
-  for (int line = 0; line < QK_HEAD_DIM * 2; line += 2 * LINE) {
+  for (int line = 0; line < QK_HEAD_DIM * CACHE_BYTES; line += 2 * LINE) {
     const int part = line + lane % 2 * LINE;
-    if (part >= QK_HEAD_DIM * 2) continue;
+    if (part >= QK_HEAD_DIM * CACHE_BYTES) continue;
     prefetch_line(k + part);
     if constexpr (WITH_VALUES) prefetch_line(v + part);
   }

@@ -10,7 +10,8 @@
 // QK_WARPS        of a block
 // QK_WARP_TILES   tiles of 16 rows of a warp; QK_ROWS = 16 * QK_WARPS * QK_WARP_TILES
 // QK_KEYS         taken at a time: 32 or 64
-// the others: attention_span.cuh; QK_CACHE is QK_DTYPE, of 16 bits, QK_HEAD_DIM a multiple of 8, all 16-byte aligned
+// the others: attention_span.cuh; QK_CACHE is QK_DTYPE, of 16 bits, or e4m3, QK_HEAD_DIM a multiple of 8, all
+// 16-byte aligned, e4m3 8-byte
 
 constexpr int ONCE = 0, STATES = 1, SUMS = 2, VALUES = 3;
 
@@ -43,15 +44,26 @@ DEVICE void copy_queries(const Args& args, const Sequence& sequence, const Tile&
   }
 }
 
-// QK_KEYS rows of k or v from key `first` on; zeros behind the last.
-DEVICE void copy_rows(const Args& args, const Sequence& sequence, const char* head, i64 stride, int first, int last,
-                      char* to) {
+// QK_KEYS rows of k or v from key `first` on; zeros behind the last. Those of e4m3 become QK_DTYPE on the way.
+template <bool VALUES_OF>
+DEVICE void copy_rows(const Args& args, const Sequence& sequence, u32 kv_head, int first, int last, char* to) {
+  const char* const head = VALUES_OF ? args.v + kv_head * args.v_head_stride : args.k + kv_head * args.k_head_stride;
+  const i64 stride = VALUES_OF ? args.v_token_stride : args.k_token_stride;
   for (int i = threadIdx.x; i < QK_KEYS * ROW_CHUNKS; i += THREADS) {
     const int row = i / ROW_CHUNKS, chunk = i % ROW_CHUNKS, key = first + row;
     i64 slot = key < last && chunk * CHUNK < QK_HEAD_DIM ? slot_of(args, sequence, key) : NOWHERE;
     const bool there = slot != NOWHERE;
     if (!there) slot = 0;
-    copy_async(chunk_at(to, row, chunk), head + slot * stride + (there ? chunk : 0) * 16, there ? 16 : 0);
+    if constexpr (QK_CACHE == E4M3) {
+      const float scale = VALUES_OF ? v_scale_of(args, kv_head, slot) : k_scale_of(args, kv_head, slot);
+      const char* const from = head + slot * stride + (there ? chunk : 0) * CHUNK;
+      const auto eight = load_cached<E4M3, QK_DTYPE, 8>(from, there ? CHUNK : 0, scale);
+      u32* const words = reinterpret_cast<u32*>(chunk_at(to, row, chunk));
+#pragma unroll
+      for (int i = 0; i < 4; ++i) words[i] = eight.word[i];
+    } else {
+      copy_async(chunk_at(to, row, chunk), head + slot * stride + (there ? chunk : 0) * 16, there ? 16 : 0);
+    }
   }
 }
 
@@ -220,12 +232,10 @@ DEVICE void absorb(Scores& scores, Rows& rows) {
 template <int PASS>
 DEVICE void go_over_keys(const Args& args, const Sequence& sequence, const Tile& tile, const Keys& seen,
                          const Rooms& rooms, Rows& rows) {
-  const char* keys = args.k + tile.kv_head * args.k_head_stride;
-  const char* values = args.v + tile.kv_head * args.v_head_stride;
   constexpr bool WITH_VALUES = PASS == ONCE || PASS == VALUES;
   const auto copy = [&](int first, int stage) {
-    copy_rows(args, sequence, keys, args.k_token_stride, first, seen.last, rooms.keys(stage));
-    if (WITH_VALUES) copy_rows(args, sequence, values, args.v_token_stride, first, seen.last, rooms.values(stage));
+    copy_rows<false>(args, sequence, tile.kv_head, first, seen.last, rooms.keys(stage));
+    if (WITH_VALUES) copy_rows<true>(args, sequence, tile.kv_head, first, seen.last, rooms.values(stage));
     commit_copies();
   };
   __syncthreads();  // a pass before this one has read all

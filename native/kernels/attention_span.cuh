@@ -6,7 +6,7 @@
 // on other sequences, so that a sequence has the same bits in any batch.
 //
 // QK_DTYPE      of q and out: 0 f32, 1 bf16, 2 f16
-// QK_CACHE      of k and v, numbered like QK_DTYPE
+// QK_CACHE      of k and v, numbered like QK_DTYPE; 3: e4m3 with scales (e4m3.cuh)
 // QK_HEAD_DIM   1 to 512
 // QK_ROWS       rows of a tile
 // QK_PAGED      0: one sequence, its keys one after the other. 1: a batch, keys by page tables
@@ -28,9 +28,13 @@ struct Args {
   const int* query_starts;  // [batch + 1]
   const int* pages;         // [batch, pages_per_sequence]
   const char* sinks;        // [kv_heads * group]
+  const char* k_scales;     // f32 [capacity, kv_heads] of a cache of e4m3
+  const char* v_scales;
   i64 q_token_stride, q_head_stride;  // bytes
   i64 k_token_stride, k_head_stride;
   i64 v_token_stride, v_head_stride;
+  i64 k_scale_token_stride, k_scale_head_stride;
+  i64 v_scale_token_stride, v_scale_head_stride;
   float scale, soft_cap;
   u32 tokens, group, kv_heads, capacity;
   u32 window, chunk;        // 0: no limit
@@ -181,6 +185,19 @@ DEVICE i64 slot_of(const Args& args, const Sequence& sequence, int key) {
 }
 
 // ---- elements ----
+
+// What the stored k, or v, of a slot is multiplied by.
+DEVICE float k_scale_of(const Args& args, u32 kv_head, i64 slot) {
+  if constexpr (QK_CACHE != E4M3) return 1;
+  return *reinterpret_cast<const float*>(args.k_scales + slot * args.k_scale_token_stride +
+                                         kv_head * args.k_scale_head_stride);
+}
+
+DEVICE float v_scale_of(const Args& args, u32 kv_head, i64 slot) {
+  if constexpr (QK_CACHE != E4M3) return 1;
+  return *reinterpret_cast<const float*>(args.v_scales + slot * args.v_scale_token_stride +
+                                         kv_head * args.v_scale_head_stride);
+}
 
 template <int DTYPE>
 DEVICE float load_element(const char* p) {

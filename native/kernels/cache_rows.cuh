@@ -1,20 +1,9 @@
-// Rows that lanes hold (norm_rows.cuh), into the memory of a cache.
+// Rows that lanes hold (norm_rows.cuh), into the memory of a cache (e4m3.cuh).
 //
 // QK_CACHE           0: none; 1: keys and values are stored
 // QK_CACHE_DTYPE     0 f32, 1 bf16, 2 f16, 3 e4m3 of the OCP
 // QK_CACHE_ALIGN     bytes that its addresses and strides are multiples of: 16, 8, 4 or 2 (f32 and e4m3: 4 or more)
 // QK_SCALES          0: none; 1: the scale of each row is its largest magnitude over 448, and written; 2: it is read
-
-constexpr int E4M3 = 3;
-constexpr int NO_SCALES = 0, COMPUTED = 1, GIVEN = 2;
-constexpr float LARGEST_E4M3 = 448.0f, LEAST_SCALED = 0x1p-96f, LARGEST_F32 = 0x1.fffffep+127f;
-
-DEVICE constexpr int cache_bytes_of(int dtype) { return dtype == E4M3 ? 1 : bytes_of(dtype); }
-
-// The scale of a row: its largest magnitude over 448. NaN counts as nothing, an infinity as the largest number.
-DEVICE float scale_for(float largest) {
-  return __fdiv_rn(fminf(fmaxf(largest, LEAST_SCALED), LARGEST_F32), LARGEST_E4M3);
-}
 
 // The largest magnitude of each row, the same in each of its lanes. Every lane of the warp comes here.
 DEVICE void largest_of(const Row (&rows)[ROWS], float (&largest)[ROWS], u32 lane) {

@@ -8,8 +8,9 @@ export {
 } from "./cuda/attention.ts";
 export { type AttentionTuning, attentionTuning } from "./cuda/attention-cut.ts";
 export type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./cuda/attention-form.ts";
+export type { CudaCacheDtype } from "./cuda/cache-dtype.ts";
 export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
-export type { CudaCacheDtype, CudaChainForm } from "./cuda/chain-form.ts";
+export type { CudaChainForm } from "./cuda/chain-form.ts";
 export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export {
@@ -64,4 +65,5 @@ export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cud
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export { CudaWriteCache, type CudaWriteCacheShape } from "./cuda/write-cache.ts";
+export { CudaWriteE4m3Cache, type CudaWriteE4m3Shape } from "./cuda/write-cache-e4m3.ts";
 export { type CudaXielu, cudaXielu } from "./cuda/xielu.ts";

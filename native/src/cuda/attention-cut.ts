@@ -53,7 +53,9 @@ export function cutPieces(
   tuning: AttentionTuning,
 ): PieceCut {
   const direct = fitsTensorCores(form, chip.arch) && form.headDim % 64 === 0;
-  if (direct && form.rounding === "once" && (form.paged || shape.capacity >= tuning.ring.leastCapacity)) {
+  // A ring holds what products take as it lies, which e4m3 is not.
+  const rings = direct && form.rounding === "once" && form.cacheDtype !== "e4m3";
+  if (rings && (form.paged || shape.capacity >= tuning.ring.leastCapacity)) {
     return cutForRing(form, shape, chip, tuning.ring);
   }
   const { leastKeys } = tuning;
@@ -142,12 +144,14 @@ function capabilityOf(arch: string): number {
 /** Whether the tensor cores take a form as it lies. */
 export function fitsTensorCores(form: CudaAttentionForm, arch: string): boolean {
   const { dtype, cacheDtype, headDim, alignment, cacheAlignment } = form;
+  const cacheFits =
+    cacheDtype === "e4m3" ? cacheAlignment >= 8 : cacheDtype === dtype && cacheAlignment === 16;
   return (
     capabilityOf(arch) >= 80 &&
     dtype !== "f32" &&
-    cacheDtype === dtype &&
     headDim % 8 === 0 &&
     headDim <= 256 &&
-    Math.min(alignment, cacheAlignment) === 16
+    alignment === 16 &&
+    cacheFits
   );
 }

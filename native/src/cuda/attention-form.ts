@@ -1,12 +1,13 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import type { Alignment } from "./alignment.ts";
+import type { CudaCacheDtype } from "./cache-dtype.ts";
 
 /** What the attention kernels are specialised for (kernels/attention_span.cuh). */
 export interface CudaAttentionForm {
   /** Of q and out. */
   readonly dtype: FloatDtype;
-  /** Of k and v. */
-  readonly cacheDtype: FloatDtype;
+  /** Of k and v; those of e4m3 have scales. */
+  readonly cacheDtype: CudaCacheDtype;
   /** 1 to 512. */
   readonly headDim: number;
   readonly rounding: NormRounding;
@@ -31,6 +32,9 @@ export interface CudaAttentionShape {
   readonly qStrides: HeadStrides;
   readonly kStrides: HeadStrides;
   readonly vStrides: HeadStrides;
+  /** Of the scales of a cache of e4m3. */
+  readonly kScaleStrides?: HeadStrides;
+  readonly vScaleStrides?: HeadStrides;
   readonly scale: number;
   readonly softCap: number;
   readonly window: number;

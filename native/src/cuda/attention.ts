@@ -1,9 +1,9 @@
-import type { FloatDtype } from "@qknorm/core";
-import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
+import { cacheDtypeNumbers, dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
 import type { AttentionTuning } from "./attention-cut.ts";
 import type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./attention-form.ts";
 import { type AttentionPlan, planAttention } from "./attention-plan.ts";
+import { type CudaCacheDtype, cacheBytesOf } from "./cache-dtype.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
@@ -13,11 +13,16 @@ const tensors = ["q", "k", "v", "out"] as const;
 const indices = ["lengths", "queryStarts", "pages"] as const;
 
 /** What a launch reads and writes; `lengths` of a form that is not paged is its one number of earlier keys. */
-export type CudaAttentionOperand = (typeof tensors)[number] | (typeof indices)[number] | "sinks";
+export type CudaAttentionOperand =
+  | (typeof tensors)[number]
+  | (typeof indices)[number]
+  | "sinks"
+  | "kScales"
+  | "vScales";
 
 type Address = CudaAttentionOperand | "partial";
 type Number =
-  | `${"q" | "k" | "v"}${"Token" | "Head"}Stride`
+  | `${"q" | "k" | "v" | "kScale" | "vScale"}${"Token" | "Head"}Stride`
   | "scale"
   | "softCap"
   | "tokens"
@@ -44,15 +49,17 @@ const declaration = (kernel: string, ...includes: string[]) =>
     parameters: {
       ...{ q: "address", k: "address", v: "address", out: "address", partial: "address" },
       ...{ lengths: "address", queryStarts: "address", pages: "address", sinks: "address" },
+      ...{ kScales: "address", vScales: "address" },
       ...{ qTokenStride: "i64", qHeadStride: "i64", kTokenStride: "i64", kHeadStride: "i64" },
-      ...{ vTokenStride: "i64", vHeadStride: "i64", scale: "f32", softCap: "f32" },
+      ...{ vTokenStride: "i64", vHeadStride: "i64", kScaleTokenStride: "i64", kScaleHeadStride: "i64" },
+      ...{ vScaleTokenStride: "i64", vScaleHeadStride: "i64", scale: "f32", softCap: "f32" },
       ...{ tokens: "u32", group: "u32", kvHeads: "u32", capacity: "u32", window: "u32", chunk: "u32" },
       ...{ pieces: "u32", leastKeys: "u32", blocks: "u32", pageSize: "u32", pagesPerSequence: "u32" },
       batch: "u32",
     },
     macros: (form) => ({
       QK_DTYPE: dtypeNumbers[form.dtype],
-      QK_CACHE: dtypeNumbers[form.cacheDtype],
+      QK_CACHE: cacheDtypeNumbers[form.cacheDtype],
       QK_HEAD_DIM: form.headDim,
       QK_PAGED: form.paged ? 1 : 0,
       QK_CAUSAL: form.mask === "causal" ? 1 : 0,
@@ -65,18 +72,18 @@ const declaration = (kernel: string, ...includes: string[]) =>
     }),
   });
 
-const span = "attention_span.cuh";
+const span = ["e4m3.cuh", "attention_span.cuh"];
 const pieces = "attention_pieces.cuh";
 const tensorCore = "tensor_core.cuh";
 const cluster = "cluster.cuh";
 const direct = ["attention_direct.cuh", "attention_warps.cuh"];
 
 const ops = {
-  attention: declaration("attention", cluster, span, pieces),
-  attention_decode: declaration("attention_decode", tensorCore, cluster, span, pieces, ...direct),
-  attention_join: declaration("attention_join", span),
-  attention_ring: declaration("attention_ring", tensorCore, cluster, span, pieces, ...direct),
-  attention_prefill: declaration("attention_prefill", tensorCore, span),
+  attention: declaration("attention", cluster, ...span, pieces),
+  attention_decode: declaration("attention_decode", tensorCore, cluster, ...span, pieces, ...direct),
+  attention_join: declaration("attention_join", ...span),
+  attention_ring: declaration("attention_ring", tensorCore, cluster, ...span, pieces, ...direct),
+  attention_prefill: declaration("attention_prefill", tensorCore, ...span),
 } as const;
 
 type Operands = Partial<Record<CudaAttentionOperand, Place>>;
@@ -139,6 +146,11 @@ function setNumbers(launch: OpLaunch<Address | Number>, shape: CudaAttentionShap
     launch.set(`${name}TokenStride`, shape[`${name}Strides`].token);
     launch.set(`${name}HeadStride`, shape[`${name}Strides`].head);
   }
+  for (const name of ["kScale", "vScale"] as const) {
+    const strides = shape[`${name}Strides`];
+    if (strides === undefined) continue;
+    launch.set(`${name}TokenStride`, strides.token).set(`${name}HeadStride`, strides.head);
+  }
   const same = ["scale", "softCap", "tokens", "kvHeads", "capacity", "batch", "pageSize"] as const;
   for (const name of [...same, "pagesPerSequence"] as const) launch.set(name, shape[name]);
   for (const name of ["window", "chunk"] as const) launch.set(name, Math.min(shape[name], 2 ** 31 - 1));
@@ -152,8 +164,9 @@ function lengthsOf(
   { workspaceBytes }: AttentionPlan,
 ): Partial<Record<Address, number>> {
   const { tokens, queryHeads, kvHeads, capacity, batch } = shape;
-  const extent = (count: number, heads: number, strides: HeadStrides, dtype: FloatDtype) =>
-    (count - 1) * strides.token + (heads - 1) * strides.head + form.headDim * bytesOf(dtype);
+  const extent = (count: number, heads: number, strides: HeadStrides, dtype: CudaCacheDtype) =>
+    (count - 1) * strides.token + (heads - 1) * strides.head + form.headDim * cacheBytesOf(dtype);
+  const scales = ({ token, head }: HeadStrides) => (capacity - 1) * token + (kvHeads - 1) * head + 4;
   return {
     q: extent(tokens, queryHeads, shape.qStrides, form.dtype),
     k: extent(capacity, kvHeads, shape.kStrides, form.cacheDtype),
@@ -161,6 +174,8 @@ function lengthsOf(
     out: tokens * queryHeads * form.headDim * bytesOf(form.dtype),
     lengths: 4 * batch,
     ...(form.paged && { queryStarts: 4 * (batch + 1), pages: 4 * batch * shape.pagesPerSequence }),
+    ...(shape.kScaleStrides && { kScales: scales(shape.kScaleStrides) }),
+    ...(shape.vScaleStrides && { vScales: scales(shape.vScaleStrides) }),
     ...(form.sinks !== null && { sinks: queryHeads * bytesOf(form.sinks) }),
     ...(workspaceBytes > 0 && { partial: workspaceBytes }),
   };

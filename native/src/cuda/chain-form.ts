@@ -1,10 +1,8 @@
 import { QkNormError } from "@qknorm/core";
-import { dtypeNumbers, layoutNumbers, roundingNumbers } from "../numbers.ts";
+import { cacheDtypeNumbers, layoutNumbers, roundingNumbers, scaleModeNumbers } from "../numbers.ts";
 import type { Alignment } from "./alignment.ts";
+import type { CudaCacheDtype } from "./cache-dtype.ts";
 import { type CudaNormForm, formMacros } from "./norm-form.ts";
-
-/** What a cache holds; e4m3 is the OCP's. */
-export type CudaCacheDtype = CudaNormForm["dtype"] | "e4m3";
 
 /** What qk_norm_rope.cu is specialised for. */
 export interface CudaChainForm {
@@ -30,14 +28,6 @@ export interface CudaChainForm {
   } | null;
 }
 
-const cacheNumbers: Readonly<Record<CudaCacheDtype, number>> = { ...dtypeNumbers, e4m3: 3 };
-const scaleNumbers = { none: 0, computed: 1, given: 2 } as const;
-
-/** Bytes of an element of a cache. */
-export function cacheBytesOf(dtype: CudaCacheDtype): number {
-  return { f32: 4, bf16: 2, f16: 2, e4m3: 1 }[dtype];
-}
-
 /** The macros of the kernel. Throws as `formMacros` does, and `ERR_QKNORM_SHAPE` for a rotation of more than D values. */
 export function chainMacros(form: CudaChainForm): Record<string, number> {
   const { norm, normalizes, rope, order, cache } = form;
@@ -59,8 +49,8 @@ export function chainMacros(form: CudaChainForm): Record<string, number> {
     QK_TABLE_ALIGN: rope?.alignment ?? 16,
     QK_ROPE_FIRST: rope !== null && normalizes && order === "rope-norm" ? 1 : 0,
     QK_CACHE: cache === null ? 0 : 1,
-    QK_CACHE_DTYPE: cacheNumbers[cache?.dtype ?? norm.dtype],
+    QK_CACHE_DTYPE: cacheDtypeNumbers[cache?.dtype ?? norm.dtype],
     QK_CACHE_ALIGN: cache?.alignment ?? 16,
-    QK_SCALES: scaleNumbers[cache?.scales ?? "none"],
+    QK_SCALES: scaleModeNumbers[cache?.scales ?? "none"],
   };
 }

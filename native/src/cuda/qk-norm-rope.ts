@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
-import { type CudaChainForm, cacheBytesOf, chainMacros } from "./chain-form.ts";
+import { cacheBytesOf } from "./cache-dtype.ts";
+import { type CudaChainForm, chainMacros } from "./chain-form.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import {
   type ConfigRange,
@@ -66,7 +67,7 @@ const cacheParameters = (side: "k" | "v"): Record<string, ParameterType> => ({
 
 const op = new CudaOp<CudaChainForm, string>({
   kernel: "qk_norm_rope",
-  includes: ["norm_rows.cuh", "rope.cuh", "cache_rows.cuh", "tensor_core.cuh"],
+  includes: ["norm_rows.cuh", "rope.cuh", "e4m3.cuh", "cache_rows.cuh", "tensor_core.cuh"],
   parameters: {
     ...sideParameters("q"),
     qHeads: "u32",

@@ -77,6 +77,18 @@ export interface XieluParameters<T = TensorView> {
   readonly eps: T;
 }
 
+/** f32 `[S, Hkv]` each: what the stored values of a slot's head are multiplied by. */
+export interface CacheScales<T = TensorView> {
+  readonly k: T;
+  readonly v: T;
+}
+
+/** Scales as a write has them. */
+export interface CacheWriteScales<T = TensorView> extends CacheScales<T> {
+  /** `computed`: written, for each token and head its largest magnitude over 448. `given`: read. */
+  readonly mode: "computed" | "given";
+}
+
 /** Where the queries of an attention call stand among its keys. */
 export interface AttentionSpan {
   /** One number: query `t` sees keys `0..past + t`. On a device it may be written after a graph was captured. */
@@ -93,23 +105,13 @@ export interface AttentionSpan {
   readonly softCap: number;
   /** `[Hq]`: scores that take their part of each softmax and add nothing (gpt-oss); `null`: none. */
   readonly sinks: TensorView | null;
+  /** Of keys and values of e4m3, whose values count as rounded to the dtype of q with rounding `hf`; `null`: none. */
+  readonly scales: CacheScales | null;
   /**
    * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores, each step of a cap
    * or a sink, and the probabilities. `once` rounds the result alone.
    */
   readonly rounding: NormRounding;
-}
-
-/** f32 `[S, Hkv]` each: what the stored values of a slot's head are multiplied by. */
-export interface CacheScales<T = TensorView> {
-  readonly k: T;
-  readonly v: T;
-}
-
-/** Scales as a write has them. */
-export interface CacheWriteScales<T = TensorView> extends CacheScales<T> {
-  /** `computed`: written, for each token and head its largest magnitude over 448. `given`: read. */
-  readonly mode: "computed" | "given";
 }
 
 /**
@@ -127,8 +129,6 @@ export interface PagedAttentionSpan extends Omit<AttentionSpan, "past"> {
   readonly pageSize: number;
   /** No sequence has more queries. */
   readonly mostQueries: number;
-  /** Of a cache that needs them; `null`: none. */
-  readonly scales: CacheScales | null;
 }
 
 /** How a router turns a token's logits into experts and their weights; all in f32 or wider. */

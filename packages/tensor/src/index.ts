@@ -24,7 +24,14 @@ export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
 export { DeviceMark } from "./device-mark.ts";
 export { backendOf, freeBytes, liveBytes } from "./devices.ts";
-export { bytesOf, type CacheDtype, type Dtype, type FloatDtype, type HostArray } from "./dtype.ts";
+export {
+  bytesOf,
+  type CacheDtype,
+  cacheDtypes,
+  type Dtype,
+  type FloatDtype,
+  type HostArray,
+} from "./dtype.ts";
 export { fillFromFile } from "./file-range.ts";
 export { Indices } from "./indices.ts";
 export { closeDevice, openDevice } from "./open-device.ts";

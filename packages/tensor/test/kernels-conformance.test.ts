@@ -149,7 +149,14 @@ function conformance(ops: CpuKernels["ops"]): void {
           const k = make(gap, normal(seed + 1, keys * kvHeads * width), [keys, kvHeads, width], dtype);
           const v = make(gap, normal(seed + 2, keys * kvHeads * width), [keys, kvHeads, width], dtype);
           const out = Tensor.zeros(q.shape, dtype);
-          const span = { past, scale: width ** -0.5, rounding, ...limits, sinks: sunk(seed, heads, dtype) };
+          const span = {
+            past,
+            scale: width ** -0.5,
+            rounding,
+            ...limits,
+            scales: null,
+            sinks: sunk(seed, heads, dtype),
+          };
           ops.attention(q, k, v, out, { ...span, past: Indices.from([past]) });
           const sizes = { tokens, heads, kvHeads, dim: width };
           const args = [q, k, v].map((x) => x.toNumbers()) as [Float64Array, Float64Array, Float64Array];

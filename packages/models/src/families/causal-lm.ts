@@ -1,5 +1,5 @@
 import type { QkNormOptions } from "@qknorm/core";
-import type { FloatDtype, Tensor } from "@qknorm/tensor";
+import type { CacheDtype, FloatDtype, Tensor } from "@qknorm/tensor";
 import type { BlockFp8 } from "../checkpoint/block-fp8.ts";
 import type { JsonObject } from "../checkpoint/json-file.ts";
 import type { KnownKeys } from "../checkpoint/known-keys.ts";
@@ -13,8 +13,10 @@ import type { Step } from "../layers/step.ts";
 
 /** How a model is to run; what its checkpoint says comes from its config. */
 export interface ModelOptions extends LayerOptions {
-  /** Dtype of activations and of the KV cache. */
+  /** Dtype of activations. */
   readonly dtype: FloatDtype;
+  /** Of keys and values in caches; e4m3 is the OCP's, with a scale a token and head. Default: `dtype`. */
+  readonly cacheDtype?: CacheDtype | undefined;
   /** Options of every `applyQkNorm` call of the model. */
   readonly qkNorm?: QkNormOptions;
   /** `apart`: QK norm, RoPE and the write to the cache are calls of their own, to compare. Default `auto`. */

@@ -45,8 +45,8 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   newCache(): KvCache {
     this.#assertAlive();
     const { layers, maxPositions } = this.#spec;
-    const { dtype, device } = this.#options;
-    return new KvCache({ layers, maxPositions, dtype, device });
+    const { dtype, cacheDtype, device } = this.#options;
+    return new KvCache({ layers, maxPositions, dtype, cacheDtype, device });
   }
 
   keepsAngles(fromTokens: number, toTokens: number): boolean {
@@ -55,7 +55,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
 
   newPagedCache(size: PagedCacheSize): PagedKvCache {
     this.#assertAlive();
-    const { dtype, device } = this.#options;
+    const { cacheDtype: dtype = this.#options.dtype, device } = this.#options;
     const { pageSize = 16 } = size;
     if (this.#blockLength !== 1) {
       throw new QkNormError(

@@ -208,12 +208,12 @@ export class Attention extends Module {
     const { qNorm, kNorm } = this;
     const { queryHeads, kvHeads, headDim, qkNorm } = this.#spec;
     const { positions, slots, trace } = step;
-    const { keys, values } = step.cache.of(this.#layer, { kvHeads, headDim });
+    const { keys, values, scales } = step.cache.of(this.#layer, { kvHeads, headDim });
     const options: QkNormRopeOptions<Tensor> = {
       ...this.#qkNorm,
       ...{ headDim, positions, v, order: qkNorm?.order ?? "norm-rope" },
       rope: this.#rotary?.tables(positions, q.dtype as FloatDtype) ?? null,
-      cache: { k: keys, v: values, slots },
+      cache: { k: keys, v: values, slots, ...(scales && { kScale: scales.k, vScale: scales.v }) },
     };
     const run = (): [Tensor, Tensor] => applyQkNormRope(q, k, qNorm, kNorm, options);
     const [queries] =

@@ -1,20 +1,23 @@
 import { QkNormError } from "@qknorm/core";
 import {
   attention,
+  type CacheDtype,
   type Device,
   type FloatDtype,
-  freeOnFailure,
-  keep,
-  Tensor,
+  type Tensor,
   writeCache,
 } from "@qknorm/tensor";
+import { copyLayer, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { type CarriedState, StateCache } from "./state-cache.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
 /** What one cache holds. */
 export interface KvCacheShape {
   readonly layers: number;
+  /** Of what layers carry in place of keys. */
   readonly dtype: FloatDtype;
+  /** Of keys and values. Default: `dtype`. */
+  readonly cacheDtype?: CacheDtype | undefined;
   readonly device?: Device | undefined;
   /** The longest context of the model, in tokens. */
   readonly maxPositions: number;
@@ -28,13 +31,13 @@ export class KvCache implements AttentionCache {
   /** Tokens whose keys and values every layer has. */
   length = 0;
   readonly states: StateCache;
-  readonly #shape: KvCacheShape;
+  readonly #shape: KvCacheShape & { readonly cacheDtype: CacheDtype };
   readonly #layers: (LayerCache | undefined)[];
   #capacity = 0;
   #disposed = false;
 
   constructor(shape: KvCacheShape) {
-    this.#shape = shape;
+    this.#shape = { ...shape, cacheDtype: shape.cacheDtype ?? shape.dtype };
     this.states = new StateCache(shape.dtype, shape.device);
     this.#layers = new Array(shape.layers).fill(undefined);
   }
@@ -69,27 +72,27 @@ export class KvCache implements AttentionCache {
     if (held === undefined && heads === undefined) {
       throw new QkNormError("ERR_GENERATION", `layer ${layer} has stored no keys and values`);
     }
-    const [, kvHeads, headDim] = held?.keys.shape ?? [0, heads!.kvHeads, heads!.headDim];
-    const size = [this.#capacity, kvHeads as number, headDim as number];
-    // They outlive the step that made them, and without the memory for both the old ones stay.
-    const grown = freeOnFailure(() => ({
-      keys: this.#grown(held?.keys, size),
-      values: this.#grown(held?.values, size),
-    }));
-    this.#layers[layer] = keep(grown);
-    held?.keys.dispose();
-    held?.values.dispose();
+    const [, kvHeads, headDim] = (held?.keys.shape ?? [0, heads?.kvHeads, heads?.headDim]) as number[];
+    const sizes = { kvHeads: kvHeads as number, headDim: headDim as number };
+    const { cacheDtype: dtype, device } = this.#shape;
+    // Without the memory for more the old one stays.
+    const grown = newLayer({ dtype, device }, this.#capacity, sizes);
+    if (held !== undefined) {
+      copyLayer(held, grown);
+      disposeLayer(held);
+    }
+    this.#layers[layer] = grown;
     return grown;
   }
 
   write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
-    const { keys, values } = this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) });
-    writeCache(k, v, keys, values, slots);
+    const held = this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) });
+    writeCache(k, v, held.keys, held.values, slots, writeScalesOf(held));
   }
 
   attend(layer: number, q: Tensor, { past }: Step, span: LayerSpan): Tensor {
-    const { keys, values } = this.of(layer);
-    return attention(q, keys, values, { ...span, past });
+    const { keys, values, scales } = this.of(layer);
+    return attention(q, keys, values, { ...span, past, scales });
   }
 
   carried(state: CarriedState, { ids }: Step): Tensor {
@@ -119,22 +122,12 @@ export class KvCache implements AttentionCache {
 
   /** Frees what it holds; using it afterwards throws `ERR_GENERATION`. Twice is allowed. */
   dispose(): void {
-    for (const layer of this.#layers.splice(0)) {
-      layer?.keys.dispose();
-      layer?.values.dispose();
-    }
+    for (const layer of this.#layers.splice(0)) if (layer !== undefined) disposeLayer(layer);
     this.states.dispose();
     this.#disposed = true;
   }
 
   [Symbol.dispose](): void {
     this.dispose();
-  }
-
-  #grown(held: Tensor | undefined, size: readonly number[]): Tensor {
-    const { dtype, device } = this.#shape;
-    const grown = Tensor.zeros(size, dtype, device);
-    if (held !== undefined) grown.slice(0, 0, held.dim(0)).copyFrom(held);
-    return grown;
   }
 }

@@ -1,14 +1,13 @@
 import { QkNormError } from "@qknorm/core";
 import {
-  bytesOf,
+  type CacheDtype,
   type Device,
-  type FloatDtype,
   Indices,
-  keep,
   pagedAttention,
-  Tensor,
+  type Tensor,
   writeCache,
 } from "@qknorm/tensor";
+import { bytesOfSlot, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { PagePool } from "./page-pool.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./step.ts";
 
@@ -16,7 +15,8 @@ import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } 
 export interface PagedCacheShape {
   /** Of each layer; null for one that stores no keys of its own. */
   readonly layers: readonly (KvHeads | null)[];
-  readonly dtype: FloatDtype;
+  /** Of keys and values. */
+  readonly dtype: CacheDtype;
   readonly device?: Device | undefined;
   /** The longest context of the model, in tokens. */
   readonly maxPositions: number;
@@ -34,13 +34,10 @@ export function pagesWithin(
   bytes: number,
   pageSize: number,
   layers: PagedCacheShape["layers"],
-  dtype: FloatDtype,
+  dtype: CacheDtype,
 ): number {
-  const values = layers.reduce(
-    (sum, heads) => sum + (heads === null ? 0 : 2 * heads.kvHeads * heads.headDim),
-    0,
-  );
-  const ofPage = values * pageSize * bytesOf[dtype];
+  const ofSlot = layers.reduce((sum, heads) => sum + (heads === null ? 0 : bytesOfSlot(dtype, heads)), 0);
+  const ofPage = ofSlot * pageSize;
   const pages = Math.floor(bytes / ofPage) - 1;
   if (pages >= 1) return pages;
   throw new QkNormError(
@@ -88,16 +85,16 @@ export class PagedKvCache implements AttentionCache {
     this.pool = new PagePool(pages, pageSize);
     this.maxPositions = maxPositions;
     this.device = device;
-    const made: Tensor[] = [];
-    const rows = ({ kvHeads, headDim }: KvHeads): Tensor => {
-      const tensor = keep(Tensor.zeros([this.pool.slots, kvHeads, headDim], dtype, device));
-      made.push(tensor);
-      return tensor;
+    const made: LayerCache[] = [];
+    const layerOf = (heads: KvHeads): LayerCache => {
+      const layer = newLayer({ dtype, device }, this.pool.slots, heads);
+      made.push(layer);
+      return layer;
     };
     try {
-      this.#layers = layers.map((heads) => heads && { keys: rows(heads), values: rows(heads) });
+      this.#layers = layers.map((heads) => heads && layerOf(heads));
     } catch (error) {
-      for (const tensor of made) tensor.dispose();
+      made.forEach(disposeLayer);
       throw error;
     }
   }
@@ -188,15 +185,16 @@ export class PagedKvCache implements AttentionCache {
   }
 
   write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
-    const { keys, values } = this.of(layer);
-    writeCache(k, v, keys, values, slots);
+    const held = this.of(layer);
+    writeCache(k, v, held.keys, held.values, slots, writeScalesOf(held));
   }
 
   attend(layer: number, q: Tensor, { batch }: Step, span: LayerSpan): Tensor {
-    const { keys, values } = this.of(layer);
+    const { keys, values, scales } = this.of(layer);
     const { queryStarts, lengths, pages, mostQueries } = batch as StepBatch;
     const { pageSize } = this.pool;
-    return pagedAttention(q, keys, values, { ...span, queryStarts, lengths, pages, pageSize, mostQueries });
+    const sequences = { queryStarts, lengths, pages, pageSize, mostQueries };
+    return pagedAttention(q, keys, values, { ...span, ...sequences, scales });
   }
 
   carried(): never {
@@ -214,10 +212,7 @@ export class PagedKvCache implements AttentionCache {
 
   /** Frees what it holds; using it afterwards throws `ERR_GENERATION`. Twice is allowed. */
   dispose(): void {
-    for (const layer of this.#layers ?? []) {
-      layer?.keys.dispose();
-      layer?.values.dispose();
-    }
+    for (const layer of this.#layers ?? []) if (layer !== null) disposeLayer(layer);
     this.#layers = null;
   }
 

@@ -1,4 +1,4 @@
-import type { AttentionOptions, Indices, Tensor } from "@qknorm/tensor";
+import type { AttentionOptions, CacheScales, Indices, Tensor } from "@qknorm/tensor";
 import type { CarriedState } from "./state-cache.ts";
 import type { ForwardTrace } from "./trace.ts";
 
@@ -42,10 +42,12 @@ export interface LayerCache {
   /** `[S, Hkv, D]`: one row a slot. */
   readonly keys: Tensor;
   readonly values: Tensor;
+  /** Of keys and values of e4m3: f32 `[S, Hkv]`. */
+  readonly scales: CacheScales<Tensor> | null;
 }
 
 /** The numbers of an attention call that are the layer's own; where its tokens stand, the step says. */
-export type LayerSpan = Omit<AttentionOptions, "past">;
+export type LayerSpan = Omit<AttentionOptions, "past" | "scales">;
 
 /**
  * Where the attention layers of a model keep keys and values: those of one sequence (`KvCache`), or of many in pages

@@ -1,8 +1,10 @@
 import { QkNormError } from "@qknorm/core";
-import type { AttentionSpan } from "../backend.ts";
+import type { AttentionSpan, CacheScales } from "../backend.ts";
+import { cacheDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
 import { lastAxisIsDense, shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
+import { requirePair, requireScales, scaleTensors } from "./cache-checks.ts";
 import { backendOfAll, opOf, requireRounding, requireShape, requireTensor } from "./checks.ts";
 
 /** `AttentionSpan`, with a number for a `past` that the host knows; causal, and without limits, caps and sinks by default. */
@@ -11,54 +13,48 @@ export interface AttentionOptions
     Partial<Pick<AttentionSpan, "mask" | "window" | "chunk" | "softCap">> {
   readonly past: number | Indices;
   readonly sinks?: Tensor | null;
+  /** Of keys and values of e4m3, and of them alone. */
+  readonly scales?: CacheScales<Tensor> | null;
 }
 
 /**
  * Grouped-query attention (Ainslie et al. 2023): `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`, where query `t` sees keys
  * `0..past + t`, or fewer of them (`window`, `chunk`), or all (`mask`); keys past `past + T` are ignored. Scores and softmax in f32 or wider; what `hf` rounds:
- * `AttentionSpan`.
+ * `AttentionSpan`. Keys and values of another dtype than q count as rounded to it with rounding `hf`; those of e4m3 are what is
+ * stored times the scale of their token and head.
  *
  * @returns `[T, Hq, D]`, contiguous, in the dtype of q
- * @throws QkNormError `ERR_QKNORM_SHAPE` when sizes do not fit or a last axis has gaps, `ERR_QKNORM_DTYPE` for unequal
- *   or integer dtypes, `ERR_QKNORM_ARGUMENT` for a broken span
+ * @throws QkNormError `ERR_QKNORM_SHAPE` when sizes do not fit or a last axis has gaps, `ERR_QKNORM_DTYPE` for keys and
+ *   values of unequal or integer dtypes, `ERR_QKNORM_ARGUMENT` for a broken span, and for e4m3 without scales
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, span: AttentionOptions): Tensor {
-  for (const [name, x] of Object.entries({ q, k, v })) {
-    requireTensor(x, name);
-    requireShape(
-      x.shape.length === 3 && lastAxisIsDense(x),
-      `${name} must be [tokens, heads, D] with a dense last axis`,
-      { [name]: x },
-    );
-    if (x.dtype !== q.dtype) {
-      throw new QkNormError(
-        "ERR_QKNORM_DTYPE",
-        `attention needs one dtype: q is ${q.dtype}, ${name} is ${x.dtype}`,
-      );
-    }
-  }
+  requireTensor(q, "q");
+  requireShape(
+    q.shape.length === 3 && lastAxisIsDense(q),
+    "q must be [tokens, heads, D] with a dense last axis",
+    {
+      q,
+    },
+  );
+  requirePair({ k, v }, "tokens", cacheDtypes);
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   const kvHeads = k.shape[1] as number;
-  requireShape(
-    k.shape.every((dim, axis) => dim === v.shape[axis]),
-    "k and v must have one shape",
-    { k, v },
-  );
   requireShape(
     k.shape[2] === headDim && kvHeads > 0 && queryHeads % kvHeads === 0,
     "query heads must be a multiple of KV heads of the same D",
     { q, k },
   );
-  const { past, sinks = null, ...rest } = (span ?? {}) as AttentionOptions;
+  const { past, sinks = null, scales = null, ...rest } = (span ?? {}) as AttentionOptions;
   const before = readPast(past);
   const numbers = readSpan(rest);
   requireSinks(sinks, q);
+  requireScales(scales, k);
   const keys = k.shape[0] as number;
   const most = before.bound - 1;
   requireShape(keys >= most + tokens, `k and v must hold ${most} + ${tokens} tokens`, { q, k });
-  const op = opOf(backendOfAll({ q, k, v, sinks }), "attention");
+  const op = opOf(backendOfAll({ q, k, v, sinks, ...scaleTensors(scales) }), "attention");
   const out = Tensor.empty(q.shape, q.dtype, q.device);
-  if (out.size > 0) op(q, k, v, out, { past: before, sinks, ...numbers });
+  if (out.size > 0) op(q, k, v, out, { past: before, sinks, scales, ...numbers });
   return out;
 }
 
@@ -75,8 +71,8 @@ export function requireSinks(sinks: unknown, q: Tensor): asserts sinks is Tensor
 
 /** The numbers of a span, whole and checked. Throws `ERR_QKNORM_ARGUMENT`. */
 export function readSpan(
-  span: Omit<AttentionOptions, "past" | "sinks">,
-): Omit<AttentionSpan, "past" | "sinks"> {
+  span: Omit<AttentionOptions, "past" | "sinks" | "scales">,
+): Omit<AttentionSpan, "past" | "sinks" | "scales"> {
   const { scale, rounding, mask = "causal", window = 0, chunk = 0, softCap = 0 } = span;
   const fail = (what: string, value: unknown): never => {
     const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);

@@ -1,5 +1,5 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
-import type { PagedAttentionSpan } from "../backend.ts";
+import type { CacheScales, PagedAttentionSpan } from "../backend.ts";
 import { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { attention } from "./attention.ts";
@@ -22,7 +22,10 @@ export function composedPagedAttention(
   kCache: Tensor,
   vCache: Tensor,
   out: Tensor,
-  span: Omit<PagedAttentionSpan, "sinks"> & { readonly sinks: Tensor | null },
+  span: Omit<PagedAttentionSpan, "sinks" | "scales"> & {
+    readonly sinks: Tensor | null;
+    readonly scales: CacheScales<Tensor> | null;
+  },
 ): void {
   const { queryStarts, lengths, pages, pageSize, mostQueries, scales, ...rest } = span;
   const sequences = { starts: queryStarts.values, lengths: lengths.values, pages: pages.values, pageSize };
@@ -32,18 +35,17 @@ export function composedPagedAttention(
       `${q.device} has no pagedAttention, and composes it for indices that the host knows: read them first`,
     );
   }
-  // Unequal dtypes meet in f32, or, where each step is rounded as if in the dtype of q, in that.
+  // Unequal float dtypes meet in f32, or, where each step is rounded as if in the dtype of q, in that.
   const dtype = kCache.dtype === q.dtype || rest.rounding === "hf" ? (q.dtype as FloatDtype) : "f32";
+  const met = (x: Tensor): Tensor => (scales === null ? convert(x, dtype) : x);
   for (let b = 0; b < sequences.lengths.length; b++) {
     const [start, end] = [sequences.starts[b] as number, sequences.starts[b + 1] as number];
     if (start === end) continue;
     tidy(() => {
-      const [k, v] = [kCache, vCache].map((cache) => convert(keysOf(cache, sequences, b), dtype));
+      const rows = (cache: Tensor): Tensor => rowsOf(cache, sequences, b);
       const past = (sequences.lengths[b] as number) - (end - start);
-      const mixed = attention(convert(q.slice(0, start, end), dtype), k as Tensor, v as Tensor, {
-        ...rest,
-        past,
-      });
+      const own = { ...rest, past, scales: scales && { k: rows(scales.k), v: rows(scales.v) } };
+      const mixed = attention(met(q.slice(0, start, end)), met(rows(kCache)), met(rows(vCache)), own);
       out.slice(0, start, end).copyFrom(convert(mixed, q.dtype as FloatDtype));
     });
   }
@@ -57,14 +59,14 @@ function isKnown(
   return Object.values(sequences).every((values) => values !== null);
 }
 
-/** The keys of a sequence `[length, Hkv, D]`: a view where its pages lie one after the other. */
-function keysOf(cache: Tensor, { lengths, pages, pageSize }: Sequences, sequence: number): Tensor {
+/** The rows of a sequence `[length, ...]`: a view where its pages lie one after the other. */
+function rowsOf(cache: Tensor, { lengths, pages, pageSize }: Sequences, sequence: number): Tensor {
   const length = lengths[sequence] as number;
   const perSequence = pages.length / lengths.length;
   const own = pages.subarray(sequence * perSequence, sequence * perSequence + Math.ceil(length / pageSize));
   const first = (own[0] as number) * pageSize;
   if (own.every((page, i) => page === (own[0] as number) + i)) return cache.slice(0, first, first + length);
-  const keys = Tensor.empty([length, cache.dim(1), cache.dim(2)], cache.dtype, cache.device);
+  const keys = Tensor.empty([length, ...cache.shape.slice(1)], cache.dtype, cache.device);
   own.forEach((page, i) => {
     const count = Math.min(pageSize, length - i * pageSize);
     keys

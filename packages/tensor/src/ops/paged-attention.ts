@@ -1,12 +1,13 @@
 import { QkNormError } from "@qknorm/core";
 import type { PagedAttentionSpan } from "../backend.ts";
+import { cacheDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
 import { shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { type AttentionOptions, readSpan, requireSinks } from "./attention.ts";
+import { requirePair, requireScales, scaleTensors } from "./cache-checks.ts";
 import { backendOfAll, requireShape, requireTensor, requireWithin } from "./checks.ts";
 import { composedPagedAttention } from "./composed-paged-attention.ts";
-import { requirePair } from "./write-cache.ts";
 
 /** `PagedAttentionSpan`; causal, and without limits, caps and sinks by default. */
 export interface PagedAttentionOptions extends Omit<AttentionOptions, "past"> {
@@ -20,7 +21,7 @@ export interface PagedAttentionOptions extends Omit<AttentionOptions, "past"> {
 
 /**
  * Grouped-query attention of B sequences at once, their keys in pages of one cache: `q [T, Hq, D]` over `kCache` and
- * `vCache` `[S, Hkv, D]`, of any float dtype. Query `i` of the `n` of a sequence stands at its key `length - n + i`, and
+ * `vCache` `[S, Hkv, D]`, of any float dtype, or of e4m3 with scales. Query `i` of the `n` of a sequence stands at its key `length - n + i`, and
  * sees what `attention` would let it see; one that stands before the first key sees none, and its output is zeros. Tokens
  * of no sequence are left as they are, whatever that is. A sequence's bits do not depend on the others.
  *
@@ -28,7 +29,7 @@ export interface PagedAttentionOptions extends Omit<AttentionOptions, "past"> {
  * composed of `attention`, for indices that the host knows.
  *
  * @returns `[T, Hq, D]`, contiguous, in the dtype of q
- * @throws QkNormError `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_DEVICE`; `ERR_QKNORM_ARGUMENT` for a broken span: a page
+ * @throws QkNormError `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_DEVICE`; `ERR_QKNORM_ARGUMENT` for e4m3 without scales and a broken span: a page
  *   that the cache does not have, a length past a sequence's pages or short of its queries, queries out of order
  */
 export function pagedAttention(
@@ -39,7 +40,7 @@ export function pagedAttention(
 ): Tensor {
   requireTensor(q, "q");
   requireShape(q.shape.length === 3, "q must be [tokens, heads, D]", { q });
-  requirePair({ kCache, vCache }, "slots");
+  requirePair({ kCache, vCache }, "slots", cacheDtypes);
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   const [slots, kvHeads] = kCache.shape as [number, number];
   requireShape(
@@ -54,23 +55,25 @@ export function pagedAttention(
     pageSize,
     mostQueries,
     sinks = null,
+    scales = null,
     ...rest
   } = (options ?? {}) as PagedAttentionOptions;
   const numbers = readSpan(rest);
   requireSinks(sinks, q);
-  const backend = backendOfAll({ q, kCache, vCache, sinks });
+  requireScales(scales, kCache);
+  const backend = backendOfAll({ q, kCache, vCache, sinks, ...scaleTensors(scales) });
   const sequences = { queryStarts, lengths, pages, pageSize };
   requireSequences(sequences, tokens, slots);
   const span: PagedAttentionSpan = {
     ...numbers,
     ...sequences,
-    ...{ sinks, scales: null, mostQueries: readMostQueries(mostQueries, queryStarts, tokens) },
+    ...{ sinks, scales, mostQueries: readMostQueries(mostQueries, queryStarts, tokens) },
   };
   const out = Tensor.empty(q.shape, q.dtype, q.device);
   if (out.size === 0 || lengths.length === 0) return out;
   const dense = q.shape[2] === 1 || q.strides[2] === 1 ? q : q.toContiguous();
   const op = backend.ops.pagedAttention;
-  if (op === undefined) composedPagedAttention(dense, kCache, vCache, out, { ...span, sinks });
+  if (op === undefined) composedPagedAttention(dense, kCache, vCache, out, { ...span, sinks, scales });
   else op(dense, kCache, vCache, out, span);
   return out;
 }

@@ -1,12 +1,12 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
 import type { CacheWriteScales } from "../backend.ts";
-import { cacheDtypes, type Dtype, floatDtypes } from "../dtype.ts";
+import { cacheDtypes } from "../dtype.ts";
 import type { Indices } from "../indices.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";
-import { lastAxisIsDense, shown } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { backendOfAll, requireShape, requireTensor, requireWithin } from "./checks.ts";
+import { requirePair, requireWriteScales, scaleTensors } from "./cache-checks.ts";
+import { backendOfAll, requireShape, requireWithin } from "./checks.ts";
 import { convert } from "./convert.ts";
 
 /** Memory of keys and values, and where the rows of new tokens go. */
@@ -77,65 +77,13 @@ export function checkCacheTarget(
       `slots must be one a token: ${slots.length} for ${tokens} tokens`,
     );
   }
-  checkScales(kCache, scales);
+  requireWriteScales(scales, kCache);
   checkApart(target, read);
 }
 
 /** The tensors of a target by their names, without those that it lacks. */
 export function tensorsOf({ kCache, vCache, scales }: CacheTarget): Record<string, Tensor> {
-  return { kCache, vCache, ...(scales !== null && { "k's scales": scales.k, "v's scales": scales.v }) };
-}
-
-/** Throws unless both tensors are `[N, H, D]` of one shape and dtype, the last axis dense. */
-export function requirePair(
-  pair: Readonly<Record<string, Tensor>>,
-  rows: "tokens" | "slots",
-  dtypes: readonly Dtype[] = floatDtypes,
-): void {
-  for (const [name, x] of Object.entries(pair)) {
-    requireTensor(x, name, dtypes);
-    requireShape(
-      x.shape.length === 3 && lastAxisIsDense(x),
-      `${name} must be [${rows}, heads, D] with a dense last axis`,
-      { [name]: x },
-    );
-  }
-  const [[first, a], [second, b]] = Object.entries(pair) as [[string, Tensor], [string, Tensor]];
-  requireShape(
-    a.shape.every((dim, axis) => dim === b.shape[axis]),
-    `${first} and ${second} must have one shape`,
-    pair,
-  );
-  if (a.dtype !== b.dtype) {
-    throw new QkNormError(
-      "ERR_QKNORM_DTYPE",
-      `${first} and ${second} must have one dtype: they are ${a.dtype} and ${b.dtype}`,
-    );
-  }
-}
-
-function checkScales(kCache: Tensor, scales: CacheWriteScales<Tensor> | null): void {
-  if ((kCache.dtype === "e4m3") !== (scales !== null)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      scales === null ? "a cache of e4m3 needs scales" : `a cache of ${kCache.dtype} takes no scales`,
-    );
-  }
-  if (scales === null) return;
-  if (scales.mode !== "computed" && scales.mode !== "given") {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `scales must be computed or given, got ${shown(scales.mode)}`,
-    );
-  }
-  for (const [name, x] of Object.entries({ "k's scales": scales.k, "v's scales": scales.v })) {
-    requireTensor(x, name, ["f32"]);
-    requireShape(
-      x.shape.length === 2 && x.shape[0] === kCache.shape[0] && x.shape[1] === kCache.shape[1],
-      `${name} must be [S, Hkv]`,
-      { [name]: x, kCache },
-    );
-  }
+  return { kCache, vCache, ...scaleTensors(scales) };
 }
 
 function checkApart(target: CacheTarget, read: Readonly<Record<string, Tensor>>): void {

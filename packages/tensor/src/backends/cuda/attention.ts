@@ -6,7 +6,7 @@ import {
   type CudaAttentionShape,
 } from "@qknorm/native/cuda";
 import type { AttentionSpan, IndexView, PagedAttentionSpan, TensorView } from "../../backend.ts";
-import { bytesOf, type FloatDtype } from "../../dtype.ts";
+import { bytesOf, type CacheDtype, type FloatDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { placeOf, stridesOf } from "./heads.ts";
 import { KeptLaunches } from "./kept-launches.ts";
@@ -63,7 +63,7 @@ function launch(
   sequences: Sequences,
   indices: SpanIndices,
 ): void {
-  const { sinks } = span;
+  const { sinks, scales } = span;
   const { backend } = out.memory;
   const ordinal = ordinalOfMemory(out);
   const like = [
@@ -80,13 +80,14 @@ function launch(
     ],
     ...[sinks?.dtype, indices.pages === undefined, ...Object.values(sequences), ...q.shape, ...k.shape],
     ...[q, k, v].flatMap((x) => [...x.strides, (x.offset * bytesOf[x.dtype]) % 16]),
+    ...(scales === null ? [] : [...scales.k.strides, ...scales.v.strides]),
   ];
   const packed = launches.get(like, () => {
     const strides = { qStrides: stridesOf(q), kStrides: stridesOf(k), vStrides: stridesOf(v) };
     const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
     const [capacity, kvHeads] = k.shape as [number, number];
     const form: CudaAttentionForm = {
-      ...{ dtype: q.dtype as FloatDtype, cacheDtype: k.dtype as FloatDtype, headDim },
+      ...{ dtype: q.dtype as FloatDtype, cacheDtype: k.dtype as CacheDtype, headDim },
       ...{ rounding: span.rounding, mask: span.mask, softCap: span.softCap > 0 },
       ...{ sinks: (sinks?.dtype ?? null) as FloatDtype | null, paged: indices.pages !== undefined },
       alignment: alignmentOfAll(q),
@@ -96,6 +97,7 @@ function launch(
     return new CudaAttention(cudaKernels(ordinal), form, {
       ...{ tokens, queryHeads, kvHeads, capacity, scale, softCap, window, chunk },
       ...strides,
+      ...(scales && { kScaleStrides: stridesOf(scales.k), vScaleStrides: stridesOf(scales.v) }),
       ...sequences,
     });
   });
@@ -111,6 +113,7 @@ function launch(
     ...(queryStarts && { queryStarts: placeOf(queryStarts.on(backend)) }),
     ...(pages && { pages: placeOf(pages.on(backend)) }),
     ...(sinks && { sinks: placeOf(sinks) }),
+    ...(scales && { kScales: placeOf(scales.k), vScales: placeOf(scales.v) }),
   });
 }
 

@@ -1,16 +1,22 @@
 import * as native from "@qknorm/native/cpu";
 import type { AttentionSpan, TensorView } from "../../../backend.ts";
 import { hostIndices } from "../memory.ts";
+import { attention as ofAnyCache } from "../typescript/attention.ts";
 import { dtypeOf, headsOf, vectorOf } from "./views.ts";
 
-/** `out [T, Hq, D]` from `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`. */
+/** `out [T, Hq, D]` from `q [T, Hq, D]` over `k` and `v` `[S, Hkv, D]`; those of another dtype have no native kernel. */
 export function attention(
   q: TensorView,
   k: TensorView,
   v: TensorView,
   out: TensorView,
-  { past, sinks, ...span }: AttentionSpan,
+  span: AttentionSpan,
 ): void {
+  if (k.dtype !== q.dtype) {
+    ofAnyCache(q, k, v, out, span);
+    return;
+  }
+  const { past, sinks, scales: _, ...rest } = span;
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   native.attention({
     dtype: dtypeOf(q),
@@ -19,7 +25,7 @@ export function attention(
     queryHeads,
     kvHeads: k.shape[1] as number,
     headDim,
-    ...span,
+    ...rest,
     sinks: sinks && vectorOf(sinks),
     q: headsOf(q),
     k: headsOf(k),

@@ -1,8 +1,8 @@
 import type { AttentionSpan, TensorView } from "../../../backend.ts";
-import { hostIndices } from "../memory.ts";
+import { dataOf, hostIndices } from "../memory.ts";
 import { load, rounder, store } from "./values.ts";
 
-/** Grouped-query attention, one (token, head) at a time, in f64. */
+/** Grouped-query attention, one (token, head) at a time, in f64; keys and values of any dtype of a cache. */
 export function attention(
   q: TensorView,
   k: TensorView,
@@ -16,6 +16,7 @@ export function attention(
   const past = hostIndices(span.past)[0] as number;
   const group = queryHeads / kvHeads;
   const round = rounding === "hf" ? rounder(q) : (value: number) => value;
+  const roundCached = rounding === "hf" && k.dtype !== q.dtype ? round : null;
   const keys = past + tokens;
   const sinks = span.sinks && loadSinks(span.sinks, queryHeads, round);
   const kRows = new Float32Array(keys * headDim);
@@ -26,8 +27,8 @@ export function attention(
 
   for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
     for (let key = 0; key < keys; key++) {
-      load(k, rowStart(k, key, kvHead), headDim, kRows.subarray(key * headDim));
-      load(v, rowStart(v, key, kvHead), headDim, vRows.subarray(key * headDim));
+      loadCached(k, span.scales?.k, { key, kvHead }, roundCached, kRows.subarray(key * headDim));
+      loadCached(v, span.scales?.v, { key, kvHead }, roundCached, vRows.subarray(key * headDim));
     }
     for (let head = kvHead * group; head < (kvHead + 1) * group; head++) {
       for (let token = 0; token < tokens; token++) {
@@ -64,6 +65,24 @@ export function attention(
       }
     }
   }
+}
+
+/** One row of keys or values, times its scale; `round`: as if in the dtype of q. */
+function loadCached(
+  x: TensorView,
+  scales: TensorView | undefined,
+  { key, kvHead }: { readonly key: number; readonly kvHead: number },
+  round: ((value: number) => number) | null,
+  row: Float32Array,
+): void {
+  const headDim = x.shape[2] as number;
+  load(x, rowStart(x, key, kvHead), headDim, row);
+  if (scales !== undefined) {
+    const scale = dataOf(scales)[rowStart(scales, key, kvHead)] as number;
+    for (let i = 0; i < headDim; i++) row[i] = (row[i] as number) * scale;
+  }
+  if (round === null) return;
+  for (let i = 0; i < headDim; i++) row[i] = round(row[i] as number);
 }
 
 /** The keys that a query at key `own` sees: from the first up to, but not with, the second. */
