@@ -50,6 +50,21 @@ export function deviceLifeSuite(device: CudaDeviceName): void {
     },
   );
 
+  it("decodes with a cache of e4m3 by a captured graph and in a batch, with the CPU's tokens", async () => {
+    const before = liveBytes(device);
+    const options = { dtype: "f32", cacheDtype: "e4m3" } as const;
+    using there = load({ ...options, device });
+    const expected = [...generateNow(load(options), prompt, { maxTokens: 12 })];
+    expect([...generateNow(there, prompt, { maxTokens: 12 })]).toEqual(expected);
+    const batch = new ContinuousBatch(there, { cache: { pages: 16, pageSize: 4 } });
+    const ids: number[] = [];
+    for await (const id of batch.generate(prompt, { maxTokens: 12 })) ids.push(id);
+    expect(ids).toEqual(expected);
+    batch.dispose();
+    there.dispose();
+    expect(liveBytes(device)).toBe(before);
+  });
+
   it("leaves nothing once disposed, twice too, and says so to whoever uses it then", async () => {
     const before = liveBytes(device);
     const model = load({ device });
