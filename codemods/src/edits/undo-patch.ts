@@ -1,4 +1,4 @@
-import { appendFile, mkdir, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { describeFailure } from "../failures/failure.ts";
 import { UsageError } from "../failures/usage-error.ts";
@@ -15,6 +15,7 @@ export class UndoPatch {
   readonly #folder: string;
   readonly #path: string;
   #files = 0;
+  #bytes = 0;
 
   private constructor(folder: string, path: string) {
     this.#folder = folder;
@@ -38,8 +39,20 @@ export class UndoPatch {
     }
   }
 
-  async add(file: FileResult): Promise<void> {
-    await appendFile(this.#path, reversePatchOf(file, this.#folder), { flush: true });
+  /**
+   * Runs `replace`, which puts a file's new text in place, once the old one is kept: a disk that is full by then leaves the file as it
+   * was. Where either fails the patch is as long as before, for which no room is needed.
+   */
+  async around(file: FileResult, replace: () => Promise<void>): Promise<void> {
+    const entry = Buffer.from(reversePatchOf(file, this.#folder));
+    try {
+      await appendFile(this.#path, entry, { flush: true });
+      await replace();
+    } catch (error) {
+      await truncate(this.#path, this.#bytes);
+      throw error;
+    }
+    this.#bytes += entry.length;
     this.#files += 1;
   }
 

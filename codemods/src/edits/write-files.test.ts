@@ -1,3 +1,4 @@
+import { execSync } from "node:child_process";
 import { chmod, link, lstat, mkdir, readdir, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
@@ -5,9 +6,12 @@ import { ModelFolder, step } from "../../test/model-folder.ts";
 import { runCommand } from "../command/command.ts";
 import { qknormProfile } from "../profiles/profile.ts";
 import { run } from "../run/run.ts";
+import { reversePatchOf } from "./patch.ts";
 import { writeFiles } from "./write-files.ts";
 
 const replacing = vi.hoisted(() => ({ fails: false }));
+/** Bytes that a full disk still has for the undo patch. */
+const room = vi.hoisted(() => ({ bytes: Number.POSITIVE_INFINITY }));
 
 vi.mock("node:fs/promises", async (original) => {
   const fs = await original<typeof import("node:fs/promises")>();
@@ -15,7 +19,15 @@ vi.mock("node:fs/promises", async (original) => {
     if (!replacing.fails) return await fs.rename(from, to);
     throw Object.assign(new Error("ENOSPC: no space left on device, rename"), { code: "ENOSPC" });
   };
-  return { ...fs, rename };
+  const appendFile: typeof fs.appendFile = async (path, data, options) => {
+    const bytes = Buffer.from(data as string | Buffer);
+    const fitting = bytes.subarray(0, room.bytes);
+    await fs.appendFile(path, fitting, options);
+    room.bytes -= fitting.length;
+    if (fitting.length < bytes.length)
+      throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  };
+  return { ...fs, rename, appendFile };
 });
 
 const models = new ModelFolder();
@@ -88,6 +100,22 @@ describe("writing a file", () => {
     expect((await models.names()).filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
+  it("writes no file whose old text a full disk cannot keep, and takes back those that it wrote", async () => {
+    for (const name of ["a.js", "b.js", "c.js"]) await models.write(name, step);
+    const planned = await plan();
+    const oneAndAHalf = 1.5 * Buffer.byteLength(reversePatchOf(planned.files[0]!, models.path));
+    room.bytes = Math.ceil(oneAndAHalf);
+    const { errors, undo } = await writeFiles(planned).finally(() => {
+      room.bytes = Number.POSITIVE_INFINITY;
+    });
+    expect(errors.map(({ message }) => message)).toEqual(Array(2).fill("the disk is full (ENOSPC)"));
+    expect(await models.read("a.js")).toContain("applyQkNorm(");
+    expect([await models.read("b.js"), await models.read("c.js")]).toEqual([step, step]);
+    expect((await models.names()).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    execSync(undo!);
+    expect(await models.read("a.js")).toBe(step);
+  });
+
   it("goes on where a run was cut off", async () => {
     await models.write("a.js", step);
     await models.write("b.js", step);
@@ -98,12 +126,12 @@ describe("writing a file", () => {
     expect(await readdir(join(models.path, ".qknorm-codemod"))).toHaveLength(3); // two patches and .gitignore
   });
 
-  it("stops after the file at hand when it is interrupted", async () => {
+  it.each(["SIGINT", "SIGTERM"])("stops after the file at hand at %s", async (signal) => {
     await models.write("a.js", step);
     await models.write("b.js", step);
     const planned = await plan();
     const writing = writeFiles(planned);
-    setTimeout(() => process.emit("SIGINT"), 0);
+    setTimeout(() => process.emit(signal as "SIGINT"), 0);
     const { errors, files } = await writing;
     const written = files.filter(({ after }) => after !== undefined).length;
     expect(errors).toHaveLength(2 - written);

@@ -13,10 +13,15 @@ export interface WrittenResult extends RunResult {
   readonly parted: readonly { readonly path: string; readonly others: number }[];
 }
 
+const interrupts = ["SIGINT", "SIGTERM"] as const;
+
+/** Runs what puts a new file in its place, with what has to be kept of the old one. */
+type Keeping = (replace: () => Promise<void>) => Promise<void>;
+
 /**
- * Writes every change, one file after the other; a file that fails stays as it was and does not stop the others. Each file that was
- * written is in the undo patch at once, so that a run which is cut off can be taken back or gone on with. An
- * interrupt lets the file at hand be finished and stops there. Throws `UsageError` when no undo patch can be kept.
+ * Writes every change, one file after the other; a file that fails stays as it was and does not stop the others. Each file is in the
+ * undo patch before it is replaced, so that a run which is cut off can be taken back or gone on with, and none is without it where the
+ * disk is full. SIGINT and SIGTERM let the file at hand be finished and stop there. Throws `UsageError` when no undo patch can be kept.
  */
 export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   const changed = planned.files.filter(({ after }) => after !== undefined);
@@ -26,7 +31,7 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
   const undo = await UndoPatch.begin(patchFolder(changed));
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
-  process.once("SIGINT", onInterrupt);
+  for (const signal of interrupts) process.once(signal, onInterrupt);
   const written = new Set<FileResult>();
   const parted: { path: string; others: number }[] = [];
   try {
@@ -34,10 +39,9 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
       try {
         if (interrupt.signal.aborted)
           throw new Error("the run was interrupted before this file; run again to go on");
-        const others = await writeFileResult(file);
+        const others = await writeFileResult(file, (replace) => undo.around(file, replace));
         written.add(file);
         if (others > 0) parted.push({ path: file.path, others });
-        await undo.add(file);
       } catch (error) {
         errors.push({ path: file.path, message: describeFailure(error) });
         // What others import has to be there before them.
@@ -45,7 +49,7 @@ export async function writeFiles(planned: RunResult): Promise<WrittenResult> {
       }
     }
   } finally {
-    process.off("SIGINT", onInterrupt);
+    for (const signal of interrupts) process.off(signal, onInterrupt);
   }
   return { ...planned, files: settled(planned.files, written), errors, undo: await undo.end(), parted };
 }
@@ -66,10 +70,10 @@ function settled(files: readonly FileResult[], written: ReadonlySet<FileResult>)
  * @returns how many other names the old file has: hard links are parted, since what shares a file by them (a store of packages,
  *   a snapshot) relies on its not being changed
  */
-async function writeFileResult(file: FileResult): Promise<number> {
+async function writeFileResult(file: FileResult, keeping: Keeping): Promise<number> {
   const { path, before, after, byteOrderMark } = file;
   if (file.helper === "new") {
-    await create(path, after!);
+    await create(path, after!, keeping);
     return 0;
   }
   const target = await realpath(path); // through a link, which stays one
@@ -83,7 +87,7 @@ async function writeFileResult(file: FileResult): Promise<number> {
     await chmod(temporary, mode);
     if (uid !== process.getuid?.() || gid !== process.getgid?.())
       await chown(temporary, uid, gid).catch(() => {});
-    await rename(temporary, target);
+    await keeping(() => rename(temporary, target));
     return nlink - 1;
   } catch (error) {
     await rm(temporary, { force: true });
@@ -92,13 +96,13 @@ async function writeFileResult(file: FileResult): Promise<number> {
 }
 
 /** The same for a file that is not there yet, nor its folder. Throws when it is there by now. */
-async function create(path: string, text: string): Promise<void> {
+async function create(path: string, text: string, keeping: Keeping): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   try {
     await writeFile(temporary, text, { flag: "wx", flush: true });
     // Unlike a rename, a link does not replace what somebody else wrote there meanwhile.
-    await link(temporary, path);
+    await keeping(() => link(temporary, path));
   } finally {
     await rm(temporary, { force: true });
   }
