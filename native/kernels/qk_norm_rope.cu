@@ -12,7 +12,8 @@
 // weights) is done before the wait. Positions and slots are read after it: a decode step writes them itself. Their lines,
 // and those of x, may be asked for before (QK_PREFETCH): that moves bytes, not values. The angles wait for the position; the
 // sums of the norm are made while they arrive. With QK_PREFETCH 2 the position is also read before the wait, as a guess, and
-// its angles with it: the same angles serve if the position that is read after the wait is the same one.
+// its angles with it, which serve if the position that is read after the wait is the same one. That takes tables which nobody
+// writes any more (QK_SETTLED).
 //
 // Throughput: what a lane holds decides how many rows a multiprocessor has on their way. With QK_FRUGAL angles are read when
 // rows turn, and unpacked values are not kept across the sums.
@@ -24,8 +25,10 @@
 // QK_IN_PLACE        1: q and k are overwritten, the y fields are not read
 // QK_ALIGN           of v as well; 16 with QK_LOOP
 // QK_PREFETCH        0, 1, or 2: see above
-// QK_FRUGAL          0; 1: see above; 2: and lines of the tables are asked for beside the rows
+// QK_SETTLED         1: no kernel that is queued writes to the tables
+// QK_FRUGAL          1: see above
 // QK_LOOP            0: the grid covers all tokens; n: persistent, with the rows of n tokens on their way to shared memory
+// QK_STREAM          what the caches let go first, a sum: 1 v as it is read, 2 k in its place, 4 rows of the cache
 // QK_RESIDENT        blocks that a multiprocessor's registers have to hold
 
 constexpr bool TURNS = QK_HALF > 0;
@@ -53,13 +56,12 @@ struct Args {
 constexpr bool FRUGAL = QK_FRUGAL;
 constexpr bool LATE = FRUGAL && TURNS && !QK_ROPE_FIRST;
 
-constexpr bool GUESSES = QK_PREFETCH == 2 && TURNS && !FRUGAL;
+constexpr bool GUESSES = QK_PREFETCH == 2 && QK_SETTLED && TURNS && !FRUGAL;
 
-DEVICE void pin_rows(Row (&rows)[ROWS]) {
-  for (Row& row : rows) {
-    for (auto& chunk : row.chunk) {
-      for (u32& word : chunk.word) pin(word);
-    }
+template <int DTYPE>
+DEVICE void pin_chunks(Chunk<DTYPE> (&chunks)[HELD]) {
+  for (Chunk<DTYPE>& chunk : chunks) {
+    for (u32& word : chunk.word) pin(word);
   }
 }
 
@@ -80,16 +82,32 @@ DEVICE void load_turns_at(Angles (&angles)[TURNING], const Args& args, u32 posit
   load_turns(angles, args.cos + row, args.sin + row, lane, wanted);
 }
 
-// Brings the rows of both tables near without waiting: one word of each line of 128 bytes.
-DEVICE void touch_turns(const Args& args, u32 position, u32 lane, bool wanted) {
-  constexpr u32 bytes = 4 * HALF;
-  const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * bytes;
+DEVICE void load_rows_once(Row (&rows)[ROWS], const char* first, i64 stride, int left, u32 lane) {
 #pragma unroll
-  for (u32 at = 0; at < bytes; at += 128 * LANES) {
-    u32 word;
-    if (wanted && at + 128 * lane < bytes) {
-      load_words<1>(args.cos + row + at + 128 * lane, &word);
-      load_words<1>(args.sin + row + at + 128 * lane, &word);
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+#pragma unroll
+      for (int i = 0; i < Chunk<QK_DTYPE>::WORDS; i += 4) {
+        if (r < left && holds(lane, j)) {
+          load_once(first + r * stride + j * LANES * CHUNK * bytes_of(QK_DTYPE) + 4 * i, rows[r].chunk[j].word + i);
+        } else {
+          for (int w = 0; w < 4; ++w) rows[r].chunk[j].word[i + w] = 0;
+        }
+      }
+    }
+  }
+}
+
+DEVICE void store_rows_once(const Row (&rows)[ROWS], char* first, i64 stride, int left, u32 lane) {
+#pragma unroll
+  for (int r = 0; r < ROWS; ++r) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+#pragma unroll
+      for (int i = 0; i < Chunk<QK_DTYPE>::WORDS; i += 4) {
+        if (r < left && holds(lane, j)) store_once(first + r * stride + j * LANES * CHUNK * bytes_of(QK_DTYPE) + 4 * i, rows[r].chunk[j].word + i);
+      }
     }
   }
 }
@@ -115,15 +133,41 @@ struct Heads {
   }
 };
 
+// What a lane group needs besides rows and angles.
+struct Ready {
+  const char* y;
+  Affine affine;
+  float eps;
+  CacheRows cache;
+
+  __device__ __forceinline__ void find_norm(const Args& args, const Heads& heads) {
+    const Side& side = heads.side(args);
+    const i64 at = heads.first * side.weight_head_stride + heads.lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
+    if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, heads.lane, true);
+    if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, heads.lane, true);
+    eps = side.eps;
+  }
+
+  __device__ __forceinline__ void find_cache(const Args& args, const Heads& heads) {
+    cache = cache_from(heads.is_v() ? args.v_cache : args.k_cache, heads.first, heads.lane);
+  }
+};
+
 // Norm, rotation and stores of rows of which `left` are there.
-DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, const char* y, const Affine& affine, float eps,
-                   Angles (&angles)[TURNING], u32 position, u32 slot, int left) {
+DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, Ready& ready, Angles (&angles)[TURNING],
+                   u32 position, u32 slot, int left) {
   if constexpr (QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
   if constexpr (QK_NORM) {
     float mean[ROWS], sum[ROWS];
     measure(rows, mean, sum, heads.lane);
-    if constexpr (FRUGAL) pin_rows(rows);
-    if (!heads.is_v()) normalize_measured(rows, mean, sum, affine, eps);
+    if constexpr (FRUGAL) {
+      for (Row& row : rows) pin_chunks(row.chunk);
+    }
+    if constexpr (QK_LOOP) {
+      pin(heads.tensor);
+      ready.find_norm(args, heads);
+    }
+    if (!heads.is_v()) normalize_measured(rows, mean, sum, ready.affine, ready.eps);
   }
   if constexpr (LATE) {
     pin(position);
@@ -131,14 +175,16 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, const char*
   }
   if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
   if constexpr (FRUGAL) pin(heads.tensor);
-  if (STORES && !heads.is_v()) store_rows(rows, const_cast<char*>(y), heads.y_stride(args), left, heads.lane);
+  if constexpr (QK_LOOP) ready.y = heads.y(args, token);
+  if ((QK_STREAM & 2) && QK_ALIGN == 16 && QK_CACHE && STORES && heads.tensor == 1) {
+    store_rows_once(rows, const_cast<char*>(ready.y), heads.y_stride(args), left, heads.lane);
+  } else if (STORES && !heads.is_v()) store_rows(rows, const_cast<char*>(ready.y), heads.y_stride(args), left, heads.lane);
   if constexpr (QK_CACHE) {
     float largest[ROWS];
     if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
     // As unsigned, a slot below 0 lies past the cache.
-    if (slot < args.cache_slots) {
-      store_slot(rows, cache_from(heads.is_v() ? args.v_cache : args.k_cache, heads.first, heads.lane), slot, left, heads.lane, largest);
-    }
+    if constexpr (FRUGAL) ready.find_cache(args, heads);
+    if (slot < args.cache_slots) store_slot(rows, ready.cache, slot, left, heads.lane, largest);
   }
 }
 
@@ -184,7 +230,7 @@ DEVICE void take_rows(Row (&rows)[ROWS], int left, u32 lane, u32 stage) {
 }
 
 // All tokens of a lane group: the first, and each that lies args.slices behind the last.
-DEVICE void walk(const Args& args, Heads heads, const Affine& affine, float eps, u32 token, int left) {
+DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
   u32 asked = token;
 #pragma unroll
   for (u32 stage = 0; stage < QK_LOOP; ++stage) {
@@ -202,17 +248,17 @@ DEVICE void walk(const Args& args, Heads heads, const Affine& affine, float eps,
     pin(heads.tensor);
     Angles angles[TURNING];
     if constexpr (TURNS && !LATE) load_turns_at(angles, args, position, heads.lane, turns && here > 0);
-    if constexpr (QK_FRUGAL == 2 && LATE) touch_turns(args, position, heads.lane, turns && here > 0);
-    const char* const y = heads.y(args, token);
+    const u32 token_here = token;
     token += args.slices;
     if (turns && token < args.tokens) position = load_index(args.positions, token);
     if (keeps && token < args.tokens) slot = load_index(args.slots, token);
     Row rows[ROWS];
     take_rows(rows, here, heads.lane, stage);
-    pin_rows(rows);
+    Ready ready;
+    finish(rows, args, heads, token_here, ready, angles, position_here, slot_here, here);
+    pin(heads.tensor);
     ask_for_rows(heads.x(args, asked), heads.x_stride(args), asked < args.tokens ? left : 0, heads.lane, stage);
     asked += args.slices;
-    finish(rows, args, heads, y, affine, eps, angles, position_here, slot_here, here);
     stage = stage + 1 < QK_LOOP ? stage + 1 : 0;
   }
 }
@@ -237,16 +283,20 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
   // Groups past the last token have no heads, but stay for the shuffles of their warp.
   const int left = token < args.slices ? static_cast<int>(side.heads - heads.first) : 0;
 
-  Affine affine;
-  const i64 at = heads.first * side.weight_head_stride + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
-  if constexpr (QK_WEIGHT) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.weight, side.weight + at, lane, true);
-  if constexpr (QK_BIAS) load_held<QK_WEIGHT_DTYPE, QK_WEIGHT_ALIGN>(affine.bias, side.bias + at, lane, true);
-  const float eps = side.eps;
+  Ready ready;
+  if constexpr (!QK_LOOP) ready.find_norm(args, heads);
+  if constexpr (QK_CACHE && !FRUGAL) {
+    ready.find_cache(args, heads);
+    const char* cached = ready.cache.rows;
+    pin(cached), pin(ready.cache.slot_stride);
+    ready.cache.rows = const_cast<char*>(cached);
+  }
 
-  const char *x = heads.x(args, token), *y = heads.y(args, token);
+  const char* x = heads.x(args, token);
   const i64 x_stride = heads.x_stride(args);
   if constexpr (!QK_LOOP) pin(x);
-  if constexpr (!QK_LOOP && !QK_IN_PLACE) pin(y);
+  ready.y = QK_IN_PLACE ? x : heads.y(args, token);
+  if constexpr (!QK_LOOP && !QK_IN_PLACE) pin(ready.y);
   const bool turns = TURNS && !heads.is_v() && left > 0;
   Angles angles[TURNING];
   u32 guess = 0;
@@ -263,19 +313,19 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
   wait_for_predecessor();
 
 #if QK_LOOP
-  walk(args, heads, affine, eps, token, left);
+  walk(args, heads, token, left);
 #else
   u32 position = 0, slot = 0xffffffffu;
   if (turns) position = GUESSES ? index_now(args.positions, token) : load_index(args.positions, token);
   Row rows[ROWS];
-  load_rows(rows, x, x_stride, left, lane);
+  if ((QK_STREAM & 1) && QK_ALIGN == 16 && heads.is_v()) load_rows_once(rows, x, x_stride, left, lane);
+  else load_rows(rows, x, x_stride, left, lane);
   if (QK_CACHE && !heads.is_q() && left > 0) slot = load_index(args.slots, token);
   if constexpr (QK_TRIGGER == WHEN_LOADED) allow_successor();
-  if constexpr (QK_FRUGAL == 2 && LATE) touch_turns(args, position, lane, turns);
   if constexpr (TURNS && !LATE) {
     if (!GUESSES || position != guess) load_turns_at(angles, args, position, lane, turns);
   }
-  finish(rows, args, heads, QK_IN_PLACE ? x : y, affine, eps, angles, position, slot, left);
+  finish(rows, args, heads, token, ready, angles, position, slot, left);
 #endif
   if constexpr (QK_TRIGGER == AT_END) allow_successor();
 }

@@ -4,6 +4,9 @@
 //
 // With one rounding f32 goes through double, where products are exact; a 16-bit format does not need it.
 //
+// The next kernel may start once this one's wait is over, not before: in a decode step kernels that all let their successors
+// start at once would bring the weights of products to come while the product in front still reads its own.
+//
 // QK_DTYPE        0 f32, 1 bf16, 2 f16: x
 // QK_INTERLEAVED  0 or 1
 // QK_HF           1: the table, each product and their sum are rounded to the format, as transformers does
@@ -50,8 +53,8 @@ extern "C" __global__ void __launch_bounds__(256) rope(const __grid_constant__ A
   const u32 index = blockIdx.x * blockDim.x + threadIdx.x;
   const u32 row = index / args.pieces, piece = index % args.pieces;
   const u32 token = row / args.heads, head = row % args.heads;
-  allow_successor();
   wait_for_predecessor();
+  allow_successor();
   if (token >= args.tokens) return;
   const int count = QK_TAIL && piece == args.pieces - 1 ? QK_TAIL : PAIRS;
   const u32 first = piece * PAIRS;

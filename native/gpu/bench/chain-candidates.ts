@@ -3,7 +3,6 @@ import type { LaunchConfig } from "../../src/index.ts";
 import { type ChainRow, chainHeadDim, rowsOf } from "./chain-rows.ts";
 
 const [atOnce, whenLoaded, atEnd, beforeWait, whenDivided] = [1, 2, 3, 4, 5] as const;
-type Trigger = LaunchConfig["trigger"];
 
 /** What may win for this much work. */
 export function chainCandidates(row: ChainRow): LaunchConfig[] {
@@ -11,68 +10,51 @@ export function chainCandidates(row: ChainRow): LaunchConfig[] {
   if (rows < 1000) {
     return all({
       lanes: [16, 8],
-      block: [64, 96, 128, 256],
-      trigger: [atOnce, beforeWait, whenDivided],
-      prefetch: [1, 2],
+      block: [64, 128],
+      trigger: [atOnce, whenLoaded, beforeWait, whenDivided],
+      prefetch: [2],
     });
   }
+  const many = all({ lanes: [8], rows: [2], trigger: [whenLoaded, atEnd], late: [1], resident: [8] });
   if (rows < 20_000) {
     return [
       ...all({
-        lanes: [16, 8],
+        lanes: [8],
         rows: [1, 2],
         block: [64, 128, 256],
-        trigger: [beforeWait, whenLoaded],
-        prefetch: [1, 2],
+        trigger: [beforeWait, whenLoaded, atEnd],
+        prefetch: [0, 1, 2],
       }),
-      ...all({ lanes: [8], rows: [2, 4], block: [64, 128, 256], trigger: [whenLoaded, atEnd] }),
-      ...many([128, 256], [beforeWait, whenLoaded], [0, 1]),
+      ...all({ lanes: [8], rows: [1], trigger: [whenLoaded, atEnd], late: [1], resident: [10] }),
+      ...all({ lanes: [8], rows: [4], trigger: [whenLoaded, atEnd], late: [1], resident: [5] }),
+      ...many,
     ];
   }
   return [
-    ...all({ lanes: [8], rows: [2], block: [64, 128, 256], trigger: [beforeWait, atEnd], prefetch: [0, 1] }),
-    ...many([64, 128, 256], [atEnd], [0]),
-    ...many([128, 256], [whenLoaded], [0]),
-    ...many([256], [atEnd], [1]),
-    ...many([256], [atEnd], [0]).map((config) => ({ ...config, late: 2 as const })),
+    ...many,
+    ...many.flatMap((config) => [1, 2, 3, 4, 5, 7].map((stream) => ({ ...config, stream }))),
+    ...all({ lanes: [8], rows: [4], block: [64], trigger: [atEnd], late: [1], resident: [10] }),
+    ...all({ lanes: [8], rows: [1], trigger: [atEnd], late: [1], resident: [10] }),
     ...[
-      [16, 1, 10],
-      [16, 2, 8],
-      [8, 1, 8],
       [8, 2, 5],
-    ].flatMap(([lanes, rows, waves]) =>
+      [8, 2, 6],
+      [8, 2, 8],
+      [8, 1, 8],
+      [8, 1, 10],
+      [16, 2, 8],
+      [16, 2, 10],
+    ].flatMap(([lanes = 8, rows = 1, waves = 8]) =>
       all({
-        lanes: [lanes as number],
-        rows: [rows as number],
-        block: [128],
+        lanes: [lanes],
+        rows: [rows],
         trigger: [atEnd],
-        late: [0, 1],
-      }).map((config) => {
-        return { ...config, loop: 2 as const, waves: waves as number, resident: waves as number };
+        loop: [1, 2, 3],
+        waves: [waves],
+        late: [1],
+        resident: [waves],
       }),
     ),
   ];
-}
-
-/** Those that read angles late, in as many registers as let the most rows be on their way. */
-function many(
-  block: readonly number[],
-  trigger: readonly Trigger[],
-  prefetch: readonly (0 | 1)[],
-): LaunchConfig[] {
-  return [
-    [16, 1, 2048],
-    [16, 2, 1536],
-    [8, 1, 1280],
-    [8, 2, 1024],
-    [8, 4, 640],
-  ].flatMap(([lanes, rows, threads]) =>
-    all({ lanes: [lanes as number], rows: [rows as number], block, trigger, prefetch, late: [1] }).map(
-      (config) => {
-        return { ...config, resident: Math.floor((threads as number) / config.block) };
-      },
-    ),
-  );
 }
 
 type Tried = { readonly [K in keyof LaunchConfig]?: readonly LaunchConfig[K][] };

@@ -44,7 +44,7 @@ const norm: CudaNormForm = {
 function formOf(cache: "bf16" | "e4m3"): CudaChainForm {
   return {
     ...{ norm, normalizes: true, order: "norm-rope" },
-    rope: { half: headDim / 2, layout: "halves", rounding: "once", alignment: 16 },
+    rope: { half: headDim / 2, layout: "halves", rounding: "once", alignment: 16, settled: true },
     cache: { dtype: cache, alignment: 16, scales: cache === "e4m3" ? "computed" : "none" },
   };
 }

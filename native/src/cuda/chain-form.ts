@@ -17,6 +17,8 @@ export interface CudaChainForm {
     readonly rounding: "hf" | "once";
     /** Of both tables; at least 4. */
     readonly alignment: Alignment;
+    /** Nothing queued writes to the tables: they may be read before what is in front has run. */
+    readonly settled: boolean;
   } | null;
   readonly order: "norm-rope" | "rope-norm";
   /** Null: nothing is stored. */
@@ -47,6 +49,7 @@ export function chainMacros(form: CudaChainForm): Record<string, number> {
     QK_INTERLEAVED: layoutNumbers[rope?.layout ?? "halves"],
     QK_ROPE_HF: roundingNumbers[rope?.rounding ?? "once"],
     QK_TABLE_ALIGN: rope?.alignment ?? 16,
+    QK_SETTLED: rope?.settled === true ? 1 : 0,
     QK_ROPE_FIRST: rope !== null && normalizes && order === "rope-norm" ? 1 : 0,
     QK_CACHE: cache === null ? 0 : 1,
     QK_CACHE_DTYPE: cacheDtypeNumbers[cache?.dtype ?? norm.dtype],

@@ -8,14 +8,16 @@ export interface LaunchConfig {
   readonly rows: number;
   readonly block: number;
   readonly trigger: 0 | 1 | 2 | 3 | 4 | 5;
-  readonly loop: 0 | 1 | 2;
+  readonly loop: 0 | 1 | 2 | 3;
   /** Blocks per multiprocessor of a persistent grid (`loop` > 0). */
   readonly waves: number;
   /** 2, of the chain alone: and the angles of the positions that are there before the wait. */
   readonly prefetch: 0 | 1 | 2;
   readonly radix: 2 | 4;
-  /** Of the chain, 0 where it is left out: whether angles are read when rows turn (1), or asked for with the rows (2). */
-  readonly late?: 0 | 1 | 2;
+  /** Of the chain, 0 where it is left out: 1 reads angles when rows turn, and keeps little in registers. */
+  readonly late?: 0 | 1;
+  /** Of the chain, 0 where it is left out: what caches let go first: v as it is read (1), k in its place (2), rows of the cache (4). */
+  readonly stream?: number;
   /** Of the chain, 1 where it is left out: blocks that a multiprocessor's registers have to hold. */
   readonly resident?: number;
 }
@@ -84,8 +86,19 @@ export function configRanges(
       1,
       Math.min(entry.rows, Math.floor(mostVectors / (vectors * (loop === 2 ? 2 : 1)))),
     );
-    const { chunksBelow, chunksPerLane: _, ...rest } = entry;
-    return { chunksBelow: chunksBelow ?? Number.POSITIVE_INFINITY, config: { ...rest, lanes, rows, loop } };
+    const { chunksBelow, chunksPerLane, resident = 1, ...rest } = entry;
+    // Rows that fill more registers than those that were measured leave room for fewer blocks.
+    const fit = Math.min(1, (chunksPerLane * entry.rows) / (vectors * rows));
+    return {
+      chunksBelow: chunksBelow ?? Number.POSITIVE_INFINITY,
+      config: {
+        ...rest,
+        lanes,
+        rows,
+        loop,
+        ...(resident > 1 && { resident: Math.max(1, Math.floor(resident * fit)) }),
+      },
+    };
   });
 }
 

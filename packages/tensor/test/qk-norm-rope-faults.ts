@@ -1,11 +1,13 @@
 // Faults that chains of other engines had, as what must not happen here; on every device.
 import { applyQkNormRope, type QkNormRopeOptions, setQkNormLogger } from "@qknorm/core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Device, Indices, openDevice, Tensor, tidy } from "../src/index.ts";
+import { type Device, Indices, openDevice, settle, Tensor, tidy } from "../src/index.ts";
 import { filled, norm, rms } from "./qk-norm-cases.ts";
 import { tablesOn } from "./qk-norm-rope-cases.ts";
 
 type Options = Omit<QkNormRopeOptions<Tensor>, "headDim">;
+
+type Tables = ReturnType<typeof tablesOn>;
 
 const D = 128;
 
@@ -109,6 +111,8 @@ export function qkNormRopeFaults(device: Device): void {
     tidy(() => {
       // The writer is a chain too: it lets its successor start early, and stores into the memory of positions and slots.
       const rope = { ...tablesOn(device, 64, D / 2, 1), rounding: "once" } as const;
+      // A device may then read angles ahead, by where the position seems to be.
+      settle([rope.cos, rope.sin]);
       const cache = there(Tensor.zeros([4, 1, 8], "f32"));
       const words = new Tensor(cache.memory, "f32", [4, 1, 8]);
       const asIndices = device === "cpu" ? null : new Tensor(cache.memory, "i32", [8]);
@@ -134,6 +138,23 @@ export function qkNormRopeFaults(device: Device): void {
         const [q] = applyQkNormRope(...pair(1), normed, normed, { headDim: D, rope, positions });
         expect(numbers(q)).toEqual(expectedOf((step * 7) % 64));
       }
+    });
+  });
+
+  test("settled tables that are written to again are read as they are then", () => {
+    tidy(() => {
+      const [first, second] = [1, 2].map((seed) => tablesOn(device, 9, D / 2, seed)) as [Tables, Tables];
+      const positions = Indices.from([3]);
+      const turned = ({ cos, sin }: Tables): number[] => {
+        const rope = { cos, sin, rounding: "once" } as const;
+        return numbers(applyQkNormRope(...pair(1), normed, normed, { headDim: D, rope, positions })[0]);
+      };
+      const wanted = turned(second);
+      settle([first.cos, first.sin]);
+      expect(turned(first)).not.toEqual(wanted);
+      first.cos.copyFrom(second.cos);
+      first.sin.copyFrom(second.sin);
+      expect(turned(first)).toEqual(wanted);
     });
   });
 

@@ -1,4 +1,4 @@
-import type { NormRounding, RopeSpec as RotationSpec } from "@qknorm/core";
+import { isCapturing, type NormRounding, type RopeSpec as RotationSpec } from "@qknorm/core";
 import {
   convert,
   type FloatDtype,
@@ -7,6 +7,7 @@ import {
   type RopeLayout,
   type RopeTable,
   rope,
+  settle,
   Tensor,
 } from "@qknorm/tensor";
 import type { RopeParameters } from "../checkpoint/rope-parameters.ts";
@@ -93,8 +94,11 @@ export class RotaryEmbedding {
     )
       return known;
     this.#table = this.#tabulate(tokens, dtype);
-    keep(this.#table.cos);
-    keep(this.#table.sin);
+    const { cos, sin } = this.#table;
+    keep(cos);
+    keep(sin);
+    // Nothing writes to them again. To say so waits for the device, which a capture may not.
+    if (!isCapturing()) settle([cos, sin]);
     known?.cos.dispose();
     known?.sin.dispose();
     return this.#table;

@@ -16,7 +16,7 @@ import type {
 } from "../../backend.ts";
 import { bytesOf, type CacheDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
-import { memoryOf, ordinalOfMemory } from "./memory.ts";
+import { isSettled, memoryOf, ordinalOfMemory } from "./memory.ts";
 import {
   type Affine,
   affineEntries,
@@ -123,6 +123,9 @@ class ChainLaunch {
   readonly #inPlace: boolean;
   readonly #parts: readonly Part[];
   readonly #turns: boolean;
+  readonly #tables: readonly TensorView[];
+  /** Whether the tables were when the kernel was chosen. */
+  readonly #settled: boolean;
   readonly #phases: Readonly<Record<"q" | "k" | "v", number>>;
   #loadedFor = 0;
 
@@ -133,6 +136,8 @@ class ChainLaunch {
     this.#width = bytesOf[dtype];
     this.#inPlace = inPlace;
     this.#turns = rope !== null;
+    this.#tables = rope === null ? [] : [rope.table.cos, rope.table.sin];
+    this.#settled = this.#tables.every(isSettled);
     const v = write?.v.x ?? call.k.x;
     this.#phases = { q: this.#phase(call.q.x), k: this.#phase(call.k.x), v: this.#phase(v) };
     const [q, k] = [formOf(norms.q), formOf(norms.k)];
@@ -161,6 +166,7 @@ class ChainLaunch {
     const phases = this.#phases;
     if (this.#phase(q) !== phases.q || this.#phase(k) !== phases.k) return false;
     if (v !== null && this.#phase(v) !== phases.v) return false;
+    if (this.#settled && !this.#tables.every(isSettled)) return false;
     // Another number of tokens may take another kernel; one that cannot be made is for the plan to name.
     if (tokens !== this.#loadedFor && orRefusal(() => this.load(tokens)) !== undefined) return false;
     const { backend } = q.memory;
@@ -195,6 +201,7 @@ class ChainLaunch {
         layout: rope.table.layout ?? "halves",
         rounding: rope.rounding,
         alignment: alignmentOf(rope.table.cos.offset * 4, rope.table.sin.offset * 4),
+        settled: this.#settled,
       },
       order,
       cache: write && {
