@@ -108,13 +108,23 @@ function namesReadBy(body: readonly Step[]): readonly NameExpr[] {
 }
 
 /** Every name read anywhere inside; a walk over plain data, so that no kind of node can be forgotten. */
-function namesReadIn(node: unknown): readonly NameExpr[] {
-  if (Array.isArray(node)) return node.flatMap(namesReadIn);
-  if (typeof node !== "object" || node === null) return [];
-  // Of a function, what it runs: to ask for its comments takes longer.
-  if ("declared" in node) return namesReadIn(bodyOf(node.declared as FunctionForm));
-  if ((node as { kind?: unknown }).kind === "name" && !("declares" in node)) return [node as NameExpr];
-  return Object.values(node).flatMap(namesReadIn);
+function namesReadIn(body: readonly Step[]): readonly NameExpr[] {
+  const found: NameExpr[] = [];
+  const visit = (node: object): void => {
+    // Of a function, what it runs: to ask for its comments takes longer.
+    if ("declared" in node) visit(bodyOf(node.declared as FunctionForm));
+    else if ((node as { kind?: unknown }).kind === "name" && !("declares" in node))
+      found.push(node as NameExpr);
+    else {
+      // Spans are in every node, and hold nothing.
+      for (const key in node) {
+        const part: unknown = key === "span" ? undefined : node[key as keyof typeof node];
+        if (typeof part === "object" && part !== null) visit(part);
+      }
+    }
+  };
+  visit(body);
+  return found;
 }
 
 function bodyOf({ params, body }: FunctionForm): readonly unknown[] {

@@ -19,20 +19,18 @@ export function runBlock(evaluation: Evaluation, block: Block, env: Env): Outcom
   at.block = block;
   const outer = block.kind === "body" ? undefined : new Map(env);
   const outcome = runFrom(evaluation, block, 0, env);
-  if (outer !== undefined) endScope(block, outer, outcome.env);
+  if (outer !== undefined) endScope(evaluation, block, outer, outcome.env);
   block.terminates = !outcome.falls;
   Object.assign(at, place);
   return outcome;
 }
 
 /** Variables that the block declares for itself are gone after it; those of the same name outside are as they were. */
-function endScope({ steps }: Block, outer: Env, env: Env): void {
+function endScope(evaluation: Evaluation, { steps }: Block, outer: Env, env: Env): void {
   for (const step of steps) {
     if (step.kind !== "assign" || step.declares === undefined || step.declares === "var") continue;
     for (const name of namesOf(step.target)) {
-      const before = outer.get(name);
-      if (before === undefined) env.delete(name);
-      else env.set(name, before);
+      evaluation.restore(name, outer.get(name), env);
     }
   }
 }

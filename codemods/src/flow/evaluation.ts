@@ -49,6 +49,7 @@ export class Evaluation {
   readonly #definitions: Definition[] = [];
   readonly #captures: Capture[] = [];
   readonly #contents = new Map<Value, Value[]>();
+  readonly #snapshots = new WeakMap<Env, ReadonlyMap<string, Definition>>();
   /** How many calls deep the code being evaluated is inlined; 0 is the traced function itself. */
   depth = 0;
   /** How many calls have been inlined so far. */
@@ -93,8 +94,25 @@ export class Evaluation {
     this.at.step = step;
     this.at.block = block;
     if (this.depth > 0) return;
-    block.before[index] = new Map(env);
+    block.before[index] = this.#snapshot(env);
     this.#steps.set(step, { block, index, order: this.nextOrder(), assigned: [], hasEffect: false });
+  }
+
+  /** The variables as they are; steps that change none share one copy, since functions have many steps and many variables. */
+  #snapshot(env: Env): ReadonlyMap<string, Definition> {
+    let copy = this.#snapshots.get(env);
+    if (copy === undefined) {
+      copy = new Map(env);
+      this.#snapshots.set(env, copy);
+    }
+    return copy;
+  }
+
+  /** A variable goes at the end of its block, or is again what it was outside. */
+  restore(name: string, before: Definition | undefined, env: Env): void {
+    this.#snapshots.delete(env);
+    if (before === undefined) env.delete(name);
+    else env.set(name, before);
   }
 
   /** The step does something else than to compute local variables. */
@@ -112,6 +130,7 @@ export class Evaluation {
     sources: readonly Definition[] = [],
   ): void {
     const definition = { name, value, step, block: this.at.block, sources, reads: [] };
+    this.#snapshots.delete(env);
     env.set(name, definition);
     if (this.depth > 0) return;
     this.#definitions.push(definition);

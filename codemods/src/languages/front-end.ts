@@ -11,6 +11,8 @@ import type { TextEdit } from "../text/text-edits.ts";
 export interface LanguageFrontEnd {
   readonly languages: readonly Language[];
 
+  /** Bytes that a lowered file takes, for each character of its text; a rough figure. */
+  readonly bytesPerCharacter: number;
   /** Lowers one file. Never throws for bad code: what does not parse is in `FileForm.errors`. No state is kept. */
   lower(source: SourceInput): FileForm;
 

@@ -24,16 +24,16 @@ export type Resolved<T> = Declared<T> | External | undefined;
 export type TypeSource = "written" | "checked";
 
 const deepestImport = 8;
-/** Lowered files kept at a time, and the characters of their text: a syntax tree takes 50 times as much memory. */
-const keptForms = 64;
-const keptText = 1_500_000;
+/** Lowered files kept at a time, and what they take. */
+const keptForms = 512;
+const keptBytes = 75_000_000;
 const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
   readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
   readonly #forms = new Map<string, FileForm | undefined>();
-  #keptText = 0;
+  #keptBytes = 0;
   readonly #fileExists = new Map<string, boolean>();
   readonly #leads = new Map<string, boolean>();
   readonly #types: TypeSource;
@@ -200,16 +200,20 @@ export class Project {
   #keep(path: string, form: FileForm | undefined): void {
     this.#drop(path);
     this.#forms.set(path, form);
-    this.#keptText += form?.text.length ?? 0;
+    this.#keptBytes += this.#bytesOf(form);
     for (const oldest of this.#forms.keys()) {
-      const fits = this.#forms.size <= keptForms && this.#keptText <= keptText;
+      const fits = this.#forms.size <= keptForms && this.#keptBytes <= keptBytes;
       if (fits || oldest === path) break;
       this.#drop(oldest);
     }
   }
 
+  #bytesOf(form: FileForm | undefined): number {
+    return form === undefined ? 0 : form.text.length * (this.frontEnd(form.language)?.bytesPerCharacter ?? 1);
+  }
+
   #drop(path: string): void {
-    this.#keptText -= this.#forms.get(path)?.text.length ?? 0;
+    this.#keptBytes -= this.#bytesOf(this.#forms.get(path));
     this.#forms.delete(path);
   }
 }

@@ -1,5 +1,6 @@
 import { findCandidates, mayHoldStep, mayNameStep } from "../candidates/candidates.ts";
 import { describeFailure } from "../failures/failure.ts";
+import { bundleReason } from "../files/bundle.ts";
 import { type FilesMentioning, mentionIndex } from "../files/mention-index.ts";
 import {
   type Language,
@@ -89,6 +90,8 @@ export class FileAnalysis {
       if ("skipped" in source) return { candidates, skipped: source.skipped };
       const mayHold = mayHoldStep(source.text);
       if (!mayHold && (this.#options.prefilter || source.generatedBy !== undefined)) return { candidates };
+      const bundle = this.#isAskedFor(file) ? undefined : bundleReason(file, source.text);
+      if (bundle !== undefined) return { candidates, skipped: bundle };
       const steps = findCandidates(source.text, file.language).filter(({ role }) => role === "step");
       candidates = steps.length;
       const profile = this.#options.profiles.find(({ languages }) => languages.includes(file.language));
@@ -98,6 +101,12 @@ export class FileAnalysis {
     } catch (error) {
       return { candidates, error: describeFailure(error) };
     }
+  }
+
+  /** By its own name, or by asking for every file. */
+  #isAskedFor({ path }: SourceFile): boolean {
+    const { paths, prefilter } = this.#options;
+    return !prefilter || paths.includes(path);
   }
 
   async #plan(

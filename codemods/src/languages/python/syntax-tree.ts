@@ -27,7 +27,8 @@ interface Tree {
   readonly behind: Uint32Array;
 }
 
-const kindNames: readonly string[] = grammar.types;
+// Some numbers stand for no kind.
+const kindNames: readonly string[] = Array.from(grammar.types, (name: string | undefined) => name ?? "");
 const fieldNames: readonly (string | null)[] = grammar.fields;
 const errorKind = 0xffff;
 const isNamedKind = Uint8Array.from(kindNames, (_, kind) => (grammar.nodeTypeIsNamed(kind) ? 1 : 0));
@@ -75,6 +76,11 @@ export class SyntaxNode {
   get isNamed(): boolean {
     const kind = this.#tree.kinds[this.#at]!;
     return kind === errorKind || isNamedKind[kind] === 1;
+  }
+
+  /** What its parent calls it. */
+  get fieldName(): string | undefined {
+    return fieldNames[this.#tree.fields[this.#at]!] ?? undefined;
   }
 
   get parent(): SyntaxNode | undefined {
@@ -137,7 +143,7 @@ export class SyntaxNode {
   }
 }
 
-/** Kinds of named nodes that never have children; those of words and signs have none either. */
+/** Kinds of named nodes that never have children; words and signs have none either, but for pairs of words such as `is not`. */
 const leaves: ReadonlySet<string> = new Set([
   "identifier",
   "integer",
@@ -147,8 +153,11 @@ const leaves: ReadonlySet<string> = new Set([
   "string_end",
 ]);
 const isLeafKind = Uint8Array.from(kindNames, (name, kind) =>
-  isNamedKind[kind] === 0 || leaves.has(name) ? 1 : 0,
+  leaves.has(name) || (isNamedKind[kind] === 0 && !name.includes(" ")) ? 1 : 0,
 );
+
+/** Signs of one character that are in no field, by which half the questions to WebAssembly are saved. */
+const isSign = Uint8Array.from(kindNames, (name) => (/^[()[\]{},.:]$/.test(name) ? 1 : 0));
 
 /** Room for the nodes of the text being read; it grows, and is used again. */
 let room = newRoom(1 << 16);
@@ -179,22 +188,31 @@ export function readTree(text: string, whole = text, shifts: readonly Shift[] = 
   if (parsed === null) throw new Error("tree-sitter gave no tree");
   const cursor = parsed.walk();
   try {
-    return new SyntaxNode(copied(cursor, whole, shifts), 0);
+    return new SyntaxNode(copied(cursor, { whole, shifts, mayLack: parsed.rootNode.hasError }), 0);
   } finally {
     cursor.delete();
     parsed.delete();
   }
 }
 
-function copied(cursor: treeSitter.TreeCursor, text: string, shifts: readonly Shift[]): Tree {
+interface Source {
+  readonly whole: string;
+  readonly shifts: readonly Shift[];
+  /** Whether there may be signs that tree-sitter made up. */
+  readonly mayLack: boolean;
+}
+
+function copied(cursor: treeSitter.TreeCursor, { whole, shifts, mayLack }: Source): Tree {
   let [parent, count, next, shift] = [-1, 0, 0, 0];
   for (let isMore = true; isMore; ) {
     if (count === room.kinds.length) room = grown();
     const at = count++;
     const kind = cursor.nodeTypeId;
     room.kinds[at] = kind;
-    room.fields[at] = cursor.currentFieldId;
-    const [start, end] = [cursor.startIndex, cursor.endIndex];
+    const start = cursor.startIndex;
+    const isPlain = isSign[kind] === 1 && !mayLack;
+    const end = isPlain ? start + 1 : cursor.endIndex;
+    room.fields[at] = isPlain ? 0 : cursor.currentFieldId;
     while ((shifts[next]?.from ?? Number.POSITIVE_INFINITY) <= start) shift = shifts[next++]!.by;
     room.starts[at] = start + shift;
     room.ends[at] = end + shiftBefore(shifts, next, end, shift);
@@ -212,7 +230,7 @@ function copied(cursor: treeSitter.TreeCursor, text: string, shifts: readonly Sh
     }
   }
   return {
-    text,
+    text: whole,
     kinds: room.kinds.slice(0, count),
     fields: room.fields.slice(0, count),
     starts: room.starts.slice(0, count),

@@ -12,6 +12,7 @@ import { writeHelper } from "./write-helper.ts";
 
 export const scriptFrontEnd: LanguageFrontEnd = {
   languages: ["typescript", "javascript"],
+  bytesPerCharacter: 50,
   lower: lowerScript,
   syntaxErrors,
   importTargets: scriptImportTargets,
