@@ -141,6 +141,39 @@ describe("what lies in a folder", () => {
 });
 
 describe("what a source says", () => {
+  it("may be a bundle, which is skipped with a word unless it is asked for", async () => {
+    const bundle = step + "const more = 1;\n".repeat(40_000);
+    await models.write("dist/all.js", bundle);
+    await models.write("src/large.js", bundle);
+    const { stdout, stderr } = await models.run(["--json"]);
+    expect(stderr).toBe(
+      `qknorm-codemod: ${at("dist/all.js")}: skipped: a bundle: more than 500,000 characters in dist/\n`,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({
+      files: [{ path: at("src/large.js") }],
+      summary: { replaced: 1, files: 1 },
+    });
+    for (const asked of [[at("dist/all.js")], ["--no-prefilter", models.path]])
+      expect((await runCommand(["--json", ...asked])).stdout).toContain(at("dist/all.js"));
+  });
+
+  it("may be one that no parser was made for, among many: it is read in its time, and the others are done", async () => {
+    const deep = 20_000;
+    await models.write(
+      "deep.py",
+      `def f(q, q_norm):\n    return q_norm(${"(\n".repeat(deep)}q${")\n".repeat(deep)})\n`,
+    );
+    const nested = Array.from({ length: 900 }, (_, i) => `${" ".repeat(i + 1)}if q_norm_${i}(q):\n`);
+    await models.write(
+      "nested.py",
+      `def f(self, q, k):\n${nested.join("")}${" ".repeat(901)}q = self.q_norm(q)\n`,
+    );
+    for (let i = 0; i < 100; i++) await models.write(`models/${i}.js`, i % 10 === 0 ? step : "export {};\n");
+    const { files, summary } = await models.report();
+    expect(summary).toMatchObject({ replaced: 10, errors: 0, files: 102 });
+    expect(files.filter(({ path }: { path: string }) => path.endsWith("nested.py"))).toHaveLength(1);
+  }, 60_000);
+
   it("cannot steer the terminal that it is shown on", async () => {
     await models.write("a.js", step.replace("let q", "/* \u001B[2J\u0007 */ let q"));
     const { stdout } = await models.run([]);
