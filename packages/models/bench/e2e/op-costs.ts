@@ -38,10 +38,25 @@ export class OpCosts {
   }
 
   /**
-   * What the calls of `step` take, which must keep the tensors that it makes: all calls of one kind in turn, so that each
-   * layer's weights come from memory as they do in the step.
+   * What the calls of `step` take: all calls of one kind in turn, so that each layer's weights come from memory as they do in
+   * the step. What the step frees stays until they are timed.
    */
   of(step: () => void): OpCost[] {
+    const memory = Object.getPrototypeOf([...this.#weights][0]) as { free(): void };
+    const { free } = memory;
+    const freed = new Set<object>();
+    memory.free = function (this: object) {
+      freed.add(this);
+    };
+    try {
+      return this.#timed(this.#noted(step));
+    } finally {
+      memory.free = free;
+      for (const one of freed) free.call(one);
+    }
+  }
+
+  #noted(step: () => void): Call[] {
     const calls: Call[] = [];
     this.#calls = calls;
     try {
@@ -49,6 +64,10 @@ export class OpCosts {
     } finally {
       this.#calls = null;
     }
+    return calls;
+  }
+
+  #timed(calls: readonly Call[]): OpCost[] {
     const kinds = new Map<string, Call[]>();
     for (const call of calls) kinds.set(call.name, [...(kinds.get(call.name) ?? []), call]);
     const groups = [...kinds].map(([name, own]) => ({
