@@ -1,9 +1,9 @@
 // Attention of few queries, of one sequence or of many whose keys lie in pages: the products of attention_direct.cuh, with
 // keys and values on their way to a lane through shared memory.
 //
-// A warp copies what it multiplies itself, QK_RING units ahead, so that shared memory is a longer register file: no warp waits
-// for another, and a multiprocessor has as much asked for as its shared memory holds. A unit is the keys of a warp's step, or
-// its values. Eight lanes in a row copy a whole line of memory, each 16 bytes to where the lane reads them that multiplies them.
+// A lane copies just the 16 bytes that it multiplies itself, QK_RING units ahead, so that shared memory is a longer register
+// file: no lane waits for another, and a multiprocessor has as much asked for as its shared memory holds. A unit is the keys
+// of a warp's step, or its values.
 //
 // Blocks go over a list of all pieces that there are, which each makes for itself from the lengths: an empty piece costs
 // nothing, and a sequence's pieces depend on its own keys alone.
@@ -113,25 +113,20 @@ DEVICE void ask(const Args& args, const Piece& piece, Feed& feed, int step) {
       feed.slots = feed.next;
       feed.next = slots_of(args, piece, feed, step + 2);
     }
+    constexpr int KEYS = OF_VALUES ? 4 : 2, LOADS = OF_VALUES ? HALVES : QUARTERS, APART = OF_VALUES ? 128 : 64;
     const int lane = threadIdx.x % 32;
     const i64 stride = OF_VALUES ? args.v_token_stride : args.k_token_stride;
-    const char* head = (OF_VALUES ? args.v + piece.tile.kv_head * args.v_head_stride
-                                  : args.k + piece.tile.kv_head * args.k_head_stride) + lane % 8 * 16;
-    char* const unit = feed.units + feed.place * UNIT_BYTES;
+    const char* head = OF_VALUES ? args.v + piece.tile.kv_head * args.v_head_stride + lane / 4 * 16
+                                 : args.k + piece.tile.kv_head * args.k_head_stride + lane % 4 * 16;
+    char* to = feed.units + feed.place * UNIT_BYTES + lane * 16;
 #pragma unroll
-    for (int n = 0; n < STEP / 4; ++n) {  // four keys at a time
-      const int key = OF_VALUES ? n / 2 * 8 + lane / 8 * 2 + n % 2 : 4 * n + lane / 8;
+    for (int n = 0; n < KEYS; ++n) {
+      const int key = OF_VALUES ? n / 2 * 8 + lane % 4 * 2 + n % 2 : 8 * n + lane / 4;
       const u32 slot = __shfl_sync(0xffffffffu, feed.slots, step % 2 * STEP + key);
       const bool there = slot != NO_SLOT;
       const char* from = head + (there ? slot : 0) * stride;
-      // Load n * HALVES + h of lane 4 * (lane % 8) + lane / 8, or n / 2 * QUARTERS + j of lane 4 * (key % 8) + lane % 4.
-      const int load = OF_VALUES ? n * HALVES : n / 2 * QUARTERS + lane / 4 % 2;
-      const int reader = OF_VALUES ? lane % 8 * 4 + lane / 8 : key % 8 * 4 + lane % 4;
-      char* to = unit + load * LOAD_BYTES + reader * 16;
 #pragma unroll
-      for (int h = 0; h < HALVES; ++h) {
-        copy_async(to + h * (OF_VALUES ? 1 : 2) * LOAD_BYTES, from + h * 128, there ? 16 : 0);
-      }
+      for (int i = 0; i < LOADS; ++i, to += LOAD_BYTES) copy_async(to, from + APART * i, there ? 16 : 0);
     }
   }
   commit_copies();
@@ -142,7 +137,6 @@ DEVICE void ask(const Args& args, const Piece& piece, Feed& feed, int step) {
 template <int ROWS, int LOADS>
 DEVICE void take(const Feed& feed, u32 (&to)[ROWS][LOADS][4]) {
   wait_for_copies<QK_RING - 1>();
-  __syncwarp();
   const uint4* from = reinterpret_cast<const uint4*>(feed.units + feed.place * UNIT_BYTES) + threadIdx.x % 32;
 #pragma unroll
   for (int n = 0; n < ROWS; ++n) {
@@ -152,7 +146,6 @@ DEVICE void take(const Feed& feed, u32 (&to)[ROWS][LOADS][4]) {
       to[n][i][0] = words.x, to[n][i][1] = words.y, to[n][i][2] = words.z, to[n][i][3] = words.w;
     }
   }
-  __syncwarp();  // others may write there
 }
 
 DEVICE void absorb_piece(const Args& args, const Piece& piece, char* ring) {

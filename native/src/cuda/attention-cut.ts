@@ -26,7 +26,7 @@ export interface RingTuning {
 export const attentionTuning: AttentionTuning = {
   mostCluster: 16,
   leastKeys: 64,
-  ring: { units: 4, resident: 3, leastPagedKeys: 512, leastKeys: 128, leastCapacity: 2 ** 31 },
+  ring: { units: 2, resident: 4, leastPagedKeys: 512, leastKeys: 128, leastCapacity: 2 ** 31 },
 };
 const mostPieces = 32;
 

@@ -298,6 +298,8 @@ export interface Ops {
   gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
   /** The largest of each row of `logits [B, V]` becomes the next token of a text: see the op. */
   likeliest(logits: TensorView, texts: GrowingTexts): void;
+  /** A token drawn by each row of `logits [B, V]` becomes the next one of a text: see the op. */
+  sample(logits: TensorView, texts: GrowingTexts, draws: TokenDraws): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */
   convert(x: TensorView, out: TensorView): void;
 }
@@ -310,6 +312,21 @@ export interface GrowingTexts<T = TensorView> {
   readonly positions: T;
   /** `[B, L]`: the token that was chosen at each position; -1 where no logit was a finite largest. */
   readonly log: T;
+}
+
+/** How B texts draw their next tokens. All of it may change between replays of a graph. */
+export interface TokenDraws<T = TensorView> {
+  /** f32 `[B, 6]`: temperature, top-p (1: off), min-p (0: off), and the penalties for repetition (1: off), presence and frequency. */
+  readonly settings: T;
+  /** i32 `[B, 3]`: top-k (0: off), and the lower and the upper 32 bits of the seed. */
+  readonly keys: T;
+  /** i32 `[B]`: each draw of a seed has its own, as where the token stands in its text. */
+  readonly counters: T;
+  /**
+   * i32 `[B, V]`: twice how often each token was drawn, which goes up, and one more where the prompt has it. The penalty for
+   * repetition is for all that are not 0, the others are for those that were drawn. Null: no penalties.
+   */
+  readonly seen: T | null;
 }
 
 export type OpName = keyof Ops;

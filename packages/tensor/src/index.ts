@@ -16,6 +16,7 @@ export type {
   RopeLayout,
   RopeTable,
   RouterSpec,
+  TokenDraws,
   XieluParameters,
 } from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
@@ -52,6 +53,7 @@ export { activate, clamp, scale, softCap } from "./ops/pointwise.ts";
 export { type ProjectOptions, project } from "./ops/project.ts";
 export { rope } from "./ops/rope.ts";
 export { type Routing, route } from "./ops/route.ts";
+export { sample } from "./ops/sample.ts";
 export { siluMul } from "./ops/silu-mul.ts";
 export { writeCache } from "./ops/write-cache.ts";
 export { xielu } from "./ops/xielu.ts";

@@ -14,6 +14,24 @@ import { backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
  *   `ERR_QKNORM_DEVICE`
  */
 export function likeliest(logits: Tensor, texts: GrowingTexts<Tensor>): void {
+  checkGrowingTexts("likeliest", logits, texts, { read: {}, written: {} });
+  const op = opOf(backendOfAll({ logits, ...texts }), "likeliest");
+  if ((logits.shape[0] as number) > 0) op(logits, texts);
+}
+
+/** What an op reads and writes besides the texts. */
+interface Others {
+  readonly read: Readonly<Record<string, Tensor>>;
+  readonly written: Readonly<Record<string, Tensor>>;
+}
+
+/** Logits and texts of an op that chooses tokens; what it writes shares memory with nothing else of it. */
+export function checkGrowingTexts(
+  op: string,
+  logits: Tensor,
+  texts: GrowingTexts<Tensor>,
+  { read, written }: Others,
+): void {
   const { ids, positions, log } = texts;
   requireTensor(logits, "logits");
   for (const [name, x] of Object.entries({ ids, positions, log })) requireTensor(x, name, ["i32"]);
@@ -37,18 +55,11 @@ export function likeliest(logits: Tensor, texts: GrowingTexts<Tensor>): void {
     "ids and positions must be dense [B], and log [B, L]",
     { logits, ids, positions, log },
   );
-  for (const [a, b] of [
-    [ids, positions],
-    [ids, log],
-    [positions, log],
-  ] as const) {
-    if (mayShareMemory(a, b)) {
-      throw new QkNormError(
-        "ERR_QKNORM_OVERLAP",
-        "likeliest writes ids, positions and log, which share memory",
-      );
+  const outputs = Object.entries({ ids, positions, log, ...written });
+  for (const [i, [name, x]] of outputs.entries()) {
+    for (const [other, y] of [...outputs.slice(i + 1), ...Object.entries(read)]) {
+      if (!mayShareMemory(x, y)) continue;
+      throw new QkNormError("ERR_QKNORM_OVERLAP", `${op} writes ${name}, which shares memory with ${other}`);
     }
   }
-  const op = opOf(backendOfAll({ logits, ids, positions, log }), "likeliest");
-  if (rows > 0) op(logits, { ids, positions, log });
 }

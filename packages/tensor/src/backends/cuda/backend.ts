@@ -33,6 +33,7 @@ import { cudaQkNorm } from "./qk-norm.ts";
 import { CudaQueueMark } from "./queue-mark.ts";
 import { rope } from "./rope.ts";
 import { route } from "./route.ts";
+import { sample } from "./sample.ts";
 import { siluMul } from "./silu-mul.ts";
 import { writeCache } from "./write-cache.ts";
 import { xielu } from "./xielu.ts";
@@ -69,6 +70,7 @@ class CudaBackend implements Backend {
     gatedDeltaRule,
     gatherRows,
     likeliest,
+    sample,
     convert,
   };
   readonly qkNorm: FusedQkNorm = cudaQkNorm;

@@ -2,6 +2,7 @@ import { cpuIsa, loadBinding, preferHugePages, threadCount } from "@qknorm/nativ
 import type { CpuKernels } from "../kernels.ts";
 import { likeliest } from "../typescript/likeliest.ts";
 import { route } from "../typescript/route.ts";
+import { sample } from "../typescript/sample.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { causalConv } from "./causal-conv.ts";
@@ -43,7 +44,7 @@ function open(): NativeKernels {
   if (opened.binding === null) return { kernels: null, reason: opened.reason, remedy: opened.remedy };
   const threads = threadCount();
   const name = `native kernels, ${cpuIsa()}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  // route and likeliest have no native kernel yet: TypeScript over the same memory.
+  // route, likeliest and sample have no native kernel yet: TypeScript over the same memory.
   const ops = {
     normalize,
     linear,
@@ -62,6 +63,7 @@ function open(): NativeKernels {
     writeCache,
     gatherRows,
     likeliest,
+    sample,
     convert,
   };
   return {

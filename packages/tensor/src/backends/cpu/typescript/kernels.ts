@@ -14,6 +14,7 @@ import { pointwise } from "./pointwise.ts";
 import { typescriptQkNorm } from "./qk-norm.ts";
 import { rope } from "./rope.ts";
 import { route } from "./route.ts";
+import { sample } from "./sample.ts";
 import { siluMul } from "./silu-mul.ts";
 import { writeCache } from "./write-cache.ts";
 import { xielu } from "./xielu.ts";
@@ -38,6 +39,7 @@ export const typescriptKernels: CpuKernels = {
     writeCache,
     gatherRows,
     likeliest,
+    sample,
     convert,
   },
   qkNorm: typescriptQkNorm,

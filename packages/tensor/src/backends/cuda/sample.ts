@@ -1,0 +1,19 @@
+import { cudaSample } from "@qknorm/native/cuda";
+import type { GrowingTexts, TensorView, TokenDraws } from "../../backend.ts";
+import { floatDtypeOf, placeOf, queueOf, rowsOf } from "./places.ts";
+
+/** Each text of B goes on with a token drawn by its `logits [B, V]`. Queued on the current stream. */
+export function sample(
+  logits: TensorView,
+  { ids, positions, log }: GrowingTexts,
+  { settings, keys, counters, seen }: TokenDraws,
+): void {
+  const [rows, width] = logits.shape as [number, number];
+  const [kernels, stream] = queueOf(logits);
+  cudaSample(kernels, stream, {
+    ...{ dtype: floatDtypeOf(logits), rows, width, places: log.shape[1] as number },
+    ...{ logits: rowsOf(logits), settings: placeOf(settings), keys: placeOf(keys) },
+    ...{ counters: placeOf(counters), seen: seen && placeOf(seen) },
+    ...{ ids: placeOf(ids), positions: placeOf(positions), log: placeOf(log) },
+  });
+}
