@@ -35,7 +35,7 @@ const programs = new Set([
   "native/gpu/bench/linear.ts",
   "native/gpu/bench/tune.ts",
   "packages/tensor/bench/host-gpu.bench.ts",
-  ...["main", "part", "logits"].map((name) => `packages/models/bench/e2e/${name}.ts`),
+  ...["main", "part", "logits", "endure"].map((name) => `packages/models/bench/e2e/${name}.ts`),
   ...["main", "accuracy"].map((name) => `examples/qwen3-forward/src/${name}.ts`),
 ]);
 const started = /\.(gpu\.test|worker)\.ts$/;

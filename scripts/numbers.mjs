@@ -157,7 +157,7 @@ function accuracy() {
   const lines = places.flatMap(([place, { rows }]) =>
     rows.map((row) => [
       place,
-      row.dtype,
+      row.cacheDtype === undefined ? row.dtype : `${row.dtype}, cache ${row.cacheDtype}`,
       row.rounding,
       row.path === "auto" ? "fused" : "fallback",
       `${fixed(row.accuracy, 1)} %`,

@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     const accuracy = (100 * right) / prompts;
     const ok = Math.abs(accuracy - theirs) <= tolerance && (variant.dtype !== "f32" || same === prompts);
     process.stdout.write(
-      `${variant.dtype.padEnd(4)}  ${variant.rounding.padEnd(4)}  ${variant.path === "auto" ? "fused   " : "fallback"}  ` +
+      `${variant.dtype.padEnd(4)}  ${variant.rounding.padEnd(4)}  ${variant.path === "auto" ? "fused   " : "fallback"}  cache ${(variant.cacheDtype ?? variant.dtype).padEnd(4)}  ` +
         `${accuracy.toFixed(1)} %  (transformers ${theirs.toFixed(1)} %), ${same} of ${prompts} answers identical, ` +
         `${((performance.now() - started) / 1000).toFixed(1)} s${ok ? "" : "  FAILED"}\n`,
     );

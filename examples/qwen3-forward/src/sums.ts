@@ -23,6 +23,8 @@ export interface Variant {
   readonly dtype: "f32" | "bf16";
   readonly rounding: "hf" | "once";
   readonly path: "auto" | "fallback";
+  /** Of keys and values. Default: `dtype`. */
+  readonly cacheDtype?: "e4m3";
 }
 
 /** How a variant did. */
@@ -35,11 +37,16 @@ export interface Score {
 }
 
 /** Every variant that the accuracy is judged on. */
-export const variants: readonly Variant[] = (["f32", "bf16"] as const).flatMap((dtype) =>
-  (["hf", "once"] as const).flatMap((rounding) =>
-    (["auto", "fallback"] as const).map((path) => ({ dtype, rounding, path })),
+export const variants: readonly Variant[] = [
+  ...(["f32", "bf16"] as const).flatMap((dtype) =>
+    (["hf", "once"] as const).flatMap((rounding) =>
+      (["auto", "fallback"] as const).map((path) => ({ dtype, rounding, path })),
+    ),
   ),
-);
+  ...(["hf", "once"] as const).map(
+    (rounding) => ({ dtype: "bf16", rounding, path: "auto", cacheDtype: "e4m3" }) as const,
+  ),
+];
 
 export function readHeldOutSums(): HeldOutSums {
   return JSON.parse(readFileSync(join(sumsCheckpoint, "accuracy.json"), "utf8")) as HeldOutSums;
@@ -60,12 +67,14 @@ export function score(
   const loaded = loadModel(sumsCheckpoint, {
     device,
     dtype: variant.dtype,
+    cacheDtype: variant.cacheDtype,
     rounding: variant.rounding,
     qkNorm: { path: variant.path },
   });
   const tokenizer = loadTokenizer(sumsCheckpoint);
   const theirs = variant.dtype === "f32" ? sums.transformers.float32 : sums.transformers.bfloat16;
   const answers = sums.prompts.slice(0, count).map((prompt) => answer(loaded, tokenizer, prompt));
+  loaded.model.dispose();
   const matches = (wanted: readonly string[]): number =>
     answers.filter((text, i) => text === wanted[i]).length;
   return { prompts: answers.length, right: matches(sums.expected), same: matches(theirs) };

@@ -12,7 +12,7 @@ beforeAll(() => {
 
 describe("held-out sums", () => {
   it.each(variants)(
-    "are answered as transformers answers them: $dtype, rounding $rounding, QK norm $path",
+    "are answered as transformers answers them: $dtype, rounding $rounding, QK norm $path, cache $cacheDtype",
     (variant) => {
       const { prompts, right, same } = score(readHeldOutSums(), variant, { count });
       expect(prompts).toBe(count);

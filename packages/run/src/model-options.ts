@@ -1,6 +1,13 @@
 import { resolve } from "node:path";
 import type { LoadOptions } from "@qknorm/models";
-import { type Device, type KernelChoice, openDevice, useKernels } from "@qknorm/tensor";
+import {
+  type CacheDtype,
+  cacheDtypes,
+  type Device,
+  type KernelChoice,
+  openDevice,
+  useKernels,
+} from "@qknorm/tensor";
 import { type Command, Option } from "commander";
 
 /** Which model, and how it runs: what both commands ask for. */
@@ -8,6 +15,7 @@ export interface ModelOptions {
   readonly model: string;
   readonly device: Device;
   readonly dtype?: "f32" | "bf16" | "f16";
+  readonly cacheDtype?: CacheDtype;
   readonly rounding: "hf" | "once";
   readonly kernels: KernelChoice;
 }
@@ -38,6 +46,12 @@ export function addModelOptions(
       ]),
     )
     .addOption(
+      new Option(
+        "--cache-dtype <dtype>",
+        "of the KV cache alone; e4m3 (fp8 of the OCP, a scale a token and head) halves it; default: that of --dtype",
+      ).choices(cacheDtypes),
+    )
+    .addOption(
       new Option("--rounding <mode>", "hf rounds where transformers does, once rounds each result once")
         .choices(["hf", "once"])
         .default("hf"),
@@ -56,12 +70,12 @@ function device(name: string): Device {
 /** Opens the device and loads a model; what is odd about its folder goes to stderr. @throws QkNormError that says what is missing */
 export async function openWith<T extends { readonly warnings: readonly string[] }>(
   load: (dir: string, options: LoadOptions) => T,
-  { model, device, dtype, rounding, kernels }: ModelOptions,
+  { model, device, dtype, cacheDtype, rounding, kernels }: ModelOptions,
   more: Pick<LoadOptions, "qkNorm" | "chain" | "onProgress"> = {},
 ): Promise<T> {
   useKernels(kernels);
   await openDevice(device);
-  const loaded = load(resolve(model), { device, dtype, rounding, ...more });
+  const loaded = load(resolve(model), { device, dtype, cacheDtype, rounding, ...more });
   for (const warning of loaded.warnings) process.stderr.write(`warning: ${warning}\n`);
   return loaded;
 }

@@ -6,14 +6,16 @@ import {
   type CausalLm,
   ContinuousBatch,
   type ContinuousBatchOptions,
+  generateNow,
   type ModelOptions,
   nextStep,
 } from "../../src/index.ts";
 import { decodeTurn, promptsOf, textTurn } from "./decoding.ts";
+import { type HostShare, hostShare } from "./host-share.ts";
 import { type OpCost, OpCosts } from "./op-costs.ts";
 import { type Found, type Path, spreadOf } from "./results.ts";
 import type { ModelName } from "./shapes.ts";
-import { disposeModel, syntheticModel } from "./synthetic-model.ts";
+import { syntheticModel } from "./synthetic-model.ts";
 
 /** What a part measures, where, and how long it may. */
 export interface Setting {
@@ -74,7 +76,7 @@ export function stepRates(setting: Setting, counts: readonly number[] = [1]): Fo
     if (graphs === null) return [];
     const rows = counts.map((count) => {
       const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
-      tidy(() => model.forward(cache.step(texts)));
+      tidy(() => void model.forward(cache.step(texts)));
       const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
       const turns = Array.from({ length: TURNS + 1 }, () => queuedSteps(() => graphs.logits(step))).slice(1);
       for (const { sequence } of texts) cache.leave(sequence);
@@ -87,10 +89,38 @@ export function stepRates(setting: Setting, counts: readonly number[] = [1]): Fo
     });
     graphs.dispose();
     cache.dispose();
-    disposeModel(model);
+    model.dispose();
     return rows;
   });
   return { decode };
+}
+
+/** What the host does for each token of one text, beside waiting for it: the path that is taken by default. */
+export async function hostShares(setting: Setting): Promise<Found> {
+  const model = syntheticModel(setting.model, setting);
+  const [from, to] = CONTEXT;
+  const [prompt = []] = promptsOf(1, from, model);
+  const shares: HostShare[] = [];
+  for (let turn = 0; turn <= TURNS; turn++) {
+    const steps = to - from;
+    const text = generateNow(model, prompt, { maxTokens: steps + 8 });
+    for (let i = 0; i < 8; i++) text.next();
+    const share = await hostShare(steps, () => {
+      for (let i = 0; i < steps; i++) text.next();
+    });
+    if (turn > 0) shares.push(share);
+    text.return();
+  }
+  model.dispose();
+  const middle = (what: keyof HostShare) => spreadOf(shares.map((share) => share[what])).median;
+  return {
+    host: [
+      {
+        ...{ model: setting.model, batch: 1, waitUs: middle("waitUs"), replayUs: middle("replayUs") },
+        ownUs: spreadOf(shares.map(({ ownUs }) => ownUs)),
+      },
+    ],
+  };
 }
 
 /** Microseconds a step, of the device and of the host that queues it. */
@@ -127,7 +157,7 @@ export function decodeCosts(setting: Setting, count = 1): Found {
     const weights = [...model.parameters()].map(([, parameter]) => parameter);
     using costs = new OpCosts(setting.device, weights);
     const found = count === 1 ? textCosts(model, costs) : batchCosts(model, costs, setting.device, count);
-    disposeModel(model);
+    model.dispose();
     return found.map((cost) => ({ model: setting.model, path, batch: count, ...cost }));
   });
   return { costs };
@@ -136,9 +166,10 @@ export function decodeCosts(setting: Setting, count = 1): Found {
 function textCosts(model: CausalLm, costs: OpCosts): OpCost[] {
   const cache = model.newCache();
   // One more than a power of two, so that the cache does not grow in the step that is looked at.
-  model.forward(nextStep(promptsOf(1, CONTEXT[0] + 1, model)[0] as number[], cache));
-  model.forward(nextStep([1], cache));
-  const found = costs.of(() => model.forward(nextStep([1], cache)));
+  tidy(() => void model.forward(nextStep(promptsOf(1, CONTEXT[0] + 1, model)[0] as number[], cache)));
+  tidy(() => void model.forward(nextStep([1], cache)));
+  // What a pass has made stays until its ops have been timed.
+  const found = tidy(() => costs.of(() => model.forward(nextStep([1], cache))));
   cache.dispose();
   return found;
 }
@@ -146,7 +177,7 @@ function textCosts(model: CausalLm, costs: OpCosts): OpCost[] {
 function batchCosts(model: CausalLm, costs: OpCosts, device: Device, count: number): OpCost[] {
   const cache = model.newPagedCache({ pages: count * (CONTEXT[1] / PAGE), pageSize: PAGE });
   const texts = promptsOf(count, CONTEXT[0], model).map((ids) => ({ ids, sequence: cache.join() }));
-  tidy(() => model.forward(cache.step(texts)));
+  tidy(() => void model.forward(cache.step(texts)));
   const step = cache.step(texts.map(({ sequence }) => ({ ids: [1], sequence })));
   const [ids, positions, log] = ["ids", "positions", "log"].map(() =>
     Tensor.zeros([count, 1], "i32", device),
@@ -156,8 +187,8 @@ function batchCosts(model: CausalLm, costs: OpCosts, device: Device, count: numb
     likeliest(logits, { ids: ids.reshape([count]), positions: positions.reshape([count]), log });
   };
   tidy(pass);
-  const found = costs.of(pass);
-  cache.dispose();
+  const found = tidy(() => costs.of(pass));
+  for (const held of [cache, ids, positions, log]) held.dispose();
   return found;
 }
 
@@ -175,7 +206,11 @@ async function inTurns(
   for (let i = 0; i < TURNS && !(i > 0 && setting.timeIsUp()); i++) {
     for (const { batch, model, taken } of contenders) taken.push(await turn(batch, model));
   }
-  return contenders.map(({ path, taken }) => [path, taken]);
+  return contenders.map(({ path, model, batch, taken }) => {
+    batch.dispose();
+    model.dispose();
+    return [path, taken];
+  });
 }
 
 /** The ways to run what stands between a projection and attention. */

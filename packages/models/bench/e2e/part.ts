@@ -2,9 +2,17 @@
 // Prints what it found as one line of JSON, also where its seconds did not suffice for all of it.
 import { parseArgs } from "node:util";
 import { type NormRounding, setQkNormLogger } from "@qknorm/core";
-import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
+import { type Device, type FloatDtype, liveBytes, openDevice } from "@qknorm/tensor";
 import { machine } from "./machine.ts";
-import { batchRates, decodeCosts, prefillRates, type Setting, stepRates, textRates } from "./measurements.ts";
+import {
+  batchRates,
+  decodeCosts,
+  hostShares,
+  prefillRates,
+  type Setting,
+  stepRates,
+  textRates,
+} from "./measurements.ts";
 import type { Found } from "./results.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
@@ -20,6 +28,7 @@ const { values, positionals } = parseArgs({
 const measurements = {
   machine,
   decode: textRates,
+  host: hostShares,
   decode64: (setting: Setting) => batchRates(setting, 64),
   step: (setting: Setting) => stepRates(setting),
   steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
@@ -45,3 +54,9 @@ const found: Found = await measurements[part as keyof typeof measurements]({
   timeIsUp: () => performance.now() > until,
 });
 process.stdout.write(`${JSON.stringify(found)}\n`);
+// Whatever a part made, it has freed.
+const left = device === "cpu" ? 0 : liveBytes(device);
+if (left !== 0) {
+  process.stderr.write(`${left} bytes are live on ${device} after ${part}\n`);
+  process.exitCode = 1;
+}

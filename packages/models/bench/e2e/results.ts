@@ -33,6 +33,17 @@ export interface PrefillRow {
   readonly ms: Spread;
 }
 
+/** What the host does for a token of a text whose graph is replayed. */
+export interface HostRow {
+  readonly model: string;
+  readonly batch: number;
+  /** Microseconds: until the token is there, and in the driver that queues the graph. */
+  readonly waitUs: number;
+  readonly replayUs: number;
+  /** In TypeScript. */
+  readonly ownUs: Spread;
+}
+
 /** What calls of one kind take in a decode step: launched by themselves, again and again, on the weights of all layers. */
 export interface CostRow {
   readonly model: string;
@@ -79,6 +90,7 @@ export interface EndToEndResults {
   readonly decode: DecodeRow[];
   readonly prefill: PrefillRow[];
   readonly costs: CostRow[];
+  readonly host: HostRow[];
   readonly torch: TorchRow[];
   readonly logits: LogitsRow[];
   /** From the start of a process to the first token, model folder on the local disk. */
@@ -93,6 +105,7 @@ export type Found = Partial<Pick<EndToEndResults, "device" | "copyTBs" | "versio
     | "decode"
     | "prefill"
     | "costs"
+    | "host"
     | "torch"
     | "logits"
     | "firstToken"]?: EndToEndResults[List];
@@ -102,7 +115,7 @@ export function addFound(results: EndToEndResults, found: Found): void {
   results.device = found.device ?? results.device;
   results.copyTBs = found.copyTBs ?? results.copyTBs;
   Object.assign(results.versions, found.versions);
-  for (const list of ["decode", "prefill", "costs", "torch", "logits", "firstToken"] as const) {
+  for (const list of ["decode", "prefill", "costs", "host", "torch", "logits", "firstToken"] as const) {
     (results[list] as unknown[]).push(...(found[list] ?? []));
   }
 }

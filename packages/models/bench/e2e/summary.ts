@@ -20,6 +20,10 @@ export function summarize(results: EndToEndResults): string {
         `transformers, ${what}, ${model}, batch ${batch}: ${us.median} us (${us.least} to ${us.most}), ${Math.round((1e6 * (what === "decode" ? batch : tokens)) / us.median)} tok/s`,
     ),
     ...costLines(results),
+    ...results.host.map(
+      ({ model, batch, waitUs, replayUs, ownUs }) =>
+        `host, ${model}, batch ${batch}: ${ownUs.median} us of TypeScript a token (${ownUs.least} to ${ownUs.most}), ${replayUs} us queueing the graph, ${waitUs} us waiting`,
+    ),
     ...results.logits.map((row) => JSON.stringify(row)),
     ...results.firstToken.map(({ model, ms }) => `start to first token, ${model}: ${ms.median} ms`),
     ...failed.map(({ part, because }) => `FAILED ${part}: ${because}`),

@@ -24,11 +24,6 @@ export function syntheticModel(name: ModelName, { device, dtype, ...options }: S
   return model;
 }
 
-/** Frees the weights. */
-export function disposeModel(model: CausalLm): void {
-  for (const [, parameter] of model.parameters()) parameter.dispose();
-}
-
 /** Uniform from `middle - reach` to `middle + reach`. */
 interface Spread {
   readonly middle: number;
