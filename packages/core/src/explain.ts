@@ -1,7 +1,7 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import type { HeadLayout } from "./head-layout.ts";
-import { type FallbackReason, planQkNorm, type QkNormPlan } from "./plan.ts";
+import { type FallbackReason, type FusedPlan, planQkNorm, type QkNormPlan } from "./plan.ts";
 import type { QkNormRequest } from "./request.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
@@ -30,8 +30,8 @@ export function explainQkNorm<T extends TensorLike<T>>(subject: QkNormPlan | QkN
 }
 
 /** One indented line, where there is advice. */
-export function adviceInWords({ advice }: { readonly advice?: string }): string[] {
-  return advice === undefined ? [] : [`  ${advice}`];
+export function adviceInWords({ advice }: Pick<FusedPlan, "advice">): string[] {
+  return advice ? [`  ${advice}`] : [];
 }
 
 /** `3 tokens, 4 query heads and 2 KV heads of 8`. */

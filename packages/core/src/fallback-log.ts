@@ -1,6 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
-import type { FallbackReason } from "./plan.ts";
+import type { FallbackReason, FusedPlan } from "./plan.ts";
 import { processState } from "./process-state.ts";
 
 /** Receives one sentence for each kind of fallback, at most once per process. */
@@ -41,14 +41,8 @@ export function logFallback(reasons: readonly FallbackReason[], what = norms): v
 }
 
 /** Says what would make a provider's calls faster, once per process and provider. */
-export function logAdvice({
-  provider,
-  advice,
-}: {
-  readonly provider: string;
-  readonly advice?: string;
-}): void {
-  if (advice !== undefined) sayOnce({ code: "slow-kernel", detail: advice, provider }, "", advice);
+export function logAdvice({ provider, advice }: Pick<FusedPlan, "provider" | "advice">): void {
+  if (advice) sayOnce({ code: "slow-kernel", detail: advice, provider }, "", advice);
 }
 
 function sayOnce(reason: FallbackReason, kind: string, sentence: string): void {

@@ -85,6 +85,30 @@ const shapeProperty: Library<ShapeProperty> = {
   },
 };
 
+/** (b'') The shape under the name that ONNX Runtime gives it. */
+class DimsTensor {
+  readonly dims: readonly number[];
+  readonly inner: MlxArray;
+
+  constructor(inner: MlxArray) {
+    this.inner = inner;
+    this.dims = inner.shape();
+  }
+
+  reshape(dims: readonly number[]): DimsTensor {
+    return new DimsTensor(this.inner.reshape([...dims]));
+  }
+}
+
+const dimsTensor: Library<DimsTensor> = {
+  make: (data, shape) => new DimsTensor(new MlxArray(data, shape)),
+  read: (x) => mlxLike.read(x.inner),
+  norm: (weight, shape, eps, spec) => {
+    const inner = mlxLike.norm(weight, shape, eps) as { forward(x: MlxArray): MlxArray };
+    return { spec, forward: (x) => new DimsTensor(inner.forward(x.inner)) };
+  },
+};
+
 /** (c) Every operation consumes its arguments, so each array may be used exactly once. */
 const consuming: Library<ConsumingArray> = {
   make: (data, shape) => new ConsumingArray(new MlxArray(data, shape)),
@@ -153,6 +177,7 @@ function specify<T extends TensorLike<T>>(library: Library<T>): void {
 describe("a plain wrapper of a typed array", () => specify(plain));
 describe("an MLX-like array, whose shape is a method", () => specify(mlxLike));
 describe("an array whose shape is a frozen property", () => specify(shapeProperty));
+describe("an array whose shape is called dims", () => specify(dimsTensor));
 describe("a jax-js-like array, whose operations consume their arguments", () => {
   specify(consuming);
 

@@ -2,7 +2,7 @@ import { assertNormFits } from "./fallback.ts";
 import type { HeadLayout } from "./head-layout.ts";
 import type { FusedQkNormCall, FusedQkNormProvider, PreparedQkNorm } from "./provider.ts";
 import type { Refusal, RefusalCode } from "./refusal.ts";
-import { adviceOf, answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
+import { answerOf, claimsBoth, fusedQkNormProviders } from "./registry.ts";
 import { type CheckedRequest, checkRequest, fusedCall, type QkNormRequest } from "./request.ts";
 import { type Fork, forkTo } from "./stream.ts";
 import type { TensorLike } from "./tensor-like.ts";
@@ -25,7 +25,7 @@ export interface FusedPlan {
   readonly inPlace: boolean;
   readonly layout: HeadLayout;
   /** What would make it faster here, as the provider says. */
-  readonly advice?: string;
+  readonly advice?: string | null | undefined;
 }
 
 /** Call the two norms one after the other (1 stream) or side by side (2 streams). */
@@ -71,9 +71,8 @@ export function decide<T>(request: QkNormRequest<T>): Decision<T> {
       const provider = claimed as FusedQkNormProvider<T>;
       const answer = answerOf(provider, call);
       if (!isRefused(answer)) {
-        const { name } = provider;
-        const advice = adviceOf(provider);
-        const plan = { path: "fused", provider: name, inPlace: answer.inPlace, layout, ...advice } as const;
+        const { name, advice } = provider;
+        const plan = { path: "fused", provider: name, inPlace: answer.inPlace, layout, advice } as const;
         return { plan, provider, call, prepared: answer };
       }
       reasons.push(...answer.map((refusal) => ({ ...refusal, provider: provider.name })));

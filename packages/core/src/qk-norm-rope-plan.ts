@@ -16,7 +16,7 @@ import {
   type QkNormRopeRequest,
   tensorsForSteps,
 } from "./qk-norm-rope-request.ts";
-import { adviceOf, answerOfChain, claimsBoth, fusedQkNormProviders, guarded } from "./registry.ts";
+import { answerOfChain, claimsBoth, fusedQkNormProviders, guarded } from "./registry.ts";
 import type { TensorLike } from "./tensor-like.ts";
 
 /** Run the fused kernel of this provider. */
@@ -28,7 +28,7 @@ export interface FusedQkNormRopePlan {
   readonly inPlace: boolean;
   readonly layout: HeadLayout;
   /** What would make it faster here, as the provider says. */
-  readonly advice?: string;
+  readonly advice?: string | null | undefined;
 }
 
 /** One step of a chain that is not fused, and whose code runs it: the caller's, or a provider's by its name. */
@@ -96,8 +96,8 @@ export function decideQkNormRope<T extends TensorLike<T>>(
         const { inPlace } = answer;
         const steps = namesOf(checked);
         const { layout } = checked;
-        const advice = adviceOf(provider);
-        const plan = { path: "fused", provider: name, steps, inPlace, layout, ...advice } as const;
+        const { advice } = provider;
+        const plan = { path: "fused", provider: name, steps, inPlace, layout, advice } as const;
         return { plan, provider, call, prepared: answer };
       }
       reasons.push(...answer.map((refusal) => ({ ...refusal, provider: name })));

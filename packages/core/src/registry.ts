@@ -71,14 +71,6 @@ export function claimsBoth(provider: FusedQkNormProvider, q: unknown, k: unknown
   });
 }
 
-/** The part of a plan that says what would make it faster; empty where the provider has nothing to say. */
-export function adviceOf(provider: Pick<FusedQkNormProvider, "name" | "advice">): {
-  readonly advice?: string;
-} {
-  const advice: unknown = guarded(provider, "advice", () => provider.advice);
-  return typeof advice === "string" ? { advice } : {};
-}
-
 /** The provider's answer about a call. Throws `ERR_QKNORM_PROVIDER` for anything else than a prepared call or refusals. */
 export function answerOf<T>(
   provider: FusedQkNormProvider<T>,

@@ -4,14 +4,16 @@ import { format } from "./head-layout.ts";
 import type { NormSpec } from "./norm-spec.ts";
 
 /**
- * All that `applyQkNorm` asks of a tensor: its shape (a property or a method) and, for `[..., H*D]` on the fallback, a
- * reshape to the same number of elements; tensors that come as `[..., H, D]` need none. Typed-array wrappers, MLX arrays
- * and the tensors of any other library fit as they are.
+ * All that `applyQkNorm` asks of a tensor: its shape (`shape` or else `dims`, a property or a method) and, for `[..., H*D]` on
+ * the fallback, a reshape to the same number of elements; tensors that come as `[..., H, D]` need none. Typed-array wrappers,
+ * MLX arrays, the tensors of ONNX Runtime and those of most other libraries fit as they are.
  */
-export interface TensorLike<Self> {
-  readonly shape: readonly number[] | (() => readonly number[]);
+export type TensorLike<Self> = (
+  | { readonly shape: readonly number[] | (() => readonly number[]) }
+  | { readonly dims: readonly number[] | (() => readonly number[]) }
+) & {
   reshape?(shape: number[]): Self;
-}
+};
 
 /** A norm module: anything with `forward`. One that declares its `spec` can be fused. */
 export interface NormModule<T> {
@@ -38,14 +40,9 @@ const maxRank = 64;
  * both when given. What a getter of the tensor throws comes out as it is.
  */
 export function shapeOf(tensor: unknown, what: string, code?: QkNormErrorCode): readonly number[] {
-  const holder = tensor as { shape?: unknown } | null | undefined;
-  if ((typeof holder !== "object" && typeof holder !== "function") || holder === null) {
-    throw new QkNormError(
-      code ?? "ERR_QKNORM_ARGUMENT",
-      `${what} must be a tensor with a shape, got ${describe(tensor)}`,
-    );
-  }
-  const member = holder.shape;
+  // What is no object becomes one without a shape.
+  const holder = Object(tensor) as { shape?: unknown; dims?: unknown };
+  const member = holder.shape ?? holder.dims;
   const shape: unknown = typeof member === "function" ? Reflect.apply(member, holder, []) : member;
   const rank: unknown =
     Array.isArray(shape) || ArrayBuffer.isView(shape) ? (shape as Partial<ArrayLike<unknown>>).length : null;
