@@ -29,9 +29,11 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, Shared& shared) {
 extern "C" __global__ void IN_CLUSTERS __launch_bounds__(QK_WARPS * 32, QK_RESIDENT)
     attention_decode(const __grid_constant__ Args args) {
   __shared__ Shared shared;
-  allow_successor();
+  if constexpr (QK_CLUSTER == 0) allow_successor();
   arrive_in_cluster();  // others may write here
   wait_for_predecessor();
+  // A step of one text: from here on the products behind may bring their weights, and no longer beside the product in front.
+  if constexpr (QK_CLUSTER > 0) allow_successor();
   Piece piece;
   if constexpr (QK_CLUSTER == 0) {
     // Most pieces of a batch are empty, and the same blocks go over all.
