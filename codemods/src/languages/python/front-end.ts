@@ -12,7 +12,7 @@ import { writeHelper } from "./write-helper.ts";
 
 export const pythonFrontEnd: LanguageFrontEnd = {
   languages: ["python"],
-  bytesPerCharacter: 12,
+  bytesPerCharacter: 25,
   lower: (source) => lowerPython(source),
   glance: glanceAtPython,
   syntaxErrors: ({ text }) => parseErrors(parsePython(text)),
