@@ -69,6 +69,11 @@ export async function decodeTogether(
   return looks.taken;
 }
 
+/** Bytes that are live on a device; of the CPU the process tells. */
+export function heldOn(device: Device): number {
+  return device === "cpu" ? 0 : liveBytes(device);
+}
+
 /** What of the memory grew in the second half; null: nothing did. */
 export function growthOf(looks: readonly Look[]): string | null {
   const half = looks.slice(Math.floor(looks.length / 2));
@@ -98,6 +103,6 @@ class Looks {
     if (Math.floor(this.tokens / this.#every) === before) return;
     (globalThis as { gc?: () => void }).gc?.();
     const { rss, external } = process.memoryUsage();
-    this.taken.push({ tokens: this.tokens, rss, external, live: liveBytes(this.#device) });
+    this.taken.push({ tokens: this.tokens, rss, external, live: heldOn(this.#device) });
   }
 }

@@ -2,8 +2,8 @@
 // that texts join and leave; prints the memory of the process and of the device over time. Ends with 1 when any of it grew.
 import { parseArgs } from "node:util";
 import { setQkNormLogger } from "@qknorm/core";
-import { type Device, liveBytes, openDevice } from "@qknorm/tensor";
-import { decodeInTurn, decodeTogether, growthOf, type Look } from "./endurance.ts";
+import { type Device, openDevice } from "@qknorm/tensor";
+import { decodeInTurn, decodeTogether, growthOf, heldOn, type Look } from "./endurance.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 import { syntheticModel } from "./synthetic-model.ts";
 
@@ -34,7 +34,7 @@ report(
   await decodeTogether(model, device, { ...setting, together: 16 }),
 );
 model.dispose();
-const left = liveBytes(device);
+const left = heldOn(device);
 process.stdout.write(`live after dispose: ${left} bytes\n`);
 if (left !== 0) process.exitCode = 1;
 

@@ -2,7 +2,8 @@
 // Prints what it found as one line of JSON, also where its seconds did not suffice for all of it.
 import { parseArgs } from "node:util";
 import { type NormRounding, setQkNormLogger } from "@qknorm/core";
-import { type Device, type FloatDtype, liveBytes, openDevice } from "@qknorm/tensor";
+import { type Device, type FloatDtype, openDevice } from "@qknorm/tensor";
+import { heldOn } from "./endurance.ts";
 import { machine } from "./machine.ts";
 import {
   batchRates,
@@ -55,7 +56,7 @@ const found: Found = await measurements[part as keyof typeof measurements]({
 });
 process.stdout.write(`${JSON.stringify(found)}\n`);
 // Whatever a part made, it has freed.
-const left = device === "cpu" ? 0 : liveBytes(device);
+const left = heldOn(device);
 if (left !== 0) {
   process.stderr.write(`${left} bytes are live on ${device} after ${part}\n`);
   process.exitCode = 1;
