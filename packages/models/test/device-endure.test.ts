@@ -43,6 +43,8 @@ describe("memory over time", () => {
     expect(growthOf([look(1, { live: 0, rss: 1e7 }), look(2), look(3), look(4)])).toBeNull();
     expect(growthOf([look(1), look(2), look(3), look(4, { live: 5e6 + 1 })])).toBe("live grew by 1 bytes");
     expect(growthOf([look(1), look(2), look(3), look(4, { rss: 1.2e8 })])).toBe("rss grew by 20000000 bytes");
+    const peak = look(7, { external: 9e6 });
+    expect(growthOf([look(1), look(2), look(3), look(4), look(5), look(6), peak, look(8)])).toBeNull();
     expect(growthOf([look(1)])).toBe("there are too few looks to tell");
   });
 });

@@ -74,13 +74,19 @@ export function heldOn(device: Device): number {
   return device === "cpu" ? 0 : liveBytes(device);
 }
 
-/** What of the memory grew in the second half; null: nothing did. */
+/**
+ * What of the memory grew from the third quarter to the last; null: nothing did. The least of each quarter counts: what is
+ * more was there to be collected.
+ */
 export function growthOf(looks: readonly Look[]): string | null {
   const half = looks.slice(Math.floor(looks.length / 2));
-  const [first, last] = [half[0], half.at(-1)];
-  if (first === undefined || last === undefined || half.length < 2) return "there are too few looks to tell";
-  const grown = (what: keyof Look, most: number) =>
-    last[what] - first[what] > most ? [`${what} grew by ${last[what] - first[what]} bytes`] : [];
+  const middle = Math.floor(half.length / 2);
+  if (middle === 0) return "there are too few looks to tell";
+  const least = (part: readonly Look[], what: keyof Look) => Math.min(...part.map((look) => look[what]));
+  const grown = (what: keyof Look, most: number) => {
+    const bytes = least(half.slice(middle), what) - least(half.slice(0, middle), what);
+    return bytes > most ? [`${what} grew by ${bytes} bytes`] : [];
+  };
   const found = [...grown("rss", mostRss), ...grown("external", mostExternal), ...grown("live", 0)];
   return found.length === 0 ? null : found.join(", ");
 }
