@@ -183,7 +183,7 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
     float largest[ROWS];
     if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
     // As unsigned, a slot below 0 lies past the cache.
-    if constexpr (FRUGAL) ready.find_cache(args, heads);
+    if constexpr (FRUGAL || QK_LOOP) ready.find_cache(args, heads);
     if (slot < args.cache_slots) store_slot(rows, ready.cache, slot, left, heads.lane, largest);
   }
 }
@@ -285,7 +285,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
 
   Ready ready;
   if constexpr (!QK_LOOP) ready.find_norm(args, heads);
-  if constexpr (QK_CACHE && !FRUGAL) {
+  if constexpr (QK_CACHE && !FRUGAL && !QK_LOOP) {
     ready.find_cache(args, heads);
     const char* cached = ready.cache.rows;
     pin(cached), pin(ready.cache.slot_stride);
