@@ -17,7 +17,7 @@ namespace {
 
 // The block: the arguments, up to a multiple of 8 bytes; stream, grid (3), block (3), dynamic shared bytes, 1 to launch
 // without PDL; for each address its byte in the arguments, the memory (0: null), offset, length.
-constexpr std::size_t kHeadNumbers = 9, kAddressNumbers = 4, kMostAddresses = 32;
+constexpr std::size_t kHeadNumbers = 9, kAddressNumbers = 4, kMostAddresses = 4096;
 
 // A start by the graph of a launch, and what it depended on: as long as nothing of that has changed, the next start need
 // not look anything up.
@@ -201,7 +201,9 @@ void start(Prepared& prepared) {
     call.block[i] = static_cast<unsigned>(checked_integer(head[4 + i], "block", 1, kMostBlock[i]));
   }
   call.shared_bytes = checked_integer(head[7], "sharedBytes", 0, std::size_t(1) << 30);
-  call.alone = checked_integer(head[8], "alone", 0, 1) == 1;
+  const std::size_t company = checked_integer(head[8], "company", 0, 2);
+  call.alone = company == 1;
+  call.together = company == 2;
   call.repeated = &prepared.repeated;
   const MemoryInUse in_use(prepared);
   read_fields(prepared);

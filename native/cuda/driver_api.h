@@ -47,6 +47,7 @@ inline constexpr unsigned kStreamNonBlocking = 1, kEventNoTiming = 2;
 inline constexpr int kCaptureThreadLocal = 1, kCaptureRelaxed = 2;
 inline constexpr int kPoolReleaseThreshold = 4, kPoolReserved = 5, kPoolUsed = 7;
 inline constexpr int kJitErrorLog = 5, kJitErrorLogBytes = 6;
+inline constexpr unsigned kCooperative = 2;
 inline constexpr unsigned kProgrammaticStreamSerialization = 6;  // PDL
 
 struct LaunchAttribute {

@@ -73,16 +73,17 @@ bool launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
   }
   for (std::size_t i = 0; i < layout.offsets.size(); ++i) block.parameters[i] = block.bytes + layout.offsets[i];
 
-  LaunchAttribute early{};
-  early.id = kProgrammaticStreamSerialization;
-  early.value.number = 1;
+  const bool early = function.launches_early() && !launch.alone;
+  LaunchAttribute attribute{};
+  attribute.id = launch.together ? kCooperative : kProgrammaticStreamSerialization;
+  attribute.value.number = 1;
   LaunchConfig config{};
   std::memcpy(config.grid, launch.grid, sizeof(config.grid));
   std::memcpy(config.block, launch.block, sizeof(config.block));
   config.shared_bytes = static_cast<unsigned>(launch.shared_bytes);
   config.stream = stream.raw();
-  config.attributes = &early;
-  config.attribute_count = function.launches_early() && !launch.alone ? 1 : 0;
+  config.attributes = &attribute;
+  config.attribute_count = launch.together || early ? 1 : 0;
 
   function.device().enter();
   function.allow_shared(launch.shared_bytes);
@@ -91,7 +92,7 @@ bool launch(const Launch& launch, const void* arguments, std::size_t bytes, cons
     if (fields[i].memory != nullptr && !known) use(*fields[i].memory, *launch.stream);
   }
   void** const parameters = block.parameters.data();
-  if (launch.repeated != nullptr && launch.repeated->takes(config, function.raw(), stream) &&
+  if (launch.repeated != nullptr && !launch.together && launch.repeated->takes(config, function.raw(), stream) &&
       launch.repeated->start(config, parameters, block.bytes, bytes)) {
     return true;
   }

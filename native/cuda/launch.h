@@ -27,10 +27,12 @@ struct Launch {
   unsigned block[3];
   std::size_t shared_bytes;  // dynamic
   bool alone;                // without PDL, even if the kernel could
+  bool together;             // all blocks run at the same time, or the launch fails; without PDL
   RepeatedLaunch* repeated;  // null: this start is not one of many
 };
 
-inline constexpr std::size_t kMostArgumentBytes = 4096;
+// Of sm_70 and later, by drivers from CUDA 12.1 on; others refuse to load a kernel with more than 4 KiB.
+inline constexpr std::size_t kMostArgumentBytes = 32764;
 
 // Copies the arguments, fills in the addresses, and queues the kernel; whether that went by the graph of what is
 // repeated. Throws before anything is queued: ERR_QKNORM_ARGUMENT, ERR_QKNORM_LAYOUT, ERR_QKNORM_DEVICE, ERR_CUDA naming

@@ -8,11 +8,14 @@ export {
 } from "./cuda/attention.ts";
 export { type AttentionTuning, attentionTuning } from "./cuda/attention-cut.ts";
 export type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./cuda/attention-form.ts";
+export { planAttention } from "./cuda/attention-plan.ts";
 export type { CudaCacheDtype } from "./cuda/cache-dtype.ts";
 export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
 export type { CudaChainForm } from "./cuda/chain-form.ts";
 export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
+export { type DecodeForm, type DecodeNorm, type DecodeProduct, decodeRing } from "./cuda/decode-form.ts";
+export { CudaDecodeSteps, type DecodeHeads, type DecodeStep, mostDecodeSteps } from "./cuda/decode-steps.ts";
 export {
   type CudaDevice,
   type CudaUsage,

@@ -60,16 +60,23 @@ function hashOf(text: string): string {
 const read = (name: string) => readFileSync(packageFile("kernels", name), "utf8");
 const known = new Map<string, string>();
 
+/** A file of `kernels/` that a kernel's text stands behind, or several in a C++ namespace of their own. */
+export type Include = string | { readonly namespace: string; readonly files: readonly string[] };
+
 /**
  * The text of `native/kernels/<name>.cu` behind what all kernels start with, and behind the other `.cuh` files that it
  * names; it includes nothing.
  */
-export function kernelSource(name: string, includes: readonly string[] = []): string {
+export function kernelSource(name: string, includes: readonly Include[] = []): string {
   let text = known.get(name);
   if (text === undefined) {
-    const files = ["ptx.cuh", "elements.cuh", ...includes, `${name}.cu`];
-    text = files.map((file) => `#line 1 "${file}"\n${read(file)}`).join("\n");
+    text = ["ptx.cuh", "elements.cuh", ...includes, `${name}.cu`].map(textOf).join("\n");
     known.set(name, text);
   }
   return text;
+}
+
+function textOf(include: Include): string {
+  if (typeof include === "string") return `#line 1 "${include}"\n${read(include)}`;
+  return `namespace ${include.namespace} {\n${include.files.map(textOf).join("\n")}\n}`;
 }

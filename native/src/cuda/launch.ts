@@ -24,7 +24,7 @@ export class CudaLaunch {
   readonly #numbers: Float64Array;
   #kernel: CudaKernel;
 
-  /** Throws `ERR_QKNORM_ARGUMENT` (a freed kernel, more than 4 KiB of arguments, more than 32 addresses), `ERR_NATIVE`. */
+  /** Throws `ERR_QKNORM_ARGUMENT` (a freed kernel, more than 32,764 bytes of arguments, more than 4,096 addresses), `ERR_NATIVE`. */
   constructor(kernel: CudaKernel, argumentBytes: number, addresses: number) {
     const { launch, block } = this.#binding.cudaPrepare(argumentBytes, addresses);
     this.#launch = launch;
@@ -73,6 +73,12 @@ export class CudaLaunch {
   /** Without PDL, even if the kernel could. */
   alone(alone = true): this {
     this.#numbers[8] = alone ? 1 : 0;
+    return this;
+  }
+
+  /** All blocks run at the same time, so that they may wait for one another; a grid that does not fit is refused. */
+  together(): this {
+    this.#numbers[8] = 2;
     return this;
   }
 

@@ -15,7 +15,7 @@ export class CudaMemory extends CudaResource {
   readonly bytes: number;
 
   constructor(stream: CudaStream, bytes: number) {
-    super(requireBinding().cudaAllocate(stream.handle, bytes));
+    super(requireBinding().cudaAllocate(stream.home, bytes));
     this.device = stream.device;
     this.bytes = bytes;
   }

@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import { kernelSource } from "./kernel-request.ts";
+import { type Include, kernelSource } from "./kernel-request.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaLaunch } from "./launch.ts";
 import type { CudaMemory } from "./memory.ts";
@@ -13,7 +13,7 @@ export interface OpDeclaration<Form, Name extends string> {
   /** The stem of `kernels/<kernel>.cu`, and the name of its function. */
   readonly kernel: string;
   /** Files of `kernels/` that its text stands behind, besides those of all kernels: `tensor_core.cuh`. */
-  readonly includes?: readonly string[];
+  readonly includes?: readonly Include[];
   /** The fields of its one parameter, `Args`, in order; each lies where C++ puts it. */
   readonly parameters: Readonly<Record<Name, ParameterType>>;
   /** What it is specialised for. Throws for a form that has no kernel. */
@@ -138,6 +138,12 @@ export class OpLaunch<Name extends string> {
   /** `bind` for who knows the address's number among those of this launch, and its byte in the arguments. */
   bindAt(index: number, at: number, memory: CudaMemory, offset: number, length: number): this {
     (this.#launch as CudaLaunch).address(index, at, memory, offset, length);
+    return this;
+  }
+
+  /** All blocks run at the same time (`CudaLaunch.together`); after `use`. */
+  together(): this {
+    (this.#launch as CudaLaunch).together();
     return this;
   }
 

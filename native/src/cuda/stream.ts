@@ -35,11 +35,36 @@ export abstract class CudaResource {
  */
 export class CudaStream extends CudaResource {
   readonly device: number;
+  #postponed: (() => void) | null = null;
 
   constructor(device: number) {
     openCuda();
     super(requireBinding().cudaStream(device));
     this.device = device;
+  }
+
+  /** Its number, behind what was postponed. */
+  override get handle(): CudaHandle {
+    this.settle();
+    return super.handle;
+  }
+
+  /** Its number for memory, which is not queued behind anything. */
+  get home(): CudaHandle {
+    return super.handle;
+  }
+
+  /** Does `work`, which queues here, before anything else is queued or waited for here. One at a time. */
+  postpone(work: () => void): void {
+    this.settle();
+    this.#postponed = work;
+  }
+
+  /** Does now what was postponed. What it throws comes out here. */
+  settle(): void {
+    const work = this.#postponed;
+    this.#postponed = null;
+    work?.();
   }
 
   /** Waits on the host until all that was queued has run. */

@@ -1,4 +1,4 @@
-import { type Device, type FloatDtype, Tensor } from "@qknorm/tensor";
+import { type Device, type FloatDtype, settle, Tensor } from "@qknorm/tensor";
 import { Program, programSource } from "../../../../native/gpu/program.ts";
 import { cudaDevice, Jit } from "../../../../native/src/index.ts";
 import { memoryOf } from "../../../tensor/src/backends/cuda/memory.ts";
@@ -20,7 +20,9 @@ export function syntheticModel(name: ModelName, { device, dtype, ...options }: S
   const model = blueprint.create({ device, dtype, weightDtype: dtype, ...options });
   const fill = device === "cpu" ? fillOnCpu : fillerOf(device);
   let seed = 1;
-  for (const [, parameter] of model.parameters()) fill(parameter, spreadOf(parameter), seed++);
+  const parameters = [...model.parameters()].map(([, parameter]) => parameter);
+  for (const parameter of parameters) fill(parameter, spreadOf(parameter), seed++);
+  settle(parameters); // as a model that was loaded
   return model;
 }
 

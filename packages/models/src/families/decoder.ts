@@ -92,7 +92,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   #logits(hidden: Tensor, step: Step, rows: LogitRows): Tensor {
     const { logitScale, logitSoftCap = null } = this.#spec;
     const wanted = rows === "all" ? hidden : this.#lastRows(hidden, step);
-    const plain = this.lmHead.forward(this.model.norm.forward(wanted), this.model.embedTokens);
+    const plain = this.lmHead.forward(wanted, this.model.embedTokens, this.model.norm);
     const scaled = logitScale === undefined ? plain : scale(plain, logitScale);
     return logitSoftCap === null ? scaled : softCap(scaled, logitSoftCap);
   }

@@ -10,6 +10,7 @@ import {
   likeliest,
   Tensor,
   tidy,
+  together,
 } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
@@ -118,7 +119,8 @@ export class CapturedDecode {
     const place = this.#placeOf(id, position);
     this.#place = place;
     const step = this.#stepOf(place);
-    const pass = (): void => tidy(() => likeliest(this.#model.forward(step), place));
+    const pass = (): void =>
+      tidy(() => together(this.#device, () => likeliest(this.#model.forward(step), place)));
     if (!this.#try(pass)) return false;
     this.#try(() => {
       this.#graph = DeviceGraph.capture(this.#device, pass);

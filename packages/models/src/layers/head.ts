@@ -1,6 +1,7 @@
-import { linear, Tensor } from "@qknorm/tensor";
+import { project, Tensor } from "@qknorm/tensor";
 import type { Embedding } from "./embedding.ts";
 import { type LayerOptions, Module } from "./module.ts";
+import type { Norm } from "./norm.ts";
 
 export interface HeadSpec {
   readonly hiddenSize: number;
@@ -11,7 +12,7 @@ export interface HeadSpec {
   readonly bias: boolean;
 }
 
-/** Hidden states `[T, C]` to logits `[T, V]`, by a weight of its own or by the embedding's. */
+/** Hidden states `[T, C]` to logits `[T, V]`, through the model's last norm, by a weight of its own or by the embedding's. */
 export class Head extends Module {
   readonly weight: Tensor | null;
   readonly bias: Tensor | null;
@@ -23,7 +24,7 @@ export class Head extends Module {
     this.bias = bias ? Tensor.zeros([vocabSize], weightDtype, device) : null;
   }
 
-  forward(hidden: Tensor, embedding: Embedding): Tensor {
-    return linear(hidden, this.weight ?? embedding.weight, this.bias);
+  forward(hidden: Tensor, embedding: Embedding, norm: Norm): Tensor {
+    return project(hidden, this.weight ?? embedding.weight, { norm: norm.spec, bias: this.bias });
   }
 }

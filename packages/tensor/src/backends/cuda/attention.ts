@@ -9,8 +9,10 @@ import type { AttentionSpan, IndexView, PagedAttentionSpan, TensorView } from ".
 import { bytesOf, type CacheDtype, type FloatDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { placeOf, stridesOf } from "./heads.ts";
+import { joinableAttention } from "./joinable-attention.ts";
 import { KeptLaunches } from "./kept-launches.ts";
 import { ordinalOfMemory } from "./memory.ts";
+import { postponed } from "./postponed.ts";
 
 const launches = new KeptLaunches<CudaAttention>(32);
 
@@ -102,7 +104,7 @@ function launch(
     });
   });
   const { lengths, queryStarts, pages } = indices;
-  packed.run(cudaStream(ordinal), {
+  const operands = {
     ...{
       q: placeOf(q),
       k: placeOf(k),
@@ -114,7 +116,13 @@ function launch(
     ...(pages && { pages: placeOf(pages.on(backend)) }),
     ...(sinks && { sinks: placeOf(sinks) }),
     ...(scales && { kScales: placeOf(scales.k), vScales: placeOf(scales.v) }),
-  });
+  };
+  const late = postponed(ordinal);
+  if (late === null) packed.run(cudaStream(ordinal), operands);
+  else {
+    const step = joinableAttention({ q, k, v, out }, span, sequences, lengths.on(backend));
+    late.add({ step, run: (stream) => packed.run(stream, operands) });
+  }
 }
 
 /** Of where tensors start, and of their strides. */

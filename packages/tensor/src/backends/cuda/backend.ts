@@ -29,6 +29,7 @@ import { moe } from "./moe.ts";
 import { mul } from "./mul.ts";
 import { normalize } from "./normalize.ts";
 import { pointwise } from "./pointwise.ts";
+import { together } from "./postponed.ts";
 import { cudaQkNorm } from "./qk-norm.ts";
 import { CudaQueueMark } from "./queue-mark.ts";
 import { rope } from "./rope.ts";
@@ -152,6 +153,11 @@ class CudaBackend implements Backend {
     const { freeBytes, budget, liveBytes } = cudaUsage(this.#ordinal);
     return budget === 0 ? freeBytes : Math.min(freeBytes, Math.max(0, budget - liveBytes));
   };
+
+  together<T>(work: () => T, leastWeightBytes: number): T {
+    this.#assertOpen();
+    return together(this.#ordinal, work, leastWeightBytes);
+  }
 
   readonly liveBytes = (): number => cudaUsage(this.#ordinal).liveBytes;
 

@@ -14,8 +14,10 @@ import { bytesOf, type FloatDtype } from "../../dtype.ts";
 import { contiguousStrides, isContiguous } from "../../strides.ts";
 import { convert } from "./convert.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
+import { joinableProduct } from "./joinable-product.ts";
 import { KeptLaunches } from "./kept-launches.ts";
 import { isSettled, ordinalOfMemory } from "./memory.ts";
+import { postponed } from "./postponed.ts";
 import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 
 const plain: Omit<ProjectSpec, "bias"> = { norm: null, swiglu: null, residual: null };
@@ -69,13 +71,16 @@ function gemvOf(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec
   const { norm, ...rest } = form;
   const like = [ordinal, ...Object.values(rest), ...(norm === null ? [] : Object.values(norm))];
   const made = known.get(like, () => new CudaGemv(cudaKernels(ordinal), form));
-  return () =>
-    made.run(cudaStream(ordinal), {
-      ...{ x: rangeOf(x), weight: rangeOf(w), y: rangeOf(out) },
-      normWeight: spec.norm?.weight ? rangeOf(spec.norm.weight) : null,
-      bias: spec.bias && rangeOf(spec.bias),
-      residual: spec.residual && rangeOf(spec.residual),
-    });
+  const operands = {
+    ...{ x: rangeOf(x), weight: rangeOf(w), y: rangeOf(out) },
+    normWeight: spec.norm?.weight ? rangeOf(spec.norm.weight) : null,
+    bias: spec.bias && rangeOf(spec.bias),
+    residual: spec.residual && rangeOf(spec.residual),
+  };
+  const late = postponed(ordinal);
+  if (late === null) return () => made.run(cudaStream(ordinal), operands);
+  const step = joinableProduct(form, operands, cudaKernels(ordinal).device);
+  return () => late.add({ step, run: (stream) => made.run(stream, operands) });
 }
 
 function formOf(

@@ -2,7 +2,8 @@ import { CudaMemory } from "@qknorm/native/cuda";
 import type { Backend, Memory } from "../../backend.ts";
 import { bytesOf, type Dtype } from "../../dtype.ts";
 import { hold, release } from "../../scope.ts";
-import { cudaStream } from "./device-state.ts";
+import { currentCudaStream } from "./device-state.ts";
+import { postponed } from "./postponed.ts";
 
 /**
  * Memory of a CUDA device. It lives until it is freed: by `dispose` of any tensor that lies in it, by `using`, or by the
@@ -16,13 +17,14 @@ export class DeviceMemory implements Memory {
   readonly memory: CudaMemory;
   readonly #bytes: number;
   #settled = false;
+  #freed = false;
 
   /** Uninitialised, in the order of the device's current stream. Throws `ERR_CUDA` past the budget or out of memory. */
   constructor(backend: Backend, ordinal: number, bytes: number) {
     this.backend = backend;
     this.ordinal = ordinal;
     this.#bytes = bytes;
-    this.memory = new CudaMemory(cudaStream(ordinal), bytes);
+    this.memory = new CudaMemory(currentCudaStream(ordinal), bytes);
     Object.freeze(this);
     hold(this);
   }
@@ -32,7 +34,7 @@ export class DeviceMemory implements Memory {
   }
 
   get freed(): boolean {
-    return this.memory.handle === 0;
+    return this.#freed;
   }
 
   /** Nothing that is queued writes here, nor will be. */
@@ -50,7 +52,10 @@ export class DeviceMemory implements Memory {
 
   free(): void {
     release(this);
-    this.memory.free();
+    if (this.#freed) return;
+    this.#freed = true;
+    const free = () => this.memory.free();
+    if (postponed(this.ordinal)?.free(free) !== true) free();
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type CudaNormForm,
   type CudaNormSide,
   CudaQkNormRope,
+  type CudaStream,
   type QkNormRopeOperand,
 } from "@qknorm/native/cuda";
 import type {
@@ -16,6 +17,8 @@ import type {
 } from "../../backend.ts";
 import { bytesOf, type CacheDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
+import { joinableChain } from "./joinable-chain.ts";
+import type { JoinableChain } from "./joined-steps.ts";
 import { isSettled, memoryOf, ordinalOfMemory } from "./memory.ts";
 import {
   type Affine,
@@ -26,6 +29,7 @@ import {
   sharedForm,
   sideOf,
 } from "./norm-side.ts";
+import { postponed } from "./postponed.ts";
 
 const noNorm: NormSpec<TensorView> = {
   ...{ kind: "rms", axis: "head", weight: null, eps: 0, weightOffset: 0, rounding: "once" },
@@ -126,6 +130,8 @@ class ChainLaunch {
   readonly #tables: readonly TensorView[];
   /** Whether the tables were when the kernel was chosen. */
   readonly #settled: boolean;
+  readonly #call: Pick<QkNormRopeCall, "write" | "rope">;
+  readonly #norms: Norms;
   readonly #phases: Readonly<Record<"q" | "k" | "v", number>>;
   #loadedFor = 0;
 
@@ -138,6 +144,8 @@ class ChainLaunch {
     this.#turns = rope !== null;
     this.#tables = rope === null ? [] : [rope.table.cos, rope.table.sin];
     this.#settled = this.#tables.every(isSettled);
+    this.#call = call;
+    this.#norms = norms;
     const v = write?.v.x ?? call.k.x;
     this.#phases = { q: this.#phase(call.q.x), k: this.#phase(call.k.x), v: this.#phase(v) };
     const [q, k] = [formOf(norms.q), formOf(norms.k)];
@@ -172,7 +180,21 @@ class ChainLaunch {
     const { backend } = q.memory;
     const places = this.#turns && positions !== null ? positions.on(backend) : null;
     const rows = v !== null && slots !== null ? slots.on(backend) : null;
-    const stream = cudaStream(this.#ordinal);
+    const late = postponed(this.#ordinal);
+    if (late === null) this.#queue(cudaStream(this.#ordinal), { q, k, qOut, kOut, v }, places, rows);
+    else {
+      const step = this.#joinable(tokens, { q, k, v }, places, rows);
+      late.add({ step, run: (stream) => this.#queue(stream, { q, k, qOut, kOut, v }, places, rows) });
+    }
+    return true;
+  };
+
+  #queue(
+    stream: CudaStream,
+    { q, k, qOut, kOut, v }: Pick<Parameters<QkNormRopeRun>[0], "q" | "k" | "qOut" | "kOut" | "v">,
+    places: TensorView | null,
+    rows: TensorView | null,
+  ): void {
     for (const { launch, sides } of this.#parts) {
       for (const side of sides) {
         this.#bind(launch, `${side}Input`, side === "q" ? q : k);
@@ -185,8 +207,20 @@ class ChainLaunch {
       }
     }
     for (const { launch } of this.#parts) launch.run(stream);
-    return true;
-  };
+  }
+
+  #joinable(
+    tokens: number,
+    views: { readonly q: TensorView; readonly k: TensorView; readonly v: TensorView | null },
+    places: TensorView | null,
+    rows: TensorView | null,
+  ): JoinableChain | null {
+    const [part, other] = this.#parts;
+    const { v } = views;
+    if (tokens !== 1 || !this.#inPlace || part === undefined || other !== undefined) return null;
+    if (v === null || rows === null) return null;
+    return joinableChain(part.form, this.#norms, this.#call, { ...views, v, places, rows });
+  }
 
   #part(call: QkNormRopeCall, norms: Norms, norm: CudaNormForm, sides: readonly ("q" | "k")[]): Part {
     const { rope, order, dtype } = call;

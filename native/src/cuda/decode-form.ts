@@ -1,0 +1,144 @@
+import type { FloatDtype, NormKind } from "@qknorm/core";
+import { dtypeNumbers, kindNumbers } from "../numbers.ts";
+import type { CudaAttentionForm } from "./attention-form.ts";
+import { type CudaChainForm, chainMacros } from "./chain-form.ts";
+import type { CudaDevice } from "./device.ts";
+
+/** A product of one row as decode_steps.cu is specialised for it: `Product` of decode_steps.cuh. */
+export interface DecodeProduct {
+  /** K, a multiple of 8. */
+  readonly inputs: number;
+  /** N; with SwiGLU I. */
+  readonly outputs: number;
+  /** Of a row, added up one by one: `split` of the geometry of gemv.cu. */
+  readonly parts: number;
+  readonly norm: "none" | "weighted" | "plain";
+  readonly swiglu: boolean;
+  readonly bias: boolean;
+  readonly residual: boolean;
+  /** x is what the attention just before left. */
+  readonly attended: boolean;
+}
+
+/** The norms in front of products. */
+export interface DecodeNorm {
+  readonly kind: Exclude<NormKind, "layer">;
+  readonly weight: FloatDtype;
+  readonly weightOffset: 0 | 1;
+}
+
+/** What a launch of decode_steps.cu is specialised for. All is rounded once. */
+export interface DecodeForm {
+  readonly dtype: Exclude<FloatDtype, "f32">;
+  readonly products: readonly DecodeProduct[];
+  readonly norm: DecodeNorm;
+  readonly chain: CudaChainForm;
+  readonly attention: CudaAttentionForm;
+  /** Query heads of a key/value head. */
+  readonly group: number;
+  /** The most steps. */
+  readonly steps: number;
+}
+
+const warps = 8;
+const mostSums = 2048;
+const warpsOfAttention = 4;
+/** The least that a slot holds: rows enough for all warps, of most models. */
+const leastSlot = 32 << 10;
+const mostSlots = 8;
+/** The most chunks of a row that is normalised: each thread of the norm has one. */
+const mostNormed = 8192;
+
+/** How the shared memory of a block is used. */
+export interface DecodeRing {
+  readonly slot: number;
+  readonly slots: number;
+  readonly sharedBytes: number;
+}
+
+/** Whether the kernel takes a product of such a shape. */
+function fitsDecodeSteps(product: DecodeProduct, device: CudaDevice): boolean {
+  const { inputs, outputs, norm, parts } = product;
+  return (
+    inputs % 8 === 0 &&
+    (norm === "none" || inputs <= mostNormed) &&
+    parts <= warps &&
+    outputs * (device.multiprocessors + 1) < 2 ** 32
+  );
+}
+
+/**
+ * The ring that the products have room for, beside attention of a head dim and so many query heads of a key/value head, at
+ * most by default. Null: there are not two slots, or a product is of a shape that is not taken.
+ */
+export function decodeRing(
+  products: readonly DecodeProduct[],
+  device: CudaDevice,
+  { headDim = 256, group = 8 }: { readonly headDim?: number; readonly group?: number } = {},
+): DecodeRing | null {
+  if (!products.every((product) => fitsDecodeSteps(product, device))) return null;
+  const widest = Math.max(...products.map(({ inputs, swiglu }) => 2 * inputs * (swiglu ? 2 : 1)));
+  const slot = Math.max(leastSlot, Math.ceil(widest / 1024) * 1024);
+  const inputs = Math.max(...products.map((product) => product.inputs));
+  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 64;
+  const rows = rowsOfGroup(group);
+  const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 64;
+  const slots = Math.min(mostSlots, Math.floor((device.sharedBytesPerBlock - room - attention) / slot));
+  return slots < 2 ? null : { slot, slots, sharedBytes: slots * slot + room + attention };
+}
+
+export function decodeMacros(form: DecodeForm, { slot, slots }: DecodeRing): Record<string, number | string> {
+  const { dtype, products, norm, chain, attention, group, steps } = form;
+  const {
+    QK_NORM,
+    QK_CACHE: _,
+    QK_CACHE_ALIGN: __,
+    QK_SCALES,
+    QK_CACHE_DTYPE,
+    QK_IN_PLACE,
+    ...heads
+  } = chainMacros(chain);
+  const { headDim } = attention;
+  return {
+    ...heads,
+    QK_HEAD_NORM: QK_NORM as number,
+    QK_LANES: headDim / 8,
+    QK_RADIX: 2,
+    QK_HEAD_DIM: headDim,
+    QK_CACHE: dtypeNumbers[dtype],
+    QK_CACHE_ALIGN: 16,
+    QK_ROWS: rowsOfGroup(group),
+    QK_WARPS: warpsOfAttention,
+    QK_PAGED: 0,
+    QK_CAUSAL: 1,
+    QK_SOFT_CAP: attention.softCap ? 1 : 0,
+    QK_SINKS: -1,
+    QK_TENSOR_ROWS: 0,
+    QK_CLUSTER: 0,
+    QK_STAGE: 0,
+    QK_STEPS: steps,
+    QK_PRODUCTS: products.map(braced).join(),
+    QK_MOST_INPUTS: Math.max(...products.map(({ inputs }) => inputs)),
+    QK_SLOT: slot,
+    QK_SLOTS: slots,
+    QK_NORM_KIND: kindNumbers[norm.kind],
+    QK_NORM_DTYPE: dtypeNumbers[norm.weight],
+    QK_NORM_OFFSET: norm.weightOffset,
+  };
+}
+
+/** Rows of attention's tiles, as its own launch has them for one token. */
+export function rowsOfGroup(group: number): number {
+  return Math.min(8, 2 ** Math.ceil(Math.log2(group)));
+}
+
+function braced({ inputs, outputs, parts, norm, ...flags }: DecodeProduct): string {
+  const { swiglu, bias, residual, attended } = flags;
+  const numbers = [swiglu, bias, residual, attended].map(Number);
+  return `{${[inputs, outputs, parts, { none: 0, weighted: 1, plain: 2 }[norm], ...numbers].join()}}`;
+}
+
+/** Bytes of what pieces leave for the product after them (attention_span.cuh). */
+export function partialBytes(kvHeads: number, pieces: number, group: number, headDim: number): number {
+  return 4 * kvHeads * pieces * rowsOfGroup(group) * (headDim + 2);
+}

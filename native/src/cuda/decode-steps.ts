@@ -1,0 +1,242 @@
+import { QkNormError } from "@qknorm/core";
+import type { HeadStrides } from "./attention-form.ts";
+import { type DecodeForm, type DecodeRing, decodeMacros, decodeRing, partialBytes } from "./decode-form.ts";
+import type { CudaKernels, LoadableKernel } from "./kernels.ts";
+import { CudaMemory } from "./memory.ts";
+import { CudaOp, type OpLaunch, type ParameterType } from "./op.ts";
+import type { ByteRange } from "./product.ts";
+import type { CudaStream } from "./stream.ts";
+
+/** One step: a product by its number in the form, or attention, with its operands. */
+export type DecodeStep =
+  | {
+      readonly product: number;
+      readonly eps: number;
+      readonly x: ByteRange;
+      readonly weight: ByteRange;
+      readonly normWeight: ByteRange | null;
+      readonly bias: ByteRange | null;
+      readonly residual: ByteRange | null;
+      readonly y: ByteRange;
+    }
+  | {
+      readonly product: "attention";
+      readonly q: ByteRange;
+      readonly k: ByteRange;
+      readonly v: ByteRange;
+      readonly kCache: ByteRange;
+      readonly vCache: ByteRange;
+      readonly out: ByteRange;
+      readonly qWeight: ByteRange | null;
+      readonly kWeight: ByteRange | null;
+    };
+
+/** What all attention steps of a launch have in common. Strides are in bytes. */
+export interface DecodeHeads {
+  readonly position: ByteRange;
+  readonly cos: ByteRange | null;
+  readonly sin: ByteRange | null;
+  /** P of the tables. */
+  readonly places: number;
+  readonly headStrides: { readonly q: number; readonly k: number; readonly v: number };
+  readonly kCache: HeadStrides;
+  readonly vCache: HeadStrides;
+  readonly qEps: number;
+  readonly kEps: number;
+  readonly scale: number;
+  readonly softCap: number;
+  readonly kvHeads: number;
+  readonly capacity: number;
+  readonly window: number;
+  readonly chunk: number;
+  /** Of `planAttention`. */
+  readonly pieces: number;
+  readonly leastKeys: number;
+}
+
+const threads = 288;
+const addressesOfStep = 8;
+const mostBytes = 32764;
+const attentionKind = 255;
+
+/** The most steps of a launch. */
+export const mostDecodeSteps = Math.floor((mostBytes - 256) / 72);
+
+const commonParameters = {
+  arrivals: "address",
+  partial: "address",
+  position: "address",
+  cos: "address",
+  sin: "address",
+  ...{ qHeadStride: "i64", kHeadStride: "i64", vHeadStride: "i64" },
+  ...{ kTokenStride: "i64", kCacheHeadStride: "i64", vTokenStride: "i64", vCacheHeadStride: "i64" },
+  ...{ qEps: "f32", kEps: "f32", scale: "f32", softCap: "f32" },
+  ...{
+    count: "u32",
+    places: "u32",
+    group: "u32",
+    kvHeads: "u32",
+    capacity: "u32",
+    window: "u32",
+    chunk: "u32",
+  },
+  ...{ pieces: "u32", leastKeys: "u32" },
+} as const satisfies Record<string, ParameterType>;
+
+interface Specialised {
+  readonly form: DecodeForm;
+  readonly ring: DecodeRing;
+}
+
+// By the steps that their arguments have room for.
+const ops = new Map<number, CudaOp<Specialised, string>>();
+
+function opOf(steps: number): CudaOp<Specialised, string> {
+  let op = ops.get(steps);
+  if (op === undefined) {
+    const parameters: Record<string, ParameterType> = {};
+    for (let i = 0; i < steps; i++) {
+      for (let j = 0; j < addressesOfStep; j++) parameters[`step${i}at${j}`] = "address";
+      parameters[`step${i}kind`] = "u32";
+      parameters[`step${i}eps`] = "f32";
+    }
+    op = new CudaOp({
+      kernel: "decode_steps",
+      includes: [
+        ...["scalars.cuh", "e4m3.cuh", "matvec.cuh", "tensor_core.cuh", "cluster.cuh", "grid.cuh"],
+        { namespace: "heads", files: ["norm_rows.cuh", "rope.cuh"] },
+        {
+          namespace: "attend",
+          files: [
+            "attention_span.cuh",
+            "attention_pieces.cuh",
+            "attention_direct.cuh",
+            "attention_warps.cuh",
+          ],
+        },
+        ...["decode_steps.cuh", "decode_product.cuh", "decode_attention.cuh"],
+      ],
+      parameters: { ...parameters, ...commonParameters },
+      macros: ({ form, ring }) => decodeMacros(form, ring),
+    });
+    ops.set(steps, op);
+  }
+  return op;
+}
+
+const requests = new WeakMap<CudaKernels, Map<string, LoadableKernel>>();
+
+/**
+ * Steps of a decoder for one token in one launch (decode_steps.cu), over blocks that all run at the same time. Packed for
+ * given operands, to be run once or captured.
+ */
+export class CudaDecodeSteps {
+  readonly #launch: OpLaunch<string>;
+  readonly #partialBytes: number;
+  readonly #common: readonly (readonly [name: string, range: ByteRange])[];
+
+  /** Compiles and loads the kernel of a form. Throws as the constructor does. */
+  static load(kernels: CudaKernels, form: DecodeForm): void {
+    kernels.get(requestOf(kernels, { form, ring: ringOf(kernels, form) }));
+  }
+
+  /**
+   * Compiles and loads the kernel. Throws `ERR_QKNORM_SHAPE` for rows that no ring has room for, and what
+   * `CudaKernels.get` does.
+   */
+  constructor(kernels: CudaKernels, form: DecodeForm, heads: DecodeHeads, steps: readonly DecodeStep[]) {
+    const ring = ringOf(kernels, form);
+    const operands = steps.map(operandsOf);
+    const names = operands.flatMap((ranges, i) =>
+      ranges.flatMap((range, j) => (range === null ? [] : [[`step${i}at${j}`, range] as const])),
+    );
+    const { position, cos, sin } = heads;
+    this.#common = [
+      ["position", position],
+      ...(cos === null || sin === null
+        ? []
+        : ([
+            ["cos", cos],
+            ["sin", sin],
+          ] as const)),
+    ];
+    const addresses = [...names, ...this.#common].map(([name]) => name);
+    const op = opOf(form.steps);
+    this.#launch = op
+      .launch(kernels, [...addresses, "arrivals", "partial"])
+      .use(requestOf(kernels, { form, ring }), kernels.device.multiprocessors, threads, ring.sharedBytes)
+      .together();
+    for (const [name, { memory, offset, length }] of [...names, ...this.#common]) {
+      this.#launch.bind(name, memory, offset, length);
+    }
+    for (const [i, step] of steps.entries()) {
+      const attends = step.product === "attention";
+      this.#launch.set(`step${i}kind`, attends ? attentionKind : step.product);
+      this.#launch.set(`step${i}eps`, attends ? 0 : step.eps);
+    }
+    this.#setNumbers(form, heads, steps.length);
+    this.#partialBytes = partialBytes(heads.kvHeads, heads.pieces, form.group, form.attention.headDim);
+  }
+
+  /** Queues it; `arrivals` is 4 bytes that are 0 between launches. Throws what `OpLaunch.run` does. */
+  run(stream: CudaStream, arrivals: CudaMemory): void {
+    const partial = new CudaMemory(stream, this.#partialBytes);
+    try {
+      this.#launch
+        .bind("arrivals", arrivals, 0, 4)
+        .bind("partial", partial, 0, this.#partialBytes)
+        .run(stream);
+    } finally {
+      partial.free();
+    }
+  }
+
+  #setNumbers({ group }: DecodeForm, heads: DecodeHeads, count: number): void {
+    const { headStrides, kCache, vCache } = heads;
+    const limited = (n: number): number => Math.min(n, 2 ** 31 - 1);
+    const numbers = {
+      qHeadStride: headStrides.q,
+      kHeadStride: headStrides.k,
+      vHeadStride: headStrides.v,
+      kTokenStride: kCache.token,
+      kCacheHeadStride: kCache.head,
+      vTokenStride: vCache.token,
+      vCacheHeadStride: vCache.head,
+      ...{ qEps: heads.qEps, kEps: heads.kEps, scale: heads.scale, softCap: heads.softCap },
+      ...{ count, places: heads.places, group, kvHeads: heads.kvHeads, capacity: heads.capacity },
+      ...{ window: limited(heads.window), chunk: limited(heads.chunk) },
+      ...{ pieces: heads.pieces, leastKeys: heads.leastKeys },
+    };
+    for (const [name, value] of Object.entries(numbers)) this.#launch.set(name, value);
+  }
+}
+
+function ringOf({ device }: CudaKernels, { products, attention, group }: DecodeForm): DecodeRing {
+  const ring = decodeRing(products, device, { headDim: attention.headDim, group });
+  if (ring === null)
+    throw new QkNormError("ERR_QKNORM_SHAPE", "the rows of a product are too long for one launch");
+  return ring;
+}
+
+function operandsOf(step: DecodeStep): (ByteRange | null)[] {
+  if (step.product === "attention") {
+    const { q, k, v, kCache, vCache, out, qWeight, kWeight } = step;
+    return [q, k, v, kCache, vCache, out, qWeight, kWeight];
+  }
+  return [step.x, step.weight, step.normWeight, step.bias, step.residual, step.y];
+}
+
+function requestOf(kernels: CudaKernels, specialised: Specialised): LoadableKernel {
+  let known = requests.get(kernels);
+  if (known === undefined) {
+    known = new Map();
+    requests.set(kernels, known);
+  }
+  const key = JSON.stringify(specialised);
+  let wanted = known.get(key);
+  if (wanted === undefined) {
+    wanted = opOf(specialised.form.steps).request(specialised, kernels.device.arch);
+    known.set(key, wanted);
+  }
+  return wanted;
+}

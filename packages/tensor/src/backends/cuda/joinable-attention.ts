@@ -1,0 +1,73 @@
+import {
+  alignmentOf,
+  type CudaAttentionForm,
+  type CudaAttentionShape,
+  planAttention,
+} from "@qknorm/native/cuda";
+import type { AttentionSpan, TensorView } from "../../backend.ts";
+import type { FloatDtype } from "../../dtype.ts";
+import { cudaKernels } from "./device-state.ts";
+import { placeOf, stridesOf } from "./heads.ts";
+import type { JoinableAttention } from "./joined-steps.ts";
+import { ordinalOfMemory } from "./memory.ts";
+import { rangeOf } from "./ranges.ts";
+
+interface Views {
+  readonly q: TensorView;
+  readonly k: TensorView;
+  readonly v: TensorView;
+  readonly out: TensorView;
+}
+
+/** Attention of one token that one launch may have with others; null for what that does not take. */
+export function joinableAttention(
+  { q, k, v, out }: Views,
+  span: Omit<AttentionSpan, "past">,
+  sequences: Pick<CudaAttentionShape, "batch" | "mostQueries" | "pageSize" | "pagesPerSequence">,
+  position: TensorView,
+): JoinableAttention | null {
+  const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
+  const [capacity, kvHeads] = k.shape as [number, number];
+  const group = queryHeads / kvHeads;
+  const { device } = cudaKernels(ordinalOfMemory(out));
+  const { scale, softCap, window, chunk } = span;
+  const apart =
+    tokens !== 1 ||
+    sequences.pagesPerSequence > 1 ||
+    group > 8 ||
+    ![64, 128, 256].includes(headDim) ||
+    span.sinks !== null ||
+    span.rounding !== "once" ||
+    span.mask !== "causal" ||
+    k.dtype !== q.dtype;
+  if (apart) return null;
+  const places = [q, k, v].flatMap((x) => {
+    const { token, head } = stridesOf(x);
+    return [placeOf(x).offset, token, head];
+  });
+  const alignment = alignmentOf(...places);
+  const dtype = q.dtype as FloatDtype;
+  const form: CudaAttentionForm = {
+    ...{ dtype, cacheDtype: dtype, headDim, rounding: "once", mask: "causal", softCap: softCap > 0 },
+    ...{ sinks: null, paged: false, alignment, cacheAlignment: alignment },
+  };
+  const { launches, pieces, leastKeys } = planAttention(
+    form,
+    {
+      ...{ tokens, queryHeads, kvHeads, capacity, scale, softCap, window, chunk, ...sequences },
+      ...{ qStrides: stridesOf(q), kStrides: stridesOf(k), vStrides: stridesOf(v) },
+    },
+    device,
+  );
+  if (launches[0]?.kernel !== "attention_decode" || pieces * kvHeads > device.multiprocessors) return null;
+  return {
+    ...{ kind: "attention", form, group, qHeadStride: stridesOf(q).head },
+    operands: { q: rangeOf(q), kCache: rangeOf(k), vCache: rangeOf(v), out: rangeOf(out) },
+    heads: {
+      position: rangeOf(position),
+      kCache: stridesOf(k),
+      vCache: stridesOf(v),
+      ...{ scale, softCap, kvHeads, capacity, window, chunk, pieces, leastKeys },
+    },
+  };
+}

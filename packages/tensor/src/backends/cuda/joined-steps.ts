@@ -1,0 +1,257 @@
+import { isQkNormError } from "@qknorm/core";
+import {
+  type ByteRange,
+  type CudaAttentionForm,
+  type CudaChainForm,
+  CudaDecodeSteps,
+  type CudaKernels,
+  CudaMemory,
+  type CudaStream,
+  type DecodeForm,
+  type DecodeHeads,
+  type DecodeNorm,
+  type DecodeProduct,
+  type DecodeStep,
+  decodeRing,
+  mostDecodeSteps,
+} from "@qknorm/native/cuda";
+import { cudaKernels } from "./device-state.ts";
+
+type ProductStep = Extract<DecodeStep, { product: number }>;
+type AttentionStep = Extract<DecodeStep, { product: "attention" }>;
+
+/** A product of one row that may be a step among others. */
+export interface JoinableProduct {
+  readonly kind: "product";
+  readonly dtype: "bf16" | "f16";
+  readonly form: Omit<DecodeProduct, "attended">;
+  readonly norm: DecodeNorm | null;
+  readonly operands: Omit<ProductStep, "product">;
+}
+
+/** The chain of one token, in place, into a cache of its dtype. */
+export interface JoinableChain {
+  readonly kind: "chain";
+  readonly form: CudaChainForm;
+  readonly operands: Pick<AttentionStep, "q" | "k" | "v" | "kCache" | "vCache" | "qWeight" | "kWeight">;
+  readonly heads: Pick<
+    DecodeHeads,
+    "position" | "cos" | "sin" | "places" | "headStrides" | "kCache" | "vCache" | "qEps" | "kEps" | "capacity"
+  >;
+}
+
+/** Attention of one token over the cache that the chain wrote. */
+export interface JoinableAttention {
+  readonly kind: "attention";
+  readonly form: CudaAttentionForm;
+  readonly group: number;
+  readonly operands: Pick<AttentionStep, "q" | "kCache" | "vCache" | "out">;
+  readonly qHeadStride: number;
+  readonly heads: Pick<
+    DecodeHeads,
+    | "position"
+    | "kCache"
+    | "vCache"
+    | "scale"
+    | "softCap"
+    | "kvHeads"
+    | "capacity"
+    | "window"
+    | "chunk"
+    | "pieces"
+    | "leastKeys"
+  >;
+}
+
+/** An op as it may be joined with others, and how it is queued by itself; `step` null: only that. */
+export interface Joinable {
+  readonly step: JoinableProduct | JoinableChain | JoinableAttention | null;
+  run(stream: CudaStream): void;
+}
+
+/** Fewer steps than these are not worth a grid that waits for itself. */
+const leastSteps = 3;
+const mostProducts = 8;
+const noNorm: DecodeNorm = { kind: "rms", weight: "f32", weightOffset: 0 };
+
+// What captures would have had, had it been loaded.
+const missed: { readonly kernels: CudaKernels; readonly form: DecodeForm }[] = [];
+
+/** Loads what captures of this thread were without since this was called last; whether another capture would have it. */
+export function loadMissed(): boolean {
+  let loaded = false;
+  for (const { kernels, form } of missed.splice(0)) {
+    try {
+      CudaDecodeSteps.load(kernels, form);
+      loaded = true;
+    } catch (error) {
+      tell(error);
+    }
+  }
+  return loaded;
+}
+
+const told = new Set<string>();
+
+/** Warns, once, that a kernel cannot be made: its ops run one by one. Throws what is no reason for that. */
+function tell(error: unknown): void {
+  if (!isQkNormError(error) || !["ERR_NVRTC", "ERR_CUDA"].includes(error.code)) throw error;
+  const message = `ops of a decoder's step run one by one, since their kernel cannot be made: ${error.message}`;
+  if (!told.has(message)) process.emitWarning(message, { code: "QKNORM_JIT" });
+  told.add(message);
+}
+
+/** Queues ops in their order: those that fit one another in one launch, the others by themselves. */
+export function launchJoined(
+  ordinal: number,
+  stream: CudaStream,
+  ops: readonly Joinable[],
+  leastWeightBytes: number,
+): void {
+  const kernels = cudaKernels(ordinal);
+  let arrivals: CudaMemory | null = null;
+  try {
+    for (let at = 0; at < ops.length; ) {
+      const run = new Run(kernels);
+      const taken = run.take(ops, at);
+      const packed = taken === 0 || run.weightBytes < leastWeightBytes ? null : run.pack();
+      if (packed === null) {
+        for (const end = at + Math.max(1, taken); at < end; at++) (ops[at] as Joinable).run(stream);
+        continue;
+      }
+      if (arrivals === null) {
+        arrivals = new CudaMemory(stream, 4);
+        arrivals.fill(0, stream);
+      }
+      packed.run(stream, arrivals);
+      at += taken;
+    }
+  } finally {
+    arrivals?.free();
+  }
+}
+
+/** Neighbouring ops that one launch takes. */
+class Run {
+  readonly #kernels: CudaKernels;
+  readonly #steps: DecodeStep[] = [];
+  readonly #products: DecodeProduct[] = [];
+  #dtype: JoinableProduct["dtype"] | null = null;
+  #norm: DecodeNorm | null = null;
+  #heads: Heads | null = null;
+
+  constructor(kernels: CudaKernels) {
+    this.#kernels = kernels;
+  }
+
+  /** Takes ops from number `first` on, and says how many: 0, where a launch is not worth it. */
+  take(ops: readonly Joinable[], first: number): number {
+    let at = first;
+    while (this.#steps.length + 2 <= mostDecodeSteps) {
+      const [one, next, after] = [0, 1, 2].map((i) => ops[at + i]?.step ?? null);
+      if (one?.kind === "product") {
+        if (!this.#addProduct(one, false)) break;
+        at += 1;
+      } else if (one?.kind === "chain" && next?.kind === "attention" && after?.kind === "product") {
+        if (!this.#addAttention(one, next, after)) break;
+        at += 3;
+      } else break;
+    }
+    return this.#heads === null || this.#steps.length < leastSteps ? 0 : at - first;
+  }
+
+  /** Of a product that was taken, on average. */
+  get weightBytes(): number {
+    const bytes = this.#steps.flatMap((step) => (step.product === "attention" ? [] : [step.weight.length]));
+    return bytes.reduce((sum, length) => sum + length, 0) / bytes.length;
+  }
+
+  /** The launch of what was taken; null where its kernel cannot be made. */
+  pack(): CudaDecodeSteps | null {
+    const { chain, attention } = this.#heads as Heads;
+    const form: DecodeForm = {
+      dtype: this.#dtype as JoinableProduct["dtype"],
+      products: this.#products,
+      norm: this.#norm ?? noNorm,
+      chain: chain.form,
+      attention: attention.form,
+      group: attention.group,
+      steps: Math.ceil(this.#steps.length / 16) * 16,
+    };
+    try {
+      return new CudaDecodeSteps(this.#kernels, form, { ...chain.heads, ...attention.heads }, this.#steps);
+    } catch (error) {
+      if (isQkNormError(error) && error.code === "ERR_QKNORM_SCOPE") {
+        missed.push({ kernels: this.#kernels, form });
+      } else tell(error);
+      return null;
+    }
+  }
+
+  #addProduct(product: JoinableProduct, attended: boolean): boolean {
+    const { dtype, norm, operands } = product;
+    if (this.#dtype !== null && this.#dtype !== dtype) return false;
+    if (norm !== null && this.#norm !== null && !same(norm, this.#norm)) return false;
+    const form: DecodeProduct = { ...product.form, attended };
+    let number = this.#products.findIndex((known) => same(known, form));
+    if (number < 0) {
+      const all = [...this.#products, form];
+      if (all.length > mostProducts || decodeRing(all, this.#kernels.device) === null) return false;
+      number = this.#products.push(form) - 1;
+    }
+    this.#dtype = dtype;
+    this.#norm ??= norm;
+    this.#steps.push({ product: number, ...operands });
+    return true;
+  }
+
+  /** The chain, attention and the product behind it, which reads what attention left in pieces. */
+  #addAttention(chain: JoinableChain, attention: JoinableAttention, after: JoinableProduct): boolean {
+    const belong =
+      samePlace(chain.operands.q, attention.operands.q) &&
+      samePlace(chain.operands.kCache, attention.operands.kCache) &&
+      samePlace(chain.operands.vCache, attention.operands.vCache) &&
+      samePlace(chain.heads.position, attention.heads.position) &&
+      chain.heads.capacity === attention.heads.capacity &&
+      chain.heads.headStrides.q === attention.qHeadStride &&
+      same([chain.heads.kCache, chain.heads.vCache], [attention.heads.kCache, attention.heads.vCache]) &&
+      samePlace(attention.operands.out, after.operands.x) &&
+      after.form.norm === "none" &&
+      chain.form.norm.dtype === after.dtype;
+    if (!belong || !(this.#heads === null || sameHeads(this.#heads, { chain, attention }))) return false;
+    this.#steps.push({ product: "attention", ...chain.operands, out: attention.operands.out });
+    if (!this.#addProduct(after, true)) {
+      this.#steps.pop();
+      return false;
+    }
+    this.#heads = { chain, attention };
+    return true;
+  }
+}
+
+interface Heads {
+  readonly chain: JoinableChain;
+  readonly attention: JoinableAttention;
+}
+
+/** Whether attention steps differ in their operands alone. */
+function sameHeads(a: Heads, b: Heads): boolean {
+  const numbers = ({ chain, attention }: Heads) => {
+    const { position: _, cos: __, sin: ___, ...own } = chain.heads;
+    const { position: ____, ...others } = attention.heads;
+    return [chain.form, own, attention.form, attention.group, others];
+  };
+  const places = ({ chain }: Heads) => [chain.heads.position, chain.heads.cos, chain.heads.sin];
+  return (
+    same(numbers(a), numbers(b)) &&
+    places(a).every((place, i) => samePlace(place, places(b)[i] as ByteRange | null))
+  );
+}
+
+function samePlace(a: ByteRange | null, b: ByteRange | null): boolean {
+  return a === b || (a !== null && b !== null && a.memory === b.memory && a.offset === b.offset);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,217 @@
+// What `together` promises on every device: the bits of ops that are queued one by one, wherever they leave any. Only
+// vitest's test, describe, expect and hooks are used, so that the same file runs where there is a GPU and nothing else.
+import { applyQkNormRope, type NormSpec } from "@qknorm/core";
+import { CudaDecodeSteps } from "@qknorm/native/cuda";
+import { expect, test } from "vitest";
+import {
+  attention,
+  type Device,
+  DeviceGraph,
+  type FloatDtype,
+  Indices,
+  normalize,
+  project,
+  settle,
+  Tensor,
+  tidy,
+  together,
+} from "../src/index.ts";
+
+/** A decoder's step for one token. */
+export interface StepCase {
+  readonly dtype: FloatDtype;
+  readonly hidden: number;
+  readonly heads: readonly [query: number, keyValue: number];
+  readonly headDim: number;
+  readonly intermediate: number;
+  readonly vocab: number;
+  readonly layers: number;
+  readonly capacity: number;
+  /** Keys before the token: a step is taken at each of these. */
+  readonly past: readonly number[];
+  /** Turned values of a head; all by default. */
+  readonly rotaryDim?: number;
+  readonly norm?: Partial<Pick<NormSpec, "kind" | "weightOffset">>;
+  readonly qkNorm?: "none";
+  readonly order?: "norm-rope" | "rope-norm";
+  readonly bias?: boolean;
+  readonly window?: number;
+  readonly softCap?: number;
+  /** Something between attention and its projection, so that no launch has both. */
+  readonly gap?: boolean;
+}
+
+export function togetherSuite(device: Device, cases: Readonly<Record<string, StepCase>>): void {
+  test.each(Object.entries(cases))("%s: the bits of ops one by one", (_, one) => {
+    const launches = countLaunches();
+    try {
+      tidy(() => {
+        const { step, forget, stand } = decoder(one, device);
+        for (const past of one.past) {
+          stand(past);
+          forget();
+          const apart = tidy(() => read(step()));
+          forget();
+          const joined = tidy(() => read(joinedOn(device, step)));
+          expectSame(joined, apart);
+        }
+      });
+      expect(launches.count).toBe(one.gap === true || one.dtype === "f32" ? 0 : one.past.length);
+    } finally {
+      launches.restore();
+    }
+  });
+
+  test.each(Object.entries(cases))("%s: the same by a replayed graph, at places that move", (_, one) => {
+    tidy(() => {
+      const { step, forget, stand } = decoder(one, device);
+      tidy(() => joinedOn(device, step));
+      let left: readonly Tensor[] = [];
+      using graph = DeviceGraph.capture(device, () =>
+        joinedOn(device, () => {
+          left = step();
+        }),
+      );
+      for (const past of one.past) {
+        stand(past);
+        forget();
+        const apart = tidy(() => read(step()));
+        forget();
+        graph.replay();
+        expectSame(read(left), apart);
+      }
+    });
+  });
+}
+
+/** Joins whatever can be, of any size. */
+function joinedOn<T>(device: Device, work: () => T): T {
+  return together(device, work, { leastWeightBytes: 0 });
+}
+
+/** Counts the launches of several ops: the portable folder has no spies. */
+function countLaunches(): { readonly count: number; restore(): void } {
+  const { run } = CudaDecodeSteps.prototype;
+  const counted = {
+    count: 0,
+    restore: () => {
+      CudaDecodeSteps.prototype.run = run;
+    },
+  };
+  CudaDecodeSteps.prototype.run = function (this: CudaDecodeSteps, ...given) {
+    counted.count += 1;
+    return run.apply(this, given);
+  };
+  return counted;
+}
+
+function expectSame(joined: readonly ArrayLike<number>[], apart: readonly ArrayLike<number>[]): void {
+  for (const [i, values] of joined.entries()) {
+    for (let at = 0; at < values.length; at++) {
+      if (Object.is(values[at], apart[i]?.[at])) continue;
+      const where = `tensor ${i} of ${joined.length}, element ${at} of ${values.length}`;
+      expect([where, values[at]]).toEqual([where, apart[i]?.[at]]);
+    }
+  }
+}
+
+function withSpec(spec: NormSpec<Tensor>) {
+  return Object.assign((x: Tensor) => normalize(x, spec), { spec });
+}
+
+function read(tensors: readonly Tensor[]): ArrayLike<number>[] {
+  return tensors.map((tensor) => tensor.toNumbers());
+}
+
+function decoder(one: StepCase, device: Device) {
+  const { dtype, hidden, headDim, intermediate, vocab, capacity, bias = false } = one;
+  const [queryHeads, kvHeads] = one.heads;
+  const widths = [queryHeads, kvHeads, kvHeads].map((heads) => heads * headDim);
+  const packed = widths.reduce((sum, width) => sum + width, 0);
+  let seed = 0;
+  const random = (shape: readonly number[], scale: number, type = dtype, mean = 0): Tensor => {
+    const count = shape.reduce((product, dim) => product * dim, 1);
+    const values = new Float32Array(count);
+    for (let i = 0; i < count; i++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+      values[i] = mean + scale * (seed / 2 ** 30);
+    }
+    return Tensor.from(values, shape, type, device);
+  };
+  const normOf = (width: number): NormSpec<Tensor> => ({
+    ...{ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding: "once", ...one.norm },
+    weight: random([width], 0.1, dtype, one.norm?.weightOffset === 1 ? 0 : 1),
+  });
+  const weight = (rows: number, columns: number): Tensor => random([rows, columns], columns ** -0.5);
+  const layers = Array.from({ length: one.layers }, () => ({
+    inputNorm: normOf(hidden),
+    qkv: weight(packed, hidden),
+    qkvBias: bias ? random([packed], 0.1) : null,
+    qNorm: one.qkNorm === "none" ? null : withSpec(normOf(headDim)),
+    kNorm: one.qkNorm === "none" ? null : withSpec(normOf(headDim)),
+    o: weight(hidden, widths[0] as number),
+    mlpNorm: normOf(hidden),
+    gateUp: weight(2 * intermediate, hidden),
+    down: weight(hidden, intermediate),
+    keys: random([capacity, kvHeads, headDim], 1),
+    values: random([capacity, kvHeads, headDim], 1),
+  }));
+  const [norm, head] = [normOf(hidden), weight(vocab, hidden)];
+  const embedded = random([1, hidden], 1);
+  const half = (one.rotaryDim ?? headDim) / 2;
+  const angles = Array.from(
+    { length: capacity * half },
+    (_, i) => Math.floor(i / half) * 100 ** (-(i % half) / half),
+  );
+  const table = (f: (x: number) => number): Tensor =>
+    Tensor.from(angles.map(f), [capacity, half], "f32", device);
+  const rope = { cos: table(Math.cos), sin: table(Math.sin), rounding: "once" } as const;
+  const caches = layers.flatMap(({ keys, values }) => [keys, values]);
+  const before = caches.map((cache) => cache.clone());
+  settle([
+    norm.weight as Tensor,
+    head,
+    ...layers.flatMap((layer) =>
+      [layer.qkv, layer.o, layer.gateUp, layer.down, layer.inputNorm.weight, layer.mlpNorm.weight].map(
+        (x) => x as Tensor,
+      ),
+    ),
+  ]);
+
+  const standing = Tensor.from([0], [1], "i32", device);
+  const at = Indices.onDevice(standing, capacity);
+  /** Where the token stands from here on. */
+  const stand = (past: number): void => {
+    tidy(() => standing.copyFrom(Tensor.from([past], [1], "i32", device)));
+  };
+
+  const forget = (): void => {
+    for (const [i, cache] of caches.entries()) cache.copyFrom(before[i] as Tensor);
+  };
+
+  /** All that a step leaves. */
+  function step(): Tensor[] {
+    const left: Tensor[] = [];
+    let x = embedded;
+    for (const layer of layers) {
+      const qkv = project(x, layer.qkv, { norm: layer.inputNorm, bias: layer.qkvBias });
+      const [q, k, v] = qkv.split(-1, widths) as [Tensor, Tensor, Tensor];
+      const [queries] = applyQkNormRope(q, k, layer.qNorm, layer.kNorm, {
+        ...{ headDim, positions: at, v, rope, order: one.order },
+        cache: { k: layer.keys, v: layer.values, slots: at },
+      });
+      const mixed = attention(queries.view([1, queryHeads, headDim]), layer.keys, layer.values, {
+        ...{ past: at, scale: headDim ** -0.5, rounding: "once" },
+        ...{ window: one.window ?? 0, softCap: one.softCap ?? 0 },
+      });
+      const passed = one.gap === true ? mixed.clone() : mixed;
+      const attended = project(passed.view([1, queryHeads * headDim]), layer.o, { residual: x });
+      const inner = project(attended, layer.gateUp, { norm: layer.mlpNorm, swiglu: "once" });
+      x = project(inner, layer.down, { residual: attended });
+      left.push(qkv, mixed, attended, inner, x);
+    }
+    left.push(project(x, head, { norm }));
+    return [...left, ...caches];
+  }
+  return { step, forget, stand };
+}
