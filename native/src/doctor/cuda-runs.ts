@@ -4,7 +4,7 @@ import type { Rung } from "../cuda/jit-state.ts";
 /** The ops that have a kernel on CUDA, as `Backend` of `@qknorm/tensor` names them; the norm and the chain beside them. */
 export const cudaOps = [
   ...["qkNorm", "qkNormRope", "normalize", "addNormalize", "rope", "attention", "pagedAttention"],
-  ...["writeCache", "linear", "project", "siluMul", "moe", "route", "gatherRows", "likeliest"],
+  ...["writeCache", "linear", "project", "siluMul", "moe", "route", "gatherRows", "likeliest", "sample"],
   ...["causalConv", "gatedDeltaRule", "pointwise", "add", "mul", "xielu", "convert"],
 ] as const;
 
