@@ -119,11 +119,10 @@ export class CapturedDecode {
     const place = this.#placeOf(id, position);
     this.#place = place;
     const step = this.#stepOf(place);
-    const pass = (): void =>
-      tidy(() => together(this.#device, () => likeliest(this.#model.forward(step), place)));
+    const pass = (): void => tidy(() => likeliest(this.#model.forward(step), place));
     if (!this.#try(pass)) return false;
     this.#try(() => {
-      this.#graph = DeviceGraph.capture(this.#device, pass);
+      this.#graph = DeviceGraph.capture(this.#device, () => together(this.#device, pass));
     });
     // A capture runs nothing, whatever it counted.
     cache.holds(position);
