@@ -13,6 +13,7 @@ for (const bench of [
   "native/bench/qk-norm.bench.ts",
   "native/bench/linear.bench.ts",
   "packages/tensor/bench/apply-qk-norm.bench.ts",
+  "packages/tensor/bench/cpu-steps.bench.ts",
 ]) {
   process.stdout.write(`\n${bench}\n`);
   const status = runTypeScript(bench, []);
