@@ -33,8 +33,9 @@ const installedModules = {
   },
 };
 
-/** What starts processes of its own on the sources, or reads them. */
+/** What starts processes of its own on the sources, reads them, or shares the state of a dependency with them. */
 const aboutSources = [
+  "codemods/src/languages/python/syntax-tree.test.ts",
   "packages/core/src/package.test.ts",
   "packages/tensor/src/call-cost.test.ts",
   "packages/tensor/test/browser-bundle.test.ts",

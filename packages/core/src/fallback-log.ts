@@ -10,8 +10,6 @@ const state = processState<unknown, unknown, QkNormLogger>();
 // biome-ignore lint/suspicious/noConsole: the one place that speaks by itself, so that no fallback is silent
 const warn: QkNormLogger = (message) => console.warn(message);
 
-const norms = "two separate norms";
-
 /**
  * Sends the fallback sentences elsewhere; `null` turns them off. Returns the former logger. Throws
  * `ERR_QKNORM_ARGUMENT` for anything but a function or `null`.
@@ -32,11 +30,11 @@ export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null 
  * Says each reason once per process; what happens while the logger is off counts as unsaid. `what` runs instead of the
  * fused kernel.
  */
-export function logFallback(reasons: readonly FallbackReason[], what = norms): void {
+export function logFallback(reasons: readonly FallbackReason[], what = "two separate norms"): void {
   for (const reason of reasons) {
     // Who asked for the fallback need not be told.
     if (reason.code === "requested") continue;
-    sayOnce(reason, what === norms ? "" : what, `${what} instead of the fused kernel: ${reason.detail}`);
+    sayOnce(reason, what, `${what} instead of the fused kernel: ${reason.detail}`);
   }
 }
 
@@ -51,5 +49,5 @@ function sayOnce(reason: FallbackReason, kind: string, sentence: string): void {
   const key = `${kind}${provider ?? ""}/${code}`;
   if (logger === null || said.has(key)) return;
   said.add(key);
-  logger(`qknorm: ${sentence}${provider === undefined ? "" : ` (${provider})`} [${code}]`, reason);
+  logger(`qknorm: ${sentence}${provider ? ` (${provider})` : ""} [${code}]`, reason);
 }
