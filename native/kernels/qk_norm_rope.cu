@@ -1,6 +1,6 @@
 // The chain between the QKV projection and attention in one launch: every head of q and of k normalised and rotated, in
-// place or not, and k and v written into the slots of a cache. Norm, rotation and write round as each of them alone does,
-// so the result is the one of three launches, bit for bit.
+// place or not, and k and v written into the slots of a cache. Norm and write round as their own launches do, the rotation as
+// the CPU's does (rope.cu keeps more digits with rounding once), so the result is that of the three in turn, bit for bit.
 //
 // The work: the heads of q, of k and of v count as one list a token, cut into groups of QK_ROWS neighbours of one tensor.
 // LANES lanes of a warp take one group, all its heads at once: they share the token's angles, the weight and one division.

@@ -67,6 +67,12 @@ export class CudaStream extends CudaResource {
     work?.();
   }
 
+  /** Frees it, behind what was postponed. */
+  override free(): void {
+    this.settle();
+    super.free();
+  }
+
   /** Waits on the host until all that was queued has run. */
   synchronize(): void {
     requireBinding().cudaStreamSynchronize(this.handle);

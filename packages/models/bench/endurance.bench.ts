@@ -1,8 +1,8 @@
 // npm run endure [minutes]: mixed work, over and over in one process, and what it holds meanwhile: resident memory, the heap, open
 // files, threads, and live bytes on a device, which the stand-in driver of the tests counts. Writes results/endurance.json; ends with
 // 1 where memory grew between the second and the last quarter by more than a twentieth, or anything was left behind.
-import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { applyQkNorm, isQkNormError, type NormSpec, setQkNormLogger } from "@qknorm/core";
 import { type Device, liveBytes, normalize, openDevice, Tensor, tidy } from "@qknorm/tensor";
@@ -176,6 +176,7 @@ const growth = Object.fromEntries(
 const left = looks.at(-1)!.liveBytes;
 const result = { minutes, node: process.version, counts, growth, liveBytes: left, looks };
 const out = join(import.meta.dirname, "results", "endurance.json");
+mkdirSync(dirname(out), { recursive: true });
 writeFileSync(out, `${JSON.stringify(result, null, 1)}\n`);
 process.stdout.write(`${JSON.stringify({ minutes, counts, growth, liveBytes: left })}\n`);
 const flat = Object.values(growth).every(([before, after]) => after! <= before! * 1.05 + 1);

@@ -1,6 +1,19 @@
-import type { NormRounding, NormSpec, QkNormRopeOrder, Refusal, RopeLayout } from "@qknorm/core";
+import type { NormRounding, NormSpec, QkNormRopeOrder, Refusal } from "@qknorm/core";
 import type { Device } from "./device.ts";
 import type { Dtype, FloatDtype, HostArray } from "./dtype.ts";
+import type {
+  Activation,
+  CacheScales,
+  CacheWriteScales,
+  DeltaGates,
+  DeltaSpec,
+  GrowingTexts,
+  Pointwise,
+  RopeTable,
+  RouterSpec,
+  TokenDraws,
+  XieluParameters,
+} from "./op-specs.ts";
 import type { View } from "./strides.ts";
 
 /** Memory of one device under one or more tensors. */
@@ -37,58 +50,6 @@ export interface IndexView {
   on(backend: Backend): TensorView;
 }
 
-export type { RopeLayout } from "@qknorm/core";
-
-/** Rotation of the first `2 * R` values of each head by tabulated angles. */
-export interface RopeTable<T = TensorView> {
-  /** f32 `[P, R]`, for positions `0..P-1`. */
-  readonly cos: T;
-  readonly sin: T;
-  /** `halves`, the default: value `i` turns against `i + R`. `interleaved`: value `2i` against `2i + 1`. */
-  readonly layout?: RopeLayout | undefined;
-}
-
-/** A function of each element: activations by transformers' meaning of them, and three with a number of their own. */
-export type Pointwise =
-  | { readonly kind: Activation }
-  /** `factor * x`, both and their product in f32. */
-  | { readonly kind: "scale"; readonly factor: number }
-  /** `cap * tanh(x / cap)`; the quotient and the tangent are rounded too. */
-  | { readonly kind: "soft-cap"; readonly cap: number }
-  /** `min(max(x, -limit), limit)`; the limit is rounded. */
-  | { readonly kind: "clamp"; readonly limit: number };
-
-export type Activation =
-  | "silu"
-  | "gelu"
-  | "gelu-tanh"
-  | "relu"
-  /** `max(x, 0)^2`. */
-  | "relu2"
-  | "sigmoid"
-  | "softplus"
-  | "tanh";
-
-/** The scalars of xIELU, as a checkpoint holds them: each of one element. */
-export interface XieluParameters<T = TensorView> {
-  readonly alphaP: T;
-  readonly alphaN: T;
-  readonly beta: T;
-  readonly eps: T;
-}
-
-/** f32 `[S, Hkv]` each: what the stored values of a slot's head are multiplied by. */
-export interface CacheScales<T = TensorView> {
-  readonly k: T;
-  readonly v: T;
-}
-
-/** Scales as a write has them. */
-export interface CacheWriteScales<T = TensorView> extends CacheScales<T> {
-  /** `computed`: written, for each token and head its largest magnitude over 448. `given`: read. */
-  readonly mode: "computed" | "given";
-}
-
 /** Where the queries of an attention call stand among its keys. */
 export interface AttentionSpan {
   /** One number: query `t` sees keys `0..past + t`. On a device it may be written after a graph was captured. */
@@ -106,7 +67,7 @@ export interface AttentionSpan {
   /** `[Hq]`: scores that take their part of each softmax and add nothing (gpt-oss); `null`: none. */
   readonly sinks: TensorView | null;
   /** Of keys and values of e4m3, whose values count as rounded to the dtype of q with rounding `hf`; `null`: none. */
-  readonly scales: CacheScales | null;
+  readonly scales: CacheScales<TensorView> | null;
   /**
    * `hf` rounds to the dtype where transformers' eager attention does: the scores, the scaled scores, each step of a cap
    * or a sink, and the probabilities. `once` rounds the result alone.
@@ -129,23 +90,6 @@ export interface PagedAttentionSpan extends Omit<AttentionSpan, "past"> {
   readonly pageSize: number;
   /** No sequence has more queries. */
   readonly mostQueries: number;
-}
-
-/** How a router turns a token's logits into experts and their weights; all in f32 or wider. */
-export interface RouterSpec {
-  /** Probabilities over all experts, or the sigmoid of each. */
-  readonly score: "softmax" | "sigmoid";
-  /** k: how many experts a token goes to. */
-  readonly topK: number;
-  /**
-   * The experts in `count` equal runs, of which only the `kept` best take part: those whose two largest scores, bias
-   * added, have the largest sum (DeepSeek-V3). Null: all take part.
-   */
-  readonly groups: { readonly count: number; readonly kept: number } | null;
-  /** The weights are divided by their sum, `eps` added to it. Null: they stay as they are. */
-  readonly normalize: { readonly eps: number } | null;
-  /** Multiplies the weights at the end. */
-  readonly factor: number;
 }
 
 /** The weights of E experts `down(act(gate(x)) * up(x))`. */
@@ -174,18 +118,6 @@ export interface MoeSpec {
   readonly rounding: NormRounding;
 }
 
-/** What a gated delta rule reads beside q, k and v: per token, and per value head. */
-export interface DeltaGates<T = TensorView> {
-  /** `[T, N]`: how much a head forgets at a token, before softplus. */
-  readonly a: T;
-  /** `[T, N]`: how much of a token a head writes, before the sigmoid. */
-  readonly b: T;
-  /** `[N]`: ln of a head's rate of decay. */
-  readonly aLog: T;
-  /** `[N]`, added to `a`. */
-  readonly dtBias: T;
-}
-
 /** What stands around a linear layer: see the op. */
 export interface ProjectSpec {
   /** Of a row of x. */
@@ -196,14 +128,6 @@ export interface ProjectSpec {
   readonly swiglu: NormRounding | null;
   /** `[M, N]`. */
   readonly residual: TensorView | null;
-}
-
-/** Numbers of a gated delta rule. */
-export interface DeltaSpec {
-  /** Factor on q. */
-  readonly scale: number;
-  /** `hf` rounds the sigmoid of `b` to the dtype of `b`. */
-  readonly rounding: NormRounding;
 }
 
 /**
@@ -230,7 +154,7 @@ export interface Ops {
    */
   project(x: TensorView, w: TensorView, out: TensorView, spec: ProjectSpec): boolean;
   /** Rotates `x [T, H, D]` in place; one position a token. */
-  rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void;
+  rope(x: TensorView, table: RopeTable<TensorView>, positions: IndexView, rounding: NormRounding): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]`, `k` and `v` `[S, Hkv, D]`. */
   attention(q: TensorView, k: TensorView, v: TensorView, out: TensorView, span: AttentionSpan): void;
   /**
@@ -243,7 +167,7 @@ export interface Ops {
     kCache: TensorView,
     vCache: TensorView,
     slots: IndexView,
-    scales: CacheWriteScales | null,
+    scales: CacheWriteScales<TensorView> | null,
   ): void;
   /** `out [T, Hq, D]` from `q [T, Hq, D]` over caches `[S, Hkv, D]`: see the op. */
   pagedAttention(
@@ -258,7 +182,7 @@ export interface Ops {
   /** `out [N] = f(x [N])`. */
   pointwise(x: TensorView, out: TensorView, f: Pointwise): void;
   /** `out [N] = xIELU(x [N])`: see the op. */
-  xielu(x: TensorView, out: TensorView, parameters: XieluParameters): void;
+  xielu(x: TensorView, out: TensorView, parameters: XieluParameters<TensorView>): void;
   /** `out [N] = a [N] * b [N]`. */
   mul(a: TensorView, b: TensorView, out: TensorView): void;
   /** `out [N] = a [N] + b [N]`. */
@@ -289,7 +213,7 @@ export interface Ops {
     q: TensorView,
     k: TensorView,
     v: TensorView,
-    gates: DeltaGates,
+    gates: DeltaGates<TensorView>,
     state: TensorView,
     out: TensorView,
     spec: DeltaSpec,
@@ -297,36 +221,11 @@ export interface Ops {
   /** `out [T, C] = table[ids [T]]`. */
   gatherRows(table: TensorView, ids: IndexView, out: TensorView): void;
   /** The largest of each row of `logits [B, V]` becomes the next token of a text: see the op. */
-  likeliest(logits: TensorView, texts: GrowingTexts): void;
+  likeliest(logits: TensorView, texts: GrowingTexts<TensorView>): void;
   /** A token drawn by each row of `logits [B, V]` becomes the next one of a text: see the op. */
-  sample(logits: TensorView, texts: GrowingTexts, draws: TokenDraws): void;
+  sample(logits: TensorView, texts: GrowingTexts<TensorView>, draws: TokenDraws<TensorView>): void;
   /** `out [N] = x [N]`, rounded to the dtype of `out`. */
   convert(x: TensorView, out: TensorView): void;
-}
-
-/** B texts that grow on a device, all i32: what a decode step reads, and what it has chosen. */
-export interface GrowingTexts<T = TensorView> {
-  /** `[B]`: the last token of each. */
-  readonly ids: T;
-  /** `[B]`: where it stands. */
-  readonly positions: T;
-  /** `[B, L]`: the token that was chosen at each position; -1 where no logit was a finite largest. */
-  readonly log: T;
-}
-
-/** How B texts draw their next tokens. All of it may change between replays of a graph. */
-export interface TokenDraws<T = TensorView> {
-  /** f32 `[B, 6]`: temperature, top-p (1: off), min-p (0: off), and the penalties for repetition (1: off), presence and frequency. */
-  readonly settings: T;
-  /** i32 `[B, 3]`: top-k (0: off), and the lower and the upper 32 bits of the seed. */
-  readonly keys: T;
-  /** i32 `[B]`: each draw of a seed has its own, as where the token stands in its text. */
-  readonly counters: T;
-  /**
-   * i32 `[B, V]`: twice how often each token was drawn, which goes up, and one more where the prompt has it. The penalty for
-   * repetition is for all that are not 0, the others are for those that were drawn. Null: no penalties.
-   */
-  readonly seen: T | null;
 }
 
 export type OpName = keyof Ops;
@@ -375,14 +274,14 @@ export interface QkNormRopeCall extends Omit<QkNormCall, "q" | "k"> {
   readonly k: QkNormRopeSide;
   readonly order: QkNormRopeOrder;
   /** Null: nothing turns. */
-  readonly rope: { readonly table: RopeTable; readonly rounding: NormRounding } | null;
+  readonly rope: { readonly table: RopeTable<TensorView>; readonly rounding: NormRounding } | null;
   /** Null: nothing is stored. */
   readonly write: {
     readonly v: Omit<NormSide, "spec">;
     /** `[S, Hkv, D]`, the last axis dense. */
     readonly kCache: TensorView;
     readonly vCache: TensorView;
-    readonly scales: CacheWriteScales | null;
+    readonly scales: CacheWriteScales<TensorView> | null;
   } | null;
 }
 

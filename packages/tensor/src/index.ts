@@ -3,22 +3,7 @@ import { fasterKernels } from "./backends/cpu/backend.ts";
 import { typescriptQkNorm } from "./backends/cpu/typescript/qk-norm.ts";
 import { provideQkNorm } from "./qk-norm/provider.ts";
 
-export type {
-  Activation,
-  Backend,
-  CacheScales,
-  CacheWriteScales,
-  DeltaGates,
-  DeltaSpec,
-  FileRange,
-  GrowingTexts,
-  Memory,
-  RopeLayout,
-  RopeTable,
-  RouterSpec,
-  TokenDraws,
-  XieluParameters,
-} from "./backend.ts";
+export type { Backend, FileRange, Memory } from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
@@ -35,6 +20,19 @@ export {
 } from "./dtype.ts";
 export { fillFromFile } from "./file-range.ts";
 export { Indices } from "./indices.ts";
+export type {
+  Activation,
+  CacheScales,
+  CacheWriteScales,
+  DeltaGates,
+  DeltaSpec,
+  GrowingTexts,
+  RopeLayout,
+  RopeTable,
+  RouterSpec,
+  TokenDraws,
+  XieluParameters,
+} from "./op-specs.ts";
 export { closeDevice, openDevice } from "./open-device.ts";
 export { add } from "./ops/add.ts";
 export { addNormalize } from "./ops/add-normalize.ts";

@@ -1,7 +1,8 @@
 import { QkNormError } from "@qknorm/core";
-import type { AttentionSpan, CacheScales } from "../backend.ts";
+import type { AttentionSpan } from "../backend.ts";
 import { cacheDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
+import type { CacheScales } from "../op-specs.ts";
 import { lastAxisIsDense, shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { requirePair, requireScales, scaleTensors } from "./cache-checks.ts";

@@ -1,7 +1,7 @@
 // What memory of keys and values must be, whoever writes or reads it.
 import { QkNormError } from "@qknorm/core";
-import type { CacheScales, CacheWriteScales } from "../backend.ts";
 import { type Dtype, floatDtypes } from "../dtype.ts";
+import type { CacheScales, CacheWriteScales } from "../op-specs.ts";
 import { lastAxisIsDense, shown } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";
 import { requireShape, requireTensor } from "./checks.ts";

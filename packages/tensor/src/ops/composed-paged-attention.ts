@@ -1,5 +1,6 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
-import type { CacheScales, PagedAttentionSpan } from "../backend.ts";
+import type { PagedAttentionSpan } from "../backend.ts";
+import type { CacheScales } from "../op-specs.ts";
 import { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { attention } from "./attention.ts";

@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import type { DeltaGates, DeltaSpec } from "../backend.ts";
+import type { DeltaGates, DeltaSpec } from "../op-specs.ts";
 import { lastAxisIsDense, shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { requireOwnMemory } from "./causal-conv.ts";

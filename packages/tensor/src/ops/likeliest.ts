@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import type { GrowingTexts } from "../backend.ts";
+import type { GrowingTexts } from "../op-specs.ts";
 import { mayShareMemory } from "../overlap.ts";
 import { lastAxisIsDense } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";

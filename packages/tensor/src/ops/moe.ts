@@ -1,5 +1,6 @@
 import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
-import type { Activation, MoeSpec } from "../backend.ts";
+import type { MoeSpec } from "../backend.ts";
+import type { Activation } from "../op-specs.ts";
 import { lastAxisIsDense } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import {

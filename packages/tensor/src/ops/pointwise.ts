@@ -1,5 +1,5 @@
 import { QkNormError } from "@qknorm/core";
-import type { Activation, Pointwise } from "../backend.ts";
+import type { Activation, Pointwise } from "../op-specs.ts";
 import { shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { asFlat, backendOfAll, opOf, requireTensor } from "./checks.ts";

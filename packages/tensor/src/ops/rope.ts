@@ -1,6 +1,6 @@
 import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
-import type { RopeTable } from "../backend.ts";
 import type { Indices } from "../indices.ts";
+import type { RopeTable } from "../op-specs.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";
 import { lastAxisIsDense, shown } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";

@@ -1,7 +1,7 @@
 import { QkNormError } from "@qknorm/core";
-import type { RouterSpec } from "../backend.ts";
 import { assertDtype, type FloatDtype, floatDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
+import type { RouterSpec } from "../op-specs.ts";
 import { shown } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import { asRows, backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";

@@ -1,4 +1,4 @@
-import type { GrowingTexts, TokenDraws } from "../backend.ts";
+import type { GrowingTexts, TokenDraws } from "../op-specs.ts";
 import type { Tensor } from "../tensor.ts";
 import { backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
 import { checkGrowingTexts } from "./likeliest.ts";

@@ -1,7 +1,7 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
-import type { CacheWriteScales } from "../backend.ts";
 import { cacheDtypes } from "../dtype.ts";
 import type { Indices } from "../indices.ts";
+import type { CacheWriteScales } from "../op-specs.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";
 import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";

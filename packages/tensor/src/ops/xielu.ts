@@ -1,4 +1,4 @@
-import type { XieluParameters } from "../backend.ts";
+import type { XieluParameters } from "../op-specs.ts";
 import { Tensor } from "../tensor.ts";
 import { asFlat, backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
 

@@ -8,9 +8,10 @@ import {
   type Refusal,
   type RopeSpec,
 } from "@qknorm/core";
-import type { CacheWriteScales, NormSide, QkNormCall, QkNormRopeCall, RopeTable } from "../backend.ts";
+import type { NormSide, QkNormCall, QkNormRopeCall } from "../backend.ts";
 import { floatDtypes } from "../dtype.ts";
 import type { Indices } from "../indices.ts";
+import type { CacheWriteScales, RopeTable } from "../op-specs.ts";
 import { backendOfAll, requireShape, requireTensor, requireWithin } from "../ops/checks.ts";
 import { type CacheTarget, checkCacheTarget, tensorsOf } from "../ops/write-cache.ts";
 import { assertNoSelfOverlap, mayShareMemory } from "../overlap.ts";

@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import { cudaGatedDeltaRule } from "@qknorm/native/cuda";
-import type { DeltaGates, DeltaSpec, TensorView } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { DeltaGates, DeltaSpec } from "../../op-specs.ts";
 import { floatDtypeOf, headsOf, placeOf, queueOf, rowsOf } from "./places.ts";
 
 /** `out [T, N, dv]`, the state overwritten. Throws `ERR_QKNORM_DTYPE` where a pair of operands differs in dtype. */
@@ -8,7 +9,7 @@ export function gatedDeltaRule(
   q: TensorView,
   k: TensorView,
   v: TensorView,
-  { a, b, aLog, dtBias }: DeltaGates,
+  { a, b, aLog, dtBias }: DeltaGates<TensorView>,
   state: TensorView,
   out: TensorView,
   { scale, rounding }: DeltaSpec,

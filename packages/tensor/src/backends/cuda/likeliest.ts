@@ -1,9 +1,10 @@
 import { CudaMemory, cudaLikeliest, likeliestScratch } from "@qknorm/native/cuda";
-import type { GrowingTexts, TensorView } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { GrowingTexts } from "../../op-specs.ts";
 import { floatDtypeOf, placeOf, queueOf, rowsOf } from "./places.ts";
 
 /** Each text of B goes on with the largest of its `logits [B, V]`. Queued on the current stream. */
-export function likeliest(logits: TensorView, { ids, positions, log }: GrowingTexts): void {
+export function likeliest(logits: TensorView, { ids, positions, log }: GrowingTexts<TensorView>): void {
   const [rows, width] = logits.shape as [number, number];
   const [kernels, stream] = queueOf(logits);
   const scratch = new CudaMemory(stream, likeliestScratch(rows, width));

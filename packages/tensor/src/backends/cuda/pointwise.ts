@@ -1,4 +1,5 @@
-import type { Pointwise, TensorView } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { Pointwise } from "../../op-specs.ts";
 import { elementwise } from "./elementwise.ts";
 
 /** `out = f(x)` over contiguous tensors of one size. */

@@ -1,12 +1,13 @@
 import type { NormRounding } from "@qknorm/core";
 import { cudaRope } from "@qknorm/native/cuda";
-import type { IndexView, RopeTable, TensorView } from "../../backend.ts";
+import type { IndexView, TensorView } from "../../backend.ts";
+import type { RopeTable } from "../../op-specs.ts";
 import { floatDtypeOf, headsOf, placeOf, queueOf } from "./places.ts";
 
 /** Rotates `x [T, H, D]` in place. */
 export function rope(
   x: TensorView,
-  { cos, sin, layout = "halves" }: RopeTable,
+  { cos, sin, layout = "halves" }: RopeTable<TensorView>,
   positions: IndexView,
   rounding: NormRounding,
 ): void {

@@ -1,5 +1,6 @@
 import { cudaRoute } from "@qknorm/native/cuda";
-import type { RouterSpec, TensorView } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { RouterSpec } from "../../op-specs.ts";
 import { floatDtypeOf, placeOf, queueOf, rowsOf } from "./places.ts";
 
 /** `experts` and `weights` `[T, K]` of `logits [T, E]`. */

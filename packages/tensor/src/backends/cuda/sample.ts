@@ -1,12 +1,13 @@
 import { cudaSample } from "@qknorm/native/cuda";
-import type { GrowingTexts, TensorView, TokenDraws } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { GrowingTexts, TokenDraws } from "../../op-specs.ts";
 import { floatDtypeOf, placeOf, queueOf, rowsOf } from "./places.ts";
 
 /** Each text of B goes on with a token drawn by its `logits [B, V]`. Queued on the current stream. */
 export function sample(
   logits: TensorView,
-  { ids, positions, log }: GrowingTexts,
-  { settings, keys, counters, seen }: TokenDraws,
+  { ids, positions, log }: GrowingTexts<TensorView>,
+  { settings, keys, counters, seen }: TokenDraws<TensorView>,
 ): void {
   const [rows, width] = logits.shape as [number, number];
   const [kernels, stream] = queueOf(logits);

@@ -1,6 +1,7 @@
 import { CudaWriteCache, CudaWriteE4m3Cache } from "@qknorm/native/cuda";
-import type { CacheWriteScales, IndexView, TensorView } from "../../backend.ts";
+import type { IndexView, TensorView } from "../../backend.ts";
 import { bytesOf, type FloatDtype } from "../../dtype.ts";
+import type { CacheWriteScales } from "../../op-specs.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { placeOf, stridesOf } from "./heads.ts";
 import { KeptLaunches } from "./kept-launches.ts";
@@ -16,7 +17,7 @@ export function writeCache(
   kCache: TensorView,
   vCache: TensorView,
   slots: IndexView,
-  scales: CacheWriteScales | null,
+  scales: CacheWriteScales<TensorView> | null,
 ): void {
   if (scales !== null) {
     writeE4m3({ k, v, kCache, vCache, kScales: scales.k, vScales: scales.v }, slots, scales.mode);
@@ -46,7 +47,7 @@ export function writeCache(
 
 type E4m3Views = Readonly<Record<"k" | "v" | "kCache" | "vCache" | "kScales" | "vScales", TensorView>>;
 
-function writeE4m3(views: E4m3Views, slots: IndexView, mode: CacheWriteScales["mode"]): void {
+function writeE4m3(views: E4m3Views, slots: IndexView, mode: CacheWriteScales<TensorView>["mode"]): void {
   const { k, kCache } = views;
   const ordinal = ordinalOfMemory(kCache);
   const all = Object.entries(views) as [keyof E4m3Views, TensorView][];

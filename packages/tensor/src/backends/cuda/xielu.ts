@@ -1,10 +1,11 @@
 import { QkNormError } from "@qknorm/core";
 import { cudaXielu } from "@qknorm/native/cuda";
-import type { TensorView, XieluParameters } from "../../backend.ts";
+import type { TensorView } from "../../backend.ts";
+import type { XieluParameters } from "../../op-specs.ts";
 import { floatDtypeOf, placeOf, queueOf } from "./places.ts";
 
 /** `out [N] = xIELU(x [N])`. Throws `ERR_QKNORM_DTYPE` for scalars of different dtypes. */
-export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters): void {
+export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters<TensorView>): void {
   const { alphaP, alphaN, beta, eps } = parameters;
   for (const other of [alphaN, beta, eps]) {
     if (other.dtype === alphaP.dtype) continue;

@@ -1,5 +1,6 @@
 import * as native from "@qknorm/native/cpu";
-import type { DeltaGates, DeltaSpec, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { DeltaGates, DeltaSpec } from "../../../op-specs.ts";
 import { dataOf } from "../memory.ts";
 import { arrayOf, dtypeOf, exactly, headsOf } from "./views.ts";
 
@@ -8,7 +9,7 @@ export function gatedDeltaRule(
   q: TensorView,
   k: TensorView,
   v: TensorView,
-  { a, b, aLog, dtBias }: DeltaGates,
+  { a, b, aLog, dtBias }: DeltaGates<TensorView>,
   state: TensorView,
   out: TensorView,
   { scale, rounding }: DeltaSpec,

@@ -1,5 +1,6 @@
 import * as native from "@qknorm/native/cpu";
-import type { Pointwise, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { Pointwise } from "../../../op-specs.ts";
 import { dtypeOf, vectorOf } from "./views.ts";
 
 /** `out [N] = f(x [N])`. */

@@ -1,6 +1,5 @@
 import type { NormSpec, Refusal } from "@qknorm/core";
 import {
-  type NativeArray,
   type QkNormRopeCall as NativeCall,
   type ChainSide as NativeSide,
   qkNormRope,
@@ -15,15 +14,12 @@ import type {
 } from "../../../backend.ts";
 import { dataOf, hostIndices } from "../memory.ts";
 import { sideWeightRefusals } from "../weights.ts";
-import { affineOf } from "./affine.ts";
+import { clear, type Mutable, sideOf as normSideOf, nothing, place } from "./norm-side.ts";
 import { arrayOf } from "./views.ts";
 import { cacheOf } from "./write-cache.ts";
 
-type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
 type Nullable<T> = Mutable<T> | null;
 
-// Between two calls: what was normalised last is not for this module to keep alive.
-const nothing: NativeArray = new Float32Array(0);
 const nobody: Int32Array = new Int32Array(0);
 
 const noNorm: NormSpec<TensorView> = {
@@ -65,23 +61,8 @@ export const nativeQkNormRope: FusedQkNormRope = {
   },
 };
 
-function sideOf({ headDim, inPlace }: QkNormRopeCall, side: QkNormRopeSide): Mutable<NativeSide> {
-  const { heads, tokenStride, headStride } = side;
-  const spec = side.spec ?? noNorm;
-  return {
-    normalizes: side.spec !== null,
-    input: nothing,
-    inputOffset: 0,
-    inputTokenStride: tokenStride,
-    inputHeadStride: headStride,
-    output: nothing,
-    outputOffset: 0,
-    outputTokenStride: inPlace ? tokenStride : heads * headDim,
-    outputHeadStride: inPlace ? headStride : headDim,
-    heads,
-    axis: spec.axis,
-    ...affineOf(spec, headDim),
-  };
+function sideOf(call: QkNormRopeCall, side: QkNormRopeSide): Mutable<NativeSide> {
+  return { ...normSideOf(call, side, side.spec ?? noNorm), normalizes: side.spec !== null };
 }
 
 function ropeOf({ rope }: QkNormRopeCall): Nullable<NonNullable<NativeCall["rope"]>> {
@@ -109,16 +90,4 @@ function writeOf({ write }: QkNormRopeCall) {
     v: { data: nothing, offset: 0, tokenStride, headStride },
     slots: nobody,
   };
-}
-
-function place(side: Mutable<NativeSide>, x: TensorView, out: TensorView): void {
-  side.input = arrayOf(x);
-  side.inputOffset = x.offset;
-  side.output = arrayOf(out);
-  side.outputOffset = out.offset;
-}
-
-function clear(side: Mutable<NativeSide>): void {
-  side.input = nothing;
-  side.output = nothing;
 }

@@ -1,15 +1,9 @@
 import type { Refusal } from "@qknorm/core";
-import { type QkNormCall as NativeCall, type NormSide as NativeSide, qkNorm } from "@qknorm/native/cpu";
-import type { FusedQkNorm, NormSide, QkNormCall, QkNormRun, TensorView } from "../../../backend.ts";
+import { type QkNormCall as NativeCall, qkNorm } from "@qknorm/native/cpu";
+import type { FusedQkNorm, QkNormCall, QkNormRun } from "../../../backend.ts";
 import { weightRefusals } from "../weights.ts";
-import { affineOf } from "./affine.ts";
+import { clear, type Mutable, place, sideOf } from "./norm-side.ts";
 import { nativeQkNormRope } from "./qk-norm-rope.ts";
-import { arrayOf } from "./views.ts";
-
-type Mutable<T> = { -readonly [Field in keyof T]: T[Field] };
-
-// Between two calls: what was normalised last is not for this module to keep alive.
-const nothing = new Float32Array(0);
 
 /** QK norm by the addon. Each run of a prepared call changes memory, offsets and tokens alone. */
 export const nativeQkNorm: FusedQkNorm = {
@@ -19,8 +13,8 @@ export const nativeQkNorm: FusedQkNorm = {
   prepare(call: QkNormCall): QkNormRun | readonly Refusal[] {
     const refusals = weightRefusals(call);
     if (refusals.length > 0) return refusals;
-    const q = sideOf(call, call.q);
-    const k = sideOf(call, call.k);
+    const q = sideOf(call, call.q, call.q.spec);
+    const k = sideOf(call, call.k, call.k.spec);
     const { dtype, headDim } = call;
     const native: Mutable<NativeCall> = { dtype, headDim, tokens: 0, sides: [q, k] };
     return (qIn, kIn, qOut, kOut, tokens) => {
@@ -37,32 +31,3 @@ export const nativeQkNorm: FusedQkNorm = {
     };
   },
 };
-
-function sideOf({ headDim, inPlace }: QkNormCall, side: NormSide): Mutable<NativeSide> {
-  const { heads, tokenStride, headStride, spec } = side;
-  return {
-    input: nothing,
-    inputOffset: 0,
-    inputTokenStride: tokenStride,
-    inputHeadStride: headStride,
-    output: nothing,
-    outputOffset: 0,
-    outputTokenStride: inPlace ? tokenStride : heads * headDim,
-    outputHeadStride: inPlace ? headStride : headDim,
-    heads,
-    axis: spec.axis,
-    ...affineOf(spec, headDim),
-  };
-}
-
-function place(side: Mutable<NativeSide>, x: TensorView, out: TensorView): void {
-  side.input = arrayOf(x);
-  side.inputOffset = x.offset;
-  side.output = arrayOf(out);
-  side.outputOffset = out.offset;
-}
-
-function clear(side: Mutable<NativeSide>): void {
-  side.input = nothing;
-  side.output = nothing;
-}

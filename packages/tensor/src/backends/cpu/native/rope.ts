@@ -1,13 +1,14 @@
 import type { NormRounding } from "@qknorm/core";
 import * as native from "@qknorm/native/cpu";
-import type { IndexView, RopeTable, TensorView } from "../../../backend.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
+import type { RopeTable } from "../../../op-specs.ts";
 import { dataOf, hostIndices } from "../memory.ts";
 import { dtypeOf, headsOf } from "./views.ts";
 
 /** Rotates `x [T, H, D]` in place. */
 export function rope(
   x: TensorView,
-  { cos, sin, layout = "halves" }: RopeTable,
+  { cos, sin, layout = "halves" }: RopeTable<TensorView>,
   positions: IndexView,
   rounding: NormRounding,
 ): void {

@@ -1,6 +1,7 @@
 import * as native from "@qknorm/native/cpu";
-import type { CacheWriteScales, IndexView, TensorView } from "../../../backend.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
 import type { CacheDtype } from "../../../dtype.ts";
+import type { CacheWriteScales } from "../../../op-specs.ts";
 import { dataOf, hostIndices } from "../memory.ts";
 import { dtypeOf, headsOf } from "./views.ts";
 
@@ -11,7 +12,7 @@ export function writeCache(
   kCache: TensorView,
   vCache: TensorView,
   slots: IndexView,
-  scales: CacheWriteScales | null,
+  scales: CacheWriteScales<TensorView> | null,
 ): void {
   const [tokens, heads, headDim] = k.shape as [number, number, number];
   native.writeCache({
@@ -26,7 +27,7 @@ export function writeCache(
 }
 
 /** Memory of keys and values as the addon takes it: `[S, Hkv, D]`, and scales `[S, Hkv]`. */
-export function cacheOf(kCache: TensorView, vCache: TensorView, scales: CacheWriteScales | null) {
+export function cacheOf(kCache: TensorView, vCache: TensorView, scales: CacheWriteScales<TensorView> | null) {
   return {
     cacheDtype: kCache.dtype as CacheDtype,
     slotCount: kCache.shape[0] as number,

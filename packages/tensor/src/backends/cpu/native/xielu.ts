@@ -1,10 +1,11 @@
 import * as native from "@qknorm/native/cpu";
-import type { TensorView, XieluParameters } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { XieluParameters } from "../../../op-specs.ts";
 import { load } from "../typescript/values.ts";
 import { dtypeOf, vectorOf } from "./views.ts";
 
 /** `out [N] = xIELU(x [N])`. */
-export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters): void {
+export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters<TensorView>): void {
   const numbers = {
     alphaP: numberIn(parameters.alphaP),
     alphaN: numberIn(parameters.alphaN),

@@ -1,4 +1,5 @@
-import type { DeltaGates, DeltaSpec, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { DeltaGates, DeltaSpec } from "../../../op-specs.ts";
 import { softplus } from "./pointwise.ts";
 import { load, rounder, store } from "./values.ts";
 
@@ -7,7 +8,7 @@ export function gatedDeltaRule(
   q: TensorView,
   k: TensorView,
   v: TensorView,
-  gates: DeltaGates,
+  gates: DeltaGates<TensorView>,
   state: TensorView,
   out: TensorView,
   { scale, rounding }: DeltaSpec,

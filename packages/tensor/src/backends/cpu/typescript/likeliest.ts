@@ -1,9 +1,10 @@
-import type { GrowingTexts, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { GrowingTexts } from "../../../op-specs.ts";
 import { dataOf } from "../memory.ts";
 import { load } from "./values.ts";
 
 /** Each text of B goes on with the largest of its `logits [B, V]`. */
-export function likeliest(logits: TensorView, { ids, positions, log }: GrowingTexts): void {
+export function likeliest(logits: TensorView, { ids, positions, log }: GrowingTexts<TensorView>): void {
   const [rows, width] = logits.shape as [number, number];
   const places = log.shape[1] as number;
   const values = new Float64Array(width);

@@ -1,4 +1,5 @@
-import type { Pointwise, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { Pointwise } from "../../../op-specs.ts";
 import { load, rounder, store } from "./values.ts";
 
 type Scalar = (x: number) => number;

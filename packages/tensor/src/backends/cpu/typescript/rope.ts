@@ -1,10 +1,16 @@
 import type { NormRounding } from "@qknorm/core";
-import type { IndexView, RopeTable, TensorView } from "../../../backend.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
+import type { RopeTable } from "../../../op-specs.ts";
 import { hostIndices } from "../memory.ts";
 import { load, rounder, store } from "./values.ts";
 
 /** Rotates value `i` of each head against value `i + R`, or `2i` against `2i + 1`, in place. */
-export function rope(x: TensorView, table: RopeTable, positions: IndexView, rounding: NormRounding): void {
+export function rope(
+  x: TensorView,
+  table: RopeTable<TensorView>,
+  positions: IndexView,
+  rounding: NormRounding,
+): void {
   const [tokens, heads] = x.shape as [number, number];
   const half = table.cos.shape[1] as number;
   const round = rounding === "hf" ? rounder(x) : (value: number) => value;

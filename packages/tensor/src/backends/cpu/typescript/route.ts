@@ -1,4 +1,5 @@
-import type { RouterSpec, TensorView } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { RouterSpec } from "../../../op-specs.ts";
 import { dataOf } from "../memory.ts";
 import { load, store } from "./values.ts";
 

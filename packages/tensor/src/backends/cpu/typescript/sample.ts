@@ -1,4 +1,5 @@
-import type { GrowingTexts, TensorView, TokenDraws } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { GrowingTexts, TokenDraws } from "../../../op-specs.ts";
 import { dataOf } from "../memory.ts";
 import { exactExp, exactLog, gumbel, philox } from "./gumbel.ts";
 import { load } from "./values.ts";
@@ -18,8 +19,8 @@ interface Draw {
 /** Each text of B goes on with a token drawn by its `logits [B, V]`: kernels/sample.cu, with sorting. */
 export function sample(
   logits: TensorView,
-  { ids, positions, log }: GrowingTexts,
-  { settings, keys, counters, seen }: TokenDraws,
+  { ids, positions, log }: GrowingTexts<TensorView>,
+  { settings, keys, counters, seen }: TokenDraws<TensorView>,
 ): void {
   const [rows, width] = logits.shape as [number, number];
   const places = log.shape[1] as number;

@@ -1,5 +1,6 @@
 import { encodeE4m3, scaleE4m3 } from "@qknorm/core";
-import type { CacheWriteScales, IndexView, TensorView } from "../../../backend.ts";
+import type { IndexView, TensorView } from "../../../backend.ts";
+import type { CacheWriteScales } from "../../../op-specs.ts";
 import { dataOf, hostIndices } from "../memory.ts";
 import { load, store } from "./values.ts";
 
@@ -10,7 +11,7 @@ export function writeCache(
   kCache: TensorView,
   vCache: TensorView,
   slots: IndexView,
-  scales: CacheWriteScales | null,
+  scales: CacheWriteScales<TensorView> | null,
 ): void {
   const rows = hostIndices(slots);
   writeSide(k, kCache, rows, scales && { values: scales.k, mode: scales.mode });
@@ -21,7 +22,7 @@ function writeSide(
   x: TensorView,
   cache: TensorView,
   rows: Int32Array,
-  scales: { readonly values: TensorView; readonly mode: CacheWriteScales["mode"] } | null,
+  scales: { readonly values: TensorView; readonly mode: CacheWriteScales<TensorView>["mode"] } | null,
 ): void {
   const [tokens, heads, headDim] = x.shape as [number, number, number];
   const row = new Float64Array(headDim);
@@ -43,7 +44,7 @@ function storeScaled(
   row: Float64Array,
   scales: TensorView,
   scaleAt: number,
-  mode: CacheWriteScales["mode"],
+  mode: CacheWriteScales<TensorView>["mode"],
 ): void {
   const held = dataOf(scales);
   if (mode === "computed") held[scaleAt] = scaleE4m3(largestOf(row));

@@ -1,9 +1,10 @@
-import type { TensorView, XieluParameters } from "../../../backend.ts";
+import type { TensorView } from "../../../backend.ts";
+import type { XieluParameters } from "../../../op-specs.ts";
 import { softplus } from "./pointwise.ts";
 import { load, store } from "./values.ts";
 
 /** `out = xIELU(x)` over contiguous tensors of one size. */
-export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters): void {
+export function xielu(x: TensorView, out: TensorView, parameters: XieluParameters<TensorView>): void {
   const [alphaP, alphaN, beta, eps] = (["alphaP", "alphaN", "beta", "eps"] as const).map((name) => {
     const one = new Float64Array(1);
     load(parameters[name], parameters[name].offset, 1, one);
