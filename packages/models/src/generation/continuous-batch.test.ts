@@ -52,6 +52,20 @@ describe("ContinuousBatch", () => {
       pages: fc.integer({ min: 15, max: 24 }),
       maxSequences: fc.integer({ min: 1, max: 5 }),
     });
+    type Case = [
+      texts: { prompt: number[]; maxTokens: number; seed: number | null; comes: number }[],
+      limit: { pages: number; maxSequences: number },
+    ];
+    /** Four texts of which each takes most of the room: the later ones must give way, whatever is drawn beside it. */
+    const crowd: Case = [
+      Array.from({ length: 4 }, (_, i) => ({
+        prompt: [i, 1, 2, 3],
+        maxTokens: 40,
+        seed: i % 2 ? i : null,
+        comes: i,
+      })),
+      { pages: 15, maxSequences: 4 },
+    ];
     let preemptions = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(someText, { minLength: 1, maxLength: 8 }), limits, async (texts, limit) => {
@@ -73,7 +87,7 @@ describe("ContinuousBatch", () => {
         expect(batch.pages.free).toBe(limit.pages);
         preemptions += batch.preemptions;
       }),
-      { numRuns: 12 },
+      { numRuns: 12, examples: [crowd] },
     );
     expect(preemptions).toBeGreaterThan(0);
   });
