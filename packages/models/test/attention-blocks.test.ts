@@ -43,7 +43,9 @@ const blocks = Object.keys(families).flatMap((family) =>
     .map(({ name }) => ({ family, name, dir: join(golden, family, name) })),
 );
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 afterEach(() => {
   useKernels("auto");
 });

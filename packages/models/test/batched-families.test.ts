@@ -23,7 +23,9 @@ const variants = readdirSync(golden).flatMap((family): (readonly [family: string
 /** Families whose layers carry a state from token to token, which pages do not hold. */
 const carrying = new Set(["lfm2", "qwen3-5", "qwen3-5-moe", "qwen3-next"]);
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 
 describe("in a batch", () => {
   it.each(variants.filter(([family]) => !carrying.has(family)))(

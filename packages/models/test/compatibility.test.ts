@@ -24,7 +24,9 @@ interface Measured {
   readonly parity: number;
 }
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 afterEach(() => useKernels("auto"));
 
 it("the table of families says what the registry has and what their goldens show (-u writes it)", async () => {

@@ -9,6 +9,8 @@ const missing = await openDevice("cuda:0").then(
 );
 
 describe.skipIf(missing !== "")(`a batch on a GPU${missing}`, () => {
-  beforeAll(() => setQkNormLogger(null));
+  beforeAll(() => {
+    setQkNormLogger(null);
+  });
   deviceBatchSuite("cuda:0");
 });

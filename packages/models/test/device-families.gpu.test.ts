@@ -9,6 +9,8 @@ const missing = await openDevice("cuda:0").then(
 );
 
 describe.skipIf(missing !== "")(`families on a GPU${missing}`, () => {
-  beforeAll(() => setQkNormLogger(null));
+  beforeAll(() => {
+    setQkNormLogger(null);
+  });
   deviceFamiliesSuite("cuda:0", { tokens: 16 });
 });

@@ -13,7 +13,9 @@ const missing = await open("cuda:0");
 const alone = await open("cuda:1");
 
 describe.skipIf(missing !== "")(`the life of a model on a GPU${missing}`, () => {
-  beforeAll(() => setQkNormLogger(null));
+  beforeAll(() => {
+    setQkNormLogger(null);
+  });
   deviceLifeSuite("cuda:0");
 });
 

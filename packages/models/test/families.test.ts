@@ -44,7 +44,9 @@ const variants: readonly Variant[] = readdirSync(golden).flatMap((family) =>
     : [],
 );
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 afterEach(() => {
   useKernels("auto");
 });

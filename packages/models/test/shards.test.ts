@@ -37,7 +37,9 @@ const variants = readdirSync(golden)
   .filter(({ dir }) => JSON.parse(readFileSync(join(dir, "golden.json"), "utf8")).kind !== "attention")
   .filter(({ dir }) => listModels().includes(readConfig(dir).modelType));
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 
 describe.each([...new Set(variants.map(({ family }) => family))])("%s", (family) => {
   it("is the sum of what two ranks compute, layer by layer", async () => {

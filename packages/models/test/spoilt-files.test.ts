@@ -25,7 +25,9 @@ const golden = join(import.meta.dirname, "../golden");
 const dir = mkdtempSync(join(tmpdir(), "spoilt-"));
 const timeout = fuzzTimeout;
 
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 afterAll(() => rmSync(dir, { recursive: true }));
 
 function expectAnswerOrSentence(run: () => void): void {

@@ -27,7 +27,9 @@ const { models } = JSON.parse(readFileSync(join(golden, "text-parts.json"), "utf
 const gemma3 = models.find(({ config }) => config.model_type === "gemma3") as TextPart;
 
 let dir: string;
-beforeAll(() => setQkNormLogger(null));
+beforeAll(() => {
+  setQkNormLogger(null);
+});
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "text-part-"));
 });
