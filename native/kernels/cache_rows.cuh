@@ -7,20 +7,8 @@
 
 #ifdef QK_EMULATED
 DEVICE void pin(i64&) {}
-DEVICE void load_once(const char* from, u32* to) { load_words<4>(from, to); }
-DEVICE void store_once(char* to, const u32* from) { store_words<4>(to, from); }
 #else
 DEVICE void pin(i64& number) { asm volatile("" : "+l"(number)); }
-
-// 16 bytes that nobody needs again: the caches let them go first.
-DEVICE void load_once(const char* from, u32* to) {
-  asm volatile("ld.global.cs.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "l"(from));
-}
-DEVICE void store_once(char* to, const u32* from) {
-  asm volatile("st.global.cs.v4.u32 [%0], {%1,%2,%3,%4};"
-               :: "l"(to), "r"(from[0]), "r"(from[1]), "r"(from[2]), "r"(from[3]) : "memory");
-}
 #endif
 
 // The largest magnitude of each row, the same in each of its lanes. Every lane of the warp comes here.
@@ -46,10 +34,7 @@ DEVICE void largest_of(const Row (&rows)[ROWS], float (&largest)[ROWS], u32 lane
 
 // Eight values as the cache has them.
 DEVICE void store_cached(char* to, const Chunk<QK_DTYPE>& chunk, float inverse) {
-  if constexpr (QK_CACHE_DTYPE == QK_DTYPE && QK_CACHE_ALIGN == 16 && (QK_STREAM & 4)) {
-#pragma unroll
-    for (int i = 0; i < Chunk<QK_DTYPE>::WORDS; i += 4) store_once(to + 4 * i, chunk.word + i);
-  } else if constexpr (QK_CACHE_DTYPE == QK_DTYPE) {
+  if constexpr (QK_CACHE_DTYPE == QK_DTYPE) {
     store_chunk<QK_DTYPE, QK_CACHE_ALIGN>(to, chunk);
   } else if constexpr (QK_CACHE_DTYPE == E4M3) {
     u32 words[2] = {0, 0};

@@ -28,7 +28,6 @@
 // QK_SETTLED         1: no kernel that is queued writes to the tables
 // QK_FRUGAL          1: see above
 // QK_LOOP            0: the grid covers all tokens; n: persistent, with the rows of n tokens on their way to shared memory
-// QK_STREAM          what the caches let go first, a sum: 1 v as it is read, 2 k in its place, 4 rows of the cache
 // QK_RESIDENT        blocks that a multiprocessor's registers have to hold
 
 constexpr bool TURNS = QK_HALF > 0;
@@ -80,36 +79,6 @@ DEVICE u32 index_now(const char* list, u32 token) {
 DEVICE void load_turns_at(Angles (&angles)[TURNING], const Args& args, u32 position, u32 lane, bool wanted) {
   const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * (4 * HALF);
   load_turns(angles, args.cos + row, args.sin + row, lane, wanted);
-}
-
-DEVICE void load_rows_once(Row (&rows)[ROWS], const char* first, i64 stride, int left, u32 lane) {
-#pragma unroll
-  for (int r = 0; r < ROWS; ++r) {
-#pragma unroll
-    for (int j = 0; j < HELD; ++j) {
-#pragma unroll
-      for (int i = 0; i < Chunk<QK_DTYPE>::WORDS; i += 4) {
-        if (r < left && holds(lane, j)) {
-          load_once(first + r * stride + j * LANES * CHUNK * bytes_of(QK_DTYPE) + 4 * i, rows[r].chunk[j].word + i);
-        } else {
-          for (int w = 0; w < 4; ++w) rows[r].chunk[j].word[i + w] = 0;
-        }
-      }
-    }
-  }
-}
-
-DEVICE void store_rows_once(const Row (&rows)[ROWS], char* first, i64 stride, int left, u32 lane) {
-#pragma unroll
-  for (int r = 0; r < ROWS; ++r) {
-#pragma unroll
-    for (int j = 0; j < HELD; ++j) {
-#pragma unroll
-      for (int i = 0; i < Chunk<QK_DTYPE>::WORDS; i += 4) {
-        if (r < left && holds(lane, j)) store_once(first + r * stride + j * LANES * CHUNK * bytes_of(QK_DTYPE) + 4 * i, rows[r].chunk[j].word + i);
-      }
-    }
-  }
 }
 
 // Which tensor a lane group takes heads of, which they are, and at which of their chunks a lane is.
@@ -176,9 +145,7 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
   if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
   if constexpr (FRUGAL) pin(heads.tensor);
   if constexpr (QK_LOOP) ready.y = heads.y(args, token);
-  if ((QK_STREAM & 2) && QK_ALIGN == 16 && QK_CACHE && STORES && heads.tensor == 1) {
-    store_rows_once(rows, const_cast<char*>(ready.y), heads.y_stride(args), left, heads.lane);
-  } else if (STORES && !heads.is_v()) store_rows(rows, const_cast<char*>(ready.y), heads.y_stride(args), left, heads.lane);
+  if (STORES && !heads.is_v()) store_rows(rows, const_cast<char*>(ready.y), heads.y_stride(args), left, heads.lane);
   if constexpr (QK_CACHE) {
     float largest[ROWS];
     if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
@@ -318,8 +285,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
   u32 position = 0, slot = 0xffffffffu;
   if (turns) position = GUESSES ? index_now(args.positions, token) : load_index(args.positions, token);
   Row rows[ROWS];
-  if ((QK_STREAM & 1) && QK_ALIGN == 16 && heads.is_v()) load_rows_once(rows, x, x_stride, left, lane);
-  else load_rows(rows, x, x_stride, left, lane);
+  load_rows(rows, x, x_stride, left, lane);
   if (QK_CACHE && !heads.is_q() && left > 0) slot = load_index(args.slots, token);
   if constexpr (QK_TRIGGER == WHEN_LOADED) allow_successor();
   if constexpr (TURNS && !LATE) {

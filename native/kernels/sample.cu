@@ -15,44 +15,13 @@ struct Args {
   const int* counters;    // [B]
   int* seen;              // [B, V]: 2 * how often it was drawn + whether the prompt has it
   int* ids;               // [B]
-  int* positions;         // [B]
+  int* positions;         // [B]; may be the counters
   int* log;               // [B, places]
   i64 stride;             // bytes between rows
   u32 width, places;      // V
 };
 
 constexpr int THREADS = 1024, PIVOTS = 7;
-constexpr u32 INFINITE = 0xff800000u, MINUS_INFINITE = 0x007fffffu;  // as `ordered` has them
-
-// Orders all floats as integers, NaN above +Infinity: the sign bit turned, and of negative numbers all others too.
-DEVICE u32 ordered(float x) {
-  if (x != x) return 0xffffffffu;
-  const u32 bits = __float_as_uint(__fadd_rn(x, 0.0f));  // -0 counts as 0
-  return bits >> 31 ? ~bits : bits | 0x80000000u;
-}
-
-DEVICE float unordered(u32 order) { return __uint_as_float(order >> 31 ? order & 0x7fffffffu : ~order); }
-
-// Of equal values the lower id is the larger key.
-DEVICE u64 key_of(float value, u32 id) { return static_cast<u64>(ordered(value)) << 32 | (0xffffffffu - id); }
-
-template <bool LARGEST>
-DEVICE u64 over_block(u64 value, u64* room) {
-#pragma unroll
-  for (int half = 16; half > 0; half /= 2) {
-    const u64 other = __shfl_xor_sync(0xffffffffu, value, half);
-    value = LARGEST ? (other > value ? other : value) : value + other;
-  }
-  if (threadIdx.x % 32 == 0) room[threadIdx.x / 32] = value;
-  __syncthreads();
-  value = room[0];
-  for (int warp = 1; warp < THREADS / 32; ++warp) {
-    value = LARGEST ? (room[warp] > value ? room[warp] : value) : value + room[warp];
-  }
-  __syncthreads();
-  return value;
-}
-
 struct Rows {
   const char* logits;
   const int* seen;
@@ -131,13 +100,12 @@ extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant_
 
   u64 best = 0;
   for (u32 id = threadIdx.x; id < width; id += THREADS) {
-    const u64 key = key_of(row.logit(id), id);
-    best = key > best ? key : best;
+    best = Largest::of(best, key_of(row.logit(id), id));
   }
-  best = over_block<true>(best, room);
+  best = over_block<Largest, THREADS>(best, room);
   const u32 most = static_cast<u32>(best >> 32);
-  const bool finite = most < INFINITE && most > MINUS_INFINITE;
-  u32 token = 0xffffffffu - static_cast<u32>(best);
+  const bool finite = is_finite(best);
+  u32 token = token_of(best);
   if (finite && temperature > 0) {
     const float largest = unordered(most);
     const auto place = [&](float x) { return __fdiv_rn(__fsub_rn(x, largest), temperature); };
@@ -150,7 +118,7 @@ extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant_
         const float x = row.logit(id);
         if (ordered(x) >= least && key_of(x, id) > key) mass += mass_of(place(x));
       }
-      return over_block<false>(mass, room);
+      return over_block<Sum, THREADS>(mass, room);
     };
     double wanted = 0;
     if (top_p < 1) wanted = __dmul_rn(static_cast<double>(top_p), static_cast<double>(mass_above(0)));
@@ -172,11 +140,10 @@ extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant_
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
           if (!takes_part[i]) continue;
-          const u64 key = key_of(__fadd_rn(scores[i], gumbel(random.word[i])), first + i);
-          winner = key > winner ? key : winner;
+          winner = Largest::of(winner, key_of(__fadd_rn(scores[i], gumbel(random.word[i])), first + i));
         }
       }
-      token = 0xffffffffu - static_cast<u32>(over_block<true>(winner, room));
+      token = token_of(over_block<Largest, THREADS>(winner, room));
       if (top_p >= 1) break;
       out = key_of(row.logit(token), token);
       const u64 above = mass_above(out);
@@ -184,10 +151,7 @@ extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant_
     }
   }
   if (threadIdx.x != 0) return;
-  const int position = args.positions[b], last = static_cast<int>(args.places) - 1;
-  const int at = position < 0 ? 0 : position > last ? last : position;
   if (QK_SEEN && finite) seen[token] += 2;
-  args.ids[b] = finite ? static_cast<int>(token) : 0;
-  args.log[static_cast<u64>(b) * args.places + at] = finite ? static_cast<int>(token) : -1;
-  args.positions[b] = at < last ? at + 1 : last;
+  int* const log = args.log + static_cast<u64>(b) * args.places;
+  go_on(token, finite, args.ids + b, args.positions + b, log, args.places);
 }

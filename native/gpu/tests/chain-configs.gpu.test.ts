@@ -37,7 +37,7 @@ const launchConfigs: readonly LaunchConfig[] = [
   { ...plain, lanes: 8, trigger: 5, prefetch: 2 },
   { ...plain, lanes: 8, rows: 2, trigger: 2, prefetch: 1 },
   { ...plain, trigger: 3, late: 1, resident: 16 },
-  { ...plain, rows: 2, block: 256, trigger: 4, late: 1, resident: 6, stream: 7 },
+  { ...plain, rows: 2, block: 256, trigger: 4, late: 1, resident: 6 },
   { ...plain, lanes: 8, rows: 4, trigger: 3, late: 1, resident: 5 },
   { ...plain, lanes: 8, rows: 1, trigger: 3, loop: 2, waves: 8, late: 1, resident: 8 },
   { ...plain, lanes: 16, rows: 2, trigger: 3, loop: 1, waves: 1 },

@@ -14,19 +14,7 @@ export const launchConfigs: readonly LaunchConfig[] = [
 
 /** `l16r2b128t3p8f`, as the benchmark's notes name them. */
 export function nameOf(config: LaunchConfig): string {
-  const {
-    lanes,
-    rows,
-    block,
-    trigger,
-    loop,
-    waves,
-    prefetch,
-    radix,
-    late = 0,
-    resident = 1,
-    stream = 0,
-  } = config;
+  const { lanes, rows, block, trigger, loop, waves, prefetch, radix, late = 0, resident = 1 } = config;
   const persistent = loop === 0 ? "" : `p${waves}${loop === 2 ? "f" : ""}`;
-  return `l${lanes}r${rows}b${block}t${trigger}${persistent}${radix === 4 ? "s" : ""}${["", "e", "g"][prefetch]}${late ? "a" : ""}${resident > 1 ? `m${resident}` : ""}${stream ? `s${stream}` : ""}`;
+  return `l${lanes}r${rows}b${block}t${trigger}${persistent}${radix === 4 ? "s" : ""}${["", "e", "g"][prefetch]}${late ? "a" : ""}${resident > 1 ? `m${resident}` : ""}`;
 }

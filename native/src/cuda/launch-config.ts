@@ -16,8 +16,6 @@ export interface LaunchConfig {
   readonly radix: 2 | 4;
   /** Of the chain, 0 where it is left out: 1 reads angles when rows turn, and keeps little in registers. */
   readonly late?: 0 | 1;
-  /** Of the chain, 0 where it is left out: what caches let go first: v as it is read (1), k in its place (2), rows of the cache (4). */
-  readonly stream?: number;
   /** Of the chain, 1 where it is left out: blocks that a multiprocessor's registers have to hold. */
   readonly resident?: number;
 }

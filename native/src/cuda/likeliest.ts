@@ -18,7 +18,7 @@ const parted = new FormLaunches<
 >(
   new CudaOp({
     kernel: "likeliest_parts",
-    includes: ["scalars.cuh"],
+    includes: ["scalars.cuh", "token_keys.cuh"],
     parameters: { logits: "address", keys: "address", stride: "i64", width: "u32", parts: "u32" },
     macros: ({ dtype }) => ({ QK_DTYPE: dtypeNumbers[dtype] }),
   }),
@@ -28,6 +28,7 @@ const parted = new FormLaunches<
 const joined = new FormLaunches<object, "keys" | "ids" | "positions" | "log" | "parts" | "places">(
   new CudaOp({
     kernel: "likeliest_join",
+    includes: ["token_keys.cuh"],
     parameters: {
       ...({ keys: "address", ids: "address", positions: "address", log: "address" } as const),
       ...({ parts: "u32", places: "u32" } as const),

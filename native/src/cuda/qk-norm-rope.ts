@@ -255,6 +255,5 @@ function kernelOf(form: CudaChainForm, config: LaunchConfig, arch: string): Load
     QK_LOOP: config.loop,
     QK_FRUGAL: config.late ?? 0,
     QK_RESIDENT: config.resident ?? 1,
-    QK_STREAM: config.stream ?? 0,
   });
 }

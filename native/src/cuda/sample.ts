@@ -18,7 +18,7 @@ interface SampleForm {
 
 const op = new CudaOp<SampleForm, Address | "stride" | "width" | "places">({
   kernel: "sample",
-  includes: ["scalars.cuh", "philox.cuh"],
+  includes: ["scalars.cuh", "token_keys.cuh", "philox.cuh"],
   parameters: {
     ...({ logits: "address", settings: "address", keys: "address", counters: "address" } as const),
     ...({ seen: "address", ids: "address", positions: "address", log: "address" } as const),
