@@ -35,7 +35,7 @@ for (const folder of packages) {
       exclude: ["src/**/*.test.ts", "src/**/*.test-d.ts"],
     }),
   );
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const tsc = join(root, "node_modules/typescript-7/bin/tsc");
   const { status } = spawnSync(process.execPath, [tsc, "-p", config], { stdio: "inherit" });
   rmSync(config);
   if (status !== 0) process.exit(status ?? 1);

@@ -1,22 +1,14 @@
 // npm run pack [-- --out FOLDER]: the tarballs of all packages as they are published, in build/packed: dist/ made again, the
 // addon of this platform built for older systems than this one. Prints the size of each and which system the addon needs.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { pnpm, root, setUp } from "./setup.mjs";
 import { isNewer, symbolVersions, systemFloor } from "./system-floor.mjs";
 
-/** What is published, in the order of dependence. */
-export const published = [
-  "packages/core",
-  ...readdirSync(join(root, "native/npm")).map((platform) => `native/npm/${platform}`),
-  "native",
-  "packages/tensor",
-  "packages/models",
-  "packages/run",
-  "codemods",
-];
+/** What is published, by the folders that have it, as pnpm's filters. */
+const published = ["./packages/*", "./native", "./native/npm/*", "./codemods"];
 
 /** What the official Node 20 for Linux finds on the oldest systems that it runs on: those of GCC 8 and glibc 2.28. */
 const oldest = { GLIBC: "2.28", GLIBCXX: "3.4.25", CXXABI: "1.3.11" };
@@ -30,7 +22,12 @@ export function pack(out) {
   mkdirSync(out, { recursive: true });
   const staged = stageAddon(releaseAddon());
   try {
-    return Object.fromEntries(published.map((folder) => packOne(folder, out)));
+    const filters = published.flatMap((folders) => ["--filter", folders]);
+    const packed = run("npx", ["-y", pnpm, "-r", ...filters, "pack", "--json", "--pack-destination", out], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    return Object.fromEntries(JSON.parse(packed).map(({ name, filename }) => [name, filename]));
   } finally {
     for (const path of staged) rmSync(path, { recursive: true });
   }
@@ -65,21 +62,15 @@ function stageAddon(addon) {
   return staged;
 }
 
-function packOne(folder, out) {
-  const { name, version } = JSON.parse(readFileSync(join(root, folder, "package.json"), "utf8"));
-  const args = ["-y", pnpm, "--silent", "pack", "--pack-destination", out];
-  run("npx", args, { cwd: join(root, folder), stdio: ["ignore", "ignore", "inherit"] });
-  return [name, join(out, `${name.slice(1).replace("/", "-")}-${version}.tgz`)];
-}
-
 function node(args, options) {
   run(process.execPath, args, { stdio: "inherit", ...options });
 }
 
 function run(command, args, options) {
-  const { status, error } = spawnSync(command, args, options);
+  const { status, stdout, error } = spawnSync(command, args, options);
   if (error !== undefined) throw error;
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed with ${status}`);
+  return stdout;
 }
 
 if (import.meta.filename === resolve(process.argv[1] ?? "")) {

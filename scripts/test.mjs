@@ -11,7 +11,7 @@ const report = join(root, ".qknorm", "vitest.json");
 rmSync(report, { force: true });
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
-step("type check", "typescript/bin/tsc", ["-p", "tsconfig.json"]);
+step("type check", "typescript-7/bin/tsc", ["-p", "tsconfig.json"]);
 step("lint and format", "@biomejs/biome/bin/biome", ["check", "--error-on-warnings", "."]);
 step("imports", "dependency-cruiser/bin/dependency-cruise.mjs", [
   "--config",

@@ -195,7 +195,7 @@ describe("the example model repo", () => {
       expect(JSON.parse(outputs)).toEqual(
         JSON.parse(await readFile(join(copy, "test/outputs.json"), "utf8")),
       );
-      node(bin("typescript/bin/tsc"), "-p", "tsconfig.json");
+      node(bin("typescript-7/bin/tsc"), "-p", "tsconfig.json");
     } finally {
       await rm(copy, { recursive: true });
     }

@@ -53,7 +53,7 @@ describe("what the emitted helper computes", () => {
       run(join(path, "src/main.ts"), "--import", "tsx"),
     );
     expect(after).toBe(before);
-    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const tsc = join(root, "node_modules/typescript-7/bin/tsc");
     for (const path of trees("typescript")) execFileSync(process.execPath, [tsc, "-p", path]);
   });
 
@@ -79,7 +79,7 @@ describe("what the emitted helper computes", () => {
       const bin = (name: string) => join(root, "node_modules", name);
       const pins = node(bin("tsx/dist/cli.mjs"), "--conditions=@qknorm/source", "src/main.ts", "--pins");
       expect(JSON.parse(pins)).toEqual(JSON.parse(readFileSync(join(copy, "test/outputs.json"), "utf8")));
-      node(bin("typescript/bin/tsc"), "-p", "tsconfig.json");
+      node(bin("typescript-7/bin/tsc"), "-p", "tsconfig.json");
     } finally {
       rmSync(copy, { recursive: true });
     }
