@@ -73,7 +73,8 @@ struct Graph { int open, count, room, dead; struct Work* work; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; unsigned uploads; };
 
-// A graph is never freed: streams and events may still point to it when its capture has ended.
+// The few bytes of a graph are never freed, what it records is: streams and events may still point to it when its capture has
+// ended, and a use after its end is seen.
 static int captures(const struct Graph* graph) { return graph && graph->open; }
 
 // How many there are, executable ones among them: noted where a test asks for it. One that is used or destroyed after its end is
@@ -87,6 +88,9 @@ static struct Graph* born(struct Graph* graph) {
 static void die(struct Graph* graph) {
   if (graph->dead) note("a dead graph is destroyed again");
   graph->dead = 1;
+  graph->count = graph->room = 0;
+  free(graph->work);
+  graph->work = NULL;
   __sync_sub_and_fetch(&graphs, 1);
   if (setting("count graphs", 0)) note("graphs %d", graphs);
 }
@@ -370,10 +374,4 @@ API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {
   for (int i = 0; i < exec->count && status == 0; ++i) status = run(&exec->work[i]);
   return status;
 }
-API int cuGraphExecDestroy(struct Graph* exec) {
-  die(exec);
-  exec->count = 0; // its few bytes stay, so that a use after its end is seen
-  free(exec->work);
-  exec->work = NULL;
-  return 0;
-}
+API int cuGraphExecDestroy(struct Graph* exec) { die(exec); return 0; }
