@@ -3,4 +3,4 @@ import { setUp } from "./setup.mjs";
 import { runTypeScript } from "./typescript.mjs";
 
 setUp();
-process.exitCode = runTypeScript("examples/qwen3-forward/src/accuracy.ts", process.argv.slice(2));
+process.exitCode = await runTypeScript("examples/qwen3-forward/src/accuracy.ts", process.argv.slice(2));

@@ -5,4 +5,5 @@ import { root } from "./setup.mjs";
 import { runTypeScript } from "./typescript.mjs";
 
 const { status } = spawnSync(process.execPath, [join(root, "scripts/build.mjs")], { stdio: "inherit" });
-process.exitCode = status === 0 ? runTypeScript("codemods/bench/speed.bench.ts", process.argv.slice(2)) : 1;
+process.exitCode =
+  status === 0 ? await runTypeScript("codemods/bench/speed.bench.ts", process.argv.slice(2)) : 1;

@@ -16,7 +16,7 @@ for (const bench of [
   "packages/tensor/bench/cpu-steps.bench.ts",
 ]) {
   process.stdout.write(`\n${bench}\n`);
-  const status = runTypeScript(bench, []);
+  const status = await runTypeScript(bench, []);
   if (status !== 0) process.exit(status);
 }
 writeNumbers();

@@ -3,4 +3,4 @@ import { setUpPackages } from "./setup.mjs";
 import { runTypeScript } from "./typescript.mjs";
 
 setUpPackages();
-process.exitCode = runTypeScript("codemods/src/cli.ts", process.argv.slice(2));
+process.exitCode = await runTypeScript("codemods/src/cli.ts", process.argv.slice(2));

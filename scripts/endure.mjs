@@ -5,4 +5,8 @@ import { runTypeScript } from "./typescript.mjs";
 const reason = setUp();
 if (reason !== null) throw new Error(`no native addon to endure with: ${reason}`);
 const options = { env: { ...process.env, NODE_OPTIONS: "--expose-gc" } };
-process.exitCode = runTypeScript("packages/models/bench/endurance.bench.ts", process.argv.slice(2), options);
+process.exitCode = await runTypeScript(
+  "packages/models/bench/endurance.bench.ts",
+  process.argv.slice(2),
+  options,
+);

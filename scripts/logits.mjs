@@ -3,4 +3,4 @@ import { setUp } from "./setup.mjs";
 import { runTypeScript } from "./typescript.mjs";
 
 setUp();
-process.exitCode = runTypeScript("packages/run/src/logits/logits-cli.ts", process.argv.slice(2));
+process.exitCode = await runTypeScript("packages/run/src/logits/logits-cli.ts", process.argv.slice(2));

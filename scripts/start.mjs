@@ -4,4 +4,4 @@ import { runTypeScript } from "./typescript.mjs";
 
 const missing = setUp();
 const env = missing === null ? process.env : { ...process.env, QKNORM_NATIVE_MISSING: missing };
-process.exitCode = runTypeScript("examples/qwen3-forward/src/main.ts", process.argv.slice(2), { env });
+process.exitCode = await runTypeScript("examples/qwen3-forward/src/main.ts", process.argv.slice(2), { env });

@@ -46,6 +46,10 @@ describe.skipIf(missing !== "")(`a full disk${missing}`, () => {
   it("does not keep what is stored already from being found", () => {
     new Jit({ folder: cache, seeds: [] }).compile(request("one"));
     disk.full = true;
-    expect(new Jit({ folder: cache, seeds: [] }).compile(request("one")).origin).toBe("disk");
+    const log: string[] = [];
+    const jit = new Jit({ folder: cache, seeds: [], log: (message) => log.push(message) });
+    expect(jit.compile(request("other")).origin).toBe("compiled");
+    expect(jit.compile(request("one")).origin).toBe("disk");
+    expect(log).toHaveLength(1);
   });
 });

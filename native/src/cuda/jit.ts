@@ -1,6 +1,6 @@
 import { requireBinding } from "../loader.ts";
 import { canRun, chosenCompiler } from "./compiler-choice.ts";
-import { cacheFolder, seedFolders, shippedFolder } from "./cubin-places.ts";
+import { type CachePlace, cachePlace, seedFolders, shippedFolder, switchedOff } from "./cubin-places.ts";
 import { compilersIn, faultOfFolder, measureFolder, pathOf, readCubin, writeCubin } from "./cubin-store.ts";
 import type { JitState, Rung } from "./jit-state.ts";
 import { type KernelRequest, keyOf, optionsOf } from "./kernel-request.ts";
@@ -36,10 +36,15 @@ const mostAtOnce = 2;
  */
 export class Jit {
   readonly #folder: string | null;
+  /** Why there is no folder. */
+  readonly #none: string | null;
   readonly #seeds: readonly string[];
   readonly #shipped: ShippedCubins;
   readonly #log: (message: string) => void;
+  /** Why the folder may not be used; undefined before it was looked at. */
   #fault: string | null | undefined;
+  /** Why nothing can be put there. What is there is still found. */
+  #unwritable: string | null = null;
   readonly #byRequest = new WeakMap<KernelRequest, CompiledKernel>();
   readonly #done = new Map<string, CompiledKernel>();
   readonly #failed = new Map<string, { readonly name: string; readonly error: Error }>();
@@ -47,10 +52,13 @@ export class Jit {
   readonly #waiting: (() => void)[] = [];
 
   constructor(options: JitOptions = {}) {
-    this.#folder = options.folder === undefined ? cacheFolder() : options.folder;
+    const { folder, none } = placeOf(options.folder);
+    this.#folder = folder;
+    this.#none = none;
     this.#seeds = options.seeds ?? seedFolders();
     this.#shipped = new ShippedCubins(options.shipped === undefined ? shippedFolder() : options.shipped);
     this.#log = options.log ?? (() => {});
+    if (none !== null && none !== switchedOff.none) this.#log(`${inMemory}: ${none}`);
   }
 
   /**
@@ -112,7 +120,7 @@ export class Jit {
   state(): JitState {
     return {
       folder: this.#folder,
-      fault: this.#folder === null ? "it is switched off" : this.#folderFault(this.#folder),
+      fault: this.#folder === null ? this.#none : (this.#folderFault(this.#folder) ?? this.#unwritable),
       stored: this.#folder === null ? { entries: 0, bytes: 0 } : measureFolder(this.#folder),
       seeds: this.#seeds.map((folder) => ({ folder, ...measureFolder(folder) })),
       failures: [...this.#failed.values()].map(({ name, error }) => ({ name, message: error.message })),
@@ -219,24 +227,32 @@ export class Jit {
   }
 
   #write(key: string, { cubin, compiler }: CompiledKernel): void {
-    if (this.#folder === null || this.#folderFault(this.#folder) !== null) return;
+    if (this.#folder === null || this.#unwritable !== null || this.#folderFault(this.#folder) !== null)
+      return;
     try {
       writeCubin(this.#folder, { key, compiler }, cubin);
     } catch (error) {
-      this.#fault = (error as Error).message;
-      this.#warnOfFolder();
+      this.#unwritable = (error as Error).message;
+      this.#warnOfFolder(this.#unwritable);
     }
   }
 
   #folderFault(folder: string): string | null {
     if (this.#fault === undefined) {
       this.#fault = faultOfFolder(folder);
-      if (this.#fault !== null) this.#warnOfFolder();
+      if (this.#fault !== null) this.#warnOfFolder(this.#fault);
     }
     return this.#fault;
   }
 
-  #warnOfFolder(): void {
-    this.#log(`compiled kernels are kept in memory only: ${this.#folder} cannot be used: ${this.#fault}`);
+  #warnOfFolder(fault: string): void {
+    this.#log(`${inMemory}: ${this.#folder} cannot be used: ${fault}`);
   }
+}
+
+const inMemory = "compiled kernels are kept in memory only";
+
+function placeOf(folder: JitOptions["folder"]): CachePlace {
+  if (folder === undefined) return cachePlace();
+  return folder === null ? switchedOff : { folder, none: null };
 }

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import type { Backend, IndexView, Memory, TensorView } from "./backend.ts";
+import { kindName } from "./made-elsewhere.ts";
 import { shown } from "./strides.ts";
 
 /**
@@ -86,6 +87,11 @@ export class Indices implements IndexView {
     this.bound = bound;
     this.#values = values;
     this.#there = there;
+  }
+
+  /** For messages of another copy of this package. */
+  get [kindName](): string {
+    return "Indices";
   }
 
   /** Whether a value is made by one of the functions above. */

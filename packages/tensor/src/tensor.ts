@@ -15,8 +15,9 @@ import {
 import type { Device } from "./device.ts";
 import { backendOf, hostMemory } from "./devices.ts";
 import { assertArray, assertDtype, type Dtype, decoder, encodeNumbers, type HostArray } from "./dtype.ts";
+import { kindName, shownKind } from "./made-elsewhere.ts";
 import { assertMemory } from "./overlap.ts";
-import { isContiguous, readShape, shown, sizeOf } from "./strides.ts";
+import { isContiguous, readShape, sizeOf } from "./strides.ts";
 import { copyView, read, readNow } from "./transfer.ts";
 
 /**
@@ -63,7 +64,12 @@ export class Tensor implements TensorView {
     Object.freeze(this);
   }
 
-  /** Whether a value is a tensor that the constructor made: a proxy or a look-alike is none. */
+  /** For messages of another copy of this package. */
+  get [kindName](): string {
+    return "a Tensor";
+  }
+
+  /** Whether a value is a tensor that the constructor made: a proxy, a look-alike, and another copy's is none. */
   static is(value: unknown): value is Tensor {
     return typeof value === "object" && value !== null && #show in value;
   }
@@ -233,7 +239,7 @@ export class Tensor implements TensorView {
    */
   copyFrom(source: Tensor): this {
     if (!Tensor.is(source)) {
-      throw new QkNormError("ERR_QKNORM_ARGUMENT", `the source must be a Tensor, got ${shown(source)}`);
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `the source must be a Tensor, got ${shownKind(source)}`);
     }
     copyView(source, this);
     return this;

@@ -2,6 +2,7 @@ import { formatShape, type NormRounding, type NormSpec, QkNormError } from "@qkn
 import type { Backend, OpName, Ops } from "../backend.ts";
 import { type Dtype, floatDtypes } from "../dtype.ts";
 import { Indices } from "../indices.ts";
+import { shownKind } from "../made-elsewhere.ts";
 import { assertMemory } from "../overlap.ts";
 import { lastAxisIsDense, shown, sizeOf } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
@@ -23,7 +24,7 @@ export function requireTensor(
   dtypes: readonly Dtype[] = floatDtypes,
 ): asserts value is Tensor {
   if (!Tensor.is(value)) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a Tensor, got ${shown(value)}`);
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${name} must be a Tensor, got ${shownKind(value)}`);
   }
   if (!dtypes.includes(value.dtype)) {
     throw new QkNormError("ERR_QKNORM_DTYPE", `${name} must be ${dtypes.join(" or ")}, got ${value.dtype}`);
@@ -75,7 +76,7 @@ export function requireWithin(indices: unknown, count: number, what: string): as
   if (!Indices.is(indices)) {
     throw new QkNormError(
       "ERR_QKNORM_ARGUMENT",
-      `${what}s must be Indices (Indices.from([...])), got ${shown(indices)}`,
+      `${what}s must be Indices (Indices.from([...])), got ${shownKind(indices)}`,
     );
   }
   if (indices.bound <= count) return;

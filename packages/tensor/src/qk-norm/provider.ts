@@ -1,6 +1,7 @@
 import {
   type FusedQkNormCall,
   type FusedQkNormProvider,
+  fusedQkNormProviders,
   type HeadOrder,
   type PreparedQkNorm,
   type Refusal,
@@ -20,6 +21,20 @@ export function provideQkNorm(fused: FusedQkNorm, advice: () => string | null = 
   registerFusedQkNorm(new TensorQkNorm(fused, advice));
 }
 
+// By the kernel's name, what it was registered under.
+const registered = new Map<string, string>();
+
+/** A name that no other copy of this package has: a provider takes the place of the one before it of its name. */
+function nameOf({ name }: FusedQkNorm): string {
+  const own = registered.get(name);
+  if (own !== undefined) return own;
+  const taken = new Set(fusedQkNormProviders().map((provider) => provider.name));
+  let free = name;
+  for (let copy = 2; taken.has(free); copy++) free = `${name} (${copy})`;
+  registered.set(name, free);
+  return free;
+}
+
 /** Fused QK norm of tensors on the backends that have this kernel. */
 class TensorQkNorm implements FusedQkNormProvider<Tensor> {
   readonly name: string;
@@ -28,7 +43,7 @@ class TensorQkNorm implements FusedQkNormProvider<Tensor> {
   readonly #advice: () => string | null;
 
   constructor(fused: FusedQkNorm, advice: () => string | null) {
-    this.name = fused.name;
+    this.name = nameOf(fused);
     this.qkNormRope = new TensorQkNormRope(fused);
     this.#fused = fused;
     this.#advice = advice;
