@@ -50,14 +50,14 @@ function normed(caller: Side, { tensor }: Side): { provider: string | null; q: r
     Array.from({ length: 2 * 32 }, (_, i) => i - 30),
     [2, 32],
   );
-  const spec = {
+  const spec: core.NormSpec<one.Tensor> = {
     ...{ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding: "once" },
     weight: Tensor.from(
       Array.from({ length: 32 }, (_, i) => 1 + i / 32),
       [32],
     ),
-  } as const;
-  const norm = { spec, forward: (x: InstanceType<typeof Tensor>) => normalize(x, spec) };
+  };
+  const norm = { spec, forward: (x: one.Tensor) => normalize(x, spec) };
   const plan = caller.core.planQkNorm({ q, k, qNorm: norm, kNorm: norm, headDim: 32 });
   const [out] = caller.core.applyQkNorm(q, k, norm, norm, 32);
   return { provider: plan.path === "fused" ? plan.provider : null, q: [...(out.readNow() as Float32Array)] };

@@ -1,0 +1,40 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, it } from "vitest";
+import { compilersIn, readCubin } from "../src/cuda/cubin-store.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "qknorm-killed-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const writer = join(import.meta.dirname, "cubin-writer.mjs");
+const store = new URL("../src/cuda/cubin-store.ts", import.meta.url).href;
+
+/** Ends a writer some milliseconds after it began. */
+async function endWriter(signal: NodeJS.Signals, after: number): Promise<void> {
+  const args = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx"), writer, folder, store];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  await new Promise((resolve) => setTimeout(resolve, after));
+  child.kill(signal);
+  await new Promise((resolve) => child.once("exit", resolve));
+}
+
+it.each([
+  ["SIGTERM", 20],
+  ["SIGKILL", 45],
+] as const)("what a process wrote that was ended by %s is whole, or not there", async (signal, after) => {
+  await endWriter(signal, after);
+  const keys = Array.from({ length: 8 }, (_, i) => `kernel${i}`);
+  const stored = keys.filter((key) => compilersIn(folder, key).length > 0);
+  expect(stored.length).toBeGreaterThan(0);
+  for (const key of stored) {
+    const cubin = readCubin(folder, { key, compiler: "12.8" });
+    if (typeof cubin === "string") throw new Error(`${key} is ${cubin}`);
+    expect(cubin.length).toBe(1 << 20);
+    expect(new Set(cubin).size).toBe(1);
+  }
+  // What was being written bears no name that anybody reads.
+  expect(readdirSync(folder).filter((name) => name.endsWith(".cubin"))).toHaveLength(stored.length);
+});
