@@ -98,14 +98,18 @@ export function baseOf(value: Value): Value {
   return value.kind === "reshape" ? value.of : value;
 }
 
-/** Whether a value is made of another one. A walk over each part once: values share parts, so that there are far more ways to a part than parts. */
+/**
+ * Whether a value is made of another one of its table. A walk over each part once: values share parts, so that there are far more ways to a
+ * part than parts. What a value is made of was there before it, so that one with a smaller number holds nothing of a larger one.
+ */
 export function holds(value: Value, part: Value): boolean {
   const seen = new Set<Value>();
   const pending: Value[] = [value];
   for (let one = pending.pop(); one !== undefined; one = pending.pop()) {
     if (one === part) return true;
-    if (!seen.has(one)) pending.push(...partsOf(one));
+    if (one.id < part.id || seen.has(one)) continue;
     seen.add(one);
+    pending.push(...partsOf(one));
   }
   return false;
 }

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { extname } from "node:path";
+import { dirname, extname } from "node:path";
 import { namesNorm } from "../candidates/candidates.ts";
 import { type Language, languageOf } from "../files/source-files.ts";
 import type { Value } from "../flow/value.ts";
 import type { ClassForm, FileForm, FunctionForm, Span, Step } from "../form/form.ts";
 import type { CheckedTypes, LanguageFrontEnd, NameUse, Place } from "../languages/front-end.ts";
+import { KeptForms } from "./kept-forms.ts";
 
 /** A declaration, and the file it stands in. */
 export interface Declared<T> {
@@ -24,17 +25,17 @@ export type Resolved<T> = Declared<T> | External | undefined;
 export type TypeSource = "written" | "checked";
 
 const deepestImport = 8;
-/** Lowered files kept at a time, and what they take. */
-const keptForms = 512;
-const keptBytes = 75_000_000;
 const largestFile = 4_000_000;
 
 /** Lowers files on demand and follows names across imports, aliases and re-exports. */
 export class Project {
   readonly #frontEnds = new Map<Language, LanguageFrontEnd>();
-  readonly #forms = new Map<string, FileForm | undefined>();
-  #keptBytes = 0;
+  readonly #forms = new KeptForms(
+    ({ language, text }) => text.length * (this.frontEnd(language)?.bytesPerCharacter ?? 1),
+  );
   readonly #fileExists = new Map<string, boolean>();
+  /** By language, folder of the file that imports, and module: whatever the file is called, the module is the same. */
+  readonly #importTargets = new Map<string, readonly string[]>();
   readonly #leads = new Map<string, boolean>();
   readonly #types: TypeSource;
   readonly #checked = new Map<LanguageFrontEnd, CheckedTypes | undefined>();
@@ -53,19 +54,17 @@ export class Project {
     return this.#frontEnds.get(language);
   }
 
-  /** Lowers a text that is at hand, and remembers it as the content of `path`. */
+  /** Lowers a text that is at hand, and remembers it as the content of `path`. One that is remembered with this text is not lowered again. */
   add(path: string, language: Language, text: string): FileForm | undefined {
-    const form = this.#frontEnds.get(language)?.lower({ path, language, text });
-    this.#keep(path, form);
+    const known = this.#forms.peek(path);
+    const form =
+      known?.text === text ? known : this.#frontEnds.get(language)?.lower({ path, language, text });
+    this.#forms.keep(path, form);
     return form;
   }
 
   form(path: string): FileForm | undefined {
-    if (this.#forms.has(path)) {
-      const known = this.#forms.get(path);
-      this.#keep(path, known);
-      return known;
-    }
+    if (this.#forms.has(path)) return this.#forms.get(path);
     const language = languageOf(path);
     if (language === undefined || !this.#exists(path) || statSync(path).size > largestFile) return undefined;
     return this.add(path, language, readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
@@ -73,7 +72,14 @@ export class Project {
 
   /** Files that a module, as a file imports it, may stand for; likeliest first. */
   importTargets(module: string, { language, path }: FileForm): readonly string[] {
-    return this.#frontEnds.get(language)?.importTargets(module, path, (target) => this.#exists(target)) ?? [];
+    const key = `${language}\0${dirname(path)}\0${module}`;
+    let targets = this.#importTargets.get(key);
+    if (targets === undefined) {
+      const exists = (target: string) => this.#exists(target);
+      targets = this.#frontEnds.get(language)?.importTargets(module, path, exists) ?? [];
+      this.#importTargets.set(key, targets);
+    }
+    return targets;
   }
 
   /** The module under which a file is to import another one. */
@@ -172,7 +178,7 @@ export class Project {
     const key = `${path}\0${name}`;
     let known = this.#leads.get(key);
     if (known === undefined) {
-      const text = this.#forms.get(path)?.text ?? readFileSync(path, "utf8");
+      const text = this.#forms.peek(path)?.text ?? readFileSync(path, "utf8");
       const word = name.replace(/\$/g, "\\$&");
       const isDeclared = new RegExp(`\\b(?:def|function|const|let|var)\\s+${word}(?![\\w$])`).test(text);
       const isElsewhere = text.includes(name) ? !isDeclared : /\b(?:im|ex)port\s*\*/.test(text);
@@ -195,26 +201,6 @@ export class Project {
       this.#fileExists.set(path, known);
     }
     return known;
-  }
-
-  #keep(path: string, form: FileForm | undefined): void {
-    this.#drop(path);
-    this.#forms.set(path, form);
-    this.#keptBytes += this.#bytesOf(form);
-    for (const oldest of this.#forms.keys()) {
-      const fits = this.#forms.size <= keptForms && this.#keptBytes <= keptBytes;
-      if (fits || oldest === path) break;
-      this.#drop(oldest);
-    }
-  }
-
-  #bytesOf(form: FileForm | undefined): number {
-    return form === undefined ? 0 : form.text.length * (this.frontEnd(form.language)?.bytesPerCharacter ?? 1);
-  }
-
-  #drop(path: string): void {
-    this.#keptBytes -= this.#bytesOf(this.#forms.get(path));
-    this.#forms.delete(path);
   }
 }
 
