@@ -1,7 +1,8 @@
 import { createRequire } from "node:module";
 import treeSitter from "@vscode/tree-sitter-wasm";
+import { TreeCursor, treeSitterModule } from "./tree-cursor.ts";
 
-await treeSitter.Parser.init();
+await treeSitter.Parser.init(treeSitterModule as unknown as Parameters<typeof treeSitter.Parser.init>[0]);
 const grammar = await treeSitter.Language.load(
   createRequire(import.meta.url).resolve("@vscode/tree-sitter-wasm/wasm/tree-sitter-python.wasm"),
 );
@@ -186,9 +187,10 @@ function grown(): typeof room {
 export function readTree(text: string, whole = text, shifts: readonly Shift[] = []): SyntaxNode {
   const parsed = parser.parse(text);
   if (parsed === null) throw new Error("tree-sitter gave no tree");
-  const cursor = parsed.walk();
+  const mayLack = parsed.rootNode.hasError;
+  const cursor = new TreeCursor(parsed);
   try {
-    return new SyntaxNode(copied(cursor, { whole, shifts, mayLack: parsed.rootNode.hasError }), 0);
+    return new SyntaxNode(copied(cursor, { whole, shifts, mayLack }), 0);
   } finally {
     cursor.delete();
     parsed.delete();
@@ -202,28 +204,28 @@ interface Source {
   readonly mayLack: boolean;
 }
 
-function copied(cursor: treeSitter.TreeCursor, { whole, shifts, mayLack }: Source): Tree {
+function copied(cursor: TreeCursor, { whole, shifts, mayLack }: Source): Tree {
   let [parent, count, next, shift] = [-1, 0, 0, 0];
   for (let isMore = true; isMore; ) {
     if (count === room.kinds.length) room = grown();
     const at = count++;
-    const kind = cursor.nodeTypeId;
+    const kind = cursor.kind;
     room.kinds[at] = kind;
-    const start = cursor.startIndex;
+    const start = cursor.start;
     const isPlain = isSign[kind] === 1 && !mayLack;
-    const end = isPlain ? start + 1 : cursor.endIndex;
-    room.fields[at] = isPlain ? 0 : cursor.currentFieldId;
+    const end = isPlain ? start + 1 : cursor.end;
+    room.fields[at] = isPlain ? 0 : cursor.field;
     while ((shifts[next]?.from ?? Number.POSITIVE_INFINITY) <= start) shift = shifts[next++]!.by;
     room.starts[at] = start + shift;
     room.ends[at] = end + shiftBefore(shifts, next, end, shift);
     room.parents[at] = parent;
-    if (isLeafKind[kind] !== 1 && cursor.gotoFirstChild()) {
+    if (isLeafKind[kind] !== 1 && cursor.toFirstChild()) {
       parent = at;
       continue;
     }
     room.behind[at] = count;
-    while (!cursor.gotoNextSibling()) {
-      isMore = cursor.gotoParent();
+    while (!cursor.toNextSibling()) {
+      isMore = cursor.toParent();
       if (!isMore) break;
       room.behind[parent] = count;
       parent = room.parents[parent]!;
