@@ -59,9 +59,10 @@ function elsewhere({ device, date, copyTBs, emptyAloneUs, rows }, first) {
   );
 }
 
-function perRow({ rows, copyTBs }) {
+function perRow(results) {
   const names = Object.keys(contenders);
-  const warm = rows.filter((row) => nameOf(row) === "bf16, D 128, contiguous, warm");
+  const { copyTBs } = results;
+  const warm = publishedRows(results);
   const lines = shown.flatMap((wanted) => {
     const row = warm.find((one) => Object.entries(wanted).every(([key, value]) => one[key] === value));
     if (row === undefined) return [];
@@ -127,19 +128,25 @@ function nameOf({ headDim, dtype, layout, cache }) {
   return `${dtype}, D ${headDim}, ${layout}, ${cache}`;
 }
 
-/** How many times as long another design takes, over the rows of the published table: bf16, head dim 128, warm. */
-export function timesAsLong({ rows }, name) {
-  return ratio(
-    rows.filter((row) => nameOf(row) === "bf16, D 128, contiguous, warm"),
-    name,
-  ).split(" ")[0];
+/** How many times as long another design takes over the rows of the published table: their geometric mean, and the least. */
+export function timesAsLong(results, name) {
+  return meanAndLeast(publishedRows(results), name);
+}
+
+/** The rows of the published table: bf16, head dim 128, contiguous, warm. */
+export function publishedRows({ rows }) {
+  return rows.filter((row) => nameOf(row) === "bf16, D 128, contiguous, warm");
 }
 
 function ratio(rows, name) {
+  const { mean, least } = meanAndLeast(rows, name);
+  return Number.isNaN(mean) ? "" : `${mean.toFixed(2)} (${least.toFixed(2)})`;
+}
+
+function meanAndLeast(rows, name) {
   const ratios = rows.filter(({ us }) => us[name] !== undefined).map(({ us }) => us[name] / us.fused);
-  if (ratios.length === 0) return "";
   const mean = Math.exp(ratios.reduce((sum, one) => sum + Math.log(one), 0) / ratios.length);
-  return `${mean.toFixed(2)} (${Math.min(...ratios).toFixed(2)})`;
+  return { mean, least: Math.min(...ratios) };
 }
 
 function microseconds(us) {

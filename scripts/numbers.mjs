@@ -1,18 +1,31 @@
-// docs/benchmarks.md with its plots, and the README's figures, rendered from the committed results; a test holds both to them.
+// docs/benchmarks.md with its plots, and the figures of the README and of docs/kernel.md, rendered from the committed results; a
+// test holds them to these.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chainPlots, chainSections } from "./chain-numbers.mjs";
 import { endToEndPlot, endToEndSections } from "./e2e-numbers.mjs";
 import { gpuSections, timesAsLong } from "./gpu-numbers.mjs";
+import { kernelFloors, kernelLadder } from "./kernel-numbers.mjs";
 import { drawCpuPlot, drawGpuPlots, savePlot } from "./plot.mjs";
 import { root } from "./setup.mjs";
 
+const kernelLadderPath = "native/gpu/results/kernel-ladder.json";
 const parts = [
   { path: "README.md", markers: /(<!-- figures:[^>]*-->\n)([\s\S]*?)(<!-- \/figures -->)/, render: figures },
   {
     path: "docs/benchmarks.md",
     markers: /(<!-- numbers:[^>]*-->\n)([\s\S]*?)(<!-- \/numbers -->)/,
     render: numbers,
+  },
+  {
+    path: "docs/kernel.md",
+    markers: /(<!-- floors:[^>]*-->\n)([\s\S]*?)(<!-- \/floors -->)/,
+    render: () => kernelFloors(gpuResults()[0], results(kernelLadderPath)),
+  },
+  {
+    path: "docs/kernel.md",
+    markers: /(<!-- ladder:[^>]*-->\n)([\s\S]*?)(<!-- \/ladder -->)/,
+    render: () => kernelLadder(gpuResults()[0], results(kernelLadderPath)),
   },
 ];
 
@@ -42,7 +55,7 @@ function figures() {
   });
   const { summary } = results("native/bench/results/cpu-speed.json");
   return `${[
-    `- **The fused kernel** takes an ${gpu.device} 1 / ${timesAsLong(gpu, "seedDesign")} of the time of the first fused design, as a geometric mean over the 112 rows of its published table. \`npm run bench:gpu\``,
+    `- **The fused kernel** takes an ${gpu.device} 1 / ${fixed(timesAsLong(gpu, "seedDesign").mean, 2)} of the time of the first fused design, as a geometric mean over the 112 rows of its published table. \`npm run bench:gpu\``,
     `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. \`npm run bench:e2e\``,
     `- **On the CPU**, Qwen3-0.6B in bf16, by one thread's processor time: ${cpuRates(summary)}. \`python -m oracle.cpu_speed\``,
   ].join("\n")}\n`;

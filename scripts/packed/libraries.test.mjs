@@ -21,13 +21,17 @@ const libraries = {
   ndarray: "1.1.1",
   "ndarray-ops": "1.2.2",
   mathjs: "15.2.0",
+  "@huggingface/transformers": "4.3.2",
+  "@stdlib/ndarray-ctor": "0.3.1",
   "onnxruntime-node": "1.30.0",
 };
+/** What stdlib would fetch from a git host. */
+const overrides = { "@stdlib/ndarray-dtype-ctor": "0.1.1" };
 const firstHead = [1, 2, 3, 4].map((x) => x / Math.sqrt((1 + 4 + 9 + 16) / 4 + 1e-6));
 
 beforeAll(() => {
   const tarballs = tarballsIn(process.env.QKNORM_PACKED);
-  makeProject(folder, { installer: "npm", tarballs, packages: [], devDependencies: libraries });
+  makeProject(folder, { installer: "npm", tarballs, packages: [], devDependencies: libraries, overrides });
 }, 600_000);
 
 it.each(programs)("%s", (title, program) => {

@@ -20,9 +20,12 @@ export function tarballsIn(folder) {
 
 /**
  * Makes a project with our programs in it and installs packages; no script of any package runs. `without` leaves the
- * platform's addon out. Throws what the installer says.
+ * platform's addon out; `overrides`, for npm, are versions of what others depend on. Throws what the installer says.
  */
-export function makeProject(folder, { installer, tarballs, packages, devDependencies = {}, without = "" }) {
+export function makeProject(
+  folder,
+  { installer, tarballs, packages, devDependencies = {}, overrides = {}, without = "" },
+) {
   mkdirSync(folder, { recursive: true });
   cpSync(programs, folder, { recursive: true });
   const omitted = without === "addon";
@@ -30,7 +33,11 @@ export function makeProject(folder, { installer, tarballs, packages, devDependen
   const manifest =
     installer === "npm"
       ? // npm takes for a dependency what the project has of that name and version.
-        { dependencies: omit(tarballs, addon), optionalDependencies: { [addon]: tarballs[addon] } }
+        {
+          dependencies: omit(tarballs, addon),
+          optionalDependencies: { [addon]: tarballs[addon] },
+          overrides,
+        }
       : { dependencies, pnpm: { overrides: tarballs } };
   writeFileSync(
     join(folder, "package.json"),
