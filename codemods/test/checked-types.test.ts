@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { rm } from "node:fs/promises";
-import { relative } from "node:path";
+import { basename, relative } from "node:path";
 import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -97,40 +97,50 @@ async function findings(...args: readonly string[]) {
   return files.flatMap((file: { findings: readonly unknown[] }) => file.findings);
 }
 
+/**
+ * What a run finds in each of several models, without `--types` and with it. They stand in one project, since the checker's program
+ * takes the time; asked for again, it is what was found.
+ */
+class Together {
+  readonly #models: readonly Model[];
+  #found: Promise<{ plain: Map<string, unknown[]>; typed: Map<string, unknown[]> }> | undefined;
+
+  constructor(models: readonly Model[]) {
+    this.#models = models;
+  }
+
+  async findings(model: Model, how: "plain" | "typed"): Promise<unknown> {
+    this.#found ??= this.#run();
+    return (await this.#found)[how].get(nameOf(this.#models.indexOf(model)));
+  }
+
+  async #run() {
+    await write("", Object.fromEntries(this.#models.map((model, i) => [nameOf(i), attention(model)])));
+    return { plain: await findingsByName(), typed: await findingsByName("--types") };
+  }
+}
+
+const nameOf = (index: number): string => `attention-${index}.ts`;
+
+async function findingsByName(...args: readonly string[]): Promise<Map<string, unknown[]>> {
+  const { files } = await models.report(...args);
+  return new Map(
+    files.map(({ path, findings }: { path: string; findings: unknown[] }) => [basename(path), findings]),
+  );
+}
+
 const replaced = [{ kind: "replaced" }];
 const unknown = [{ reason: "unknown-norm" }];
 
 describe("--types finds the class of norms that names and annotations do not tell", () => {
-  it.each<[string, Model | string, Record<string, string>?]>([
+  const cases: readonly [string, Model][] = [
     ["out of a factory without annotations", made("makeScaled")],
-    [
-      "set in a constructor, although the config lets such fields be any",
-      {
-        imports: "makeScaled",
-        members: "  readonly qNorm;\n  readonly kNorm;",
-        constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.kNorm = makeScaled(64, 1e-6);",
-      },
-      { "tsconfig.json": '{ "compilerOptions": { "strict": false }, "include": ["*.ts"] }' },
-    ],
     [
       "in private fields",
       {
         imports: "makeScaled",
         members: "  readonly #qNorm = makeScaled(64, 1e-6);\n  readonly #kNorm = makeScaled(64, 1e-6);",
         norms: ["this.#qNorm", "this.#kNorm"],
-      },
-    ],
-    [
-      "set in the constructor of a script without types",
-      "see attention.js",
-      {
-        "attention.ts": "",
-        "attention.js": attention({
-          imports: "makeScaled",
-          constructs: "this.qNorm = makeScaled(64, 1e-6);\nthis.kNorm = makeScaled(64, 1e-6);",
-        })
-          .replace(/^import type.*$/m, "")
-          .replace(/: Tensor|: Config|: number|readonly /g, ""),
       },
     ],
     [
@@ -144,13 +154,6 @@ describe("--types finds the class of norms that names and annotations do not tel
         before: "interface Pair<N> { readonly qNorm: N; readonly kNorm: N }",
         members: "  declare pair: Pair<Scaled>;",
         norms: ["this.pair.qNorm", "this.pair.kNorm"],
-      },
-    ],
-    [
-      "behind an interface that one class has",
-      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
-      {
-        "norms.ts": norms.replace(/^export class Centered[\s\S]*?^}\n/m, "").replace(/^.*Centered.*\n/gm, ""),
       },
     ],
     [
@@ -175,6 +178,43 @@ describe("--types finds the class of norms that names and annotations do not tel
         imports: "makeScaled",
         before: "const qNorm = makeScaled(64, 1e-6);\nconst kNorm = makeScaled(64, 1e-6);",
         norms: ["qNorm", "kNorm"],
+      },
+    ],
+  ];
+  const together = new Together(cases.map(([, model]) => model));
+  it.each(cases)("%s", async (_, model) => {
+    expect(await together.findings(model, "plain")).toMatchObject(unknown);
+    expect(await together.findings(model, "typed")).toMatchObject(replaced);
+  });
+
+  it.each<[string, Model | string, Record<string, string>]>([
+    [
+      "set in a constructor, although the config lets such fields be any",
+      {
+        imports: "makeScaled",
+        members: "  readonly qNorm;\n  readonly kNorm;",
+        constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.kNorm = makeScaled(64, 1e-6);",
+      },
+      { "tsconfig.json": '{ "compilerOptions": { "strict": false }, "include": ["*.ts"] }' },
+    ],
+    [
+      "set in the constructor of a script without types",
+      "see attention.js",
+      {
+        "attention.ts": "",
+        "attention.js": attention({
+          imports: "makeScaled",
+          constructs: "this.qNorm = makeScaled(64, 1e-6);\nthis.kNorm = makeScaled(64, 1e-6);",
+        })
+          .replace(/^import type.*$/m, "")
+          .replace(/: Tensor|: Config|: number|readonly /g, ""),
+      },
+    ],
+    [
+      "behind an interface that one class has",
+      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
+      {
+        "norms.ts": norms.replace(/^export class Centered[\s\S]*?^}\n/m, "").replace(/^.*Centered.*\n/gm, ""),
       },
     ],
   ])("%s", async (_, model, files) => {
@@ -215,7 +255,7 @@ describe("--types finds the class of norms that names and annotations do not tel
 });
 
 describe("--types leaves a norm unknown", () => {
-  it.each<[string, Model, Record<string, string>?]>([
+  const cases: readonly [string, Model][] = [
     ["of type any", made("makeAny")],
     ["that is one of two classes", made("makeEither")],
     [
@@ -229,6 +269,25 @@ describe("--types leaves a norm unknown", () => {
       },
     ],
     [
+      "behind an interface that two different classes have",
+      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
+    ],
+    [
+      "that is set to another one as well",
+      {
+        imports: "makeScaled, Centered",
+        members: "  qNorm: ReturnType<typeof makeScaled>;\n  kNorm = makeScaled(64, 1e-6);",
+        constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.qNorm = new Centered(ones(64), 1e-6);",
+      },
+    ],
+  ];
+  const together = new Together(cases.map(([, model]) => model));
+  it.each(cases)("%s", async (_, model) => {
+    expect(await together.findings(model, "typed")).toMatchObject(unknown);
+  });
+
+  it.each<[string, Model, Record<string, string>]>([
+    [
       "that may be of a derived class which computes something else",
       made("makeScaled"),
       {
@@ -240,24 +299,12 @@ export class Offset extends Scaled {
       },
     ],
     [
-      "behind an interface that two different classes have",
-      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
-    ],
-    [
       "behind an interface that an object has which is written out",
       { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
       {
         "norms.ts": norms.replace(/^export class Centered[\s\S]*?^}\n/m, "").replace(/^.*Centered.*\n/gm, ""),
         "none.ts":
           'import type { Norm } from "./norms";\nexport const none: Norm = { eps: 0, forward: (x) => x };\n',
-      },
-    ],
-    [
-      "that is set to another one as well",
-      {
-        imports: "makeScaled, Centered",
-        members: "  qNorm: ReturnType<typeof makeScaled>;\n  kNorm = makeScaled(64, 1e-6);",
-        constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.qNorm = new Centered(ones(64), 1e-6);",
       },
     ],
   ])("%s", async (_, model, files) => {
@@ -300,25 +347,25 @@ describe("--types in several threads", () => {
         Array.from({ length: 40 }, (_, i) => [`model${i}.ts`, attention(made("makeScaled"))]),
       ),
     });
-    const alone = reportOf("--types", "--concurrency", "1");
+    const folder = relative(process.cwd(), models.path);
+    const args = ["--types", "--json", folder, "--concurrency"];
+    const alone = withoutTime((await runCommand([...args, "1"])).stdout);
     expect(alone).toMatchObject({ summary: { replaced: 41, refused: 1 } });
-    expect(reportOf("--types", "--concurrency", "2")).toEqual(alone);
+    expect(withoutTime(inProcess(...args, "2"))).toEqual(alone);
   });
 
-  /** As a process of its own, since threads load TypeScript only in a process that does; with relative paths. */
-  function reportOf(...args: readonly string[]): unknown {
+  /** As a process of its own, since threads load TypeScript only in a process that does. */
+  function inProcess(...args: readonly string[]): string {
     const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
     const loader = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx")];
-    const report = JSON.parse(
-      execFileSync(
-        process.execPath,
-        [...loader, cli, relative(process.cwd(), models.path), "--json", ...args],
-        {
-          encoding: "utf8",
-          stdio: ["ignore", "pipe", "ignore"],
-        },
-      ),
-    );
-    return { ...report, summary: { ...report.summary, ms: 0 } };
+    return execFileSync(process.execPath, [...loader, cli, ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+  }
+
+  function withoutTime(report: string): unknown {
+    const { summary, ...rest } = JSON.parse(report);
+    return { ...rest, summary: { ...summary, ms: 0 } };
   }
 });

@@ -14,27 +14,14 @@ import {
 import { Distance } from "./distance.ts";
 import { gapped } from "./naive-ops.ts";
 import { limits, type PagedScene, type PagedSizes, pagedScene } from "./paged-scene.ts";
-import { normal } from "./random-values.ts";
+import { dtypes, random, roundings, seeds } from "./random-tensors.ts";
 
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const roundings = fc.constantFrom<"once" | "hf">("once", "hf");
-const seeds = fc.integer({ min: 1, max: 2 ** 30 });
 /** Those of models, and odd ones. */
 const headDims = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(8, 64, 80, 96, 128, 192, 256) },
   { weight: 1, arbitrary: fc.constantFrom(1, 5, 24, 33, 260, 512) },
 );
 const heads = { kvHeads: fc.constantFrom(1, 2, 3), group: fc.constantFrom(1, 2, 3, 4, 9) };
-
-const random = (seed: number, shape: readonly number[], dtype: FloatDtype): Tensor =>
-  Tensor.from(
-    normal(
-      seed,
-      shape.reduce((a, b) => a * b, 1),
-    ),
-    shape,
-    dtype,
-  );
 
 /**
  * How far a result may be. A probability that is rounded moves it by half a step of that: rounding hf asks for it, on the

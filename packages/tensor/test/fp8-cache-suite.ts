@@ -14,16 +14,9 @@ import {
 } from "../src/index.ts";
 import { Distance } from "./distance.ts";
 import { limits, type PagedSizes, pagedScene } from "./paged-scene.ts";
-import { normal } from "./random-values.ts";
+import { dtypes, random, roundings, seeds } from "./random-tensors.ts";
 
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const roundings = fc.constantFrom<"once" | "hf">("once", "hf");
-const seeds = fc.integer({ min: 1, max: 2 ** 30 });
 const headDims = fc.constantFrom(64, 128, 256, 96, 8, 33);
-
-const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-const random = (seed: number, shape: readonly number[], dtype: FloatDtype): Tensor =>
-  Tensor.from(normal(seed, count(shape)), shape, dtype);
 
 interface Cache {
   readonly k: Tensor;

@@ -8,12 +8,10 @@ import { Indices } from "../src/indices.ts";
 import { Tensor } from "../src/tensor.ts";
 import { Distance } from "./distance.ts";
 import { between, gapped, naiveAttention, naiveLinear, naiveRope, naiveSiluMul } from "./naive-ops.ts";
+import { dtypes, roundings, seeds } from "./random-tensors.ts";
 import { normal } from "./random-values.ts";
 
 const runs = { numRuns: 60 };
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const roundings = fc.constantFrom<"once" | "hf">("once", "hf");
-const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 const dim = fc.integer({ min: 1, max: 6 });
 
 /** Dense or gapped memory, as the kernels' contract allows. */

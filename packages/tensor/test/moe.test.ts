@@ -16,6 +16,7 @@ import { composedMoe } from "../src/ops/composed-moe.ts";
 import { Distance } from "./distance.ts";
 import { failure } from "./errors.ts";
 import { between, gapped, naiveMoe, naiveRoute } from "./naive-ops.ts";
+import { dtypes, roundings, seeds } from "./random-tensors.ts";
 import { normal } from "./random-values.ts";
 
 const { reason } = loadNativeKernels();
@@ -26,8 +27,6 @@ const extent = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 20 }) },
   fc.integer({ min: 60, max: 70 }),
 );
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 
 const ACT: Readonly<Record<string, (x: number) => number>> = {
   silu: (x) => x / (1 + Math.exp(-x)),
@@ -42,7 +41,7 @@ const cases = fc
     dtype: dtypes,
     weightDtype: dtypes,
     wideWeights: fc.boolean(),
-    rounding: fc.constantFrom<"once" | "hf">("once", "hf"),
+    rounding: roundings,
     weighs: fc.constantFrom<"input" | "output">("input", "output"),
     activation: fc.constantFrom<Activation>("silu", "silu", "gelu-tanh", "relu2", "tanh"),
     fused: fc.boolean(),

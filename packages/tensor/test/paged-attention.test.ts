@@ -9,26 +9,16 @@ import {
   Indices,
   type KernelChoice,
   pagedAttention,
-  Tensor,
+  type Tensor,
   useKernels,
   writeCache,
 } from "../src/index.ts";
 import { failure } from "./errors.ts";
 import { gathered, limits, pagedScene } from "./paged-scene.ts";
-import { normal } from "./random-values.ts";
+import { dtypes, random } from "./random-tensors.ts";
 
 const choices: KernelChoice[] =
   loadNativeKernels().reason === null ? ["typescript", "native"] : ["typescript"];
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const random = (seed: number, shape: readonly number[], dtype: FloatDtype = "f32"): Tensor =>
-  Tensor.from(
-    normal(
-      seed,
-      shape.reduce((a, b) => a * b, 1),
-    ),
-    shape,
-    dtype,
-  );
 
 describe.each(choices)("a paged cache on the CPU, %s kernels", (choice) => {
   let former: KernelChoice = "auto";

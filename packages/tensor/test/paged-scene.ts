@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { type FloatDtype, Indices, type PagedAttentionOptions, Tensor } from "../src/index.ts";
+import { random } from "./random-tensors.ts";
 import { normal } from "./random-values.ts";
 
 /** Sequences whose keys lie scattered over the pages of one cache, on the CPU. */
@@ -38,21 +39,12 @@ export function pagedScene(seed: number, sizes: PagedSizes, numbers: PagedNumber
     .map(({ page }) => page);
   const pages = order.slice(0, sequences.length * perSequence);
   const shape = [pageCount * pageSize, kvHeads, headDim] as const;
-  const of = (at: number, dims: readonly number[], type: FloatDtype) =>
-    Tensor.from(
-      normal(
-        seed + at,
-        dims.reduce((a, b) => a * b, 1),
-      ),
-      dims,
-      type,
-    );
   const starts = [0];
   for (const [queries] of sequences) starts.push((starts.at(-1) as number) + queries);
   return {
-    q: of(1, [starts.at(-1) as number, kvHeads * group, headDim], dtype),
-    kCache: of(2, shape, cacheDtype),
-    vCache: of(3, shape, cacheDtype),
+    q: random(seed + 1, [starts.at(-1) as number, kvHeads * group, headDim], dtype),
+    kCache: random(seed + 2, shape, cacheDtype),
+    vCache: random(seed + 3, shape, cacheDtype),
     options: {
       ...numbers,
       queryStarts: Indices.from(starts),

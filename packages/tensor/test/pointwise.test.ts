@@ -18,11 +18,10 @@ import { Distance } from "./distance.ts";
 import { detach, failure } from "./errors.ts";
 import { between, gapped } from "./naive-ops.ts";
 import { naiveActivations, naiveSoftCap, naiveXielu } from "./naive-pointwise.ts";
+import { dtypes, seeds } from "./random-tensors.ts";
 import { normal } from "./random-values.ts";
 
 const runs = { numRuns: 60 };
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 const sizes = fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constant(600));
 const kinds = Object.keys(naiveActivations) as Activation[];
 const { reason } = loadNativeKernels();

@@ -14,17 +14,13 @@ import { Distance } from "./distance.ts";
 import { failure } from "./errors.ts";
 import { between, gapped } from "./naive-ops.ts";
 import { type DeltaInputs, naiveCausalConv, naiveGatedDelta } from "./naive-recurrence.ts";
+import { dtypes, random, seeds, sizeOf } from "./random-tensors.ts";
 import { normal } from "./random-values.ts";
 
 const runs = { numRuns: 60 };
-const dtypes = fc.constantFrom<FloatDtype>("f32", "bf16", "f16");
-const seeds = fc.integer({ min: 1, max: 2 ** 31 });
 const upTo = (max: number) => fc.integer({ min: 1, max });
-const size = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
-const random = (seed: number, shape: readonly number[], dtype: FloatDtype): Tensor =>
-  Tensor.from(normal(seed, size(shape)), shape, dtype);
 const make = (gap: boolean, seed: number, shape: readonly number[], dtype: FloatDtype): Tensor =>
-  gap ? gapped(normal(seed, size(shape)), shape, dtype) : random(seed, shape, dtype);
+  gap ? gapped(normal(seed, sizeOf(shape)), shape, dtype) : random(seed, shape, dtype);
 
 const { reason } = loadNativeKernels();
 const choices = ["typescript", "native"] satisfies KernelChoice[];
