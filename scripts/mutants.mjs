@@ -1,30 +1,20 @@
-// npm run mutants -- [--count N] [--seed N] [--part NAME] [--out FILE] [--again FILE]: plants one fault after another in a copy of this
-// tree, and runs the tests that are near it, then its package's, until one fails. `--again` takes the faults that survived in an
-// earlier report. Writes a report as JSON, with every survivor; about ten seconds for each fault.
-import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+// npm run mutants -- [--count N] [--seed N] [--part NAME] [--out FILE] [--again FILE] [--test PATH]: plants one fault after another in
+// a copy of this tree, and runs the tests that come by it until one fails. All tests of the parts run once before, to learn which those
+// are; `--test` names those that may judge, by a piece of their path. Writes a report as JSON; `--again` judges those of a report that no
+// test saw, or a list of faults, and writes into it what became of them. A few seconds for each fault, and a minute for one in C++.
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { mutationsOf } from "./mutations.mjs";
+import { drawn, PARTS, read, recorded } from "./mutants/draw.mjs";
+import { namedTests, reachedIn, testsOf, testsWithoutProbes, withProbes } from "./mutants/near.mjs";
+import { Runner } from "./mutants/runner.mjs";
+import { copyTree, plant, sourceOf, tree } from "./mutants/tree.mjs";
 import { root, setUp } from "./setup.mjs";
 
-/** By part: files whose faults count, files left out, and tests that judge them when those near a file did not fail. */
-const PARTS = {
-  core: { files: /^packages\/core\/src\//, tests: ["packages/core", "packages/tensor/src/qk-norm"] },
-  tensor: { files: /^packages\/tensor\/src\//, tests: ["packages/tensor"] },
-  models: { files: /^packages\/models\/src\//, tests: ["packages/models"] },
-  codemods: { files: /^codemods\/src\//, tests: ["codemods"] },
-  native: {
-    files: /^native\/(addon|cpu|cuda|src)\//,
-    tests: ["native/test", "native/src", "packages/tensor/test", "packages/tensor/src/backends"],
-    // One more build than one test for each: kernels are compiled three times.
-    slow: /^native\/cpu\/kernels/,
-  },
-};
-const MOST_PER_FILE = 3;
-const MOST_SECONDS = { near: 120, far: 900 };
+/** Seconds of tests in one run of the runner: quick ones and near ones come before the others. */
+const SECONDS_AT_ONCE = 20;
 
 const { values } = parseArgs({
   options: {
@@ -33,201 +23,132 @@ const { values } = parseArgs({
     part: { type: "string", multiple: true, default: Object.keys(PARTS) },
     out: { type: "string", default: ".qknorm/mutants.json" },
     again: { type: "string" },
+    test: { type: "string", multiple: true, default: [] },
   },
 });
 
 const reason = setUp();
 if (reason !== null) throw new Error(`no native addon to plant faults in: ${reason}`);
-// Outside of this tree, whose ignore rules would hide a copy from the tests that ask git.
-const tree = join(tmpdir(), `qknorm-mutants-${createHash("sha256").update(root).digest("hex").slice(0, 12)}`);
-const tracked = spawnSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).stdout.trim().split("\n");
 copyTree();
-// Sets of tests that were seen to pass without any fault.
-const green = new Set();
-const report = { seed: Number(values.seed), mutants: [] };
-for (const mutant of values.again ? survivorsOf(values.again) : values.part.flatMap(drawn)) {
+const seed = Number(values.seed);
+const queues = values.again ? [recorded(values.again)] : values.part.map((part) => drawn(part, seed));
+const wanted = values.again ? queues[0].length : Number(values.count);
+// Some are no program and are passed over.
+const candidates = queues
+  .flatMap((queue) => queue.slice(0, 2 * wanted))
+  .map((mutant, number) => ({ ...mutant, number }));
+const runner = new Runner(tree, cpus().length);
+const { seconds, reached, failing } = await withoutFaults();
+const report = values.again ? read(values.again) : { seed, mutants: [] };
+const judged = new Map();
+for (const mutant of candidates) {
+  if ((judged.get(mutant.part) ?? 0) >= wanted) continue;
   const outcome = await judge(mutant);
   if (outcome === null) continue;
-  report.mutants.push({ ...mutant, ...outcome });
-  writeFileSync(join(root, values.out), `${JSON.stringify(report, null, 1)}\n`);
-  process.stdout.write(
-    `${outcome.end} ${mutant.file}:${mutant.line} ${mutant.kind} ${outcome.by ?? mutant.before}\n`,
-  );
+  judged.set(mutant.part, (judged.get(mutant.part) ?? 0) + 1);
+  record(mutant, outcome);
+}
+runner.end();
+
+/** Runs every test once, with probes at the places of all faults. */
+async function withoutFaults() {
+  const parts = [...new Set(candidates.map(({ part }) => part))];
+  const tests = [...new Set(parts.flatMap(testsOf))].filter(isAsked);
+  say(`${tests.length} test files without a fault`);
+  const probes = withProbes(candidates);
+  const answer = await runner.ask({ tests, environment: { QKNORM_REACHED: probes.folder }, bail: 0 });
+  probes.after();
+  runner.end();
+  if (answer === null) throw new Error("the tests never ended");
+  const failing = answer.failures.map(({ file }) => file);
+  for (const { file, test } of answer.failures)
+    say(`judges nothing, it fails without a fault: ${file} ${test}`);
+  return { seconds: answer.seconds, reached: reachedIn(probes.folder), failing };
 }
 
-function survivorsOf(path) {
-  return JSON.parse(readFileSync(path, "utf8"))
-    .mutants.filter(({ end }) => end === "survived")
-    .map(({ end, ...mutant }) => {
-      const source = readFileSync(join(root, mutant.file), "utf8");
-      const places = placesOf(source, mutant.code);
-      if (places.length === 0) throw new Error(`${mutant.file} no longer has ${mutant.code}`);
-      const distance = (place) => Math.abs(lineOf(source, place) - mutant.line);
-      const at = places.sort((a, b) => distance(a) - distance(b))[0] + mutant.column;
-      return { ...mutant, line: lineOf(source, at), at };
-    });
-}
-
-function drawn(part) {
-  const { files, slow } = PARTS[part];
-  const random = generator(Number(values.seed));
-  const all = tracked
-    .filter((file) => files.test(file) && /(?<!\.test|\.test-d)\.(ts|cc|h)$/.test(file) && !slow?.test(file))
-    .flatMap((file) => {
-      const source = readFileSync(join(root, file), "utf8");
-      const mutants = mutationsOf(file, source).map((mutation) => placed(part, file, source, mutation));
-      return shuffled(mutants, random).slice(0, MOST_PER_FILE);
-    });
-  return shuffled(all, random).slice(0, Number(values.count));
-}
-
-function placed(part, file, source, { at, length, text, kind }) {
-  const begin = source.lastIndexOf("\n", at) + 1;
-  const end = source.indexOf("\n", at + length);
-  const code = source.slice(begin, end < 0 ? undefined : end);
-  const before = source.slice(at, at + length);
-  return { part, file, line: lineOf(source, at), kind, at, column: at - begin, length, code, before, text };
-}
-
-/** How the tests take it: `{ end, by }`, or null where it is no program. */
+/** How the tests take it: `{ end, by, test }`, or null where it is no program. */
 async function judge(mutant) {
-  const path = join(tree, mutant.file);
-  const source = readFileSync(join(root, mutant.file), "utf8");
-  const near = nearTests(mutant.file);
-  if (near.length > 0) await requireGreen(near, MOST_SECONDS.near);
-  await requireGreen(PARTS[mutant.part].tests, MOST_SECONDS.far);
+  const source = sourceOf(mutant.file);
   const changed = source.slice(0, mutant.at) + mutant.text + source.slice(mutant.at + mutant.length);
-  writeFileSync(path, changed);
+  plant(mutant.file, changed);
   try {
-    if (isNative(mutant.file) && !(await build())) return null;
-    const first = near.length > 0 ? await test(near, MOST_SECONDS.near) : null;
-    return first ?? (await test(PARTS[mutant.part].tests, MOST_SECONDS.far)) ?? { end: "survived" };
+    if (isCompiled(mutant.file) && !(await build())) return null;
+    for (const tests of batches(mutant)) {
+      const limit = 60 + 8 * sum(tests.map((test) => seconds[test] ?? 5));
+      const answer = await runner.ask({ changed: [mutant.file], tests, bail: 1, limit });
+      if (answer === null) return { end: "killed", by: tests.join(" "), test: "never ends" };
+      const [first] = answer.failures;
+      if (first !== undefined) return { end: "killed", by: first.file, test: first.test };
+    }
+    return { end: "survived" };
   } finally {
-    writeFileSync(path, source);
+    plant(mutant.file, source);
+    runner.touch(mutant.file);
   }
 }
 
-function isNative(file) {
+/** The tests that come by it, those near it by name first, then by their time. */
+function batches(mutant) {
+  const named = namedTests(mutant);
+  const others =
+    mutant.probe === undefined
+      ? testsWithoutProbes(mutant, reached.kernelsOf)
+      : (reached.tests.get(mutant.number) ?? []);
+  const rest = others
+    .filter((test) => !named.includes(test))
+    .sort((a, b) => (seconds[a] ?? 0) - (seconds[b] ?? 0));
+  const all = [[], []];
+  for (const [list, tests] of [named, rest].entries()) {
+    let batch = [];
+    for (const test of tests.filter((name) => isAsked(name) && !failing.includes(name))) {
+      if (sum(batch.map((name) => seconds[name] ?? 0)) > SECONDS_AT_ONCE) {
+        all[list].push(batch);
+        batch = [];
+      }
+      batch.push(test);
+    }
+    if (batch.length > 0) all[list].push(batch);
+  }
+  return all.flat();
+}
+
+function record({ number, probe, at, ...mutant }, outcome) {
+  const same = ({ file, code, column, text }) =>
+    file === mutant.file && code === mutant.code && column === mutant.column && text === mutant.text;
+  const known = report.mutants.find(same);
+  // What no test saw at first was told by a test that was written since.
+  const first = known?.end === "survived" || known?.first ? { first: "survived" } : {};
+  if (known === undefined) report.mutants.push({ ...mutant, ...outcome });
+  else Object.assign(known, mutant, { by: undefined, test: undefined }, outcome, first);
+  const out = resolve(root, values.again ?? values.out);
+  mkdirSync(dirname(out), { recursive: true });
+  const lines = report.mutants.map((one) => `  ${JSON.stringify(one)}`).join(",\n");
+  writeFileSync(out, `{\n "seed": ${report.seed},\n "mutants": [\n${lines}\n ]\n}\n`);
+  const place = `${mutant.file}:${mutant.line} ${mutant.kind}`;
+  say(`${judged.get(mutant.part)} ${outcome.end} ${place} | ${outcome.test ?? mutant.code.trim()}`);
+}
+
+function isAsked(test) {
+  return values.test.length === 0 || values.test.some((part) => test.includes(part));
+}
+
+function isCompiled(file) {
   return /\.(cc|h)$/.test(file);
 }
 
-/** Tests of the same stem beside the file or in a folder `test` above it, and those that import it. */
-function nearTests(file) {
-  const stem = basename(file).replace(/\.\w+$/, "");
-  const package_ = file.replace(/\/(src|addon|cpu|cuda)\/.*/, "");
-  const dashed = stem.replaceAll("_", "-");
-  return tracked.filter(
-    (test) =>
-      test.startsWith(package_) &&
-      /(?<!\.gpu)\.test\.ts$/.test(test) &&
-      (basename(test).includes(dashed) ||
-        new RegExp(`/${stem}\\.ts"`).test(readFileSync(join(root, test), "utf8"))),
-  );
-}
-
-/** Throws where tests fail without any fault: they would judge nothing. */
-async function requireGreen(files, seconds) {
-  const key = files.join(" ");
-  if (green.has(key)) return;
-  const failure = await test(files, seconds);
-  if (failure !== null) throw new Error(`${failure.by ?? key} fails without any fault`);
-  green.add(key);
-}
-
-/** Null where they pass. */
-async function test(files, seconds) {
-  const out = join(tree, "report.json");
-  writeFileSync(out, "{}");
-  const status = await run(
-    ["node_modules/vitest/vitest.mjs", "run", "--bail=1", "--reporter=json", `--outputFile=${out}`, ...files],
-    tree,
-    seconds,
-  );
-  if (status === 0) return null;
-  if (status === null) return { end: "never ended" };
-  const failed = (JSON.parse(readFileSync(out, "utf8")).testResults ?? []).filter(
-    (result) => result.status === "failed",
-  );
-  const first = failed
-    .flatMap(({ name, assertionResults }) => assertionResults.map((one) => ({ name, ...one })))
-    .find((one) => one.status === "failed");
-  const where = (first?.name ?? failed[0]?.name ?? "").replace(`${tree}/`, "");
-  return { end: "killed", by: where === "" ? "does not load" : where, test: first?.fullName };
-}
-
-async function build() {
+function build() {
   const cmakeJs = join(root, "native/node_modules/cmake-js/bin/cmake-js");
-  return (await run([cmakeJs, "compile", "--out", "build"], join(tree, "native"), 600)) === 0;
-}
-
-/** The status; null where it took too long. What it started is ended with it. */
-function run(args, cwd, seconds) {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, args, { cwd, stdio: "ignore", detached: true });
-    const timer = setTimeout(() => {
-      process.kill(-child.pid, "SIGKILL");
-      resolve(null);
-    }, seconds * 1000);
-    child.once("close", (status) => {
-      clearTimeout(timer);
-      resolve(status ?? 1);
-    });
+  const child = spawn(process.execPath, [cmakeJs, "compile", "--out", "build"], {
+    cwd: join(tree, "native"),
+    stdio: "ignore",
   });
+  return new Promise((resolve) => child.once("close", (status) => resolve(status === 0)));
 }
 
-function copyTree() {
-  for (const file of tracked.filter((name) => existsSync(join(root, name)))) {
-    mkdirSync(dirname(join(tree, file)), { recursive: true });
-    const bytes = readFileSync(join(root, file));
-    const to = join(tree, file);
-    if (!existsSync(to) || !readFileSync(to).equals(bytes)) writeFileSync(to, bytes);
-  }
-  for (const folder of ["", ...packages()]) {
-    const to = join(tree, folder, "node_modules");
-    if (existsSync(to)) continue;
-    // Packages of this tree are linked by relative paths, which lead to the copy's own.
-    if (folder === "") symlinkSync(join(root, "node_modules"), to);
-    else spawnSync("cp", ["-a", join(root, folder, "node_modules"), to]);
-  }
-  mkdirSync(join(tree, "native/build/Release"), { recursive: true });
-  spawnSync("cp", [join(root, "native/build/Release/qknorm.node"), join(tree, "native/build/Release/")]);
+function sum(numbers) {
+  return numbers.reduce((all, number) => all + number, 0);
 }
 
-function packages() {
-  const folders = ["native", "codemods", ...["packages", "examples"].flatMap(below)];
-  return folders.filter((folder) => existsSync(join(root, folder, "node_modules")));
-}
-
-function below(folder) {
-  return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`);
-}
-
-function placesOf(source, code) {
-  const places = [];
-  for (let at = source.indexOf(code); at >= 0; at = source.indexOf(code, at + 1)) places.push(at);
-  return places;
-}
-
-function lineOf(text, at) {
-  return text.slice(0, at).split("\n").length;
-}
-
-function shuffled(list, random) {
-  const all = [...list];
-  for (let i = all.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
-    [all[i], all[j]] = [all[j], all[i]];
-  }
-  return all;
-}
-
-// Mulberry32.
-function generator(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+function say(text) {
+  process.stdout.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 }

@@ -20,18 +20,19 @@ const SWAPS = new Map([
 ]);
 
 /**
- * All mutants of a file's text: `{ at, length, text, kind }`, the span that is replaced and by what. C++ is told from TypeScript
- * by the name.
+ * All mutants of a file's text: `{ at, length, text, kind }`, the span that is replaced and by what, and in TypeScript `probe`, the span
+ * of the expression that has it. C++ and CUDA are told from TypeScript by the name.
  */
 export function mutationsOf(name, text) {
-  return /\.(cc|h|c)$/.test(name) ? ofCpp(text) : ofScript(name, text);
+  return /\.(cc|h|c|cu|cuh)$/.test(name) ? ofCpp(text) : ofScript(name, text);
 }
 
 function ofScript(name, text) {
   const file = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true);
   const found = [];
-  const put = (node, replacement, kind) =>
-    found.push({ at: node.getStart(file), length: node.getWidth(file), text: replacement, kind });
+  const spanOf = (node) => ({ at: node.getStart(file), length: node.getWidth(file) });
+  const put = (node, replacement, kind, expression = node) =>
+    found.push({ ...spanOf(node), text: replacement, kind, probe: spanOf(expression) });
   const visit = (node) => {
     // Types do nothing at run time, and words of a message are no behaviour that a slip would change.
     if (ts.isTypeNode(node) || ts.isImportDeclaration(node) || ts.isInterfaceDeclaration(node)) return;
@@ -39,13 +40,13 @@ function ofScript(name, text) {
       const operator = node.operatorToken.getText(file);
       const swap = SWAPS.get(operator);
       if (swap !== undefined && !isText(node.left) && !isText(node.right)) {
-        put(node.operatorToken, swap, `${operator} to ${swap}`);
+        put(node.operatorToken, swap, `${operator} to ${swap}`, node);
       }
     } else if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.ExclamationToken) {
       put(node, node.operand.getText(file), "negation left out");
     } else if (node.kind === ts.SyntaxKind.TrueKeyword || node.kind === ts.SyntaxKind.FalseKeyword) {
       put(node, node.kind === ts.SyntaxKind.TrueKeyword ? "false" : "true", "boolean turned");
-    } else if (ts.isNumericLiteral(node)) {
+    } else if (ts.isNumericLiteral(node) && node.parent.name !== node) {
       put(node, `(${node.text} + 1)`, "number one more");
     } else if (ts.isIfStatement(node)) {
       put(node.expression, "false", "condition never true");
@@ -53,7 +54,7 @@ function ofScript(name, text) {
       const [then, otherwise] = [node.whenTrue.getText(file), node.whenFalse.getText(file)];
       put(node, `(${node.condition.getText(file)} ? ${otherwise} : ${then})`, "branches exchanged");
     } else if (ts.isExpressionStatement(node) && ts.isCallExpression(node.expression)) {
-      put(node, ";", "call left out");
+      put(node, ";", "call left out", node.expression);
     } else if (ts.isSpreadAssignment(node) || ts.isSpreadElement(node)) {
       put(node.expression, ts.isSpreadElement(node) ? "[]" : "{}", "spread left out");
     }
@@ -98,7 +99,7 @@ function ofCpp(text) {
 // Comments, texts and what only the compiler reads, as spaces of the same length.
 function blanked(text) {
   return text.replace(
-    /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\btemplate <.*>|\bstatic_assert\(.*/g,
+    /\/\/.*|\/\*[\s\S]*?\*\/|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\btemplate <.*>|\bstatic_assert\([^;]*;/g,
     (match) => " ".repeat(match.length),
   );
 }

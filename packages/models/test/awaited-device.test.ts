@@ -51,17 +51,41 @@ it.each(families)("$family has the CPU's logits, bit for bit, and the CPU's text
   expect(device.turns - turns).toBe(4);
 });
 
+/** Memories that are held once all queued work is done. */
+async function held(): Promise<number> {
+  const flush = Tensor.zeros([1], "f32", awaitedDevice);
+  await flush.read();
+  flush.dispose();
+  return device.live;
+}
+
+it("a step in pieces holds the hidden states of one layer at a time, and none when it is left", async () => {
+  const there = loadModel(join(golden, "tiny-tied"), { device: awaitedDevice }).model;
+  const cache = there.newCache();
+  // Makes the cache and the rotary tables.
+  there.forward(nextStep([5, 1, 7], cache)).dispose();
+  const before = await held();
+  const pieces = there.forwardInPieces(nextStep([2, 3], cache));
+  let layers = 0;
+  let step = pieces.next();
+  for (; step.done !== true; step = pieces.next()) {
+    expect(await held()).toBe(before + 1);
+    layers += 1;
+  }
+  expect(layers).toBeGreaterThan(1);
+  step.value.dispose();
+  expect(await held()).toBe(before);
+  const left = there.forwardInPieces(nextStep([4], cache));
+  left.next();
+  left.return(undefined as never);
+  expect(await held()).toBe(before);
+});
+
 it("a text leaves nothing behind", async () => {
   const there = loadModel(join(golden, "tiny-tied"), { device: awaitedDevice }).model;
-  const live = async (): Promise<number> => {
-    const flush = Tensor.zeros([1], "f32", awaitedDevice);
-    await flush.read();
-    flush.dispose();
-    return device.live;
-  };
   const text = async (): Promise<number> => {
     for await (const _ of generate(there, [5, 1, 7], { maxTokens: 3 }));
-    return await live();
+    return await held();
   };
   // The first text makes the rotary tables.
   const first = await text();

@@ -10,6 +10,7 @@ import {
   Tensor,
   tidy,
   useKernels,
+  writeCache,
 } from "../src/index.ts";
 import { awaitedDevice, openAwaitedDevice } from "./awaited-device.ts";
 import { normal } from "./random-values.ts";
@@ -35,6 +36,23 @@ describe("a device that can only be awaited", () => {
     const ids = Indices.from([2, 0]);
     expect(await gatherRows(xThere, ids, "bf16").read()).toEqual(gatherRows(x, ids, "bf16").readNow());
     useKernels("auto");
+  });
+
+  it("without the op that writes a cache, writes the slots that the host knows, in any order, and skips those below 0", async () => {
+    const { writeCache: lent } = device.ops;
+    Reflect.deleteProperty(device.ops, "writeCache");
+    try {
+      const [[k, kThere], [v, vThere]] = [there([6, 2, 4], 7), there([6, 2, 4], 8)];
+      const caches = [9, 10].map((seed) => there([8, 2, 4], seed));
+      const slots = Indices.slots([5, 4, -1, 0, 1, 7]);
+      const [[kCache, kCacheThere], [vCache, vCacheThere]] = caches as [[Tensor, Tensor], [Tensor, Tensor]];
+      writeCache(k, v, kCache, vCache, slots);
+      writeCache(kThere, vThere, kCacheThere, vCacheThere, slots);
+      expect(await kCacheThere.read()).toEqual(kCache.readNow());
+      expect(await vCacheThere.read()).toEqual(vCache.readNow());
+    } finally {
+      Object.assign(device.ops, { writeCache: lent });
+    }
   });
 
   it("takes a copy of what it is given when it is given", async () => {

@@ -161,7 +161,7 @@ function hiddenIn(value: unknown): unknown {
 }
 
 /** Makes the device known to this thread, for the whole of a test file. */
-export function openAwaitedDevice(): { readonly live: number; readonly turns: number } {
+export function openAwaitedDevice(): Pick<AwaitedBackend, "live" | "turns" | "ops"> {
   const backend = new AwaitedBackend();
   useBackend(backend);
   return backend;

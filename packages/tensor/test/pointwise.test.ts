@@ -174,6 +174,7 @@ describe("bad arguments are typed errors", () => {
     ["mul: unequal shapes", "ERR_QKNORM_SHAPE", () => mul(x, one)],
     ["mul: unequal dtypes", "ERR_QKNORM_DTYPE", () => mul(x, Tensor.from([1, 2], [2], "f16"))],
     ["mul: no tensor", "ERR_QKNORM_ARGUMENT", () => mul(x, 2 as never)],
+    ["xielu: no tensor", "ERR_QKNORM_ARGUMENT", () => xielu(2 as never, parameters)],
     ["xielu: a parameter of two elements", "ERR_QKNORM_SHAPE", () => xielu(x, { ...parameters, beta: x })],
     ["xielu: integers", "ERR_QKNORM_DTYPE", () => xielu(whole, parameters)],
     ["xielu: a parameter that is none", "ERR_QKNORM_ARGUMENT", () => xielu(x, { ...parameters, eps: none })],

@@ -131,4 +131,30 @@ export function recurrenceSuite(device: Device): void {
       }
     });
   });
+
+  test.each([
+    ["q, k, v", { k: "bf16" }],
+    ["q, k, v", { v: "bf16" }],
+    ["a, b", { b: "bf16" }],
+    ["aLog, dtBias", { dtBias: "bf16" }],
+  ] as const)("gatedDeltaRule of %s in two dtypes is refused, and leaves the state", (names, other) => {
+    tidy(() => {
+      const make = (name: string, shape: readonly number[]): Tensor =>
+        filled(1, shape, (other as Record<string, FloatDtype>)[name] ?? "f32").to(device);
+      const [q, k, v] = ["q", "k", "v"].map((name) => make(name, [2, 1, 8])) as [Tensor, Tensor, Tensor];
+      const gates = {
+        ...{ a: make("a", [2, 1]), b: make("b", [2, 1]) },
+        ...{ aLog: make("aLog", [1]), dtBias: make("dtBias", [1]) },
+      };
+      const state = Tensor.zeros([1, 8, 8], "f32", device);
+      const run = () => gatedDeltaRule(q, k, v, gates, state, { scale: 1, rounding: "once" });
+      expect(run).toThrow(
+        expect.objectContaining({
+          code: "ERR_QKNORM_DTYPE",
+          message: expect.stringContaining(`${names} must be of one dtype`),
+        }),
+      );
+      expect(Math.max(...state.toNumbers())).toBe(0);
+    });
+  });
 }

@@ -43,6 +43,22 @@ describe.each(choices)("with %s kernels", (choice) => {
         }
       });
 
+      test.each(["q", "k"])(
+        "a weight of the %s norm alone that has gaps leaves two norms, which give the same",
+        (side) => {
+          const weight = filled(5, [16, 2], "f32").transpose(0, 1).slice(0, 0, 1).view([16]);
+          const gapped = norm({ ...rms, weight });
+          const dense = norm({ ...rms, weight: weight.clone() });
+          const [qNorm, kNorm] = side === "q" ? [gapped, dense] : [dense, gapped];
+          const make = (): Tensor => filled(6, [4, 3, 16], "bf16");
+          const plan = planQkNorm({ q: make(), k: make(), qNorm, kNorm, headDim: 16 });
+          expect(plan).toMatchObject({ path: "fallback", reasons: [{ code: "layout" }] });
+          const two = applyQkNorm(make(), make(), qNorm, kNorm, 16);
+          const fused = applyQkNorm(make(), make(), dense, dense, 16);
+          expect(two.map((x) => x.data)).toEqual(fused.map((x) => x.data));
+        },
+      );
+
       test("a repeated call goes on when the buffer of a weight grows", () => {
         const Resizable = ArrayBuffer as unknown as new (bytes: number, options: object) => ArrayBuffer;
         const data = new Float32Array(new Resizable(64, { maxByteLength: 128 })).fill(2);

@@ -67,9 +67,7 @@ function read(own: Float32Array, x: Float64Array, valueDim: number, scale: numbe
 }
 
 function rowStart(x: TensorView, token: number, head = 0): number {
-  return (
-    x.offset + token * (x.strides[0] as number) + head * (x.shape.length > 2 ? (x.strides[1] as number) : 0)
-  );
+  return x.offset + token * (x.strides[0] as number) + head * (x.strides[1] as number);
 }
 
 function widened(x: TensorView): Float64Array {
