@@ -1,4 +1,4 @@
-// cudaAllocate(stream, bytes), cudaUpload(memory, offset, array, stream),
+// cudaAllocate(stream, bytes, zeros), cudaUpload(memory, offset, array, stream),
 // cudaUploadFile(memory, offset, descriptor, position, bytes, stream), cudaDownload(array, memory, offset, stream),
 // cudaCopy(to, toOffset, from, fromOffset, bytes, stream), cudaFill(memory, offset, bytes, value, stream),
 // cudaFree(handle): whatever kind it is. Offsets are in bytes.
@@ -43,7 +43,8 @@ Bytes bytes_at(const Args& args, std::size_t i) {
 
 napi_value allocate(const Args& args) {
   const auto stream = handle_at<Stream>(args, 0, "stream");
-  return new_handle(args, std::make_shared<Memory>(stream, args.integer(1, "bytes")));
+  const Contents contents = args.boolean(2, "zeros") ? Contents::kZeros : Contents::kAny;
+  return new_handle(args, std::make_shared<Memory>(stream, args.integer(1, "bytes"), Counted::kYes, contents));
 }
 
 napi_value upload(const Args& args) {

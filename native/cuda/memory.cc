@@ -54,7 +54,7 @@ void free_leftovers() noexcept {
   for (const Block& block : ready) free_now(block);
 }
 
-Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted)
+Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted, Contents contents)
     : block_{std::move(home), {}, 0, bytes, counted} {
   Device& owner = device();
   if (owner.pool() == nullptr) {
@@ -65,14 +65,14 @@ Memory::Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted)
   free_leftovers();
   if (counted == Counted::kYes) owner.reserve(bytes);
   try {
-    allocate();
+    allocate(contents);
   } catch (...) {
     if (counted == Counted::kYes) owner.unreserve(bytes);
     throw;
   }
 }
 
-void Memory::allocate() {
+void Memory::allocate(Contents contents) {
   const DriverApi& api = driver();
   const bool captured = block_.home->capture() != nullptr;
   const RawStream stream = captured ? device().side_stream() : block_.home->raw();
@@ -93,6 +93,7 @@ void Memory::allocate() {
     return std::to_string(block_.bytes) + " bytes on cuda:" + std::to_string(device().ordinal()) + ", where " + free +
            std::to_string(device().live_bytes() - own) + " are in use";
   });
+  if (contents == Contents::kZeros) check(api.fill(block_.address, 0, block_.bytes, stream), "cuMemsetD8Async");
   // From here on every stream may use it, in whatever order the graph runs.
   if (captured) check(api.stream_synchronize(stream), "cuStreamSynchronize");
 }

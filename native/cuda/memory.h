@@ -13,6 +13,9 @@ namespace qknorm::cuda {
 // Whether the bytes are part of what a device counts as live, and of its budget.
 enum class Counted { kYes, kNo };
 
+// What memory holds at first.
+enum class Contents { kAny, kZeros };
+
 // Memory on its way back: who used it, and in whose order it is freed.
 struct Block {
   std::shared_ptr<Stream> home;
@@ -27,9 +30,9 @@ void free_leftovers() noexcept;
 
 class Memory {
  public:
-  // `bytes` of uninitialised memory, usable on `home` at once. During a capture it is allocated outside of the graph,
+  // `bytes` of memory, usable on `home` at once. During a capture it is allocated, and set to zeros, outside of the graph,
   // which keeps it. Throws ERR_CUDA past the budget, or when the device has no more.
-  Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted = Counted::kYes);
+  Memory(std::shared_ptr<Stream> home, std::size_t bytes, Counted counted = Counted::kYes, Contents contents = Contents::kAny);
   ~Memory();
   Memory(const Memory&) = delete;
 
@@ -43,7 +46,7 @@ class Memory {
   void use_on(const std::shared_ptr<Stream>& stream);
 
  private:
-  void allocate();
+  void allocate(Contents contents);
 
   Block block_;
   std::mutex mutex_;  // of the visitors

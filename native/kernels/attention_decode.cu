@@ -23,7 +23,7 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, Shared& shared) {
   wait_in_cluster();
   share_row(row, shared);
   __syncthreads();
-  join_warps(args, piece, shared);
+  join_warps(args, piece, shared, LeavePiece{});
 }
 
 extern "C" __global__ void IN_CLUSTERS __launch_bounds__(QK_WARPS * 32, QK_RESIDENT)

@@ -175,7 +175,7 @@ DEVICE void absorb_piece(const Args& args, const Piece& piece, char* ring) {
   Shared& shared = *reinterpret_cast<Shared*>(ring);
   share_row(row, shared);
   __syncthreads();
-  join_warps(args, piece, shared);
+  join_warps(args, piece, shared, LeavePiece{});
 }
 
 extern "C" __global__ void __launch_bounds__(QK_WARPS * 32, QK_RESIDENT)

@@ -42,48 +42,53 @@ DEVICE void share_row(const Row& row, Shared& shared) {
   }
 }
 
-// The state of row lane / QK_WARPS, where its piece is one of several.
-DEVICE void leave_state(const Args& args, const Piece& piece, const State& all) {
-  const auto& [sequence, tile, cut, number, keys] = piece;
-  const int r = threadIdx.x / QK_WARPS;
-  if (threadIdx.x >= 32 || threadIdx.x % QK_WARPS != 0 || r >= tile.count) return;
-  if (QK_STAGE == VALUES || (QK_STAGE == ONCE && cut.count == 1)) return;
-  if constexpr (QK_CLUSTER > 0) {
-    store_to_block<1>(cluster_room().state_of(number, r), QK_CLUSTER - 1, {all.largest});
-    store_to_block<1>(cluster_room().state_of(number, r) + 1, QK_CLUSTER - 1, {all.sum});
-  } else {
-    float* const state = partial_state(args, sequence, tile, cut, r) + 2 * number;
-    if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
-    state[1] = all.sum;
-  }
-}
-
-// Four elements of a row of a piece go where they belong: to the result where there is one piece, to the last block of the
-// cluster, or to memory for attention_join.cu.
-DEVICE void leave_values(const Args& args, const Piece& piece, int r, int element, const State& all, float (&values)[4]) {
-  const auto& [sequence, tile, cut, number, keys] = piece;
-  if (cut.count > 1) {
+// A piece that goes where its launch ends: to the result where there is one piece, to the last block of the cluster, or to memory
+// for attention_join.cu.
+struct LeavePiece {
+  // The state of row lane / QK_WARPS, where its piece is one of several.
+  static __device__ __forceinline__ void state(const Args& args, const Piece& piece, const State& all) {
+    const auto& [sequence, tile, cut, number, keys] = piece;
+    const int r = threadIdx.x / QK_WARPS;
+    if (threadIdx.x >= 32 || threadIdx.x % QK_WARPS != 0 || r >= tile.count) return;
+    if (QK_STAGE == VALUES || (QK_STAGE == ONCE && cut.count == 1)) return;
     if constexpr (QK_CLUSTER > 0) {
-      store_to_block<4>(cluster_room().value_of(number, r) + element, QK_CLUSTER - 1, values);
+      store_to_block<1>(cluster_room().state_of(number, r), QK_CLUSTER - 1, {all.largest});
+      store_to_block<1>(cluster_room().state_of(number, r) + 1, QK_CLUSTER - 1, {all.sum});
     } else {
-      float* const to = partial_values(args, first_slot(args, sequence, tile, cut, r) + number) + element;
-#pragma unroll
-      for (int i = 0; i < 4; ++i) to[i] = values[i];
+      float* const state = partial_state(args, sequence, tile, cut, r) + 2 * number;
+      if constexpr (QK_STAGE != SUMS) state[0] = all.largest;
+      state[1] = all.sum;
     }
-    return;
   }
-  if constexpr (QK_STAGE == ONCE) {
-    const float sink = sink_of(args, tile.head_of(args, r));
-#pragma unroll
-    for (float& value : values) value = finished(value, all, sink);
-  }
-  const u32 words[2] = {pack<QK_DTYPE>(values[0], values[1]), pack<QK_DTYPE>(values[2], values[3])};
-  const i64 at = row_number(args, sequence, tile, r) * QK_HEAD_DIM + element;
-  store_words<2>(args.out + at * bytes_of(QK_DTYPE), words);
-}
 
-// Adds up what the warps have of each row, in one order.
-DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& shared) {
+  // Four elements of a row.
+  static __device__ __forceinline__ void values(const Args& args, const Piece& piece, int r, int element, const State& all,
+                                   float (&values)[4]) {
+    const auto& [sequence, tile, cut, number, keys] = piece;
+    if (cut.count > 1) {
+      if constexpr (QK_CLUSTER > 0) {
+        store_to_block<4>(cluster_room().value_of(number, r) + element, QK_CLUSTER - 1, values);
+      } else {
+        float* const to = partial_values(args, first_slot(args, sequence, tile, cut, r) + number) + element;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) to[i] = values[i];
+      }
+      return;
+    }
+    if constexpr (QK_STAGE == ONCE) {
+      const float sink = sink_of(args, tile.head_of(args, r));
+#pragma unroll
+      for (float& value : values) value = finished(value, all, sink);
+    }
+    const u32 words[2] = {pack<QK_DTYPE>(values[0], values[1]), pack<QK_DTYPE>(values[2], values[3])};
+    const i64 at = row_number(args, sequence, tile, r) * QK_HEAD_DIM + element;
+    store_words<2>(args.out + at * bytes_of(QK_DTYPE), words);
+  }
+};
+
+// Adds up what the warps have of each row, in one order, and leaves it as `leave` does.
+template <class Leave>
+DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& shared, const Leave& leave) {
   static_assert(QK_ROWS * QK_WARPS <= 32, "a lane for each row of each warp");
   constexpr int FOURS = QK_HEAD_DIM / 4;
   const int lane = threadIdx.x % 32;
@@ -91,7 +96,7 @@ DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& share
   if (lane < QK_ROWS * QK_WARPS) part = shared.state[lane / QK_WARPS][lane % QK_WARPS];
   Weights weights = weigh<QK_WARPS>(part);
   if constexpr (QK_STAGE == SUMS || QK_STAGE == VALUES) weights.factor = 1;
-  leave_state(args, piece, weights.all);
+  leave.state(args, piece, weights.all);
   if constexpr (!WITH_VALUES) return;
   const int total = piece.tile.count * FOURS;
   for (int first = threadIdx.x - lane; first < total; first += QK_WARPS * 32) {
@@ -105,7 +110,7 @@ DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& share
 #pragma unroll
       for (int i = 0; i < 4; ++i) values[i] = __fmaf_rn(shared.values[w][r][element + i], factor, values[i]);
     }
-    if (item < total) leave_values(args, piece, r, element, all, values);
+    if (item < total) leave.values(args, piece, r, element, all, values);
   }
 }
 

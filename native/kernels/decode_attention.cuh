@@ -1,25 +1,33 @@
-// Attention of decode_steps.cu: the norm and rotation of q and k, the write of k and v, and a piece of the keys of a
-// key/value head in each block. As qk_norm_rope.cu and attention_decode.cu one after the other, bit for bit.
+// Attention of decode_steps.cu: the norm and rotation of q and k, the write of k and v, a piece of the keys of a key/value head
+// in each block, and then what the pieces of a head come to. As qk_norm_rope.cu, attention_decode.cu and attention_join.cu one
+// after the other, bit for bit.
 //
-// Every block of a key/value head makes its q itself, and the block with the last keys writes k and v. What q and k were is
-// read by all of them, so that block puts back what they became only when the grid has met once more.
+// Every block of a key/value head makes its q itself. The block with the last keys has the token's own, and puts back what q, k
+// and v became; what they were is not in memory, but told by the products before.
 
 constexpr u32 LANES_OF_HEAD = QK_HEAD_DIM / CHUNK, GROUP_ROWS = QK_ROWS;
 
 struct AttentionRoom {
   attend::Shared joined;
   Held q[GROUP_ROWS][LANES_OF_HEAD], k[LANES_OF_HEAD], v[LANES_OF_HEAD];
+  // Of every attention: how keys are cut, and this block's piece.
+  attend::Cut cut;
+  attend::Piece piece;
+  bool has_piece;
 };
+
+constexpr u32 ROOM_BYTES = QK_SLOTS * QK_SLOT + (sizeof(Room) + 15) / 16 * 16;
+static_assert(ROOM_BYTES + sizeof(AttentionRoom) <= QK_SHARED, "a block has room for all");
 
 // Behind Room, where no product has anything.
 DEVICE AttentionRoom& attention_room() {
-  return *reinterpret_cast<AttentionRoom*>(dynamic_shared() + QK_SLOTS * QK_SLOT + (sizeof(Room) + 15) / 16 * 16);
+  return *reinterpret_cast<AttentionRoom*>(dynamic_shared() + ROOM_BYTES);
 }
 
 DEVICE attend::Args attention_args(const DecodeArgs& args, const DecodeStep& step) {
   attend::Args a{};
   a.k = step.at[3], a.v = step.at[4], a.out = const_cast<char*>(step.at[5]);
-  a.partial = args.partial, a.lengths = &room().position;
+  a.lengths = &room().position;
   a.k_token_stride = args.k_token_stride, a.k_head_stride = args.k_cache_head_stride;
   a.v_token_stride = args.v_token_stride, a.v_head_stride = args.v_cache_head_stride;
   a.scale = args.scale, a.soft_cap = args.soft_cap;
@@ -29,14 +37,26 @@ DEVICE attend::Args attention_args(const DecodeArgs& args, const DecodeStep& ste
   return a;
 }
 
-// One of the three warps that bring q, k and v of a key/value head: 0, 1 and 2.
+// One thread; then __syncthreads(). There are as many blocks as pieces, at least.
+DEVICE void find_piece_of_block(const DecodeArgs& args) {
+  AttentionRoom& to = attention_room();
+  const attend::Args a = attention_args(args, args.steps[0]);
+  const attend::Sequence sequence = attend::sequence_of(a, 0);
+  to.cut = attend::cut_of(a, sequence, attend::seen_by_rows(a, sequence, 0, static_cast<int>(a.group)));
+  const bool there = blockIdx.x < a.kv_heads * a.pieces && attend::find_piece(a, blockIdx.x, to.piece);
+  to.has_piece = there && to.piece.number < to.piece.cut.count;
+}
+
+enum Which : u32 { Q, K, V };
+
+// One of the three warps that bring q, k and v of a key/value head.
 struct HeadWarp {
   heads::Affine affine;
   heads::Angles angles[heads::TURNING];
 
-  // Before the grid meets: what no step writes.
+  // Before they are there: what no step writes.
   __device__ __forceinline__ void prepare(const DecodeArgs& args, const DecodeStep& step, u32 which, u32 lane) {
-    const bool there = which < 2 && lane < LANES_OF_HEAD;
+    const bool there = which != V && lane < LANES_OF_HEAD;
     const char* weight = step.at[6 + (which & 1)] + lane * CHUNK * bytes_of(QK_WEIGHT_DTYPE);
     if constexpr (QK_WEIGHT) heads::load_held<QK_WEIGHT_DTYPE, 16>(affine.weight, weight, lane, there);
     const u32 position = room().position;
@@ -44,25 +64,42 @@ struct HeadWarp {
     if constexpr (QK_HALF > 0) heads::load_turns(angles, args.cos + row, args.sin + row, lane, there);
   }
 
-  __device__ __forceinline__ void bring(const DecodeArgs& args, const DecodeStep& step, u32 kv_head, u32 which, u32 lane) {
+  // Into shared memory; with `last` back to where the tensor is, too.
+  __device__ __forceinline__ void bring(const DecodeArgs& args, const DecodeStep& step, u32 kv_head, u32 which, u32 lane, bool last) {
     const bool there = lane < LANES_OF_HEAD;
-    const i64 stride = which == 0 ? args.q_head_stride : which == 1 ? args.k_head_stride : args.v_head_stride;
-    const u32 head = which == 0 ? kv_head * args.group : kv_head;
-    const int left = !there ? 0 : which == 0 ? static_cast<int>(args.group) : 1;
+    const i64 stride = which == Q ? args.q_head_stride : which == K ? args.k_head_stride : args.v_head_stride;
+    const u32 head = which == Q ? kv_head * args.group : kv_head;
+    const int left = !there ? 0 : which == Q ? static_cast<int>(args.group) : 1;
     heads::Row rows[heads::ROWS];
-    heads::load_rows(rows, step.at[which] + head * stride + lane * 16, stride, left, lane);
-    if (which < 2) {
+    hear_rows(telling_of(args).from(step.words[which] + head * (stride / 4)), stride / 4, left, lane, rows);
+    if (which != V) {
       if constexpr (QK_ROPE_FIRST) heads::rotate(rows, angles, lane, true);
-      if constexpr (QK_HEAD_NORM) heads::normalize(rows, affine, which == 0 ? args.q_eps : args.k_eps, lane);
+      if constexpr (QK_HEAD_NORM) heads::normalize(rows, affine, which == Q ? args.q_eps : args.k_eps, lane);
       if constexpr (!QK_ROPE_FIRST) heads::rotate(rows, angles, lane, true);
     }
     AttentionRoom& to = attention_room();
 #pragma unroll
     for (int r = 0; r < heads::ROWS; ++r) {
       if (r >= left) continue;
-      Held& held = which == 0 ? to.q[r][lane] : which == 1 ? to.k[lane] : to.v[lane];
+      Held& held = which == Q ? to.q[r][lane] : which == K ? to.k[lane] : to.v[lane];
       held.chunk = rows[r].chunk[0];
     }
+    if (last) heads::store_rows(rows, const_cast<char*>(step.at[which]) + head * stride + lane * 16, stride, left, lane);
+  }
+
+  // Rows that lie `stride` words apart, of which `left` exist; zeros stand for the others.
+  __device__ __forceinline__ static void hear_rows(const Telling& told, i64 stride, int left, u32 lane,
+                                                   heads::Row (&rows)[heads::ROWS]) {
+    for (bool missing = true; missing;) {
+      missing = false;
+#pragma unroll
+      for (int r = 0; r < heads::ROWS; ++r) {
+        if (r < left) missing |= !told.hear(static_cast<u32>(r * stride) + 4 * lane, rows[r].chunk[0]);
+        else for (u32& word : rows[r].chunk[0].word) word = 0;
+      }
+      if (missing) look_again();
+    }
+    __syncwarp();
   }
 };
 
@@ -101,63 +138,73 @@ DEVICE void load_query(attend::Row& row, int count) {
   }
 }
 
-// What a block still has to put back of a step: q and k of a head as they became.
-struct PutBack {
-  const DecodeStep* step = nullptr;
-  u32 kv_head = 0;
-
-  // After the grid has met once more.
-  __device__ __forceinline__ void run(const DecodeArgs& args) {
-    if (step == nullptr) return;
-    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const AttentionRoom& from = attention_room();
-    if (warp == 0 && lane < LANES_OF_HEAD) {
-#pragma unroll
-      for (u32 r = 0; r < GROUP_ROWS; ++r) {
-        if (r >= args.group) continue;
-        char* const to = const_cast<char*>(step->at[0]) + (kv_head * args.group + r) * args.q_head_stride;
-        store_chunk<QK_DTYPE, 16>(to + lane * 16, from.q[r][lane].chunk);
-      }
-      store_chunk<QK_DTYPE, 16>(const_cast<char*>(step->at[1]) + kv_head * args.k_head_stride + lane * 16, from.k[lane].chunk);
-    }
-    step = nullptr;
-  }
-};
-
 // Writes the key and the value to the token's slot.
 DEVICE void write_slot(const DecodeArgs& args, const DecodeStep& step, u32 kv_head, u32 which, u32 lane) {
   const u32 slot = room().position;
   if (slot >= args.capacity || lane >= LANES_OF_HEAD) return;
-  const i64 at = which == 1 ? slot * args.k_token_stride + kv_head * args.k_cache_head_stride
+  const i64 at = which == K ? slot * args.k_token_stride + kv_head * args.k_cache_head_stride
                             : slot * args.v_token_stride + kv_head * args.v_cache_head_stride;
-  const Held& from = which == 1 ? attention_room().k[lane] : attention_room().v[lane];
+  const Held& from = which == K ? attention_room().k[lane] : attention_room().v[lane];
   store_chunk<QK_DTYPE, 16>(const_cast<char*>(step.at[which + 2]) + at + lane * 16, from.chunk);
 }
 
+// Words of the pieces: values and state of each row of each piece of each key/value head.
+constexpr u32 PIECE_ROW = QK_HEAD_DIM + 2;
+
+DEVICE u32 piece_words(const attend::Args& a, u32 kv_head, u32 number, u32 r) {
+  return ((kv_head * a.pieces + number) * GROUP_ROWS + r) * PIECE_ROW;
+}
+
+// A piece that is told: to those that add the pieces up, or as what attention leaves where there is one.
+struct TellPiece {
+  Telling pieces, out;
+
+  __device__ __forceinline__ void state(const attend::Args& a, const attend::Piece& piece, const attend::State& all) const {
+    const u32 r = threadIdx.x / QK_WARPS;
+    if (piece.cut.count == 1 || threadIdx.x >= 32 || threadIdx.x % QK_WARPS != 0 || r >= static_cast<u32>(piece.tile.count)) return;
+    const u32 at = piece_words(a, piece.tile.kv_head, piece.number, r) + QK_HEAD_DIM;
+    pieces.tell(at, __float_as_uint(all.largest));
+    pieces.tell(at + 1, __float_as_uint(all.sum));
+  }
+
+  __device__ __forceinline__ void values(const attend::Args& a, const attend::Piece& piece, int r, int element,
+                                         const attend::State& all, float (&values)[4]) const {
+    if (piece.cut.count > 1) {
+      const u32 at = piece_words(a, piece.tile.kv_head, piece.number, r) + element;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) pieces.tell(at + i, __float_as_uint(values[i]));
+      return;
+    }
+    const i64 at = static_cast<i64>(piece.tile.head_of(a, r)) * QK_HEAD_DIM + element;
+#pragma unroll
+    for (float& value : values) value = attend::finished(value, all, NOTHING);
+    const u32 words[2] = {pack<QK_DTYPE>(values[0], values[1]), pack<QK_DTYPE>(values[2], values[3])};
+    out.tell(at / 2, words[0]), out.tell(at / 2 + 1, words[1]);
+    store_words<2>(a.out + at * bytes_of(QK_DTYPE), words);
+  }
+};
+
 // The warps that bring q, k and v of a piece, as the others wait for them.
-template <class Wait>
-DEVICE void bring_heads(const DecodeArgs& args, const DecodeStep& step, const attend::Piece& piece, u32 which, Wait wait) {
+DEVICE void bring_heads(const DecodeArgs& args, const DecodeStep& step, const attend::Piece& piece, u32 which) {
   const u32 lane = threadIdx.x % 32, kv_head = piece.tile.kv_head;
-  HeadWarp head;
-  if (which < 3) head.prepare(args, step, which, lane);
-  wait();
-  if (which < 3) {
-    head.bring(args, step, kv_head, which, lane);
+  const bool last = piece.number == piece.cut.count - 1;
+  if (which == Q || (which <= V && last)) {
+    HeadWarp head;
+    head.prepare(args, step, which, lane);
+    head.bring(args, step, kv_head, which, lane, last);
     __syncwarp();
-    if (which > 0 && piece.number == piece.cut.count - 1) write_slot(args, step, kv_head, which, lane);
+    if (which != Q) write_slot(args, step, kv_head, which, lane);
   }
   meet();
   meet();
 }
 
 // The warps that go over the keys of a piece.
-template <class Wait>
-DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, Wait wait) {
+DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const TellPiece& leave) {
   constexpr int TURN = QK_WARPS * attend::STEP, AHEAD = 3;
   const int begin = piece.keys.first + static_cast<int>(threadIdx.x) / 32 * attend::STEP;
   const bool last = piece.number == piece.cut.count - 1;
-  for (int step = 0; step < AHEAD; ++step) attend::prefetch_step(a, piece, begin + step * TURN);
-  wait();
+  for (int step = 1; step < AHEAD; ++step) attend::prefetch_step(a, piece, begin + step * TURN);
   attend::Step keys;  // while q, k and v are brought
   if (begin < piece.keys.last) attend::load_step(a, piece, begin, keys);
   meet();
@@ -175,91 +222,71 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, Wait 
   }
   attend::share_row(row, attention_room().joined);
   meet();
-  attend::join_warps(a, piece, attention_room().joined);
-}
-
-// `wait` waits for the step before. There are as many blocks as pieces, at least.
-template <class Wait>
-DEVICE void run_attention(const DecodeArgs& args, const DecodeStep& step, PutBack& put_back, Wait wait) {
-  const attend::Args a = attention_args(args, step);
-  const u32 warp = threadIdx.x / 32;
-  attend::Piece piece;
-  if (blockIdx.x >= args.kv_heads * args.pieces || !attend::find_piece(a, blockIdx.x, piece) || piece.number >= piece.cut.count) {
-    wait();
-    return;
-  }
-  if (warp < QK_WARPS) absorb_keys(a, piece, wait);
-  else bring_heads(args, step, piece, warp - QK_WARPS, wait);
-  if (piece.number == piece.cut.count - 1) put_back.step = &step, put_back.kv_head = piece.tile.kv_head;
+  attend::join_warps(a, piece, attention_room().joined, leave);
 }
 
 // ---- what the pieces come to ----
 
-// The pieces of one head, as attention_join.cu adds them up, 4 neighbouring elements to a lane and 128 to a turn.
-struct HeadPieces {
-  attend::Cut cut;
-  const float* values;
-  attend::State state;  // of the lane's piece
+// Elements of a head that a warp adds up: two in a lane.
+constexpr u32 RUN = 64, RUNS_OF_HEAD = QK_HEAD_DIM / RUN;
 
-  __device__ __forceinline__ void find(const attend::Args& a, const attend::Sequence& sequence, u32 head, u32 lane) {
-    const attend::Tile tile = {head / a.group, 0, static_cast<int>(a.group)};
-    const int r = head % a.group;
-    cut = attend::cut_of(a, sequence, attend::seen_by_rows(a, sequence, 0, tile.count));
-    values = attend::partial_values(a, attend::first_slot(a, sequence, tile, cut, r));
-    const float* states = attend::partial_state(a, sequence, tile, cut, r);
-    state = {NOTHING, 0};
-    if (static_cast<int>(lane) < cut.count) state = {states[2 * lane], states[2 * lane + 1]};
-  }
-};
-
-// Attention's result as a product's x: joined from the pieces, or read where there was one of each head.
-DEVICE void take_attended(const DecodeArgs& args, const DecodeStep& attention) {
-  const attend::Args a = attention_args(args, attention);
-  const attend::Sequence sequence = attend::sequence_of(a, 0);
-  const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, heads_of_all = args.kv_heads * args.group;
-  constexpr u32 FOURS = QK_HEAD_DIM / 4, AT_ONCE = 4;
-  for (u32 head = warp; head < heads_of_all; head += WARPS) {
-    HeadPieces pieces;
-    pieces.find(a, sequence, head, lane);
-    char* const out = a.out + head * QK_HEAD_DIM * bytes_of(QK_DTYPE);
-    if (pieces.cut.count == 1) {
-      if (lane < LANES_OF_HEAD) room().x[head * LANES_OF_HEAD + lane].chunk = load_chunk<QK_DTYPE, 16>(out + lane * 16);
-      continue;
-    }
-    float values[(FOURS + 31) / 32][4] = {};
-    const attend::Weights weights = attend::weigh<32>(pieces.state);
-    for (int first = 0; first < pieces.cut.count; first += AT_ONCE) {
-      u32 part[AT_ONCE][(FOURS + 31) / 32][4];
-#pragma unroll
-      for (int p = 0; p < AT_ONCE; ++p) {
-#pragma unroll
-        for (u32 f = 0; f < (FOURS + 31) / 32; ++f) {
-          const int piece = min(first + p, pieces.cut.count - 1);
-          const u32 four = min(lane + 32 * f, FOURS - 1);
-          load_words<4>(reinterpret_cast<const char*>(pieces.values + piece * QK_HEAD_DIM + 4 * four), part[p][f]);
-        }
+// The pieces of a run of a head, in their order. As attention_join.cu adds them up.
+DEVICE void join_run(const attend::Args& a, const attend::Cut& cut, const TellPiece& told, u32 run, u32 lane) {
+  constexpr int AT_ONCE = 8;
+  const u32 head = run / RUNS_OF_HEAD, element = run % RUNS_OF_HEAD * RUN + 2 * lane;
+  const u32 first_words = piece_words(a, head / a.group, 0, head % a.group), next_piece = GROUP_ROWS * PIECE_ROW;
+  u32 state[2] = {};
+  attend::Weights weights;
+  float values[2] = {};
+  for (int first = 0; first < cut.count; first += AT_ONCE) {
+    u32 part[AT_ONCE][2];
+    for (bool missing = true; missing;) {
+      missing = false;
+      if (first == 0 && static_cast<int>(lane) < cut.count) {
+        missing |= !told.pieces.hear(first_words + lane * next_piece + QK_HEAD_DIM, state);
       }
 #pragma unroll
       for (int p = 0; p < AT_ONCE; ++p) {
-        const float weight = __shfl_sync(0xffffffffu, weights.factor, (first + p) % 32);
-        if (first + p >= pieces.cut.count) continue;
-#pragma unroll
-        for (u32 f = 0; f < (FOURS + 31) / 32; ++f) {
-#pragma unroll
-          for (int i = 0; i < 4; ++i) values[f][i] = __fmaf_rn(__uint_as_float(part[p][f][i]), weight, values[f][i]);
-        }
+        if (first + p < cut.count) missing |= !told.pieces.hear(first_words + (first + p) * next_piece + element, part[p]);
       }
+      if (missing) look_again();
+    }
+    __syncwarp();
+    if (first == 0) {
+      const bool there = static_cast<int>(lane) < cut.count;
+      weights = attend::weigh<32>({there ? __uint_as_float(state[0]) : NOTHING, there ? __uint_as_float(state[1]) : 0.0f});
     }
 #pragma unroll
-    for (u32 f = 0; f < (FOURS + 31) / 32; ++f) {
-      if (lane + 32 * f >= FOURS) continue;
-      for (float& value : values[f]) value = attend::finished(value, weights.all, NOTHING);
-      const u32 words[2] = {pack<QK_DTYPE>(values[f][0], values[f][1]), pack<QK_DTYPE>(values[f][2], values[f][3])};
-      const u32 at = (lane + 32 * f) * 4;
-      u32* const to = room().x[head * LANES_OF_HEAD + at / CHUNK].chunk.word + at % CHUNK / 2;
-      to[0] = words[0], to[1] = words[1];
-      if (head % gridDim.x == blockIdx.x) store_words<2>(out + at * bytes_of(QK_DTYPE), words);
+    for (int p = 0; p < AT_ONCE; ++p) {
+      const float weight = __shfl_sync(0xffffffffu, weights.factor, (first + p) % 32);
+      if (first + p >= cut.count) continue;
+#pragma unroll
+      for (int i = 0; i < 2; ++i) values[i] = __fmaf_rn(__uint_as_float(part[p][i]), weight, values[i]);
     }
   }
-  meet();
+  for (float& value : values) value = attend::finished(value, weights.all, NOTHING);
+  const u32 both = pack<QK_DTYPE>(values[0], values[1]);
+  const u32 at = head * QK_HEAD_DIM + element;
+  told.out.tell(at / 2, both);
+  store_words<1>(a.out + at * bytes_of(QK_DTYPE), &both);
+}
+
+// The runs that are this warp's: the last blocks have the first, since the first blocks have pieces.
+DEVICE void join_pieces(const attend::Args& a, const attend::Cut& cut, const TellPiece& told) {
+  const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, runs = a.kv_heads * a.group * RUNS_OF_HEAD;
+  for (u32 run = gridDim.x - 1 - blockIdx.x + gridDim.x * warp; run < runs; run += gridDim.x * WARPS) {
+    join_run(a, cut, told, run, lane);
+  }
+}
+
+DEVICE void run_attention(const DecodeArgs& args, const DecodeStep& step) {
+  const attend::Args a = attention_args(args, step);
+  const TellPiece told = {telling_of(args).from(step.words[4]), telling_of(args).from(step.words[3])};
+  const u32 warp = threadIdx.x / 32;
+  const attend::Piece& piece = attention_room().piece;
+  if (attention_room().has_piece) {
+    if (warp < QK_WARPS) absorb_keys(a, piece, told);
+    else bring_heads(args, step, piece, warp - QK_WARPS);
+  }
+  if (attention_room().cut.count > 1) join_pieces(a, attention_room().cut, told);
 }

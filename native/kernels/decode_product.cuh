@@ -33,7 +33,7 @@ struct Gains {
   static constexpr u32 HELD = products[N].norm == 1 ? (products[N].inputs / CHUNK + THREADS - 1) / THREADS : 1;
   Chunk<QK_NORM_DTYPE> chunk[HELD];
 
-  // Before the grid meets: weights do not change.
+  // Before x is there: weights do not change.
   __device__ __forceinline__ void load(const DecodeStep& step) {
     if constexpr (products[N].norm == 1) {
 #pragma unroll
@@ -47,16 +47,39 @@ struct Gains {
   }
 };
 
+// The chunks of x that are this thread's, as soon as others have told them.
+template <u32 CHUNKS, u32 BEGIN, u32 END, u32 HELD>
+DEVICE void hear_x(const Telling& told, Chunk<QK_DTYPE> (&x)[HELD]) {
+  for (bool missing = true; missing;) {
+    missing = false;
+#pragma unroll
+    for (u32 i = BEGIN; i < END; ++i) {
+      const u32 c = threadIdx.x + i * THREADS;
+      if (c < CHUNKS && !told.hear(4 * c, x[i])) missing = true;
+    }
+    if (missing) look_again();
+  }
+}
+
 // x, or norm(x), into shared memory.
 template <int N>
-DEVICE void take_x(const DecodeStep& step, const Gains<N>& gains) {
+DEVICE void take_x(const DecodeArgs& args, const DecodeStep& step, const Gains<N>& gains) {
   constexpr Product P = products[N];
   constexpr u32 CHUNKS = P.inputs / CHUNK, HELD = (CHUNKS + THREADS - 1) / THREADS;
   Chunk<QK_DTYPE> x[HELD];
+  if (step.words[0] == NO_WORDS) {
 #pragma unroll
-  for (u32 i = 0; i < HELD; ++i) {
-    const u32 c = threadIdx.x + i * THREADS;
-    if (c < CHUNKS) x[i] = load_chunk<QK_DTYPE, 16>(step.at[0] + c * 16);
+    for (u32 i = 0; i < HELD; ++i) {
+      const u32 c = threadIdx.x + i * THREADS;
+      if (c < CHUNKS) x[i] = load_chunk<QK_DTYPE, 16>(step.at[0] + c * 16);
+    }
+  } else {
+    // A long row is asked for when its first chunks are there: all blocks that ask for all of it again and again would be in the
+    // way of the weights.
+    constexpr u32 FIRST = HELD < 2 ? HELD : 2;
+    const Telling told = telling_of(args).from(step.words[0]);
+    hear_x<CHUNKS, 0, FIRST>(told, x);
+    if constexpr (FIRST < HELD) hear_x<CHUNKS, FIRST, HELD>(told, x);
   }
   float scale = 1;
   if constexpr (P.norm != 0) {
@@ -94,10 +117,11 @@ DEVICE void multiply_slot(const char* slot, u32 rows, u32 before, float* sums) {
   constexpr u32 CHUNKS = P.inputs / CHUNK, STEPS = (CHUNKS + 32 * P.parts - 1) / (32 * P.parts), GROUPS = WARPS / P.parts;
   constexpr u32 SLOT_ROWS = Flow<N>::STAGE * Flow<N>::ROWS_OF_OUTPUT, TURN = (SLOT_ROWS + GROUPS - 1) / GROUPS;
   constexpr int AT_ONCE = TURN >= 4 ? 4 : TURN >= 2 ? 2 : 1;
+  constexpr int UNROLLED = STEPS % 4 == 0 ? 4 : STEPS % 3 == 0 ? 3 : STEPS % 2 == 0 ? 2 : 1;  // a step's code has to stay in its cache
   const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = warp / P.parts, part = warp % P.parts;
   for (u32 first = (group + GROUPS - before % GROUPS) % GROUPS; first < rows; first += GROUPS * AT_ONCE) {
     float sum[AT_ONCE] = {};
-#pragma unroll
+#pragma unroll UNROLLED
     for (u32 s = 0; s < STEPS; ++s) {
       const u32 c = (s * P.parts + part) * 32 + lane;
       if (CHUNKS % (32 * P.parts) != 0 && c >= CHUNKS) break;
@@ -125,8 +149,34 @@ DEVICE float added_up(const DecodeStep& step, const float* sums, u32 row_of_weig
   return rounded<QK_DTYPE>(sum);
 }
 
+// An output as it is left; `own` are its sums, behind which those of `here` outputs lie.
 template <int N>
-DEVICE void multiply(const DecodeStep& step, Place& place) {
+DEVICE float finished_output(const DecodeStep& step, const float* own, u32 here, u32 output, float residual) {
+  constexpr Product P = products[N];
+  float y = added_up<N>(step, own, output);
+  if constexpr (P.swiglu) {
+    const float up = added_up<N>(step, own + here * P.parts, P.outputs + output);
+    y = __fmul_rn(silu(y), up);
+    if constexpr (P.residual) y = rounded<QK_DTYPE>(y);
+  }
+  if constexpr (P.residual) y = __fadd_rn(residual, y);
+  return y;
+}
+
+// Leaves y and its neighbour's: threads with even numbers do it for both. All lanes of a warp come here; `count` outputs are.
+DEVICE void leave_output(const DecodeArgs& args, const DecodeStep& step, u32 output, u32 count, float y) {
+  const float next = __shfl_down_sync(0xffffffffu, y, 1);
+  if (threadIdx.x >= count || threadIdx.x % 2 == 1) return;
+  const u32 both = pack<QK_DTYPE>(y, next);
+  if (step.words[1] != NO_WORDS) telling_of(args).from(step.words[1]).tell(output / 2, both);
+  if (step.at[5] == nullptr) return;
+  char* const to = const_cast<char*>(step.at[5]) + static_cast<i64>(output) * bytes_of(QK_DTYPE);
+  if (threadIdx.x + 1 < count) store_words<1>(to, &both);
+  else store_half_word(to, static_cast<u16>(both));
+}
+
+template <int N>
+DEVICE void multiply(const DecodeArgs& args, const DecodeStep& step, Place& place) {
   constexpr Product P = products[N];
   using F = Flow<N>;
   const u32 lane = threadIdx.x % 32;
@@ -149,18 +199,12 @@ DEVICE void multiply(const DecodeStep& step, Place& place) {
       place.advance();
     }
     meet();
-    if (threadIdx.x < count) {
+    if (threadIdx.x - lane < count) {
       // Of a slot with so many outputs, first the gates, then their ups.
       const u32 at = threadIdx.x / F::STAGE * F::STAGE, here = min(F::STAGE, count - at), in = threadIdx.x - at;
       const float* const own = sums + (at * F::ROWS_OF_OUTPUT + in) * P.parts;
-      float y = added_up<N>(step, own, output);
-      if constexpr (P.swiglu) {
-        const float up = added_up<N>(step, own + here * P.parts, P.outputs + output);
-        y = __fmul_rn(silu(y), up);
-        if constexpr (P.residual) y = rounded<QK_DTYPE>(y);
-      }
-      if constexpr (P.residual) y = __fadd_rn(residual, y);
-      store_one<QK_DTYPE>(const_cast<char*>(step.at[5]), output, y);
+      const float y = threadIdx.x < count ? finished_output<N>(step, own, here, output, residual) : 0;
+      leave_output(args, step, output, count, y);
     }
     buffer ^= 1;
   }

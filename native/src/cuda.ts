@@ -14,6 +14,7 @@ export { type CudaCausalConv, cudaCausalConv } from "./cuda/causal-conv.ts";
 export type { CudaChainForm } from "./cuda/chain-form.ts";
 export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
+export { DecodeFlow } from "./cuda/decode-flow.ts";
 export { type DecodeForm, type DecodeNorm, type DecodeProduct, decodeRing } from "./cuda/decode-form.ts";
 export { CudaDecodeSteps, type DecodeHeads, type DecodeStep, mostDecodeSteps } from "./cuda/decode-steps.ts";
 export {

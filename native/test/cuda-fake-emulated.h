@@ -41,7 +41,9 @@ static void on_fault(int number, siginfo_t* info, void* context) {
   else signal(number, SIG_DFL);
 }
 
+enum { MOST_TOGETHER = 16 };
 static const unsigned long stack_bytes = 256 << 10, stack_step = (256 << 10) + 4096, most_shared = 232448;
+static const unsigned long shared_step = 232448 / 4096 * 4096 + 8192;
 
 struct Room { char *stacks, *shared, *faults; };
 
@@ -49,23 +51,25 @@ static struct Room room(void) {
   static struct Room made;
   if (made.stacks) return made;
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  char* stacks = mmap(NULL, 1025 * stack_step, PROT_READ | PROT_WRITE, flags, -1, 0);
-  for (int i = 0; i < 1025; ++i) mprotect(stacks + i * stack_step, 4096, PROT_NONE);
-  char* shared = mmap(NULL, most_shared / 4096 * 4096 + 8192, PROT_READ | PROT_WRITE, flags, -1, 0);
-  made = (struct Room){stacks + 4096, shared + most_shared / 4096 * 4096 + 4096, malloc(1 << 16)};
-  mprotect(made.shared, 4096, PROT_NONE);
+  char* stacks = mmap(NULL, (MOST_FIBERS + 1) * stack_step, PROT_READ | PROT_WRITE, flags, -1, 0);
+  for (int i = 0; i <= MOST_FIBERS; ++i) mprotect(stacks + i * stack_step, 4096, PROT_NONE);
+  char* shared = mmap(NULL, MOST_TOGETHER * shared_step, PROT_READ | PROT_WRITE, flags, -1, 0);
+  made = (struct Room){stacks + 4096, shared + MOST_TOGETHER * shared_step - 4096, malloc(1 << 16)};
+  for (int i = 0; i < MOST_TOGETHER; ++i) mprotect(made.shared - i * shared_step, 4096, PROT_NONE);
   return made;
 }
 
 /** The status of the launch, and in `launch_failure` what was wrong. */
 static int run_emulated(const struct EmulatedKernel* kernel, const unsigned* grid, const unsigned* block, unsigned shared,
-                        void* const* parameters) {
+                        unsigned together, unsigned order, void* const* parameters) {
+  const unsigned blocks = grid[0] * grid[1] * grid[2];
+  if (together && (blocks > MOST_TOGETHER || blocks * block[0] * block[1] * block[2] > MOST_FIBERS)) return 720;
   pthread_mutex_lock(&launching);
   launching_thread = pthread_self();
   const struct Room with = room();
   struct Launch launch = {
-    {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, shared, with.shared - (shared + 15) / 16 * 16,
-    with.stacks, stack_bytes, stack_step, NULL, parameters,
+    {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]}, together, order, shared, with.shared - (shared + 15) / 16 * 16,
+    shared_step, with.stacks, stack_bytes, stack_step, NULL, parameters,
   };
   struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
   stack_t faults = {.ss_sp = with.faults, .ss_size = 1 << 16}, former_faults;

@@ -21,7 +21,7 @@ API int cuDeviceGet(int* device, int index) { SCRIPTED(cuDeviceGet); *device = i
 API int cuDeviceGetName(char* name, int length, int device) { snprintf(name, length, "Fake %d", device); return 0; }
 API int cuDeviceGetAttribute(int* value, int attribute, int device) {
   (void)device;
-  *value = attribute == 75 ? setting("capability", 9) : attribute == 76 ? 0 : attribute == 16 ? 132 : attribute == 97 ? 232448
+  *value = attribute == 75 ? setting("capability", 9) : attribute == 76 ? 0 : attribute == 16 ? setting("multiprocessors", 132) : attribute == 97 ? 232448
            : attribute == 115 ? setting("pools", 1) : 60 << 20;
   return 0;
 }
@@ -63,12 +63,16 @@ struct Function { int arch; const char* text; const struct EmulatedKernel* kerne
 struct Work {
   const struct Function* function;
   void (*call)(const void* arguments);
-  unsigned grid[3], block[3], shared;
+  unsigned grid[3], block[3], shared, together;
   Address to, from;
   size_t bytes;
   unsigned char value;
+  unsigned char* many;                       // where there is no room here for so many arguments
+  size_t many_bytes;
   _Alignas(16) unsigned char arguments[512]; // as a kernel reads them
 };
+static const unsigned char* arguments_of(const struct Work* work) { return work->many ? work->many : work->arguments; }
+
 struct Graph { int open, count, room, dead; struct Work* work; };
 struct Stream { struct Graph* capturing; int number; };
 struct Event { struct Graph* capturing; unsigned uploads; };
@@ -88,6 +92,7 @@ static struct Graph* born(struct Graph* graph) {
 static void die(struct Graph* graph) {
   if (graph->dead) note("a dead graph is destroyed again");
   graph->dead = 1;
+  for (int i = 0; i < graph->count; ++i) free(graph->work[i].many);
   graph->count = graph->room = 0;
   free(graph->work);
   graph->work = NULL;
@@ -127,14 +132,18 @@ static int run(const struct Work* work) {
     return 0;
   }
   void* parameters[16];
-  for (unsigned i = 0; i < kernel->parameters; ++i) parameters[i] = (void*)(work->arguments + kernel->offsets[i]);
-  return run_emulated(kernel, work->grid, work->block, work->shared, parameters);
+  for (unsigned i = 0; i < kernel->parameters; ++i) parameters[i] = (void*)(arguments_of(work) + kernel->offsets[i]);
+  return run_emulated(kernel, work->grid, work->block, work->shared, work->together, setting("order", 0), parameters);
 }
 
 /** Runs it now, or when the graph that the stream records is launched. */
 static int queue(struct Stream* stream, const struct Work* work) {
   struct Graph* graph = stream->capturing;
-  if (!captures(graph)) return run(work);
+  if (!captures(graph)) {
+    int status = run(work);
+    free(work->many);
+    return status;
+  }
   if (graph->count == graph->room) {
     graph->room = graph->room ? 2 * graph->room : 64;
     graph->work = realloc(graph->work, graph->room * sizeof *graph->work);
@@ -293,7 +302,10 @@ static struct Work launch_of(const struct Function* function, const unsigned* gr
   struct Work work = {.function = function, .shared = shared};
   memcpy(work.grid, grid, sizeof work.grid), memcpy(work.block, block, sizeof work.block);
   const struct EmulatedKernel* layout = function->kernel;
-  for (unsigned i = 0; i < layout->parameters; ++i) memcpy(work.arguments + layout->offsets[i], parameters[i], layout->bytes[i]);
+  const unsigned last = layout->parameters - 1, bytes = layout->parameters ? layout->offsets[last] + layout->bytes[last] : 0;
+  if (bytes > sizeof work.arguments) work.many = malloc(bytes), work.many_bytes = bytes;
+  unsigned char* to = work.many ? work.many : work.arguments;
+  for (unsigned i = 0; i < layout->parameters; ++i) memcpy(to + layout->offsets[i], parameters[i], layout->bytes[i]);
   return work;
 }
 static void note_launch(const char* what, const struct Work* work, const char* how) {
@@ -307,7 +319,7 @@ static void note_launch(const char* what, const struct Work* work, const char* h
     snprintf(text, sizeof text, "count %u factor %g", a->count, a->factor);
   } else {
     int length = snprintf(text, sizeof text, "%s ", layout->name);
-    for (unsigned i = 0; i < layout->bytes[0]; ++i) length += snprintf(text + length, 3, "%02x", work->arguments[i]);
+    for (unsigned i = 0; i < layout->bytes[0] && i < sizeof work->arguments; ++i) length += snprintf(text + length, 3, "%02x", arguments_of(work)[i]);
   }
   note("%s sm_%d grid %u %u %u block %u %u %u shared %u %s %s", what, work->function->arch, work->grid[0], work->grid[1],
        work->grid[2], work->block[0], work->block[1], work->block[2], work->shared, how, text);
@@ -321,6 +333,7 @@ API int cuLaunchKernelEx(const struct Config* config, struct Function* function,
 API int cuLaunchKernelEx(const struct Config* config, struct Function* function, void** parameters, void** extra) {
   SCRIPTED(cuLaunchKernelEx);
   struct Work work = launch_of(function, config->grid, config->block, config->shared, parameters);
+  work.together = config->attribute_count == 1 && config->attributes[0].id == 2;
   int early = config->attribute_count == 1 && config->attributes[0].id == 6 && config->attributes[0].value[0] == 1;
   note_launch("launch", &work, early ? "early" : "alone");
   if (extra) note("extra");
@@ -361,6 +374,10 @@ API int cuGraphInstantiateWithFlags(struct Graph** exec, struct Graph* graph, un
   **exec = *graph;
   (*exec)->work = malloc(graph->count * sizeof *graph->work);
   if (graph->count > 0) memcpy((*exec)->work, graph->work, graph->count * sizeof *graph->work);
+  for (int i = 0; i < graph->count; ++i) {
+    struct Work* work = &(*exec)->work[i];
+    if (work->many) work->many = memcpy(malloc(work->many_bytes), work->many, work->many_bytes);
+  }
   return 0;
 }
 API int cuGraphLaunch(struct Graph* exec, struct Stream* stream) {

@@ -62,9 +62,9 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
       `const addon = require(${JSON.stringify(loaded.binding === null ? "" : loaded.path)});
        const { parentPort } = require("node:worker_threads");
        const stream = addon.cudaStream(0);
-       addon.cudaAllocate(stream, 1 << 20);
+       addon.cudaAllocate(stream, 1 << 20, false);
        addon.cudaCaptureBegin(stream);
-       addon.cudaFill(addon.cudaAllocate(stream, 1 << 20), 0, 8, 1, stream);
+       addon.cudaFill(addon.cudaAllocate(stream, 1 << 20, false), 0, 8, 1, stream);
        parentPort.postMessage({ stream, live: addon.cudaUsage(0).liveBytes });`,
       { eval: true },
     );

@@ -16,7 +16,7 @@ const prelude = `
   addon.cudaOpen(${JSON.stringify(fake)});
   addon.nvrtcOpen(${JSON.stringify(fake)}, 1000);
   const bytes = new Uint8Array(64), image = new TextEncoder().encode(".version 8.0 .target sm_90");
-  const stream = addon.cudaStream(0), memory = addon.cudaAllocate(stream, 64), other = addon.cudaAllocate(stream, 64);
+  const stream = addon.cudaStream(0), memory = addon.cudaAllocate(stream, 64, false), other = addon.cudaAllocate(stream, 64, false);
   const event = addon.cudaEvent(0, true), module = addon.cudaModule(0, image);
   const kernel = addon.cudaKernel(module, "scale", Float64Array.of(16, 0, 8, 12), false);
   addon.cudaEventRecord(event, stream);

@@ -13,7 +13,7 @@ const timeout = 60_000 + rounds * 2000;
 
 /** Calls that succeed, by name; every other function is called without arguments, and refuses. */
 const arguments_: Readonly<Record<string, string>> = {
-  cudaAllocate: "stream, 16",
+  cudaAllocate: "stream, 16, false",
   cudaCopy: "memory, 0, other, 0, 64, stream",
   cudaDevice: "0",
   cudaDownload: "bytes, memory, 0, stream",

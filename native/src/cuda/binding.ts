@@ -33,7 +33,7 @@ export interface CudaBinding {
   cudaEventElapsed(start: CudaHandle, end: CudaHandle): number;
 
   /** Offsets and lengths in bytes. */
-  cudaAllocate(stream: CudaHandle, bytes: number): CudaHandle;
+  cudaAllocate(stream: CudaHandle, bytes: number, zeros: boolean): CudaHandle;
   cudaUpload(memory: CudaHandle, offset: number, array: NodeJS.TypedArray, stream: CudaHandle): void;
   /** Bytes of an open file from `position` on; how many there were. */
   cudaUploadFile(

@@ -16,8 +16,6 @@ export interface DecodeProduct {
   readonly swiglu: boolean;
   readonly bias: boolean;
   readonly residual: boolean;
-  /** x is what the attention just before left. */
-  readonly attended: boolean;
 }
 
 /** The norms in front of products. */
@@ -82,12 +80,15 @@ export function decodeRing(
   const inputs = Math.max(...products.map((product) => product.inputs));
   const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 64;
   const rows = rowsOfGroup(group);
-  const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 64;
+  const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 128;
   const slots = Math.min(mostSlots, Math.floor((device.sharedBytesPerBlock - room - attention) / slot));
   return slots < 2 ? null : { slot, slots, sharedBytes: slots * slot + room + attention };
 }
 
-export function decodeMacros(form: DecodeForm, { slot, slots }: DecodeRing): Record<string, number | string> {
+export function decodeMacros(
+  form: DecodeForm,
+  { slot, slots, sharedBytes }: DecodeRing,
+): Record<string, number | string> {
   const { dtype, products, norm, chain, attention, group, steps } = form;
   const {
     QK_NORM,
@@ -121,6 +122,7 @@ export function decodeMacros(form: DecodeForm, { slot, slots }: DecodeRing): Rec
     QK_MOST_INPUTS: Math.max(...products.map(({ inputs }) => inputs)),
     QK_SLOT: slot,
     QK_SLOTS: slots,
+    QK_SHARED: sharedBytes,
     QK_NORM_KIND: kindNumbers[norm.kind],
     QK_NORM_DTYPE: dtypeNumbers[norm.weight],
     QK_NORM_OFFSET: norm.weightOffset,
@@ -133,12 +135,7 @@ export function rowsOfGroup(group: number): number {
 }
 
 function braced({ inputs, outputs, parts, norm, ...flags }: DecodeProduct): string {
-  const { swiglu, bias, residual, attended } = flags;
-  const numbers = [swiglu, bias, residual, attended].map(Number);
+  const { swiglu, bias, residual } = flags;
+  const numbers = [swiglu, bias, residual].map(Number);
   return `{${[inputs, outputs, parts, { none: 0, weighted: 1, plain: 2 }[norm], ...numbers].join()}}`;
-}
-
-/** Bytes of what pieces leave for the product after them (attention_span.cuh). */
-export function partialBytes(kvHeads: number, pieces: number, group: number, headDim: number): number {
-  return 4 * kvHeads * pieces * rowsOfGroup(group) * (headDim + 2);
 }

@@ -1,8 +1,9 @@
 import { QkNormError } from "@qknorm/core";
 import type { HeadStrides } from "./attention-form.ts";
-import { type DecodeForm, type DecodeRing, decodeMacros, decodeRing, partialBytes } from "./decode-form.ts";
+import { flowOf, type StepWords } from "./decode-flow.ts";
+import { type DecodeForm, type DecodeRing, decodeMacros, decodeRing } from "./decode-form.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
-import { CudaMemory } from "./memory.ts";
+import type { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch, type ParameterType } from "./op.ts";
 import type { ByteRange } from "./product.ts";
 import type { CudaStream } from "./stream.ts";
@@ -56,15 +57,19 @@ export interface DecodeHeads {
 
 const threads = 288;
 const addressesOfStep = 8;
+const wordsOfStep = 5;
+const noWords = 2 ** 32 - 1;
+/** Bytes in front of the words: how many launches there were. */
+const launchesBytes = 16;
 const mostBytes = 32764;
 const attentionKind = 255;
 
 /** The most steps of a launch. */
-export const mostDecodeSteps = Math.floor((mostBytes - 256) / 72);
+export const mostDecodeSteps = Math.floor((mostBytes - 256) / 96);
 
 const commonParameters = {
-  arrivals: "address",
-  partial: "address",
+  launches: "address",
+  told: "address",
   position: "address",
   cos: "address",
   sin: "address",
@@ -99,6 +104,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
       for (let j = 0; j < addressesOfStep; j++) parameters[`step${i}at${j}`] = "address";
       parameters[`step${i}kind`] = "u32";
       parameters[`step${i}eps`] = "f32";
+      for (let j = 0; j <= wordsOfStep; j++) parameters[`step${i}words${j}`] = "u32";
     }
     op = new CudaOp({
       kernel: "decode_steps",
@@ -132,7 +138,8 @@ const requests = new WeakMap<CudaKernels, Map<string, LoadableKernel>>();
  */
 export class CudaDecodeSteps {
   readonly #launch: OpLaunch<string>;
-  readonly #partialBytes: number;
+  /** Bytes that it has to itself from launch to launch, which are zeros before the first. */
+  readonly bytes: number;
   readonly #common: readonly (readonly [name: string, range: ByteRange])[];
 
   /** Compiles and loads the kernel of a form. Throws as the constructor does. */
@@ -141,12 +148,13 @@ export class CudaDecodeSteps {
   }
 
   /**
-   * Compiles and loads the kernel. Throws `ERR_QKNORM_SHAPE` for rows that no ring has room for, and what
-   * `CudaKernels.get` does.
+   * Compiles and loads the kernel. Throws `ERR_QKNORM_SHAPE` for rows that no ring has room for, `ERR_QKNORM_OVERLAP` for
+   * steps that a `DecodeFlow` does not take, and what `CudaKernels.get` does.
    */
   constructor(kernels: CudaKernels, form: DecodeForm, heads: DecodeHeads, steps: readonly DecodeStep[]) {
     const ring = ringOf(kernels, form);
-    const operands = steps.map(operandsOf);
+    const flow = flowOf(form, heads, steps);
+    const operands = steps.map((step, i) => operandsOf(step, flow.steps[i]?.left === true));
     const names = operands.flatMap((ranges, i) =>
       ranges.flatMap((range, j) => (range === null ? [] : [[`step${i}at${j}`, range] as const])),
     );
@@ -163,7 +171,7 @@ export class CudaDecodeSteps {
     const addresses = [...names, ...this.#common].map(([name]) => name);
     const op = opOf(form.steps);
     this.#launch = op
-      .launch(kernels, [...addresses, "arrivals", "partial"])
+      .launch(kernels, [...addresses, "launches", "told"])
       .use(requestOf(kernels, { form, ring }), kernels.device.multiprocessors, threads, ring.sharedBytes)
       .together();
     for (const [name, { memory, offset, length }] of [...names, ...this.#common]) {
@@ -173,22 +181,22 @@ export class CudaDecodeSteps {
       const attends = step.product === "attention";
       this.#launch.set(`step${i}kind`, attends ? attentionKind : step.product);
       this.#launch.set(`step${i}eps`, attends ? 0 : step.eps);
+      for (const [j, words] of (flow.steps[i] as StepWords).at.entries()) {
+        this.#launch.set(`step${i}words${j}`, words ?? noWords);
+      }
     }
     this.#setNumbers(form, heads, steps.length);
-    this.#partialBytes = partialBytes(heads.kvHeads, heads.pieces, form.group, form.attention.headDim);
+    this.bytes = launchesBytes + 8 * flow.words;
   }
 
-  /** Queues it; `arrivals` is 4 bytes that are 0 between launches. Throws what `OpLaunch.run` does. */
-  run(stream: CudaStream, arrivals: CudaMemory): void {
-    const partial = new CudaMemory(stream, this.#partialBytes);
-    try {
-      this.#launch
-        .bind("arrivals", arrivals, 0, 4)
-        .bind("partial", partial, 0, this.#partialBytes)
-        .run(stream);
-    } finally {
-      partial.free();
-    }
+  /**
+   * Queues it. `own` is `bytes` long, and no other launch has it. Throws what `OpLaunch.run` does.
+   */
+  run(stream: CudaStream, own: CudaMemory): void {
+    this.#launch
+      .bind("launches", own, 0, launchesBytes)
+      .bind("told", own, launchesBytes, this.bytes - launchesBytes)
+      .run(stream);
   }
 
   #setNumbers({ group }: DecodeForm, heads: DecodeHeads, count: number): void {
@@ -218,12 +226,12 @@ function ringOf({ device }: CudaKernels, { products, attention, group }: DecodeF
   return ring;
 }
 
-function operandsOf(step: DecodeStep): (ByteRange | null)[] {
+function operandsOf(step: DecodeStep, left: boolean): (ByteRange | null)[] {
   if (step.product === "attention") {
     const { q, k, v, kCache, vCache, out, qWeight, kWeight } = step;
     return [q, k, v, kCache, vCache, out, qWeight, kWeight];
   }
-  return [step.x, step.weight, step.normWeight, step.bias, step.residual, step.y];
+  return [step.x, step.weight, step.normWeight, step.bias, step.residual, left ? null : step.y];
 }
 
 function requestOf(kernels: CudaKernels, specialised: Specialised): LoadableKernel {

@@ -2,9 +2,10 @@ import { requireBinding } from "../loader.ts";
 import { CudaResource, type CudaStream } from "./stream.ts";
 
 /**
- * Uninitialised memory of a device, allocated in the order of `stream`, usable there at once and on another stream
+ * Memory of a device, uninitialised unless it is to hold zeros, allocated in the order of `stream`, usable there at once and on another stream
  * once that waits for it. Freed, it goes back when every stream that used it has passed this point; a graph that was
- * captured with it keeps it to its own end. Allocated during a capture it lies outside of the graph, which keeps it.
+ * captured with it keeps it to its own end. Allocated during a capture it lies outside of the graph, which keeps it: zeros are
+ * written once, and not by each replay.
  *
  * Offsets and lengths are in bytes. Throws `ERR_CUDA` (past the budget, out of memory, a call that failed),
  * `ERR_QKNORM_LAYOUT` (a range that is not inside), `ERR_QKNORM_DEVICE` (a stream of another device),
@@ -14,8 +15,8 @@ export class CudaMemory extends CudaResource {
   readonly device: number;
   readonly bytes: number;
 
-  constructor(stream: CudaStream, bytes: number) {
-    super(requireBinding().cudaAllocate(stream.home, bytes));
+  constructor(stream: CudaStream, bytes: number, contents: "any" | "zeros" = "any") {
+    super(requireBinding().cudaAllocate(stream.home, bytes, contents === "zeros"));
     this.device = stream.device;
     this.bytes = bytes;
   }

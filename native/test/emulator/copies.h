@@ -8,7 +8,7 @@ namespace emulator {
 struct Copy { void* to; const void* from; int bytes; unsigned group; };
 struct Copies { Copy* started; unsigned count, room, arrived, groups; };
 
-static Copies copies[1024];  // of each thread of a block
+static Copies copies[1024];  // of each thread of a block; blocks of a grid that run at the same time start none
 static unsigned long copying_block;
 
 /** Of the running thread; what a former block left behind is forgotten. */

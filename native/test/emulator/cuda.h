@@ -18,11 +18,12 @@
 #define __align__(bytes) __attribute__((aligned(bytes)))
 #define __launch_bounds__(...)
 #define __cluster_dims__(...)
-// Blocks run one after the other, all threads of one on one thread of the processor.
+// Blocks run one after the other, all threads of one on one thread of the processor. Those that run at the same time have dynamic
+// memory of their own, and none of this.
 #define __shared__ thread_local
 
 #define threadIdx (::emulator::now->thread)
-#define blockIdx (::emulator::block_index)
+#define blockIdx (::emulator::now->block->index)
 #define blockDim (::emulator::launch->block)
 #define gridDim (::emulator::launch->grid)
 constexpr int warpSize = 32;

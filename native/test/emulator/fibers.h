@@ -1,4 +1,5 @@
-// The threads of a block as fibers: each runs on a stack of its own until it waits for others, one at a time.
+// The threads of a block, or of all blocks of a grid that run at the same time, as fibers: each runs on a stack of its own until
+// it waits for others, one at a time.
 #pragma once
 
 #include "launch.h"
@@ -7,7 +8,10 @@ namespace emulator {
 
 enum class Waiting { NOT, FOR_WARP, FOR_BLOCK };
 
+struct Block;
+
 struct Fiber {
+  Block* block;
   Index thread;
   unsigned rank;                       // in the block
   bool done;
@@ -22,13 +26,21 @@ struct Fiber {
   void* place;                         // the saved stack pointer
 };
 
+struct Block {
+  Index index;
+  Fiber* fibers;
+  char* shared;
+  unsigned unfinished;
+};
+
 static const Launch* launch;
-static Fiber fibers[1024], *now;
-static Fiber* ready[1024];             // a ring: those that can go on
+static Fiber all_fibers[MOST_FIBERS], *now;
+static Fiber* ready[MOST_FIBERS];      // a ring: those that can go on
 static unsigned first_ready, ready_count, threads, unfinished, free_stacks;
-static char* stacks[1024];
+static unsigned random_state;
+static unsigned long idle;             // times that a thread looked in vain since one went on
+static char* stacks[MOST_FIBERS];
 static void* scheduler;
-static Index block_index;
 static char message[512];
 
 // Saves the callee's registers and the stack pointer at *save, and goes on at `to`.
@@ -97,7 +109,7 @@ emulator_switch:
 
 static void make_ready(Fiber& fiber) {
   fiber.waiting = Waiting::NOT;
-  ready[(first_ready + ready_count++) % 1024] = &fiber;
+  ready[(first_ready + ready_count++) % MOST_FIBERS] = &fiber;
 }
 
 [[noreturn]] static void begin_fiber() {

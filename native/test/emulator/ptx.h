@@ -66,7 +66,7 @@ static inline u32 pack_bf16(float low, float high) { return bf16_bits(low) | bf1
 static inline float approximate_inverse_root(float value) { return __frsqrt_rn(value); }
 static inline float approximate_exp2(float value) { return __builtin_exp2f(value); }
 
-static inline char* dynamic_shared() { return emulator::launch->shared; }
+static inline char* dynamic_shared() { return emulator::now->block->shared; }
 
 // Launches run one after the other here.
 static inline void wait_for_predecessor() {}

@@ -3,8 +3,9 @@ import { backendOf } from "./devices.ts";
 
 export interface TogetherOptions {
   /**
-   * Bytes that the weights of joined products have on average, at least. Launches apart start faster than the blocks of one
-   * wait for one another, and what that buys is that weights are read on meanwhile. Default 64 MiB.
+   * Bytes that the weights of joined products have on average, at least. What a launch of many ops buys is that weights are read
+   * on while its blocks wait for one another's results. Default: no product has so many, since how long that takes is not measured
+   * yet on any device.
    */
   readonly leastWeightBytes?: number;
 }
@@ -19,6 +20,6 @@ export interface TogetherOptions {
  */
 export function together<T>(device: Device, work: () => T, options: TogetherOptions = {}): T {
   const backend = backendOf(device);
-  const { leastWeightBytes = 64 * 2 ** 20 } = options;
+  const { leastWeightBytes = Number.POSITIVE_INFINITY } = options;
   return backend.together === undefined ? work() : backend.together(work, leastWeightBytes);
 }

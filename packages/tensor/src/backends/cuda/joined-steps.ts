@@ -7,6 +7,7 @@ import {
   type CudaKernels,
   CudaMemory,
   type CudaStream,
+  DecodeFlow,
   type DecodeForm,
   type DecodeHeads,
   type DecodeNorm,
@@ -24,7 +25,7 @@ type AttentionStep = Extract<DecodeStep, { product: "attention" }>;
 export interface JoinableProduct {
   readonly kind: "product";
   readonly dtype: "bf16" | "f16";
-  readonly form: Omit<DecodeProduct, "attended">;
+  readonly form: DecodeProduct;
   readonly norm: DecodeNorm | null;
   readonly operands: Omit<ProductStep, "product">;
 }
@@ -109,25 +110,21 @@ export function launchJoined(
   leastWeightBytes: number,
 ): void {
   const kernels = cudaKernels(ordinal);
-  let arrivals: CudaMemory | null = null;
-  try {
-    for (let at = 0; at < ops.length; ) {
-      const run = new Run(kernels);
-      const taken = run.take(ops, at);
-      const packed = taken === 0 || run.weightBytes < leastWeightBytes ? null : run.pack();
-      if (packed === null) {
-        for (const end = at + Math.max(1, taken); at < end; at++) (ops[at] as Joinable).run(stream);
-        continue;
-      }
-      if (arrivals === null) {
-        arrivals = new CudaMemory(stream, 4);
-        arrivals.fill(0, stream);
-      }
-      packed.run(stream, arrivals);
-      at += taken;
+  for (let at = 0; at < ops.length; ) {
+    const run = new Run(kernels);
+    const taken = run.take(ops, at);
+    const packed = taken === 0 || run.weightBytes < leastWeightBytes ? null : run.pack();
+    if (packed === null) {
+      for (const end = at + Math.max(1, taken); at < end; at++) (ops[at] as Joinable).run(stream);
+      continue;
     }
-  } finally {
-    arrivals?.free();
+    const own = new CudaMemory(stream, packed.bytes, "zeros");
+    try {
+      packed.run(stream, own);
+    } finally {
+      own.free();
+    }
+    at += taken;
   }
 }
 
@@ -136,6 +133,7 @@ class Run {
   readonly #kernels: CudaKernels;
   readonly #steps: DecodeStep[] = [];
   readonly #products: DecodeProduct[] = [];
+  readonly #flow = new DecodeFlow();
   #dtype: JoinableProduct["dtype"] | null = null;
   #norm: DecodeNorm | null = null;
   #heads: Heads | null = null;
@@ -147,14 +145,14 @@ class Run {
   /** Takes ops from number `first` on, and says how many: 0, where a launch is not worth it. */
   take(ops: readonly Joinable[], first: number): number {
     let at = first;
-    while (this.#steps.length + 2 <= mostDecodeSteps) {
-      const [one, next, after] = [0, 1, 2].map((i) => ops[at + i]?.step ?? null);
+    while (this.#steps.length < mostDecodeSteps) {
+      const [one, next] = [ops[at]?.step ?? null, ops[at + 1]?.step ?? null];
       if (one?.kind === "product") {
-        if (!this.#addProduct(one, false)) break;
+        if (!this.#addProduct(one)) break;
         at += 1;
-      } else if (one?.kind === "chain" && next?.kind === "attention" && after?.kind === "product") {
-        if (!this.#addAttention(one, next, after)) break;
-        at += 3;
+      } else if (one?.kind === "chain" && next?.kind === "attention") {
+        if (!this.#addAttention(one, next)) break;
+        at += 2;
       } else break;
     }
     return this.#heads === null || this.#steps.length < leastSteps ? 0 : at - first;
@@ -188,25 +186,23 @@ class Run {
     }
   }
 
-  #addProduct(product: JoinableProduct, attended: boolean): boolean {
-    const { dtype, norm, operands } = product;
+  #addProduct({ dtype, norm, form, operands }: JoinableProduct): boolean {
     if (this.#dtype !== null && this.#dtype !== dtype) return false;
     if (norm !== null && this.#norm !== null && !same(norm, this.#norm)) return false;
-    const form: DecodeProduct = { ...product.form, attended };
-    let number = this.#products.findIndex((known) => same(known, form));
-    if (number < 0) {
-      const all = [...this.#products, form];
-      if (all.length > mostProducts || decodeRing(all, this.#kernels.device) === null) return false;
-      number = this.#products.push(form) - 1;
-    }
+    const known = this.#products.findIndex((other) => same(other, form));
+    const all = known < 0 ? [...this.#products, form] : this.#products;
+    if (all.length > mostProducts || decodeRing(all, this.#kernels.device) === null) return false;
+    const step: ProductStep = { product: known < 0 ? this.#products.length : known, ...operands };
+    if (!this.#flow.addProduct(step, form.outputs)) return false;
+    if (known < 0) this.#products.push(form);
     this.#dtype = dtype;
     this.#norm ??= norm;
-    this.#steps.push({ product: number, ...operands });
+    this.#steps.push(step);
     return true;
   }
 
-  /** The chain, attention and the product behind it, which reads what attention left in pieces. */
-  #addAttention(chain: JoinableChain, attention: JoinableAttention, after: JoinableProduct): boolean {
+  /** The chain, and attention over what it wrote. */
+  #addAttention(chain: JoinableChain, attention: JoinableAttention): boolean {
     const belong =
       samePlace(chain.operands.q, attention.operands.q) &&
       samePlace(chain.operands.kCache, attention.operands.kCache) &&
@@ -215,15 +211,12 @@ class Run {
       chain.heads.capacity === attention.heads.capacity &&
       chain.heads.headStrides.q === attention.qHeadStride &&
       same([chain.heads.kCache, chain.heads.vCache], [attention.heads.kCache, attention.heads.vCache]) &&
-      samePlace(attention.operands.out, after.operands.x) &&
-      after.form.norm === "none" &&
-      chain.form.norm.dtype === after.dtype;
+      chain.form.norm.dtype === this.#dtype;
     if (!belong || !(this.#heads === null || sameHeads(this.#heads, { chain, attention }))) return false;
-    this.#steps.push({ product: "attention", ...chain.operands, out: attention.operands.out });
-    if (!this.#addProduct(after, true)) {
-      this.#steps.pop();
-      return false;
-    }
+    const step: AttentionStep = { product: "attention", ...chain.operands, out: attention.operands.out };
+    const { group, form, heads } = attention;
+    if (!this.#flow.addAttention(step, { ...heads, group, headDim: form.headDim })) return false;
+    this.#steps.push(step);
     this.#heads = { chain, attention };
     return true;
   }

@@ -6,7 +6,7 @@ import { togetherSuite } from "../../../test/together-suite.ts";
 describe.skipIf(missing !== "")(`ops asked for together, on a stand-in driver${missing}`, () => {
   expectCleanDevices();
 
-  // The stand-in has no grid whose blocks wait for one another: what these leave apart is queued late all the same.
+  // None of these steps fits a launch with others: they are queued late all the same.
   togetherSuite("cuda:0", {
     "a decoder of f32": {
       ...{ dtype: "f32", hidden: 32, heads: [2, 1], headDim: 16, intermediate: 24, vocab: 40 },

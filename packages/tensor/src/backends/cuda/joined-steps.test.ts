@@ -1,0 +1,37 @@
+import { describe } from "vitest";
+import { expectCleanDevices, missing } from "../../../test/stand-in.ts";
+import { type StepCase, togetherSuite } from "../../../test/together-suite.ts";
+
+const small: StepCase = {
+  ...{ dtype: "bf16", hidden: 64, heads: [4, 2], headDim: 64, intermediate: 48, vocab: 37 },
+  ...{ layers: 2, capacity: 160, past: [0, 1, 63, 64, 65, 159] },
+};
+
+describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in driver${missing}`, () => {
+  // All blocks run at the same time, so few that this is quick, and their threads in no order that hides a missing barrier.
+  expectCleanDevices({ multiprocessors: 5, order: 3 });
+
+  togetherSuite("cuda:0", {
+    "a small decoder": small,
+    "f16, one query head of each": { ...small, dtype: "f16", heads: [3, 3], past: [0, 90] },
+    "head dim 128, partial rotary, bias": {
+      ...small,
+      headDim: 128,
+      rotaryDim: 64,
+      bias: true,
+      past: [70, 159],
+    },
+    "1 + weight, RoPE first, a window, a cap": {
+      ...{ ...small, norm: { weightOffset: 1 }, order: "rope-norm", window: 30, softCap: 30, past: [100] },
+    },
+    "something between attention and its projection": { ...small, gap: true, past: [80] },
+    "no QK norm, l2 elsewhere": { ...small, qkNorm: "none", norm: { kind: "l2" }, past: [5] },
+    "a group of three, rows of several parts": {
+      ...small,
+      hidden: 1536,
+      heads: [6, 2],
+      layers: 1,
+      past: [66],
+    },
+  });
+});
