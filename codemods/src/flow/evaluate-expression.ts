@@ -62,6 +62,9 @@ function compute(evaluation: Evaluation, expr: Expr, env: Env): Value {
       const value = evaluation.unknown(parts);
       const [target] = expr.what === "assignment" ? expr.parts : [];
       if (target !== undefined) assignInside(evaluation, target, value, env);
+      // `[y := x for x in xs]`: what it assigns comes from anything in it.
+      if (expr.what === "comprehension")
+        for (const inside of assignedIn(expr)) assignInside(evaluation, inside, value, env);
       return value;
     }
     default:
@@ -93,6 +96,12 @@ export function assignInside(evaluation: Evaluation, target: Expr, value: Value,
   else if (target.kind === "attribute" || target.kind === "index")
     evaluation.store(value, evaluation.at.step);
   else for (const part of childrenOf(target)) assignInside(evaluation, part, value, env);
+}
+
+/** The targets of the assignments in an expression. */
+function assignedIn(expr: Expr): readonly Expr[] {
+  const target = expr.kind === "opaque" && expr.what === "assignment" ? expr.parts.slice(0, 1) : [];
+  return [...target, ...childrenOf(expr).flatMap(assignedIn)];
 }
 
 /** A closure is come to again wherever its function is inlined. */

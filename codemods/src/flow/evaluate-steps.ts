@@ -63,7 +63,9 @@ function runFrom(evaluation: Evaluation, block: Block, from: number, start: Env)
       }
       case "scope": {
         const inner = runScope(evaluation, step, env);
-        if (!inner.falls) return inner;
+        if (!inner.falls && step.context.kind !== "opaque") return inner;
+        // What leaves a `try` may be caught, and then the rest runs: what it all gives is one of two.
+        if (!inner.falls) return { ...runFrom(evaluation, block, i + 1, inner.env), result: undefined };
         env = inner.env;
         break;
       }

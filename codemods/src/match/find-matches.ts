@@ -7,6 +7,7 @@ import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Project } from "../project/project.ts";
 import { CallIndex } from "./call-index.ts";
+import { stepsHandedOn } from "./handed-on.ts";
 import { matchInline } from "./inline-pair.ts";
 import { jointNorms } from "./joint-norm.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
@@ -63,7 +64,11 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
   return {
     pairs: steps.map((pair) => ({ pair, calls: calls.of(pair.at) })),
     inline: kept.filter((match) => match.kind === "inline"),
-    refused: [...refused, ...kept.filter((match) => match.kind === "refused"), ...traced.flatMap(jointNorms)],
+    refused: [
+      ...refused,
+      ...kept.filter((match) => match.kind === "refused"),
+      ...traced.flatMap((at) => [...jointNorms(at), ...stepsHandedOn(at)]),
+    ],
     traced,
     callsOf: (at) => calls.of(at),
   };

@@ -1,3 +1,4 @@
+import { calleeName } from "../flow/tensor-calls.ts";
 import type { Block, Read, Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
 import type { Expr, Span, Step } from "../form/form.ts";
@@ -8,6 +9,7 @@ import type { Project } from "../project/project.ts";
 import { isElsewhere } from "./exclusive.ts";
 import { Memory } from "./memory.ts";
 import { axesOf } from "./tensor-axes.ts";
+import { repeatsMemory, seesVariables } from "./tensor-operations.ts";
 
 export interface HoldQuestion {
   readonly inputs: { readonly q: Value; readonly k: Value };
@@ -91,6 +93,7 @@ class Holders {
     const pieces = this.#memory.of(this.#input);
     const outside = pieces.find(({ isHeld }) => isHeld);
     if (pieces.length === 0 || outside !== undefined) return nameOf(outside?.root);
+    if (pieces.some(({ path }) => path.some(({ index }) => isRepeated(index)))) return "its own other places";
     return (
       this.#inClosure() ?? this.#inStore() ?? this.#inCall() ?? this.#inStatement() ?? this.#inVariable()
     );
@@ -139,6 +142,7 @@ class Holders {
       if (expr.kind === "opaque" && expr.what === "yield" && this.#has(value))
         return "whoever runs this generator";
       if (expr.kind !== "call" || this.#isHarmless(expr)) continue;
+      if (expr.callee.kind === "name" && seesVariables(expr.callee.name)) return `\`${expr.callee.name}\``;
       const given = expr.args.map((arg) => values.get(arg.value));
       const receiver = expr.callee.kind === "attribute" ? [values.get(expr.callee.object)] : [];
       if ([...receiver, ...given].some((one) => this.#has(one)))
@@ -165,11 +169,9 @@ class Holders {
     const { steps, values } = this.#question.trace;
     const found = [...steps].find(
       ([step, { order }]) =>
-        step.kind === "opaque" &&
-        !["del", "assert", "assignment"].includes(step.what) &&
         this.#isBefore(order, step.span) &&
         this.#counts(step.span) &&
-        step.parts.some((part) => this.#has(values.get(part))),
+        keptBy(step).some((part) => this.#has(values.get(part))),
     );
     return found && "a statement before it";
   }
@@ -230,6 +232,18 @@ class Holders {
   #isInLoop(span: Span): boolean {
     return this.#loop !== undefined && within(span, this.#loop);
   }
+}
+
+/** What a statement may keep of which nothing is known, or hand to whoever catches it. */
+function keptBy(step: Step): readonly Expr[] {
+  if (step.kind === "leave") return step.value === undefined ? [] : [step.value];
+  return step.kind === "opaque" && !["del", "assert", "assignment"].includes(step.what) ? step.parts : [];
+}
+
+/** `expand` and its like, on the way from what was made to the tensor. */
+function isRepeated(index: Value): boolean {
+  const callee = index.kind === "call" ? calleeName(index.callee) : undefined;
+  return callee !== undefined && repeatsMemory(callee);
 }
 
 function nameOf(value: Value | undefined): string {

@@ -80,8 +80,11 @@ export class Memory {
         return this.#question.replaced.has(value) ? [] : this.#unknown(value, [value.of]);
       case "operation": {
         const use = operatorUse(value.operator);
-        if (use === "new") return [{ root: value, path: [], isHeld: false }];
-        return this.#ofAll(use === "first" ? value.operands.slice(0, 1) : value.operands);
+        if (use === "either") return this.#ofAll(value.operands);
+        // `held + [k]`, `held |= {"k": k}`: of containers the operator makes one that holds the same.
+        const held = this.#ofAll(value.operands.filter(isContainer));
+        if (use === "first") return [...this.#ofAll(value.operands.slice(0, 1)), ...held];
+        return [{ root: value, path: [], isHeld: false }, ...held];
       }
       case "choice":
         return this.#ofChoice(value);
@@ -145,9 +148,12 @@ export class Memory {
     const use = this.useOfCall(callee);
     const receiver = callee.kind === "attribute" && !isModule(callee.object) ? [callee.object] : [];
     if (use === "look") return [];
-    if (use === "new" || (use === undefined && isProjection(callee, place, project)))
-      return [{ root: value, path: [], isHeld: false }];
     const given = [...receiver, ...args];
+    // `einsum("bhd->hbd", k)` only reorders axes.
+    const isOfOne = calleeName(callee) === "einsum" && given.filter(isComputed).length < 2;
+    if ((use === "new" && !isOfOne) || (use === undefined && isProjection(callee, place, project)))
+      return [{ root: value, path: [], isHeld: false }];
+    if (isOfOne) return this.#ofAll(given.filter(isComputed));
     if (use === undefined) return this.#unknown(value, given);
     const [first, ...others] = given;
     // A method, or a function of its first argument; what else is given says how.
@@ -163,7 +169,7 @@ export class Memory {
   useOfCall(callee: Value): MemoryUse | undefined {
     const name = calleeName(callee);
     if (name === undefined) return undefined;
-    const use = this.#useOf(name);
+    const use = this.#useOf(name, callee.kind === "free" ? "function" : "method");
     if (callee.kind === "free") return use === "new" && !this.#isKnown(name) ? undefined : use;
     if (callee.kind !== "attribute") return undefined;
     const { object } = callee;
@@ -234,9 +240,20 @@ export class Memory {
     );
   }
 
-  #useOf(name: string): MemoryUse | undefined {
-    return memoryUseOf(name, this.#question.place.form.language);
+  #useOf(name: string, as: "method" | "function" = "method"): MemoryUse | undefined {
+    return memoryUseOf(name, this.#question.place.form.language, as);
   }
+}
+
+/** A list, an object, a closure: what is not a tensor, and may hold some. */
+function isContainer(value: Value): boolean {
+  if (value.kind === "choice") return isContainer(value.then) || isContainer(value.otherwise);
+  if (value.kind === "operation") return value.operands.some(isContainer);
+  return value.kind === "tuple" || value.kind === "unknown";
+}
+
+function isComputed({ kind }: Value): boolean {
+  return kind !== "literal" && kind !== "shape" && kind !== "self" && kind !== "free";
 }
 
 function mayMeet(a: Piece, b: Piece): boolean {

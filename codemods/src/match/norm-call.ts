@@ -1,4 +1,3 @@
-import type { Trace } from "../flow/trace.ts";
 import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
 import { ownerOf } from "../form/per-form.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
@@ -6,6 +5,7 @@ import type { Profile } from "../profiles/profile.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import type { SideName } from "./side-of.ts";
+import { memoryUseOf } from "./tensor-operations.ts";
 
 export interface NormCall {
   readonly side: SideName;
@@ -34,19 +34,57 @@ export function refuseOtherCall(
   const code = owner === undefined ? "" : form.text.slice(owner.span.start, owner.span.end);
   if (!isOwn && /\bregister_?(?:forward|module|full)?_?(?:pre_?)?hook\b/i.test(code))
     throw new Refusal("unknown-norm", `the class registers hooks, which ${helper.name} would not run`);
+  const patch = norm.kind === "attribute" ? patchOf(norm.name, fact.className, form.text) : undefined;
+  if (!isOwn && patch !== undefined)
+    throw new Refusal("unknown-norm", `the ${side} norm is changed by \`${patch}\``);
+}
+
+/** What puts something else in place of a norm, of its forward or of its weight, by a name that it is not built under. */
+function patchOf(name: string, className: string, text: string): string | undefined {
+  const owned = `(?:self|this)\\.${escaped(name)}`;
+  const cls = className === "" ? owned : `(?:${owned}|\\b${escaped(className)}(?:\\.prototype)?)`;
+  const patches = [
+    `${cls}\\.(?:forward|__call__|call)\\s*=(?!=)`,
+    `\\bsetattr\\(\\s*(?:self|this)\\s*,\\s*["']${escaped(name)}["']`,
+    `\\b\\w*(?:parametri\\w*|patch\\w*|spectral_norm|weight_norm)\\(\\s*${owned}\\b`,
+  ];
+  return new RegExp(patches.join("|")).exec(text)?.[0];
+}
+
+function escaped(name: string): string {
+  return name.replaceAll(/[^\w]/g, "\\$&");
 }
 
 /** Throws `unknown-norm` unless the norm gives one tensor at once: no promise, no tuple. */
-export function refuseOtherResult(value: Value, { side, fact }: NormCall, trace: Trace): void {
+export function refuseOtherResult(
+  value: Value,
+  { side, fact }: NormCall,
+  { trace, form: { language } }: Traced,
+): void {
   const who = `the ${side} norm${fact.className === "" ? "" : ` (${fact.className})`}`;
   const isResult = (one: Value) => one === value || (one.kind === "reshape" && baseOf(one) === value);
   if (fact.givesTuple) throw new Refusal("unknown-norm", `${who} gives a tuple`);
   const isSync = fact.resolved.from === "code" && !fact.isAsync;
+  const called = new Set(
+    [...trace.values.keys()].flatMap((expr) => (expr.kind === "call" ? [expr.callee] : [])),
+  );
+  const isOfTensor = (name: string) => memoryUseOf(name, language) !== undefined;
   for (const [expr, one] of trace.values) {
     if (one.kind === "await" && isResult(one.of) && !isSync)
       throw new Refusal(
         "unknown-norm",
         `what ${who} gives is awaited, and nothing shows that it is no promise`,
+      );
+    if (
+      one.kind === "attribute" &&
+      isResult(one.object) &&
+      !isSync &&
+      !called.has(expr) &&
+      !isOfTensor(one.name)
+    )
+      throw new Refusal(
+        "unknown-norm",
+        `\`${one.name}\` of what ${who} gives is used, which so may be no tensor`,
       );
     const isPart = one.kind === "item" && isResult(one.of) && one.index.kind === "literal";
     if (expr.kind === "index" && isPart && !isSync)

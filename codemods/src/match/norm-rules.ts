@@ -82,6 +82,11 @@ function kindRefusal({ kind, resolved }: NormFact, who: string, { helper }: Prof
   }
   if (kind === "layer")
     return new Refusal("layer-norm", `${who} subtracts the mean${where}; ${name} is RMS only`);
+  if (kind === "unknown" && resolved.from === "code")
+    return new Refusal(
+      "unknown-norm",
+      `${who} computes something that is not known to be an RMS norm${where}`,
+    );
   if (kind === "unknown")
     return new Refusal("unknown-norm", `the class of ${who} could not be found or read`);
   return new Refusal("unknown-norm", `${who} is of kind ${kind}${where}, which ${name} does not compute`);

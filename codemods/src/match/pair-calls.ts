@@ -5,6 +5,7 @@ import type { Project } from "../project/project.ts";
 import { refuseAliases } from "./aliases.ts";
 import { refuseCompiled } from "./compiled.ts";
 import { holdersOf } from "./holders.ts";
+import { refuseOtherLengths } from "./lengths.ts";
 import type { PairCall, PairFunction } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
@@ -53,8 +54,10 @@ export function checkPairCall(
   }
   const [q, k] = inputs.map(({ value }) => value) as [Value, Value];
   if (baseOf(q) === baseOf(k)) throw new Refusal("ambiguous", "both norms are given the same tensor");
-  if (profile.helper.path === undefined)
+  if (profile.helper.path === undefined) {
     refuseOtherSources(q, k, profile.helper.name, { trace, place: at, project });
+    refuseOtherLengths(q, k, profile.helper.name);
+  }
   const tensors = { q, k };
   const removed = [call.span];
   const held = holdersOf({ inputs: tensors, trace, place: at, project, profile, block, step, removed });

@@ -6,6 +6,7 @@ import { layersOf, refuseAliases } from "./aliases.ts";
 import { refuseCompiled } from "./compiled.ts";
 import { sideOfEvent } from "./given-side.ts";
 import { holdersOf } from "./holders.ts";
+import { refuseOtherLengths } from "./lengths.ts";
 import type { InlineMatch, Traced } from "./match.ts";
 import { refuseMixedUp } from "./mixed-up.ts";
 import { refuseOtherCall, refuseOtherResult } from "./norm-call.ts";
@@ -48,8 +49,10 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
   if (headDim !== kHeadDim && headDim !== undefined && kHeadDim !== undefined) {
     throw new Refusal("different-head-dim", "q and k have heads of different size");
   }
-  if (rules.profile.helper.path === undefined)
+  if (rules.profile.helper.path === undefined) {
     refuseOtherSources(q.input, k.input, rules.profile.helper.name, rules);
+    refuseOtherLengths(q.input, k.input, rules.profile.helper.name);
+  }
   for (const side of [q, k]) {
     if (layersOf(side.input).some(({ kind }) => kind === "norm"))
       throw new Refusal("ambiguous", "one side is normalised more than once");
@@ -114,7 +117,7 @@ function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEve
     checkKind(fact, side, event.value.style, rules.profile);
     const call = { side, value: event.value, fact };
     refuseOtherCall(call, at, rules.profile);
-    refuseOtherResult(event.value, call, at.trace);
+    refuseOtherResult(event.value, call, at);
     return fact;
   });
   const [q, k] = [qs[0], ks[0]];

@@ -13,10 +13,10 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/);
 const common: Readonly<Record<MemoryUse, readonly string[]>> = {
   new: words(`
     clone add sub subtract mul multiply div divide pow square sqrt rsqrt reciprocal exp log neg abs sin cos tanh sigmoid softmax
-    matmul mm bmm einsum dot outer sum mean var std cumsum prod norm cat concat concatenate stack repeat tile roll flip
-    gather linear equal zeros_like ones_like zerosLike onesLike`),
+    matmul mm bmm einsum dot outer sum mean var std cumsum prod norm cat concat concatenate stack repeat tile roll
+    gather linear equal where clamp minimum maximum relu silu gelu zeros_like ones_like zerosLike onesLike`),
   view: words(`
-    view reshape flatten unflatten squeeze unsqueeze expand transpose permute slice narrow select detach contiguous to cast`),
+    view reshape flatten unflatten squeeze unsqueeze expand transpose permute slice narrow select detach contiguous to cast flip`),
   parts: words("split chunk unbind unstack"),
   look: words("size dim numel shape ndim dtype device rank"),
 };
@@ -29,11 +29,11 @@ const ofLanguage: Readonly<Record<"python" | "script", Readonly<Partial<typeof c
     view: words(`
       view_as reshape_as expand_as type_as type astype float half double bfloat16 int long bool cpu cuda numpy data T mT H mH real
       swapaxes swapdims moveaxis movedim ravel unfold diagonal as_strided broadcast_to rearrange requires_grad_ t adjoint copy
-      expand_dims atleast_2d pin_memory`),
+      expand_dims atleast_2d pin_memory type`),
     parts: words("tensor_split split_with_sizes array_split hsplit vsplit dsplit"),
     look: words(`
       stride is_contiguous is_cuda element_size itemsize nbytes layout get_device is_floating_point nelement requires_grad record_stream
-      len print isinstance type id str repr hasattr range`),
+      len print isinstance id str repr hasattr range`),
   },
   script: {
     new: words(""),
@@ -56,8 +56,17 @@ function tableOf(language: "python" | "script"): ReadonlyMap<string, MemoryUse> 
 
 const tables = { python: tableOf("python"), script: tableOf("script") };
 
+/** Functions that are called like a method of a tensor which does something else: `type(x)` is a class, `x.type(dtype)` may be x. */
+const functionsOnly: Readonly<Record<string, MemoryUse>> = { type: "look" };
+
 /** Undefined for an operation that may do anything. */
-export function memoryUseOf(name: string, language: Language): MemoryUse | undefined {
+export function memoryUseOf(
+  name: string,
+  language: Language,
+  as: "method" | "function" = "method",
+): MemoryUse | undefined {
+  const own = as === "function" && language === "python" ? functionsOnly[name] : undefined;
+  if (own !== undefined) return own;
   return tables[language === "python" ? "python" : "script"].get(name);
 }
 
@@ -67,6 +76,20 @@ const libraries =
 
 export function isLibraryName(name: string): boolean {
   return libraries.test(name);
+}
+
+/** Gives a tensor several places of which have one memory, so that nothing can be written into it. */
+const repeating = /^(?:expand|expand_?as|broadcast_?to|broadcast_tensors|as_?strided|unfold)$/i;
+
+export function repeatsMemory(name: string): boolean {
+  return repeating.test(name);
+}
+
+/** Functions that see all variables of their caller, by name. */
+const seeing = /^(?:locals|vars|eval|exec)$/;
+
+export function seesVariables(name: string): boolean {
+  return seeing.test(name);
 }
 
 /**

@@ -1,8 +1,9 @@
-import type { ClassForm, FileForm, Step } from "../form/form.ts";
+import type { ClassForm, Expr, FileForm, Step } from "../form/form.ts";
 import type { Declared, Project, Resolved } from "../project/project.ts";
 import { lineAt } from "../text/line-index.ts";
 import { attributesOf, dottedName } from "./class-members.ts";
 import type { NormFact, NormKind } from "./norm-fact.ts";
+import { computesOther } from "./norm-formula.ts";
 import { kindOfClass, kindOfName } from "./norm-kind.ts";
 import { isOtherThanRows } from "./weight-shape.ts";
 
@@ -26,7 +27,7 @@ export function namedClassFact(name: string, form: FileForm, project: Project): 
 
 /** What is known about the norms of a class whose code is in reach. */
 export function classFact({ declaration, form }: Declared<ClassForm>, project: Project): NormFact {
-  const forward = declaration.methods.find(({ name }) => /^(?:forward|__call__|call|apply)$/.test(name));
+  const forward = forwardOf(declaration);
   return {
     ...nothing,
     ...(isOtherThanRows(declaration) && { axis: "other" as const }),
@@ -39,22 +40,36 @@ export function classFact({ declaration, form }: Declared<ClassForm>, project: P
   };
 }
 
+/** What its own code says; one that is RMS by its words is held to the formula, unless its axis is told to be another one. */
+function ownKind(cls: ClassForm, form: FileForm): NormKind {
+  const kind = kindOfClass(cls, form);
+  const isRms = kind === "plain-rms" || kind === "weightless";
+  const forward = forwardOf(cls);
+  if (!isRms || forward === undefined || isOtherThanRows(cls)) return kind;
+  return computesOther(forward, cls, form) ? "unknown" : kind;
+}
+
+function forwardOf({ methods }: ClassForm): ClassForm["methods"][number] | undefined {
+  return methods.find(({ name }) => /^(?:forward|__call__|call|apply)$/.test(name));
+}
+
 export function declared<T>(found: Resolved<T>): Declared<T> | undefined {
   return found !== undefined && "declaration" in found ? found : undefined;
 }
 
 /** What the class computes; one that adds no code of its own computes what its base does. */
 function kindOf(cls: ClassForm, form: FileForm, project: Project, depth: number): NormKind {
-  const own = kindOfClass(cls, form);
+  const own = ownKind(cls, form);
   const hasForward = cls.methods.some(({ name }) => name !== "constructor" && name !== "__init__");
   if (hasForward || depth > 3) return own;
   for (const base of cls.bases) {
     const name = dottedName(base) ?? "";
     const found = project.resolveClass(name, form);
     if (found === undefined) continue;
-    const kind =
-      "declaration" in found ? kindOf(found.declaration, found.form, project, depth + 1) : kindOfName(name);
-    if (kind !== undefined && kind !== "unknown") return kind;
+    const isRead = "declaration" in found;
+    const kind = isRead ? kindOf(found.declaration, found.form, project, depth + 1) : kindOfName(name);
+    const isKnown = kind !== undefined && kind !== "unknown";
+    if (isKnown || (isRead && forwardOf(found.declaration) !== undefined)) return kind ?? "unknown";
   }
   return own;
 }
@@ -68,10 +83,12 @@ function allAttributesOf(cls: ClassForm, form: FileForm, project: Project, depth
   return [...attributesOf(cls), ...inherited];
 }
 
-/** Whether each `return` gives several values; one that does so only beside a residual that it is given gives one to us. */
+/** Whether each `return` gives several values, or an object; one that does so only beside a residual that it is given gives one to us. */
 function givesTuple(body: readonly Step[]): boolean {
   const returns = returnsIn(body);
-  return returns.length > 0 && returns.every((step) => step.value?.kind === "tuple");
+  const isNoTensor = (value: Expr | undefined) =>
+    value?.kind === "tuple" || (value?.kind === "opaque" && value.what === "object");
+  return returns.length > 0 && returns.every((step) => isNoTensor(step.value));
 }
 
 function returnsIn(steps: readonly Step[]): readonly Extract<Step, { kind: "return" }>[] {

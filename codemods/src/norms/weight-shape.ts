@@ -41,10 +41,11 @@ function opaqueParts(value: Expr): readonly Expr[] {
   return value.kind === "tuple" ? value.items : [];
 }
 
-/** Whether a tensor is made with more than one axis that counts, `ones(heads, dim)`, or with a computed one, `ones(heads * dim)`. */
+/** Whether a tensor is made with more than one axis that counts, `ones(heads, dim)`, with none, `ones(1)`, or with a computed one, `ones(heads * dim)`. */
 function makesOther(expr: Expr): boolean {
   if (expr.kind !== "call" || !makers.test(nameOf(expr.callee))) return false;
-  return isOtherShape(sizesOf(expr));
+  const sizes = sizesOf(expr);
+  return isOtherShape(sizes) || (nameOf(expr.callee) !== "fill" && sizes.every(isOne));
 }
 
 export function sizesOf({ callee, args }: CallExpr): readonly Expr[] {
@@ -63,6 +64,10 @@ function isOtherShape(sizes: readonly Expr[]): boolean {
     counted.length > 1 ||
     counted.some((size) => size.kind === "operation" && /^[-+*/%]+$/.test(size.operator))
   );
+}
+
+function isOne(size: Expr): boolean {
+  return size.kind === "literal" && size.value === 1;
 }
 
 /** A mean over several axes, or over one that is not the last; heads that are put together before. */

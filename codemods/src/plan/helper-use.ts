@@ -31,7 +31,7 @@ export function helperImport(form: FileForm, { project, profile }: HelperContext
 export function refuseTakenName({ form, trace }: Traced, context: HelperContext): void {
   const { name, path } = context.profile.helper;
   refuseGuarded(form, context.profile.helper);
-  const isLocal = [...trace.steps.values()].some(({ assigned }) => assigned.some((one) => one.name === name));
+  const isLocal = trace.definitions.some((one) => one.name === name);
   const isHome = path !== undefined && resolve(path) === resolve(form.path);
   const source = sourceOfName(name, form, context.project);
   if (!isLocal && (source.kind === "global" || isHome || isImported(form, context))) return;

@@ -97,6 +97,7 @@ describe("a copy with a comment for a tool stays", () => {
   test.each([
     ["on one line for both", "        q = self.q_norm(q); k = self.k_norm(k)  # noqa: E702\n"],
     ["on the first", "        q = self.q_norm(q)  # type: ignore[operator]\n        k = self.k_norm(k)\n"],
+    ["for a younger checker", "        q = self.q_norm(q)  # ty: ignore\n        k = self.k_norm(k)\n"],
     [
       "above",
       "        # pylint: disable-next=not-callable\n        q = self.q_norm(q)\n        k = self.k_norm(k)\n",
@@ -113,6 +114,11 @@ describe("a copy with a comment for a tool stays", () => {
       "eslint-disable-line",
       "q = this.qNorm.forward(q); // eslint-disable-line no-x\nk = this.kNorm.forward(k);",
     ],
+    [
+      "oxlint-disable-next-line",
+      "// oxlint-disable-next-line x\nq = this.qNorm.forward(q);\nk = this.kNorm.forward(k);",
+    ],
+    ["dprint-ignore", "// dprint-ignore\nq = this.qNorm.forward(q);\nk = this.kNorm.forward(k);"],
     [
       "biome-ignore above the second",
       "q = this.qNorm.forward(q);\n// biome-ignore lint: why\nk = this.kNorm.forward(k);",

@@ -38,10 +38,63 @@ describe("q and k that may be of different length", () => {
         ...normed,
       ],
     ],
+    ["where only the last token of q is kept", [...made, "q = q[-1:]", ...normed]],
+    [
+      "where q is of the last token",
+      [
+        "q = self.q_proj(x[:, -1:]).view(-1, self.heads, self.head_dim)",
+        "k = self.k_proj(x).view(-1, self.heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
+    ["where k has the past before it", [...made, "k = torch.cat([context.past, k], 0)", ...normed]],
+    ["where k is picked by an index", [...made, "k = k[context.index]", ...normed]],
+    ["where k is picked by a function", [...made, "k = k.index_select(0, context.index)", ...normed]],
+    ["where k is repeated", [...made, "k = k.repeat(2, 1, 1)", ...normed]],
+    [
+      "where k is pooled",
+      [
+        "q = self.q_proj(x).view(-1, self.heads, self.head_dim)",
+        "k = self.k_proj(self.pool(x)).view(-1, self.heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
   ])("stay: %s", (_, forward) => {
     const plan = fn(forward);
     expect(plan.after).toBeUndefined();
     expect(reasonsOf(plan)).toEqual(["helper-mismatch"]);
+  });
+
+  test.each<[string, readonly string[]]>([
+    ["by the same index", [...made, "q, k = q[context.index], k[context.index]", ...normed]],
+    [
+      "by pools of their own",
+      [
+        "q = self.q_pool(self.q_proj(x)).view(-1, self.heads, self.head_dim)",
+        "k = self.k_pool(self.k_proj(x)).view(-1, self.heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
+    [
+      "out of one packed tensor",
+      [
+        "qkv = self.qkv_proj(x)",
+        "q = qkv[:, : self.q_size].view(-1, self.heads, self.head_dim)",
+        "k = qkv[:, self.q_size : self.q_size + self.k_size].view(-1, self.kv_heads, self.head_dim)",
+        ...normed,
+      ],
+    ],
+    [
+      "out of a packed axis",
+      [
+        "q = self.q_proj(x).view(-1, self.heads, self.head_dim)",
+        "kv = self.kv_proj(x).view(-1, 2, self.kv_heads, self.head_dim)",
+        "k, v = kv[:, 0], kv[:, 1]",
+        ...normed,
+      ],
+    ],
+  ])("are not those that are cut alike: %s", (_, forward) => {
+    expect(reasonsOf(fn(forward))).toEqual(["replaced"]);
   });
 
   test("stay where the code speaks of cross attention", () => {

@@ -327,6 +327,14 @@ describe("statements that share a line", () => {
     }
   });
 
+  it("leave the semicolon that guards the line behind", () => {
+    const step = "    q = this.qNorm.forward(q)\n    k = this.kNorm.forward(k)\n    ;[this.last] = [1]\n";
+    const code = attention({ forward: step }).replaceAll(/;$/gm, "");
+    expect(planScript(code).after).toContain(
+      "    ;[q, k] = applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim)\n    ;[this.last] = [1]\n",
+    );
+  });
+
   it.each([
     ["both results", `    const a = ${rows("q")}, b = ${rows("k")};\n    q = a;\n    k = b;`],
     [

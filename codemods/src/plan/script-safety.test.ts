@@ -5,6 +5,12 @@ const q = "q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape
 const k = "k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);";
 const call = "[q, k] = applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim);";
 
+it("a parameter of the helper's name keeps the copy", () => {
+  const code = attention({ forward: "q = this.qNorm.forward(q);\nk = this.kNorm.forward(k);" });
+  const taken = code.replace("forward(x: Tensor)", "forward(x: Tensor, applyQkNorm: Mode)");
+  expect(planScript(taken).findings).toMatchObject([{ reason: "ambiguous" }]);
+});
+
 describe("two branches with one test", () => {
   it.each([
     ["without braces", `if (this.useQkNorm) ${q}\n    if (this.useQkNorm) ${k}`],

@@ -2,10 +2,10 @@ import type { Span } from "./span.ts";
 import { lineEndAt, lineStart } from "./text-edits.ts";
 
 const tools =
-  /(?:^|[#/*\s])(?:noqa\b|type:\s*ignore|pyright:|mypy:|pylint:|ruff:|fmt:|yapf:|isort:|nosec\b|pragma:|@ts-|eslint-|tslint:|biome-ignore|prettier-ignore|deno-lint|istanbul\b|[cv]8 ignore)/i;
+  /(?:^|[#/*\s])(?:noqa\b|type:\s*ignore|pyright:|mypy:|pylint:|ruff:|fmt:|yapf:|isort:|nosec\b|pragma:|ty:\s*ignore|pyre-|pytype:|@ts-|\$Flow|eslint-|oxlint-|tslint:|biome-ignore|prettier-ignore|dprint-ignore|deno-(?:lint|fmt)|webpack\w+:|stryker\b|istanbul\b|[cv]8 ignore)/i;
 /** Those that speak of everything up to another one. */
 const ranges =
-  /eslint-(?:disable|enable)(?!-)|(?:fmt|isort|yapf):\s*(?:off|on|disable|enable)|pylint:\s*(?:disable|enable)|-ignore-(?:start|end)/i;
+  /(?:es|ox)lint-(?:disable|enable)(?!-)|(?:fmt|isort|yapf):\s*(?:off|on|disable|enable)|pylint:\s*(?:disable|enable)|-ignore-(?:start|end)/i;
 
 /** A comment that tells a tool something about the code beside it: `# noqa: E702`, `// @ts-expect-error`. */
 export function isDirective(comment: string): boolean {

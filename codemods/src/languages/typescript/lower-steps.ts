@@ -117,12 +117,30 @@ function lowerDeclarations(list: ts.VariableDeclarationList, whole: ts.Node): re
       kind: "assign",
       target: bindingTarget(one.name),
       value: one.initializer
-        ? lowerExpression(one.initializer, closures)
+        ? withDefaults(lowerExpression(one.initializer, closures), one.name)
         : { kind: "literal", value: undefined, span: end },
       declares,
       span: list.declarations.length === 1 ? spanOf(whole) : spanOf(one),
     };
     return [step];
+  });
+}
+
+/** What a pattern takes apart, where a default in it may be taken instead: `const { a = k } = options`. */
+function withDefaults(value: Expr, name: ts.BindingName): Expr {
+  const defaults = defaultsIn(name).filter((one) => one.kind !== "literal");
+  if (defaults.length === 0) return value;
+  return { kind: "opaque", what: "defaults", parts: [value, ...defaults], span: value.span };
+}
+
+function defaultsIn(name: ts.BindingName): readonly Expr[] {
+  if (compiler.isIdentifier(name)) return [];
+  return name.elements.flatMap((item) => {
+    if (compiler.isOmittedExpression(item)) return [];
+    return [
+      ...(item.initializer ? [lowerExpression(item.initializer, closures)] : []),
+      ...defaultsIn(item.name),
+    ];
   });
 }
 

@@ -36,8 +36,16 @@ export function parseErrors(file: ts.SourceFile): readonly ParseError[] {
   }));
 }
 
+/** A semicolon that guards the next line, `a = b\n;[c] = d`, ends the statement for the parser, and is not of it. */
 export function spanOf(node: ts.Node): Span {
-  return { start: node.getStart(), end: node.getEnd() };
+  const [start, end] = [node.getStart(), node.getEnd()];
+  const { text } = node.getSourceFile();
+  if (text[end - 1] !== ";" || end - start < 2) return { start, end };
+  const code = text.slice(start, end - 1).trimEnd();
+  return {
+    start,
+    end: code !== "" && text.slice(start + code.length, end).includes("\n") ? start + code.length : end,
+  };
 }
 
 export function hasModifier(node: ts.Node, kind: ts.SyntaxKind): boolean {
