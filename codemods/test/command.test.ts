@@ -223,7 +223,7 @@ describe("bad input ends with exit code 2 and one sentence", () => {
         self.variance_epsilon = eps
 
     def forward(self, x):
-        return x * rsqrt(x.pow(2).mean() + self.variance_epsilon) * self.weight
+        return x * rsqrt(x.pow(2).mean(-1) + self.variance_epsilon) * self.weight
 
 
 class Attention:

@@ -219,7 +219,7 @@ class Attention:
         return self.attend(q, k)
 `;
       const norms =
-        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean()) * self.weight\n";
+        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean(-1)) * self.weight\n";
       const imports = "import torch\nfrom norms import RMSNorm\n";
       const path = tree({
         "norms.py": norms,
@@ -253,7 +253,7 @@ ${step("q")}${step("k")}        return self.attend(q, k)
 `;
     const path = tree({
       "norms.py":
-        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean()) * self.weight\n",
+        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean(-1)) * self.weight\n",
       "a.py": `from norms import RMSNorm\n\n\n${attention}`,
       "b.py": `from norms import RMSNorm\n\n\n${attention}`,
       "shared.py": "from a import Attention\n\nmodels = [Attention]\n",

@@ -105,7 +105,7 @@ class Attention:
 `;
     const path = tree({
       "norms.py":
-        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean()) * self.weight\n",
+        "class RMSNorm:\n    def forward(self, x):\n        return x * rsqrt(x.pow(2).mean(-1)) * self.weight\n",
       "a.py": file("self.q_norm(q.view(-1, self.head_dim)).view_as(q)"),
       "b.py": file("self.q_norm(q.reshape((-1, self.head_dim))).reshape(q.shape)"),
     });

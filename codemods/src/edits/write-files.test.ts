@@ -149,7 +149,7 @@ describe("what was not written", () => {
         self.variance_epsilon = eps
 
     def forward(self, x):
-        return x * rsqrt(x.pow(2).mean() + self.variance_epsilon) * self.weight
+        return x * rsqrt(x.pow(2).mean(-1) + self.variance_epsilon) * self.weight
 
 
 class Attention:
