@@ -7,6 +7,7 @@
 //
 // QK_DTYPE    0 f32, 1 bf16, 2 f16: the logits
 // QK_SEEN     1: penalties
+// QK_THREADS  of a block, which changes no draw
 
 struct Args {
   const char* logits;     // [B, V]
@@ -21,7 +22,7 @@ struct Args {
   u32 width, places;      // V
 };
 
-constexpr int THREADS = 1024, PIVOTS = 7;
+constexpr int THREADS = QK_THREADS, PIVOTS = 7;
 struct Rows {
   const char* logits;
   const int* seen;
@@ -85,7 +86,7 @@ DEVICE u32 kth_largest(const Rows& row, u32 width, u32 k, u32 high, u32* counts)
 // In units of 2^-31 of the likeliest token's: whole numbers, at most 2^52 together.
 DEVICE u64 mass_of(float z) { return z < -22.0f ? 0 : static_cast<u64>(__fmul_rn(exact_exp(z), 2147483648.0f)); }
 
-extern "C" __global__ void __launch_bounds__(1024) sample(const __grid_constant__ Args args) {
+extern "C" __global__ void __launch_bounds__(QK_THREADS) sample(const __grid_constant__ Args args) {
   __shared__ u64 room[THREADS / 32];
   __shared__ u32 counts[PIVOTS];
   const u32 b = blockIdx.x, width = args.width;

@@ -6,7 +6,10 @@ import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
-const threads = 1024;
+const mostThreads = 1024;
+const leastThreads = 32;
+/** Neighbouring logits share a random counter. */
+const perThread = 4;
 const addresses = ["logits", "settings", "keys", "counters", "ids", "positions", "log"] as const;
 
 type Address = (typeof addresses)[number] | "seen";
@@ -14,6 +17,7 @@ type Address = (typeof addresses)[number] | "seen";
 interface SampleForm {
   readonly dtype: FloatDtype;
   readonly penalties: "none" | "seen";
+  readonly threads: number;
 }
 
 const op = new CudaOp<SampleForm, Address | "stride" | "width" | "places">({
@@ -24,9 +28,10 @@ const op = new CudaOp<SampleForm, Address | "stride" | "width" | "places">({
     ...({ seen: "address", ids: "address", positions: "address", log: "address" } as const),
     ...({ stride: "i64", width: "u32", places: "u32" } as const),
   },
-  macros: ({ dtype, penalties }) => ({
+  macros: ({ dtype, penalties, threads }) => ({
     QK_DTYPE: dtypeNumbers[dtype],
     QK_SEEN: penalties === "seen" ? 1 : 0,
+    QK_THREADS: threads,
   }),
 });
 
@@ -58,7 +63,9 @@ export function cudaSample(kernels: CudaKernels, stream: CudaStream, call: CudaS
   const bytes = bytesOf(dtype);
   const [at, stride] = [logits.offset * bytes, logits.rowStride * bytes];
   const launches = seen === null ? without : withSeen;
-  const launch = launches.take(kernels, { dtype, penalties: seen === null ? "none" : "seen" }, rows, threads);
+  const threads = threadsFor(width);
+  const form: SampleForm = { dtype, penalties: seen === null ? "none" : "seen", threads };
+  const launch = launches.take(kernels, form, rows, threads);
   launch.set("stride", stride).set("width", width).set("places", places);
   launch.bind("logits", logits.memory, at, (rows - 1) * stride + width * bytes);
   const lengths = { settings: 6, keys: 3, counters: 1, ids: 1, positions: 1, log: places } as const;
@@ -68,4 +75,10 @@ export function cudaSample(kernels: CudaKernels, stream: CudaStream, call: CudaS
   }
   if (seen !== null) launch.bind("seen", seen.memory, seen.offset * 4, rows * width * 4);
   launch.run(stream);
+}
+
+/** A power of two. */
+function threadsFor(width: number): number {
+  const enough = 2 ** Math.ceil(Math.log2(width / perThread));
+  return Math.min(mostThreads, Math.max(leastThreads, enough));
 }

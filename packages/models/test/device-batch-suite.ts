@@ -53,12 +53,18 @@ export function deviceBatchSuite(device: Device): void {
     // The second text ends in the middle.
     const stop = alone[1]!.at(4) as number;
     const stopIdsOf = (text: number): readonly number[] => (text === 1 ? [stop] : []);
+    const { capture } = DeviceGraph;
     const [replay, readNow] = [DeviceGraph.prototype.replay, DeviceMark.prototype.readNow];
     let ahead = 0;
     let mostAhead = 0;
     DeviceGraph.prototype.replay = function (this: DeviceGraph) {
       mostAhead = Math.max(mostAhead, ++ahead);
       replay.call(this);
+    };
+    // The first step of a size was queued by calls.
+    DeviceGraph.capture = (...given) => {
+      mostAhead = Math.max(mostAhead, ++ahead);
+      return capture.apply(DeviceGraph, given);
     };
     DeviceMark.prototype.readNow = function (this: DeviceMark, x) {
       ahead -= 1;
@@ -80,6 +86,7 @@ export function deviceBatchSuite(device: Device): void {
       expect(batch.preemptions).toBeGreaterThan(0);
       expect(batch.pages).toEqual({ all: 8, free: 8 });
     } finally {
+      DeviceGraph.capture = capture;
       DeviceGraph.prototype.replay = replay;
       DeviceMark.prototype.readNow = readNow;
       there.dispose();

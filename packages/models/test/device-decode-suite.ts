@@ -5,7 +5,6 @@ import { expect, it } from "vitest";
 import type { CausalLm } from "../src/families/causal-lm.ts";
 import { loadModel } from "../src/families/load-model.ts";
 import { generate, generateNow } from "../src/generation/generate.ts";
-import { createSampler } from "../src/generation/sampling.ts";
 import { nextStep } from "../src/layers/sequence-step.ts";
 
 const folder = fileURLToPath(new URL("../golden/tiny-untied", import.meta.url));
@@ -73,13 +72,9 @@ export function deviceDecodeSuite(device: CudaDeviceName): void {
     expect(liveBytes(device)).toBe(before);
   });
 
-  it("leaves samplers that draw, and whoever asks for traces, to single passes", () => {
+  it("leaves whoever asks for traces to single passes", () => {
     const there = load(device);
     const captured = countCalls(DeviceGraph, "capture");
-    const sample = createSampler({ temperature: 0.7, seed: 3 });
-    expect([...generateNow(there, prompt, { maxTokens: 4, sample })]).toEqual([
-      ...generateNow(load(), prompt, { maxTokens: 4, sample: createSampler({ temperature: 0.7, seed: 3 }) }),
-    ]);
     for (const _ of generateNow(there, prompt, { maxTokens: 3, onTrace: () => {} }));
     expect(captured.calls).toBe(0);
     captured.restore();

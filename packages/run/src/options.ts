@@ -27,6 +27,8 @@ export interface Options extends ModelOptions {
   readonly epsilonCutoff?: number;
   readonly etaCutoff?: number;
   readonly repetitionPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
   readonly seed?: number;
   readonly json: boolean;
   readonly quiet: boolean;
@@ -106,6 +108,8 @@ function addOptions(command: Command, { name, fallback }: Setting): Command {
     .option("--epsilon-cutoff <p>", "keep tokens at least so probable", number)
     .option("--eta-cutoff <p>", "the same, but lower where many tokens are likely", number)
     .option("--repetition-penalty <x>", "divide the logits of what was said by it; 1 is off", aboveZero)
+    .option("--presence-penalty <x>", "take it off the logits of what the answer has; 0 is off", twoAtMost)
+    .option("--frequency-penalty <x>", "the same for each time that the answer has it; 0 is off", twoAtMost)
     .option("--seed <n>", "draw the same tokens again", integer)
     .optionsGroup("Output:")
     .addOption(
@@ -160,6 +164,12 @@ function version(): string {
 function aboveZero(text: string): number {
   const value = number(text);
   if (value <= 0) throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
+}
+
+function twoAtMost(text: string): number {
+  const value = number(text);
+  if (Math.abs(value) > 2) throw new InvalidArgumentError("It must be a number from -2 to 2.");
   return value;
 }
 

@@ -66,6 +66,14 @@ describe("qknorm-run", () => {
     expect(await answer("100")).not.toContain("22");
   });
 
+  it("says other things where what was said is less wanted, once or each time", async () => {
+    const long = ["-q", "--prompt", "12+", "--max-tokens", "24", "--no-chat"];
+    const texts: string[] = [];
+    for (const penalty of [[], ["--presence-penalty", "2"], ["--frequency-penalty", "2"]])
+      texts.push((await ask([...long, ...penalty])).stdout);
+    expect(new Set(texts).size).toBe(3);
+  });
+
   it("draws from what every kind of cut leaves", async () => {
     const hot = ["-q", "--prompt", "127+456=", "--temperature", "2", "--seed", "3"];
     for (const cut of ["--top-k=1", "--top-p=0", "--min-p=1", "--epsilon-cutoff=0.9"])

@@ -85,6 +85,7 @@ describe("bad input gets one clear sentence and exit code 1", () => {
     ["ids that are none", ["--ids", "1,x"], /"x"/],
     ["an id beyond the vocabulary", ["--ids", "5,264"], /id 264 is outside 0\.\.263/],
     ["two kinds of prompt", ["--ids", "1", "--prompt", "1+1="], /--ids.*cannot be used with.*--prompt/],
+    ["a penalty beyond its range", ["--prompt", "1+1=", "--presence-penalty", "2.5"], /from -2 to 2/],
     ["a penalty of nothing", ["--prompt", "1+1=", "--repetition-penalty", "0"], /above 0/],
     ["a dtype that is none", ["--dtype", "int8"], /int8.*f32, bf16, f16/],
     ["a temperature that is no number", ["--temperature", "warm"], /warm/],

@@ -36,6 +36,8 @@ const options = [
     "--epsilon-cutoff",
     "--eta-cutoff",
     "--repetition-penalty",
+    "--presence-penalty",
+    "--frequency-penalty",
     "--seed",
   ],
   ...[

@@ -5,6 +5,14 @@ import { provideQkNorm } from "./qk-norm/provider.ts";
 
 export type { Backend, FileRange, Memory } from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
+export {
+  drawToken,
+  type LikelyTokens,
+  likelyTokens,
+  type TokenCuts,
+  tokensWhere,
+} from "./backends/cpu/typescript/likely-tokens.ts";
+export { penalized, type TokenPenalties } from "./backends/cpu/typescript/penalties.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";

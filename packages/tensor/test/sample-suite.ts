@@ -84,6 +84,23 @@ export function sampleSuite(
     );
   });
 
+  test("draws are the CPU's over a row that a whole block reads in turns", () => {
+    const settings = [
+      [1.5, 0.95, 0, 1.2, 0.3, 0.1],
+      [1, 1, 0, 1, 0, 0],
+    ];
+    const wide = { rows: 2, width: 4500, dtype: "bf16", seed: 12, steps: 8, penalties: true } as const;
+    const scene = {
+      ...wide,
+      settings,
+      keys: [
+        [40, 1, 2],
+        [0, 3, 4],
+      ],
+    };
+    expect(drawn(device, scene)).toEqual(drawn("cpu", scene));
+  });
+
   test("a row without a finite largest is -1 in the log, and a token of the embedding in ids", () => {
     const rows = [[1, Number.NaN, 3], [1, Number.POSITIVE_INFINITY, 3], new Array(3).fill(-Infinity)].flat();
     const of = (where: CudaDeviceName | "cpu") =>
@@ -100,6 +117,37 @@ export function sampleSuite(
       [-1, -1, -1],
     ]);
     expect(of("cpu")).toEqual(of(device));
+  });
+
+  test("counters may be the positions: each draw has the number of its place", () => {
+    const width = 50;
+    const of = (where: CudaDeviceName | "cpu", apart: boolean) =>
+      tidy(() => {
+        const made = (values: readonly number[], ...shape: number[]) =>
+          Tensor.from(values, shape, "i32", where);
+        const texts = {
+          ids: made([0, 0], 2),
+          positions: made([3, 40], 2),
+          log: Tensor.zeros([2, 64], "i32", where),
+        };
+        const draws = {
+          settings: Tensor.from([1, 1, 0, 1, 0, 0, 2, 0.9, 0, 1, 0, 0], [2, 6], "f32", where),
+          ...{ keys: made([0, 5, 0, 0, 6, 1], 2, 3), seen: null },
+        };
+        const logits = Tensor.from(normal(8, 2 * width), [2, width], "f32", where);
+        for (let step = 0; step < 6; step++) {
+          sample(logits, texts, {
+            ...draws,
+            counters: apart ? made([3 + step, 40 + step], 2) : texts.positions,
+          });
+        }
+        return [...texts.log.toNumbers()];
+      });
+    const apart = of(device, true);
+    expect(of(device, false)).toEqual(apart);
+    expect(of("cpu", false)).toEqual(apart);
+    // Numbers that differ from place to place draw more than one token.
+    expect(new Set(apart.slice(3, 9)).size).toBeGreaterThan(1);
   });
 
   test("a graph that is replayed draws by the counters, settings and seeds that it finds", () => {

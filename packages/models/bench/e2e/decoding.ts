@@ -1,4 +1,4 @@
-import { type CausalLm, type ContinuousBatch, generateNow } from "../../src/index.ts";
+import { type CausalLm, type ContinuousBatch, generateNow, type Sampler } from "../../src/index.ts";
 
 /** Milliseconds of one turn. */
 export interface Turn {
@@ -10,15 +10,19 @@ export interface Turn {
 
 /**
  * Texts of a batch that begin and end together, `tokens` after the first of each, as any program has them. The device has
- * finished at both ends of what is timed, since the tokens were read. The batch takes all prompts in one step.
+ * finished at both ends of what is timed, since the tokens were read. The batch takes all prompts in one step. Each text gets
+ * a sampler of its own; without one it takes the likeliest tokens.
  */
 export async function decodeTurn(
   batch: ContinuousBatch,
   prompts: readonly (readonly number[])[],
   tokens: number,
+  sampler?: () => Sampler,
 ): Promise<Turn> {
   const began = performance.now();
-  const texts = prompts.map((prompt) => batch.generate(prompt, { maxTokens: tokens + 1 }));
+  const texts = prompts.map((prompt) =>
+    batch.generate(prompt, { maxTokens: tokens + 1, sample: sampler?.() }),
+  );
   await Promise.all(texts.map((text) => text.next()));
   const first = performance.now();
   await Promise.all(
@@ -34,8 +38,13 @@ export async function decodeTurn(
 const FIRST = 8;
 
 /** Milliseconds of a decode step of one text by itself, `tokens` of them after its first. */
-export function textTurn(model: CausalLm, prompt: readonly number[], tokens: number): number {
-  const text = generateNow(model, prompt, { maxTokens: FIRST + tokens });
+export function textTurn(
+  model: CausalLm,
+  prompt: readonly number[],
+  tokens: number,
+  sample?: Sampler,
+): number {
+  const text = generateNow(model, prompt, { maxTokens: FIRST + tokens, sample });
   try {
     for (let i = 0; i < FIRST; i++) text.next();
     const began = performance.now();

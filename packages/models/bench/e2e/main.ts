@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,host,decode,decode64,prefill,costs,costs64,logits,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,host,decode,decode64,sampled,prefill,costs,costs64,logits,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -46,7 +46,7 @@ const results: EndToEndResults = {
   versions: {},
   rounding: values.rounding as EndToEndResults["rounding"],
   copyTBs: 0,
-  ...{ decode: [], prefill: [], costs: [], host: [], torch: [], logits: [], firstToken: [] },
+  ...{ decode: [], sampled: [], prefill: [], costs: [], host: [], torch: [], logits: [], firstToken: [] },
   failed: [],
 };
 const out = resolve(values.out);
@@ -60,7 +60,7 @@ function parts(models: readonly ModelName[]): Part[] {
   const measured = models.flatMap((model) => [
     ...["step", "host", "decode", "prefill"].map((part) => ours(part, model, 35)),
     ...(model === first
-      ? ["steps", "decode64", "costs", "costs64"].map((part) => ours(part, model, 25))
+      ? ["steps", "decode64", "sampled", "costs", "costs64"].map((part) => ours(part, model, 25))
       : []),
   ]);
   const python = (script: string, limit: number, ...args: readonly string[]): Part => ({

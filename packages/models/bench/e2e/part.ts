@@ -15,6 +15,7 @@ import {
   textRates,
 } from "./measurements.ts";
 import type { Found } from "./results.ts";
+import { sampledRates } from "./sampled-rates.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
 const { values, positionals } = parseArgs({
@@ -33,6 +34,7 @@ const measurements = {
   decode64: (setting: Setting) => batchRates(setting, 64),
   step: (setting: Setting) => stepRates(setting),
   steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
+  sampled: (setting: Setting) => sampledRates(setting, [1, 64]),
   prefill: prefillRates,
   costs: (setting: Setting) => decodeCosts(setting),
   costs64: (setting: Setting) => decodeCosts(setting, 64),

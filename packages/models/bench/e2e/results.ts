@@ -26,6 +26,17 @@ export interface DecodeRow {
   readonly queued?: true;
 }
 
+/** Decoding with tokens drawn on the device, beside the likeliest ones, in one run. */
+export interface SampledRow {
+  readonly model: string;
+  readonly batch: number;
+  /** `penalized`: draws that depend on what each text has said. */
+  readonly drawn: "likeliest" | "drawn" | "penalized";
+  readonly context: readonly [number, number];
+  /** Microseconds of a step, all sequences of the batch. */
+  readonly stepUs: Spread;
+}
+
 export interface PrefillRow {
   readonly model: string;
   readonly tokens: number;
@@ -88,6 +99,7 @@ export interface EndToEndResults {
   /** Bytes read and written by a copy, in 1e12 per second; 0 where it was not measured. */
   copyTBs: number;
   readonly decode: DecodeRow[];
+  readonly sampled: SampledRow[];
   readonly prefill: PrefillRow[];
   readonly costs: CostRow[];
   readonly host: HostRow[];
@@ -103,6 +115,7 @@ export interface EndToEndResults {
 export type Found = Partial<Pick<EndToEndResults, "device" | "copyTBs" | "versions">> & {
   readonly [List in
     | "decode"
+    | "sampled"
     | "prefill"
     | "costs"
     | "host"
@@ -115,7 +128,16 @@ export function addFound(results: EndToEndResults, found: Found): void {
   results.device = found.device ?? results.device;
   results.copyTBs = found.copyTBs ?? results.copyTBs;
   Object.assign(results.versions, found.versions);
-  for (const list of ["decode", "prefill", "costs", "host", "torch", "logits", "firstToken"] as const) {
+  for (const list of [
+    "decode",
+    "sampled",
+    "prefill",
+    "costs",
+    "host",
+    "torch",
+    "logits",
+    "firstToken",
+  ] as const) {
     (results[list] as unknown[]).push(...(found[list] ?? []));
   }
 }

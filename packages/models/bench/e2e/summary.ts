@@ -11,6 +11,10 @@ export function summarize(results: EndToEndResults): string {
       .join(", "),
     ...(copyTBs > 0 ? [`copy ${copyTBs} TB/s`] : []),
     ...results.decode.map((row) => decodeLine(row, results)),
+    ...results.sampled.map(
+      ({ model, batch, drawn, stepUs }) =>
+        `tokens ${drawn}, ${model}, batch ${batch}: ${stepUs.median} us a step (${stepUs.least} to ${stepUs.most}, ${stepUs.turns} turns), ${Math.round((1e6 * batch) / stepUs.median)} tok/s`,
+    ),
     ...results.prefill.map(
       ({ model, tokens, path, ms }) =>
         `prefill of ${tokens}, ${model}, ${path}: ${ms.median} ms (${ms.least} to ${ms.most}, ${ms.turns} turns), ${Math.round((1000 * tokens) / ms.median)} tok/s`,

@@ -68,6 +68,8 @@ export class GenerationConfig {
       ...cuts,
       temperature,
       repetitionPenalty,
+      presencePenalty: given.presencePenalty,
+      frequencyPenalty: given.frequencyPenalty,
       seed: given.seed,
     };
   }

@@ -2,20 +2,19 @@ import { isQkNormError } from "@qknorm/core";
 import {
   backendOf,
   type Device,
-  DeviceGraph,
   DeviceMark,
   freeOnFailure,
   Indices,
   keep,
-  likeliest,
   Tensor,
-  tidy,
   together,
 } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { KvCache } from "../layers/kv-cache.ts";
 import type { Step } from "../layers/step.ts";
+import { DecodeGraph } from "./decode-graph.ts";
 import type { GrowingText } from "./growing-text.ts";
+import { RowDraws } from "./row-draws.ts";
 
 /** How a text was left: at its end, or to go on by single passes. */
 export type Left = "ended" | "uncaptured";
@@ -36,7 +35,7 @@ interface Place {
 }
 
 /**
- * A greedy text decoded by one captured graph, replayed once a token: the device feeds each token back by itself, and the
+ * A text decoded by one captured graph, replayed once a token: the device feeds each token back by itself, and the
  * host reads it while the next is made. The graph holds as long as the cache's memory stays where it is.
  */
 export class CapturedDecode {
@@ -44,8 +43,9 @@ export class CapturedDecode {
   readonly #cache: KvCache;
   readonly #device: Device;
   readonly #mark: DeviceMark;
+  readonly #draws: RowDraws;
   #place: Place | null = null;
-  #graph: DeviceGraph | null = null;
+  #graph: DecodeGraph | null = null;
   /** Passes that are queued and whose token was not read. */
   #unread = 0;
 
@@ -63,6 +63,7 @@ export class CapturedDecode {
     this.#model = model;
     this.#cache = cache;
     this.#mark = mark;
+    this.#draws = new RowDraws(device, 1, model.vocabSize);
   }
 
   /**
@@ -71,10 +72,10 @@ export class CapturedDecode {
    */
   *tokens(text: GrowingText): Generator<number, Left, undefined> {
     while (text.goesOn) {
-      if (!this.#begin(text.ids.at(-1) as number)) return "uncaptured";
+      if (!this.#begin(text)) return "uncaptured";
       do {
         this.#mark.set();
-        if (this.#graph !== null && this.#last < this.#cache.capacity - 1) this.#replay();
+        if (this.#graph?.isCaptured && this.#last < this.#cache.capacity - 1) this.#replay(this.#graph);
         const token = text.accept(this.#chosen());
         if (token === null) return "ended";
         yield token;
@@ -85,6 +86,7 @@ export class CapturedDecode {
 
   dispose(): void {
     this.#forget();
+    this.#draws.dispose();
     this.#mark.dispose();
   }
 
@@ -93,8 +95,8 @@ export class CapturedDecode {
     return this.#cache.length - 1 + this.#unread;
   }
 
-  #replay(): void {
-    (this.#graph as DeviceGraph).replay();
+  #replay(graph: DecodeGraph): void {
+    graph.replay();
     this.#unread += 1;
   }
 
@@ -109,21 +111,25 @@ export class CapturedDecode {
   }
 
   /** A pass over a token by calls, which loads what the capture then finds, and the capture. False where there can be none. */
-  #begin(id: number): boolean {
+  #begin(text: GrowingText): boolean {
     const cache = this.#cache;
     if (uncaptured.has(this.#model)) return false;
     this.#forget();
     const position = cache.length;
     cache.reserve(Math.min(ROOM, this.#model.maxPositions - position));
     if (!this.#model.keepsAngles(position + 1, cache.capacity)) return false;
-    const place = this.#placeOf(id, position);
+    const place = this.#placeOf(text.ids.at(-1) as number, position);
     this.#place = place;
     const step = this.#stepOf(place);
-    const pass = (): void => tidy(() => likeliest(this.#model.forward(step), place));
-    if (!this.#try(pass)) return false;
-    this.#try(() => {
-      this.#graph = DeviceGraph.capture(this.#device, () => together(this.#device, pass));
+    const choice = this.#draws.place([text], [0]);
+    const graph = new DecodeGraph(this.#device, () => {
+      const logits = this.#model.forward(step);
+      this.#draws.choose(choice, logits, place, place.positions);
+      return logits;
     });
+    this.#graph = graph;
+    if (!this.#try(() => graph.call())) return false;
+    this.#try(() => graph.capture((work) => together(this.#device, work)));
     // A capture runs nothing, whatever it counted.
     cache.holds(position);
     this.#unread = 1;

@@ -147,7 +147,7 @@ export class ContinuousBatch {
 
   async #step(step: readonly Scheduled[]): Promise<void> {
     try {
-      const decodes = step.every(({ ids, batched }) => ids.length === 1 && batched.text.isGreedy);
+      const decodes = step.every(({ ids, batched }) => ids.length === 1 && batched.text.draw !== null);
       if (decodes && this.#graphs !== null) return await this.#decode(step, this.#graphs);
       const choose = await this.#choices(step);
       for (const [i, { batched, complete }] of step.entries()) {
@@ -164,9 +164,11 @@ export class ContinuousBatch {
    * not wait. What it then computes for a text that has ended, nobody reads.
    */
   async #decode(step: readonly Scheduled[], graphs: DecodeGraphs): Promise<void> {
-    const placed = step.map((one, row) => ({ ...one, row }));
-    const chosen = graphs.choose({ step: this.#cache.step(step), rows: placed.map(({ row }) => row) });
-    let queued: QueuedStep | null = { texts: placed, chosen };
+    const { rows, chosen } = graphs.choose(this.#cache.step(step), step.map(textOf));
+    let queued: QueuedStep | null = {
+      texts: step.map((one, i) => ({ ...one, row: rows[i] as number })),
+      chosen,
+    };
     while (queued !== null && !this.#disposed) {
       const { texts, chosen }: QueuedStep = queued;
       queued = this.#follow(texts, graphs);
@@ -184,7 +186,8 @@ export class ContinuousBatch {
     if (next.length === 0) return null;
     const rows = new Map(texts.map(({ sequence, row }) => [sequence, row]));
     const placed = next.map((one) => ({ ...one, row: rows.get(one.sequence) as number }));
-    const chosen = graphs.follow({ step: this.#cache.step(next), rows: placed.map(({ row }) => row) });
+    const step = { step: this.#cache.step(next), rows: placed.map(({ row }) => row) };
+    const chosen = graphs.follow(step, placed.map(textOf));
     return chosen && { texts: placed, chosen };
   }
 
@@ -225,6 +228,10 @@ export class ContinuousBatch {
     const width = this.#model.vocabSize;
     return texts.map((_, row) => (logits as Float32Array).subarray(row * width, (row + 1) * width));
   }
+}
+
+function textOf({ batched }: Scheduled): GrowingText {
+  return batched.text;
 }
 
 function end(batched: BatchedText, error: unknown): void {

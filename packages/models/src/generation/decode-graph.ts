@@ -1,163 +1,60 @@
-import { convert, type Device, DeviceGraph, Indices, keep, likeliest, Tensor, tidy } from "@qknorm/tensor";
-import type { CausalLm } from "../families/causal-lm.ts";
-import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
-import type { Step, StepBatch } from "../layers/step.ts";
-
-/** A graph's size: it serves what is not larger. */
-export interface Bucket {
-  /** Sequences, B. */
-  readonly sequences: number;
-  /** Pages of each, P. */
-  readonly pages: number;
-}
-
-/** A decode step, and the graph's row of each of its sequences. */
-export interface PlacedStep {
-  readonly step: Step;
-  readonly rows: readonly number[];
-}
-
-interface Captured {
-  readonly graph: DeviceGraph;
-  readonly logits: Tensor;
-}
+import { type Device, DeviceGraph, keep, type Tensor, tidy } from "@qknorm/tensor";
 
 /**
- * Decode steps of one bucket as a captured graph: what changes from step to step is uploaded as one array, and the rest is
- * replayed. Rows that no sequence has write to the cache's spare page, and their logits are read by nobody.
+ * A decode step of a device: a pass over one token of each text, and the choice of the next. What changes from step to step
+ * lies on the device, so that it is captured once and then replayed. Its logits are overwritten by the next step.
  */
 export class DecodeGraph {
-  /** i32 `[B, 2]`: what each row chose, in the column of the step's turn; -1 where no logit is a finite largest. */
-  readonly chosen: Tensor;
-  readonly #model: CausalLm;
-  readonly #cache: PagedKvCache;
-  readonly #bucket: Bucket;
-  /** i32 `[B]`: what the step goes on with, and then what it chose. */
-  readonly #ids: Tensor;
-  /** On the device: positions, slots, lengths and turns `[B]` each, and pages `[B, P]`. */
-  readonly #there: Tensor;
-  /** The same on the host. */
-  readonly #here: Int32Array;
-  /** What does not change. */
-  readonly #fixed: Tensor;
-  readonly #step: Step;
-  #captured: Captured | null = null;
+  readonly #device: Device;
+  readonly #pass: () => Tensor;
+  #graph: DeviceGraph | null = null;
+  /** Of the graph, and of the last step by calls. */
+  #logits: Tensor | null = null;
+  #called: Tensor | null = null;
 
-  /** `ids`: i32 `[B]` or more, which graphs share: one goes on with what another one chose. */
-  constructor(device: Device, model: CausalLm, cache: PagedKvCache, bucket: Bucket, ids: Tensor) {
-    const { sequences, pages } = bucket;
-    this.#model = model;
-    this.#cache = cache;
-    this.#bucket = bucket;
-    this.#ids = ids.slice(0, 0, sequences);
-    this.#here = new Int32Array(sequences * (4 + pages));
-    this.#there = keep(Tensor.empty([this.#here.length], "i32", device));
-    const rows = Array.from({ length: sequences + 1 }, (_, row) => row);
-    this.#fixed = keep(new Tensor(Int32Array.from(rows), "i32", [rows.length]).to(device));
-    this.chosen = keep(Tensor.zeros([sequences, 2], "i32", device));
-    this.#step = this.#stepOnDevice();
+  /** `pass` queues the step and returns its logits. */
+  constructor(device: Device, pass: () => Tensor) {
+    this.#device = device;
+    this.#pass = pass;
   }
 
-  /** Queues a step with the ids that it says; returns its logits, f32 `[B, V]`, which the next step overwrites. */
-  run(placed: PlacedStep, turn: number): Tensor {
-    const { sequences } = this.#bucket;
-    const ids = new Int32Array(sequences);
-    const { values } = placed.step.ids;
-    for (const [i, row] of placed.rows.entries()) ids[row] = (values as Int32Array)[i] as number;
-    const upload = (): void => {
-      this.#ids.copyFrom(new Tensor(ids, "i32", [sequences]));
-    };
-    this.#fill(placed, turn);
-    if (this.#captured === null) {
-      // By calls, which compiles and loads what the capture then finds; and the capture, which runs nothing.
-      upload();
-      this.#upload();
-      tidy(() => {
-        this.#pass();
-      });
-      let logits: Tensor | null = null;
-      const graph = DeviceGraph.capture(this.#there.device, () => {
-        logits = keep(tidy(() => this.#pass()));
-      });
-      this.#captured = { graph, logits: logits as unknown as Tensor };
+  get isCaptured(): boolean {
+    return this.#graph !== null;
+  }
+
+  /** A step by calls, which compiles and loads what the capture then finds. */
+  call(): Tensor {
+    this.#called?.dispose();
+    this.#called = null;
+    this.#called = keep(tidy(this.#pass));
+    return this.#called;
+  }
+
+  /** Captures the step, which runs nothing; `as` calls what it is given, once or again. */
+  capture(as: (work: () => void) => void = (work) => work()): void {
+    try {
+      this.#graph = DeviceGraph.capture(this.#device, () =>
+        as(() => {
+          this.#logits?.dispose();
+          this.#logits = keep(tidy(this.#pass));
+        }),
+      );
+    } finally {
+      if (this.#graph === null) this.#logits?.dispose();
     }
-    upload();
-    return this.#replay();
   }
 
-  /** As `run` once there was one, with the ids that the step before chose, on the device. */
-  follow(placed: PlacedStep, turn: number): void {
-    this.#fill(placed, turn);
-    this.#replay();
+  /** The step again, once it was captured. */
+  replay(): Tensor {
+    (this.#graph as DeviceGraph).replay();
+    this.#called?.dispose();
+    this.#called = null;
+    return this.#logits as Tensor;
   }
 
   dispose(): void {
-    this.#captured?.graph.dispose();
-    this.#captured?.logits.dispose();
-    this.chosen.dispose();
-    this.#there.dispose();
-    this.#fixed.dispose();
-  }
-
-  #replay(): Tensor {
-    const { graph, logits } = this.#captured as Captured;
-    this.#upload();
-    graph.replay();
-    return logits;
-  }
-
-  // The turns that the choice moves on are overwritten by the next step's.
-  #pass(): Tensor {
-    const logits = convert(this.#model.forward(this.#step), "f32");
-    const { sequences: B } = this.#bucket;
-    likeliest(logits, { ids: this.#ids, positions: this.#there.slice(0, 3 * B, 4 * B), log: this.chosen });
-    return logits;
-  }
-
-  #upload(): void {
-    this.#there.copyFrom(new Tensor(this.#here, "i32", [this.#here.length]));
-  }
-
-  #fill({ step: { positions, slots, batch }, rows }: PlacedStep, turn: number): void {
-    const { sequences: B, pages: P } = this.#bucket;
-    const { lengths, pages } = batch as StepBatch;
-    const here = this.#here;
-    const { scratch, pageSize } = this.#cache.pool;
-    here.fill(0, 0, B);
-    here.fill(scratch * pageSize, B, 2 * B);
-    here.fill(1, 2 * B, 3 * B);
-    here.fill(turn, 3 * B, 4 * B);
-    here.fill(scratch, 4 * B);
-    const width = pages.length / lengths.length;
-    const table = pages.values as Int32Array;
-    for (const [i, row] of rows.entries()) {
-      for (const [part, { values }] of [positions, slots, lengths].entries()) {
-        here[part * B + row] = (values as Int32Array)[i] as number;
-      }
-      here.set(table.subarray(i * width, (i + 1) * width), 4 * B + row * P);
-    }
-  }
-
-  #stepOnDevice(): Step {
-    const { sequences: B, pages: P } = this.#bucket;
-    const { pool } = this.#cache;
-    const longest = P * pool.pageSize;
-    const part = (from: number, count: number, bound: number): Indices =>
-      Indices.onDevice(this.#there.slice(0, from, from + count), bound);
-    return {
-      ids: Indices.onDevice(this.#ids, this.#model.vocabSize),
-      positions: part(0, B, Math.min(longest, this.#cache.maxPositions)),
-      slots: part(B, B, pool.slots),
-      past: part(0, B, Math.min(longest, this.#cache.maxPositions)),
-      batch: {
-        queryStarts: Indices.onDevice(this.#fixed, B + 1),
-        lengths: part(2 * B, B, longest + 1),
-        pages: part(4 * B, B * P, pool.pages + 1),
-        mostQueries: 1,
-        lastRows: Indices.onDevice(this.#fixed.slice(0, 0, B), B),
-      },
-      cache: this.#cache,
-      trace: null,
-    };
+    this.#graph?.dispose();
+    this.#logits?.dispose();
+    this.#called?.dispose();
   }
 }

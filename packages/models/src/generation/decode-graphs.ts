@@ -2,13 +2,15 @@ import { backendOf, type Device, DeviceMark, keep, Tensor } from "@qknorm/tensor
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step, StepBatch } from "../layers/step.ts";
-import { type Bucket, DecodeGraph, type PlacedStep } from "./decode-graph.ts";
+import { type Bucket, DecodeBucket, type PlacedStep } from "./decode-bucket.ts";
+import type { GrowingText } from "./growing-text.ts";
+import { type Choice, choiceOf, RowDraws } from "./row-draws.ts";
 
 const FEWEST_PAGES = 32;
 
 /**
- * Decode steps as captured graphs, one for each power of two of sequences and of pages. The same logits as a pass by calls,
- * bit for bit. A step of likeliest tokens may follow another one before that was read: its ids are on the device.
+ * Decode steps as captured graphs, one for each way to choose tokens and each power of two of sequences and of pages. The same
+ * logits as a pass by calls, bit for bit. A step may follow another one before that was read: its ids are on the device.
  */
 export class DecodeGraphs {
   readonly #model: CausalLm;
@@ -17,7 +19,8 @@ export class DecodeGraphs {
   readonly #mark: DeviceMark;
   /** i32 `[B]` of the largest bucket: what the last step chose, row by row. */
   readonly #ids: Tensor;
-  readonly #graphs = new Map<string, DecodeGraph>();
+  readonly #draws: RowDraws;
+  readonly #buckets = new Map<string, DecodeBucket>();
   #turn = 0;
 
   /** For steps of so many sequences at most. Null for a device that captures nothing, or runs at once. */
@@ -43,55 +46,70 @@ export class DecodeGraphs {
     this.#model = model;
     this.#cache = cache;
     this.#mark = mark;
-    this.#ids = keep(Tensor.zeros([powerOfTwo(maxSequences)], "i32", device));
+    const rows = powerOfTwo(maxSequences);
+    this.#ids = keep(Tensor.zeros([rows], "i32", device));
+    this.#draws = new RowDraws(device, rows, model.vocabSize);
   }
 
   /** f32 `[B, V]`, of B sequences or more: the logits of a step of one token each. The next step overwrites them. */
   logits(step: Step): Tensor {
-    const placed = { step, rows: Array.from({ length: sequencesOf(step) }, (_, row) => row) };
-    return this.#run(placed).logits;
+    const rows = Array.from({ length: sequencesOf(step) }, (_, row) => row);
+    return this.#run({ step, rows }, "likeliest").logits;
   }
 
-  /** Queues a step of one token each; its likeliest tokens can be read. */
-  choose(placed: PlacedStep): ChosenTokens {
-    const { graph, turn } = this.#run(placed);
+  /** Queues a step of one token of each of these texts, and what each goes on with; and tells the row that each has. */
+  choose(
+    step: Step,
+    texts: readonly GrowingText[],
+  ): { readonly rows: readonly number[]; readonly chosen: ChosenTokens } {
+    const rows = this.#draws.rowsFor(texts);
+    const choice = this.#draws.place(texts, rows);
+    const { bucket, turn } = this.#run({ step, rows }, choice);
+    if (choice === "penalized") this.#draws.drew(rows);
     this.#mark.set();
-    return new ChosenTokens(graph.chosen, turn, this.#mark);
+    return { rows, chosen: new ChosenTokens(bucket.chosen, turn, this.#mark) };
   }
 
   /**
-   * As `choose`, right after a step whose tokens were not read: each sequence goes on with what its row chose there, whatever
-   * ids the step says. Null, with nothing done, where there is no graph of its size yet.
+   * As `choose`, right after a step of these texts, and perhaps others, whose tokens were not read: each goes on with what its
+   * row chose there, whatever ids the step says. Null, with nothing done, where there is no graph of its kind and size yet.
    */
-  follow(placed: PlacedStep): ChosenTokens | null {
-    const graph = this.#graphs.get(keyOf(bucketOf(placed)));
-    if (graph === undefined) return null;
+  follow(placed: PlacedStep, texts: readonly GrowingText[]): ChosenTokens | null {
+    const choice = choiceOf(texts);
+    const bucket = this.#buckets.get(keyOf(bucketOf(placed, choice)));
+    if (bucket === undefined) return null;
     this.#turn = 1 - this.#turn;
-    graph.follow(placed, this.#turn);
+    bucket.follow(placed, this.#turn);
+    if (choice === "penalized") this.#draws.drew(placed.rows);
     this.#cache.advance(placed.step);
-    return new ChosenTokens(graph.chosen, this.#turn, this.#mark);
+    return new ChosenTokens(bucket.chosen, this.#turn, this.#mark);
   }
 
   dispose(): void {
-    for (const graph of this.#graphs.values()) graph.dispose();
-    this.#graphs.clear();
+    for (const bucket of this.#buckets.values()) bucket.dispose();
+    this.#buckets.clear();
+    this.#draws.dispose();
     this.#ids.dispose();
     this.#mark.dispose();
   }
 
-  #run(placed: PlacedStep): { readonly graph: DecodeGraph; readonly logits: Tensor; readonly turn: number } {
-    const bucket = bucketOf(placed);
-    const key = keyOf(bucket);
-    let graph = this.#graphs.get(key);
-    if (graph === undefined) {
-      graph = new DecodeGraph(this.#device, this.#model, this.#cache, bucket, this.#ids);
-      this.#graphs.set(key, graph);
+  #run(
+    placed: PlacedStep,
+    choice: Choice,
+  ): { readonly bucket: DecodeBucket; readonly logits: Tensor; readonly turn: number } {
+    const size = bucketOf(placed, choice);
+    const key = keyOf(size);
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      const shared = { ids: this.#ids, draws: this.#draws };
+      bucket = new DecodeBucket(this.#device, this.#model, this.#cache, size, shared);
+      this.#buckets.set(key, bucket);
     }
     const turn = 1 - this.#turn;
     this.#turn = turn;
-    const logits = graph.run(placed, turn);
+    const logits = bucket.run(placed, turn);
     this.#cache.advance(placed.step);
-    return { graph, logits, turn };
+    return { bucket, logits, turn };
   }
 }
 
@@ -116,16 +134,17 @@ export class ChosenTokens {
   }
 }
 
-function bucketOf({ step, rows }: PlacedStep): Bucket {
+function bucketOf({ step, rows }: PlacedStep, choice: Choice): Bucket {
   const { pages } = step.batch as StepBatch;
   return {
+    choice,
     sequences: powerOfTwo(Math.max(...rows) + 1),
     pages: Math.max(FEWEST_PAGES, powerOfTwo(pages.length / sequencesOf(step))),
   };
 }
 
-function keyOf({ sequences, pages }: Bucket): string {
-  return `${sequences} ${pages}`;
+function keyOf({ choice, sequences, pages }: Bucket): string {
+  return `${choice} ${sequences} ${pages}`;
 }
 
 function sequencesOf(step: Step): number {

@@ -1,8 +1,7 @@
 import { sample, Tensor, tidy } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
-import { createRandomSource } from "./random.ts";
-import { argmax } from "./sampling.ts";
-import { SamplingFilter } from "./sampling-filter.ts";
+import { randomFrom } from "../../../core/test/random.ts";
+import { plainOdds } from "../../test/plain-odds.ts";
 import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
 
 const DRAWS = 20_000;
@@ -32,7 +31,7 @@ function drawn(logits: Float32Array, options: SamplingOptions, seed: number): Fl
 
 describe("draws of the op `sample`", () => {
   // Some are alike, as bf16 makes them.
-  const { next } = createRandomSource(4);
+  const next = randomFrom(4);
   const logits = Float32Array.from({ length: 16 }, () => Math.round(16 * next()) / 4);
 
   it.each<SamplingOptions>([
@@ -43,8 +42,7 @@ describe("draws of the op `sample`", () => {
     { temperature: 1.5, minP: 0.2 },
     { temperature: 1.2, topK: 9, topP: 0.8, minP: 0.15 },
   ])("come from the softmax of what transformers' warpers keep: %o", (options) => {
-    const filter = new SamplingFilter(resolveSampling(options));
-    const expected = filter.distribution(logits, logits[argmax(logits)] as number);
+    const expected = plainOdds(logits, options);
     const found = drawn(logits, options, 11);
     let chiSquare = 0;
     for (const [id, count] of found.entries()) {

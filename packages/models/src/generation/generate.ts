@@ -98,7 +98,7 @@ class Continuation {
     this.#model = model;
     this.#options = options;
     this.#cache = model.newCache();
-    const hidden = options.onTrace === undefined && this.#text.isGreedy;
+    const hidden = options.onTrace === undefined && this.#text.draw !== null;
     this.#captured = hidden ? CapturedDecode.on(model, this.#cache) : null;
   }
 
@@ -152,7 +152,7 @@ class Continuation {
     return this.#text.choose(logits);
   }
 
-  /** The tokens of a greedy text from here on, where a graph can be replayed for each and nobody asks for traces. */
+  /** The tokens from here on, where a graph can be replayed for each: a device can draw them, and nobody asks for traces. */
   *captured(): Generator<number, Left, undefined> {
     return this.#captured === null ? "uncaptured" : yield* this.#captured.tokens(this.#text);
   }

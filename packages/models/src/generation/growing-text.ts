@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { CausalLm } from "../families/causal-lm.ts";
 import { argmax, type Sampler } from "./sampling.ts";
+import { LIKELIEST, type TokenDraw } from "./token-draw.ts";
 
 /** How a text goes on, and when it ends. */
 export interface TextOptions {
@@ -18,6 +19,8 @@ export interface TextOptions {
 export class GrowingText {
   /** The prompt, and what was chosen after it. */
   readonly ids: number[];
+  /** Of `ids`, those of the prompt. */
+  readonly promptTokens: number;
   readonly #options: TextOptions;
   readonly #maxTokens: number;
   readonly #maxPositions: number;
@@ -40,6 +43,7 @@ export class GrowingText {
     if (unknown !== undefined) fail(`token id ${String(unknown)} is outside 0..${vocabSize - 1}`);
     if (!(maxTokens >= 0)) fail(`maxTokens must be a number >= 0, got ${String(maxTokens)}`);
     this.ids = [...prompt];
+    this.promptTokens = prompt.length;
     this.#options = options;
     this.#maxTokens = maxTokens;
     this.#maxPositions = maxPositions;
@@ -62,10 +66,10 @@ export class GrowingText {
     return this.accept(sample(logits, this.ids));
   }
 
-  /** Whether its tokens are the likeliest, whatever came before. */
-  get isGreedy(): boolean {
+  /** What its tokens can be drawn by elsewhere; null where its sampler has to be called. */
+  get draw(): TokenDraw | null {
     const { sample } = this.#options;
-    return sample === undefined || sample.isGreedy === true;
+    return sample === undefined ? LIKELIEST : (sample.draw ?? null);
   }
 
   /** A token that was chosen elsewhere, -1 for none; as `choose`. */

@@ -1,5 +1,7 @@
 import { QkNormError } from "@qknorm/core";
+import { penalized, type TokenPenalties } from "@qknorm/tensor";
 import type { Sampling } from "./sampling-options.ts";
+import { penalizes, type TokenDraw } from "./token-draw.ts";
 
 /** Where a sequence stands when its next token is chosen. */
 export interface Progress {
@@ -12,14 +14,14 @@ export interface Progress {
 export type LogitsProcessor = (logits: Float32Array, progress: Progress) => void;
 
 /**
- * What the options ask for, in transformers' order (`_get_logits_processor` in `generation/utils.py`, the formulas in
+ * What the options ask for, `draw` being part of them, in transformers' order (`_get_logits_processor` in `generation/utils.py`, the formulas in
  * `generation/logits_process.py`). Empty where they ask for nothing.
  */
-export function logitsProcessors(sampling: Sampling): readonly LogitsProcessor[] {
+export function logitsProcessors(sampling: Sampling, draw: TokenDraw): readonly LogitsProcessor[] {
   const processors: LogitsProcessor[] = [];
-  const { endIds, sequenceBias, repetitionPenalty, noRepeatNgramSize, badWordsIds, forcedEnd } = sampling;
+  const { endIds, sequenceBias, noRepeatNgramSize, badWordsIds, forcedEnd } = sampling;
   for (const { ids, bias } of sequenceBias) processors.push(biasOf(ids, bias));
-  if (repetitionPenalty !== 1) processors.push(repetition(repetitionPenalty));
+  if (penalizes(draw)) processors.push(penalty(draw));
   if (noRepeatNgramSize > 0) processors.push(noRepeat(noRepeatNgramSize));
   for (const ids of badWordsIds) {
     // An end of text can only be put off by a least length.
@@ -37,10 +39,12 @@ export function logitsProcessors(sampling: Sampling): readonly LogitsProcessor[]
   return processors;
 }
 
-/** Keskar et al., CTRL (arXiv 1909.05858). */
-function repetition(penalty: number): LogitsProcessor {
-  return (logits, { ids }) => {
-    for (const id of new Set(ids)) {
+/** Repetition: Keskar et al., CTRL (arXiv 1909.05858). */
+function penalty(penalties: TokenPenalties): LogitsProcessor {
+  return (logits, { ids, promptTokens }) => {
+    const drawn = new Map<number, number>();
+    for (const [i, id] of ids.entries()) drawn.set(id, (drawn.get(id) ?? 0) + (i < promptTokens ? 0 : 1));
+    for (const [id, count] of drawn) {
       const logit = logits[id];
       if (logit === undefined) {
         throw new QkNormError(
@@ -48,7 +52,7 @@ function repetition(penalty: number): LogitsProcessor {
           `token ${id} was seen, but there are only ${logits.length} logits`,
         );
       }
-      logits[id] = logit < 0 ? logit * penalty : logit / penalty;
+      logits[id] = penalized(logit, count, penalties);
     }
   };
 }

@@ -1,16 +1,29 @@
-/**
- * Says which of some tokens stay.
- *
- * @param weights of the tokens that are left, proportional to their probabilities
- * @returns one entry a token: 1 stays, 0 goes; one stays at least
- */
-export type Cutoff = (weights: Float64Array) => Uint8Array;
+import { type LikelyTokens, tokensWhere } from "@qknorm/tensor";
+import type { Sampling } from "./sampling-options.ts";
+
+/** Leaves some of the tokens that may come next, one at least. */
+export type Cutoff = (tokens: LikelyTokens) => LikelyTokens;
+
+/** One entry a token: 1 stays, 0 goes. `weights` are proportional to the probabilities. */
+type Choice = (weights: Float64Array) => Uint8Array;
+
+/** What the options cut off behind top-k, top-p and min-p, in transformers' order (`generation/logits_process.py`). */
+export function cutoffsOf(sampling: Sampling): readonly Cutoff[] {
+  const choices: Choice[] = [];
+  if (sampling.typicalP < 1) choices.push(typicalCutoff(sampling.typicalP));
+  if (sampling.epsilonCutoff > 0) choices.push(epsilonCutoff(sampling.epsilonCutoff));
+  if (sampling.etaCutoff > 0) choices.push(etaCutoff(sampling.etaCutoff));
+  return choices.map((choice) => (tokens) => {
+    const stays = choice(Float64Array.from(tokens.scores, Math.exp));
+    return tokensWhere(tokens, (_, __, i) => stays[i] === 1);
+  });
+}
 
 /**
  * Locally typical sampling (Meister et al. 2022, arXiv 2202.00666): the tokens whose surprise is nearest to the entropy,
  * until their probabilities reach `mass`; as transformers' `TypicalLogitsWarper`, ties with the last included.
  */
-export function typicalCutoff(mass: number): Cutoff {
+function typicalCutoff(mass: number): Choice {
   return (weights) => {
     const probabilities = shares(weights);
     const entropy = entropyOf(probabilities);
@@ -29,12 +42,12 @@ export function typicalCutoff(mass: number): Cutoff {
 }
 
 /** Epsilon sampling (Hewitt et al. 2022, arXiv 2210.15191): tokens at least so probable, and the likeliest. */
-export function epsilonCutoff(epsilon: number): Cutoff {
+function epsilonCutoff(epsilon: number): Choice {
   return (weights) => atLeast(shares(weights), epsilon);
 }
 
 /** Eta sampling, of the same paper: as epsilon, but lower where the entropy is high. */
-export function etaCutoff(epsilon: number): Cutoff {
+function etaCutoff(epsilon: number): Choice {
   return (weights) => {
     const probabilities = shares(weights);
     const eta = Math.min(epsilon, Math.sqrt(epsilon) * Math.exp(-entropyOf(probabilities)));

@@ -5,7 +5,7 @@ import { type ResolvedTokenRules, resolveTokenRules, type TokenRules } from "./t
 export interface SamplingOptions extends TokenRules {
   /**
    * Logits are divided by it. 0 (default): take the most likely token; what cuts tokens off is ignored then, but not the
-   * penalty and the token rules.
+   * penalties and the token rules.
    */
   readonly temperature?: number | undefined;
   /** Keep this many of the most likely tokens, and ties with the last of them. 0 (default) and -1 keep all. */
@@ -22,6 +22,10 @@ export interface SamplingOptions extends TokenRules {
   readonly etaCutoff?: number | undefined;
   /** Logits of tokens already seen are divided by it where positive, multiplied where negative. 1 (default) is off. */
   readonly repetitionPenalty?: number | undefined;
+  /** Taken off the logits of tokens that were chosen before, those of the prompt apart; from -2 to 2. 0 (default) is off. */
+  readonly presencePenalty?: number | undefined;
+  /** As `presencePenalty`, for each time that the token was chosen. */
+  readonly frequencyPenalty?: number | undefined;
   /** Integer from 0 to 2^53 - 1: the same seed draws the same tokens. Default: a random one. */
   readonly seed?: number | undefined;
 }
@@ -36,6 +40,8 @@ export interface Sampling extends ResolvedTokenRules {
   readonly epsilonCutoff: number;
   readonly etaCutoff: number;
   readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
   readonly seed: number | null;
 }
 
@@ -48,6 +54,12 @@ interface Rule {
 const FRACTION: Omit<Rule, "fallback"> = {
   must: "a number from 0 to 1",
   accept: (value) => value >= 0 && value <= 1,
+};
+
+const SUBTRAHEND: Rule = {
+  fallback: 0,
+  must: "a number from -2 to 2",
+  accept: (value) => value >= -2 && value <= 2,
 };
 
 const RULES: Readonly<Record<Exclude<keyof Sampling, "seed" | keyof ResolvedTokenRules>, Rule>> = {
@@ -67,6 +79,8 @@ const RULES: Readonly<Record<Exclude<keyof Sampling, "seed" | keyof ResolvedToke
   epsilonCutoff: { fallback: 0, ...FRACTION },
   etaCutoff: { fallback: 0, ...FRACTION },
   repetitionPenalty: { fallback: 1, must: "a number above 0", accept: (value) => value > 0 },
+  presencePenalty: SUBTRAHEND,
+  frequencyPenalty: SUBTRAHEND,
 };
 
 const SEED: Omit<Rule, "fallback"> = {
@@ -87,6 +101,8 @@ export function resolveSampling(options: SamplingOptions): Sampling {
     epsilonCutoff: read("epsilonCutoff"),
     etaCutoff: read("etaCutoff"),
     repetitionPenalty: read("repetitionPenalty"),
+    presencePenalty: read("presencePenalty"),
+    frequencyPenalty: read("frequencyPenalty"),
     seed: options.seed === undefined ? null : check("seed", options.seed, SEED),
   });
 }

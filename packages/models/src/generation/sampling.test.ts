@@ -1,25 +1,31 @@
+import { likelyTokens, sample, Tensor } from "@qknorm/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { normal } from "../../../tensor/test/random-values.ts";
+import { plainOdds } from "../../test/plain-odds.ts";
 import golden from "./golden/sampling.golden.json" with { type: "json" };
-import { createRandomSource } from "./random.ts";
 import { argmax, createSampler } from "./sampling.ts";
-import { SamplingFilter } from "./sampling-filter.ts";
+import { cutoffsOf } from "./sampling-cutoffs.ts";
 import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
+import { tokenDrawOf } from "./token-draw.ts";
 
 const rows = golden.logits.map((row) => Float32Array.from(row, (logit) => logit ?? Number.NEGATIVE_INFINITY));
 const someLogits = fc
   .array(fc.float({ min: -30, max: 30, noNaN: true }), { minLength: 1, maxLength: 80 })
   .map((values) => Float32Array.from(values));
 
+/** The probability of each token that is left. */
 function distribution(logits: Float32Array, options: SamplingOptions): Map<number, number> {
-  const filter = new SamplingFilter(resolveSampling({ temperature: 1, ...options }));
-  return filter.distribution(logits, logits[argmax(logits)]!);
+  const sampling = resolveSampling({ temperature: 1, ...options });
+  let tokens = likelyTokens(logits, logits[argmax(logits)]!, tokenDrawOf(sampling));
+  for (const cutoff of cutoffsOf(sampling)) tokens = cutoff(tokens);
+  const weights = [...tokens.scores].map(Math.exp);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return new Map([...tokens.ids].map((id, i) => [id, weights[i]! / total]));
 }
 
 function gaussianLogits(length: number, spread: number, seed = 1): Float32Array {
-  const { next } = createRandomSource(seed);
-  const gaussian = () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-  return Float32Array.from({ length }, () => spread * gaussian());
+  return Float32Array.from(normal(seed, length, spread));
 }
 
 describe("the tokens that may be drawn", () => {
@@ -55,12 +61,12 @@ describe("the tokens that may be drawn", () => {
     const options = fc.record({
       temperature: fc.double({ min: 0.05, max: 5, noNaN: true }),
       topK: fc.integer({ min: 0, max: 90 }),
-      topP: fc.double({ min: 0, max: 1, noNaN: true }),
-      minP: fc.double({ min: 0, max: 1, noNaN: true }),
+      topP: fc.nat(1000).map((thousandths) => thousandths / 1000),
+      minP: fc.nat(999).map((thousandths) => thousandths / 1000),
     });
     fc.assert(
       fc.property(someLogits, options, (logits, given) => {
-        expect([...distribution(logits, given).keys()]).toEqual(plainlyKept(logits, given));
+        expect([...distribution(logits, given).keys()]).toEqual([...plainOdds(logits, given).keys()]);
       }),
       { numRuns: 2000 },
     );
@@ -78,30 +84,6 @@ describe("the tokens that may be drawn", () => {
     expect([...distribution(Float32Array.of(-0, 0, -0, 0), { topP: 0.5 }).keys()]).toEqual([0, 1]);
   });
 });
-
-/** The definition, written for reading: see the docstrings of `SamplingOptions`. */
-function plainlyKept(
-  logits: Float32Array,
-  options: Required<Pick<SamplingOptions, "temperature" | "topK" | "topP" | "minP">>,
-): number[] {
-  const best = Math.max(...logits);
-  const weight = (id: number) => Math.exp((logits[id]! - best) / options.temperature!);
-  let ids = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
-  if (options.topK! > 0) {
-    const last = logits[ids[Math.min(options.topK!, ids.length) - 1]!]!;
-    ids = ids.filter((id) => logits[id]! >= last);
-  }
-  if (options.topP! < 1) {
-    const wanted = options.topP! * [...ids].sort((a, b) => a - b).reduce((sum, id) => sum + weight(id), 0);
-    let mass = 0;
-    ids = ids.filter((id, i) => {
-      const keep = i === 0 || mass < wanted;
-      mass += weight(id);
-      return keep;
-    });
-  }
-  return ids.filter((id) => weight(id) >= options.minP!).sort((a, b) => a - b);
-}
 
 describe("createSampler", () => {
   it("takes the largest logit when there is no temperature, and of equals the lowest id", () => {
@@ -138,17 +120,87 @@ describe("createSampler", () => {
     for (let i = 0; i < 2000; i++) expect(sample(rows[3]!)).toBeLessThan(40);
   });
 
-  it("never draws a token of no weight, though rounding leave a rest after the last", () => {
-    const filter = new SamplingFilter(resolveSampling({ temperature: 1 }));
-    expect(filter.draw(Float32Array.of(-1e9, 5, -1e9), 5, 1)).toBe(1);
-    expect(filter.draw(Float32Array.of(-1e9, 5, -1e9), 5, 0)).toBe(1);
-  });
-
   it("makes a seen token less likely, be its logit positive or negative", () => {
     const sample = createSampler({ repetitionPenalty: 2 });
     expect(sample(Float32Array.of(3, 2), [0])).toBe(1);
     expect(sample(Float32Array.of(-1, -1.5), [0])).toBe(1);
     expect(sample(Float32Array.of(3, 1), new Set([0]))).toBe(0);
+  });
+
+  it("takes off what was chosen, once and for each time, and nothing for the prompt", () => {
+    const logits = Float32Array.of(3, 2.5, 2.25);
+    const presence = createSampler({ presencePenalty: 1 });
+    expect([[0], [0, 0], [0, 0, 1]].map((ids) => presence(logits, ids))).toEqual([0, 1, 2]);
+    const frequency = createSampler({ frequencyPenalty: 0.4 });
+    expect([[2], [2, 0], [2, 0, 0], [2, 0, 0, 1]].map((ids) => frequency(logits, ids))).toEqual([0, 0, 1, 2]);
+    expect(createSampler({ presencePenalty: -1 })(logits, [2])).toBe(0);
+  });
+
+  it("draws what the op draws: by the same numbers, from the same tokens, whatever the options and what was said", () => {
+    const options = fc.record({
+      temperature: fc.double({ min: 0, max: 3, noNaN: true }),
+      topK: fc.nat(20),
+      topP: fc.double({ min: 0, max: 1, noNaN: true }),
+      minP: fc.double({ min: 0, max: 1, noNaN: true }),
+      repetitionPenalty: fc.double({ min: 0.5, max: 2, noNaN: true }),
+      presencePenalty: fc.double({ min: -2, max: 2, noNaN: true }),
+      frequencyPenalty: fc.double({ min: -2, max: 2, noNaN: true }),
+      seed: fc.maxSafeNat(),
+    });
+    const prompts = fc.array(fc.nat(7), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 99 }), prompts, options, (logitsOf, prompt, given) => {
+        const sampler = createSampler(given);
+        const logits = normal(logitsOf, 8 * 6, 3).map(Math.fround);
+        const texts = {
+          ids: Tensor.zeros([1], "i32"),
+          positions: Tensor.from([prompt.length - 1], [1], "i32"),
+          log: Tensor.zeros([1, 16], "i32"),
+        };
+        const { draw } = sampler;
+        const draws = {
+          settings: Tensor.from(
+            [
+              ...[draw!.temperature, draw!.topP, draw!.minP],
+              ...[draw!.repetitionPenalty, draw!.presencePenalty, draw!.frequencyPenalty],
+            ],
+            [1, 6],
+          ),
+          keys: Tensor.from([draw!.topK, ...draw!.seed], [1, 3], "i32"),
+          counters: texts.positions,
+          seen: Tensor.from(
+            Array.from({ length: 8 }, (_, id) => (prompt.includes(id) ? 1 : 0)),
+            [1, 8],
+            "i32",
+          ),
+        };
+        const ids = [...prompt];
+        for (let step = 0; step < 6; step++) {
+          const row = Float32Array.from(logits.slice(8 * step, 8 * step + 8));
+          sample(new Tensor(row.slice(), "f32", [1, 8]), texts, draws);
+          ids.push(sampler(row, ids));
+          expect(texts.ids.toNumbers()[0]).toBe(ids.at(-1));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("can be drawn by without a call, but for token rules and cuts that only the host does", () => {
+    for (const options of [
+      {},
+      { temperature: 1, topK: 3, minP: 0.1 },
+      { repetitionPenalty: 2, endIds: [3] },
+    ]) {
+      expect(createSampler(options).draw).not.toBeNull();
+    }
+    for (const options of [
+      { temperature: 1, typicalP: 0.5 },
+      { minNewTokens: 2, endIds: [3] },
+      { suppressedIds: [1] },
+    ]) {
+      expect(createSampler(options).draw).toBeNull();
+    }
   });
 
   it("leaves the logits as they were", () => {
@@ -166,8 +218,10 @@ describe("createSampler", () => {
   it.each(penalised)(
     "penalises what was seen, as transformers does: row $row, $setting",
     ({ row, setting, kept }) => {
-      const sample = createSampler({ ...setting, seed: 9 });
-      const drawn = new Set(Array.from({ length: 20_000 }, () => sample(rows[row]!, golden.seen)));
+      const seeds = Array.from({ length: 2000 }, (_, seed) => seed);
+      const drawn = new Set(
+        seeds.map((seed) => createSampler({ ...setting, seed })(rows[row]!, golden.seen)),
+      );
       expect([...drawn].sort((a, b) => a - b)).toEqual(kept);
     },
   );
@@ -194,6 +248,8 @@ describe("what cannot be sampled", () => {
     [{ topP: 1.1 }, "topP must be a number from 0 to 1, got 1.1"],
     [{ minP: -0.1 }, "minP must be a number from 0 to 1, got -0.1"],
     [{ repetitionPenalty: 0 }, "repetitionPenalty must be a number above 0, got 0"],
+    [{ presencePenalty: 2.1 }, "presencePenalty must be a number from -2 to 2, got 2.1"],
+    [{ frequencyPenalty: Number.NaN }, "frequencyPenalty must be a number from -2 to 2, got NaN"],
     [{ seed: 0.5 }, "seed must be an integer from 0 to 2^53 - 1, got 0.5"],
     [{ seed: 2 ** 53 }, "seed must be an integer from 0 to 2^53 - 1"],
     [{ topP: "0.9" as unknown as number }, 'topP must be a number from 0 to 1, got "0.9"'],
@@ -219,7 +275,7 @@ describe("what cannot be sampled", () => {
 
   it("a repetition penalty without the ids so far, or with an id beyond the logits, is refused", () => {
     const sample = createSampler({ repetitionPenalty: 1.2 });
-    expect(() => sample(rows[0]!)).toThrow("repetitionPenalty and the token rules need the ids so far");
+    expect(() => sample(rows[0]!)).toThrow("penalties and the token rules need the ids so far");
     expect(() => sample(rows[0]!, [48])).toThrow("token 48 was seen, but there are only 48 logits");
   });
 });

@@ -1,50 +1,58 @@
 import { QkNormError } from "@qknorm/core";
+import { drawToken, likelyTokens } from "@qknorm/tensor";
 import { logitsProcessors } from "./logits-processors.ts";
-import { createRandomSource, randomSeed } from "./random.ts";
-import { SamplingFilter } from "./sampling-filter.ts";
+import { cutoffsOf } from "./sampling-cutoffs.ts";
 import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
+import { penalizes, type TokenDraw, tokenDrawOf } from "./token-draw.ts";
 
 /**
  * Picks the next token of a sequence.
  *
  * @param logits [V], one per token id; not written to
- * @param seen ids so far, prompt included, in order; needed for a repetition penalty and the token rules
+ * @param seen ids so far, prompt included, in order; needed for penalties and the token rules
  * @throws ERR_GENERATION for logits that are empty, hold a NaN or +Infinity, or are all -Infinity
  */
 export interface Sampler {
   (logits: Float32Array, seen?: Iterable<number>): number;
-  /** It takes the largest logit, of equal ones the lowest id, whatever came before. */
-  readonly isGreedy?: boolean;
+  /** What the same tokens are drawn by without a call, as a device does from step to step; absent or null where only a call can. */
+  readonly draw?: TokenDraw | null;
 }
 
 /**
- * A sampler with its own random stream: one for each sequence, whose prompt are the ids of the first call. Without a temperature it takes the largest logit, of
- * equal ones the lowest id.
+ * A sampler for one sequence, whose prompt are the ids of the first call. Without a temperature it takes the largest logit,
+ * of equal ones the lowest id. What it draws depends on the seed, the logits and where the token stands alone: on every device, alone
+ * or in a batch, the same seed draws the same tokens from the same logits. Without the ids the calls are counted instead.
  *
  * @throws ERR_GENERATION for an option out of range
  */
 export function createSampler(options: SamplingOptions = {}): Sampler {
   const sampling = resolveSampling(options);
-  const filter = new SamplingFilter(sampling);
-  const random = createRandomSource(sampling.seed ?? randomSeed());
-  const processors = logitsProcessors(sampling);
+  const draw = tokenDrawOf(sampling);
+  const processors = logitsProcessors(sampling, draw);
+  const cutoffs = cutoffsOf(sampling);
   let promptTokens: number | null = null;
+  let calls = 0;
   const sample = (logits: Float32Array, seen?: Iterable<number>): number => {
+    const ids =
+      seen === undefined || Array.isArray(seen) ? (seen as readonly number[] | undefined) : [...seen];
     let scores = logits;
     if (processors.length > 0) {
-      if (seen === undefined) throw new QkNormError("ERR_GENERATION", NEEDS_IDS);
-      const ids = Array.isArray(seen) ? (seen as readonly number[]) : [...seen];
+      if (ids === undefined) throw new QkNormError("ERR_GENERATION", NEEDS_IDS);
       promptTokens ??= ids.length;
       scores = logits.slice();
       for (const process of processors) process(scores, { ids, promptTokens });
     }
     const likeliest = argmax(scores);
-    return sampling.temperature === 0 ? likeliest : filter.draw(scores, scores[likeliest]!, random.next());
+    if (draw.temperature === 0) return likeliest;
+    let tokens = likelyTokens(scores, scores[likeliest]!, draw);
+    for (const cutoff of cutoffs) tokens = cutoff(tokens);
+    return drawToken(tokens, draw.seed, ids === undefined ? calls++ : ids.length - 1);
   };
-  return Object.assign(sample, { isGreedy: sampling.temperature === 0 && processors.length === 0 });
+  const rules = processors.length - (penalizes(draw) ? 1 : 0);
+  return Object.assign(sample, { draw: rules === 0 && cutoffs.length === 0 ? draw : null });
 }
 
-const NEEDS_IDS = "repetitionPenalty and the token rules need the ids so far: pass them with the logits";
+const NEEDS_IDS = "penalties and the token rules need the ids so far: pass them with the logits";
 
 /** Id of the largest logit, of equal ones the lowest. @throws ERR_GENERATION as `Sampler` */
 export function argmax(logits: Float32Array): number {

@@ -7,8 +7,9 @@ import type { Options } from "../options.ts";
  * @param maxLength of the whole text, in tokens
  */
 export function samplerFor(options: Options, generation: GenerationConfig, maxLength: number): Sampler {
-  const { temperature, topK, topP, minP, typicalP, epsilonCutoff, etaCutoff, repetitionPenalty, seed } =
-    options;
+  const { temperature, topK, topP, minP, typicalP, epsilonCutoff, etaCutoff, seed } = options;
+  const { repetitionPenalty, presencePenalty, frequencyPenalty } = options;
   const cuts = { topK, topP, minP, typicalP, epsilonCutoff, etaCutoff };
-  return createSampler(generation.sampling({ temperature, ...cuts, repetitionPenalty, seed }, maxLength));
+  const penalties = { repetitionPenalty, presencePenalty, frequencyPenalty };
+  return createSampler(generation.sampling({ temperature, ...cuts, ...penalties, seed }, maxLength));
 }

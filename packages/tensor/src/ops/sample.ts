@@ -8,7 +8,8 @@ import { checkGrowingTexts } from "./likeliest.ts";
  * `likeliest`. In transformers' order: penalties, temperature, top-k (ties with the last stay), top-p (of equals the lowest ids
  * stay), min-p. Of those that stay, the token with the largest sum of logit and Gumbel number is taken, which is a draw from
  * their softmax (Gumbel 1954). The Gumbel numbers come from Philox by seed, counter and id alone: every device draws the same
- * token from the same logits. A temperature of 0 takes the largest.
+ * token from the same logits. A temperature of 0 takes the largest. The counters may be the texts' positions, which are read
+ * before they go up.
  *
  * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_OVERLAP`,
  *   `ERR_QKNORM_DEVICE`
@@ -19,7 +20,8 @@ export function sample(logits: Tensor, texts: GrowingTexts<Tensor>, draws: Token
   for (const [name, x] of Object.entries({ keys, counters })) requireTensor(x, name, ["i32"]);
   if (seen !== null) requireTensor(seen, "seen", ["i32"]);
   const written = seen === null ? {} : { seen };
-  checkGrowingTexts("sample", logits, texts, { read: { logits, settings, keys, counters }, written });
+  const own = isSame(counters, texts.positions) ? {} : { counters };
+  checkGrowingTexts("sample", logits, texts, { read: { logits, settings, keys, ...own }, written });
   const [rows, width] = logits.shape as [number, number];
   const has = ({ shape, contiguous }: Tensor, ...dims: number[]): boolean =>
     contiguous && shape.join() === dims.join();
@@ -33,4 +35,8 @@ export function sample(logits: Tensor, texts: GrowingTexts<Tensor>, draws: Token
   );
   const op = opOf(backendOfAll({ logits, ...texts, settings, keys, counters, ...written }), "sample");
   if (rows > 0) op(logits, texts, draws);
+}
+
+function isSame(a: Tensor, b: Tensor): boolean {
+  return a.memory === b.memory && a.offset === b.offset && a.size === b.size;
 }

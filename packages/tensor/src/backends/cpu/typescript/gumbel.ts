@@ -7,25 +7,34 @@ const float = new Float32Array(word.buffer);
 /** Upper half of a product of two 32-bit numbers. */
 function multiplyHigh(a: number, b: number): number {
   const [aHigh, aLow, bHigh, bLow] = [a >>> 16, a & 0xffff, b >>> 16, b & 0xffff];
-  const middle = aHigh * bLow + Math.floor((aLow * bLow) / 65536);
-  const lower = aLow * bHigh + (middle % 65536);
-  return (aHigh * bHigh + Math.floor(middle / 65536) + Math.floor(lower / 65536)) >>> 0;
+  const middle = (imul(aHigh, bLow) >>> 0) + (imul(aLow, bLow) >>> 16);
+  const lower = (imul(aLow, bHigh) >>> 0) + (middle & 0xffff);
+  return imul(aHigh, bHigh) + (middle >>> 16) + (lower >>> 16);
 }
 
-/** Philox4x32-10 (Salmon et al. 2011): the four 32-bit numbers of a counter. */
+/** Philox4x32-10 (Salmon et al. 2011): the four 32-bit numbers of a counter, `into` an array of four. */
 export function philox(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
-): [number, number, number, number] {
+  into: Uint32Array,
+): void {
   let [a, b, c, d] = counter;
   let [low, high] = key;
   for (let round = 0; round < 10; round++) {
-    const [high0, low0] = [multiplyHigh(0xd2511f53, a >>> 0), imul(0xd2511f53, a)];
-    const [high1, low1] = [multiplyHigh(0xcd9e8d57, c >>> 0), imul(0xcd9e8d57, c)];
-    [a, b, c, d] = [high1 ^ b ^ low, low1, high0 ^ d ^ high, low0];
-    [low, high] = [(low + 0x9e3779b9) | 0, (high + 0xbb67ae85) | 0];
+    const high0 = multiplyHigh(0xd2511f53, a);
+    const high1 = multiplyHigh(0xcd9e8d57, c);
+    const [low0, low1] = [imul(0xd2511f53, a), imul(0xcd9e8d57, c)];
+    a = high1 ^ b ^ low;
+    b = low1;
+    c = high0 ^ d ^ high;
+    d = low0;
+    low = (low + 0x9e3779b9) | 0;
+    high = (high + 0xbb67ae85) | 0;
   }
-  return [a >>> 0, b >>> 0, c >>> 0, d >>> 0];
+  into[0] = a;
+  into[1] = b;
+  into[2] = c;
+  into[3] = d;
 }
 
 const logFactors = [
@@ -79,4 +88,15 @@ export function gumbel(random: number): number {
   if (!upper) return -exactLog(-exactLog(u));
   const rest = fround(1 - u); // log1p as Kahan has it
   return -exactLog(rest === 1 ? u : fround(fround(exactLog(rest) * u) / fround(rest - 1)));
+}
+
+/** Above every Gumbel number. */
+export const MOST_GUMBEL = 33 * Math.LN2 + 0.01;
+
+/**
+ * Above `gumbel(random)`, and cheap: with `r` for how far u is from 1, -log(-log(1 - r)) <= -log(r), whose whole part in
+ * powers of 2 the leading zeros tell.
+ */
+export function gumbelBound(random: number): number {
+  return (1 + Math.clz32(~random)) * Math.LN2 + 0.01;
 }
