@@ -44,7 +44,7 @@ describe("qknorm doctor", () => {
     const diagnosis = diagnose({ QKNORM_NATIVE: "off" });
     const { addon, cpu, driver, providers, verdict } = diagnosis;
     expect(addon).toMatchObject({ reason: "QKNORM_NATIVE=off switches it off" });
-    expect(verdict).toMatchObject({ provider: "cpu-typescript", next: [expect.stringMatching(/./)] });
+    expect(verdict).toMatchObject({ provider: "cpu-typescript", next: ["let go of QKNORM_NATIVE=off"] });
     for (const part of [cpu, driver])
       expect(part).toMatchObject({ reason: expect.stringContaining("QKNORM_NATIVE") });
     expect(providers.map(({ name, ready }) => [name, ready])).toEqual([
@@ -58,6 +58,12 @@ describe("qknorm doctor", () => {
     const required = qknorm(["doctor", "--require=native"], { QKNORM_NATIVE: "off" });
     expect(required).toMatchObject({ status: 1, stdout: expect.stringMatching(/^Everything runs/) });
     expect(required.stderr).toMatch(/^native is required and not ready: QKNORM_NATIVE=off .*; next: /);
+  });
+
+  it("says of an addon that cannot be opened what the loader says of it", () => {
+    const { addon, verdict } = diagnose({ QKNORM_NATIVE_PATH: bin });
+    expect(addon).toMatchObject({ reason: expect.stringMatching(/qknorm\.mjs cannot be opened: /) });
+    expect(verdict.next).toEqual(["go without QKNORM_NATIVE_PATH, or name another file"]);
   });
 
   it("says in a clone that is not set up what to do, with nothing but Node", () => {

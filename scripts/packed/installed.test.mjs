@@ -61,6 +61,12 @@ describe("without the addon", () => {
     },
   );
 
+  it("qknorm doctor says how to install it", () => {
+    const doctor = join(projects.withoutAddon, "node_modules/.bin/qknorm");
+    const { stdout } = run(executables.node20, [doctor, "doctor"], projects.withoutAddon);
+    expect(stdout).toMatch(/\nNext: `npm install @qknorm\/native-linux-x64-glibc@\d+\.\d+\.\d+`: /);
+  });
+
   it("gives the bits of the native one", () => {
     const [, runtime] = nodes[0];
     const bits = (folder) => start(runtime, "call.mjs", folder).bits;

@@ -40,7 +40,7 @@ export function examine(): Diagnosis {
     versions: versions(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
-    addon: loaded.binding === null ? withRemedy(loaded.reason) : { path: loaded.path },
+    addon: loaded.binding === null ? absence(loaded) : { path: loaded.path },
     cpu: attempt(() => ({
       isa: cpuIsa(),
       isas: availableIsas(),
@@ -98,8 +98,9 @@ function speedOf({ name, ready }: Provider, devices: Findings["devices"]): Speed
   return [{ provider: name, ...attempt(() => ({ microseconds: time() })) }];
 }
 
-function withRemedy(reason: string) {
-  return { reason, remedy: "`npm run setup` builds the native kernels, with a C++20 compiler and CMake" };
+/** The loader knows how this code came here; where the addon was switched off it has nothing to bring. */
+function absence({ reason, remedy }: { readonly reason: string; readonly remedy: string | null }) {
+  return { reason, remedy: remedy ?? "let go of QKNORM_NATIVE=off" };
 }
 
 function rungOf(jit: Jit | Absence, arch: string): Rung {
