@@ -59,6 +59,7 @@ export const sidebar = [
       page("Benchmarks", "benchmarks"),
       page("The kernel", "kernel"),
       page("Numerics", "numerics"),
+      page("Endurance", "endurance"),
       page("Notes on the GPU", "notes-gpu"),
       page("Notes on the CPU", "notes-cpu"),
     ],
