@@ -51,11 +51,13 @@ struct Prepared {
 
 using Launches = std::unordered_map<Handle, std::shared_ptr<Prepared>>;
 
-// A launch belongs to the thread that prepared it: finding it takes no lock. Never destroyed, since the garbage
-// collector may let go of a block after a thread's own variables are gone.
+// A launch belongs to the thread that prepared it: finding it takes no lock. A pointer, since the garbage collector may let go of
+// a block after a thread's variables were destroyed.
+thread_local Launches* own_launches = nullptr;
+
 Launches& launches() {
-  thread_local Launches& mine = *new Launches;
-  return mine;
+  if (own_launches == nullptr) own_launches = new Launches;
+  return *own_launches;
 }
 
 Handle new_number() {
@@ -81,7 +83,7 @@ struct Hold {
 void let_go(napi_env env, void*, void* hint) {
   const std::unique_ptr<Hold> hold(static_cast<Hold*>(hint));
   tell(env, -kToldBytes);
-  launches().erase(hold->launch);
+  if (own_launches != nullptr) own_launches->erase(hold->launch);
 }
 
 napi_value prepare(const Args& args) {
@@ -231,7 +233,10 @@ napi_value start_launch(napi_env env, napi_callback_info info) noexcept {
 
 }  // namespace
 
-void drop_launches() { launches().clear(); }
+void drop_launches() {
+  delete own_launches;
+  own_launches = nullptr;
+}
 
 void register_launches(Napi::Object exports) {
   define_cuda<prepare>(exports, "cudaPrepare");

@@ -59,16 +59,19 @@ constexpr std::size_t kAtOnce = 2;
 
 class Compilation;
 
-// The compilations of a thread's environment that wait for their turn, and how many have it. Never destroyed: a worker may
-// end with some in flight.
+// The compilations of a thread's environment that wait for their turn, and how many have it.
 struct Queue {
   std::deque<std::unique_ptr<Compilation>> waiting;
   std::size_t running = 0;
+  bool over = false;  // the environment is torn down
 };
 
+// A worker may end with some in flight: the last of them takes the queue away then.
+thread_local Queue* own_queue = nullptr;
+
 Queue& queue() {
-  thread_local Queue& mine = *new Queue;
-  return mine;
+  if (own_queue == nullptr) own_queue = new Queue;
+  return *own_queue;
 }
 
 // Node waits for such work before it tears an environment down, which a thread of our own would have to be taught.
@@ -92,6 +95,12 @@ class Compilation {
       next.release();  // complete() deletes it
       ++all.running;
     }
+  }
+
+  static void free_when_over() {
+    if (!own_queue->over || own_queue->running > 0) return;
+    delete own_queue;
+    own_queue = nullptr;
   }
 
  private:
@@ -118,13 +127,14 @@ class Compilation {
   static void complete(napi_env env, napi_status status, void* data) noexcept {
     const std::unique_ptr<Compilation> self(static_cast<Compilation*>(data));
     napi_delete_async_work(env, self->work_);
-    --queue().running;
+    --own_queue->running;
     const bool heard = self->settle(env, status);
     try {
       if (heard) start_waiting(env);
     } catch (...) {
       rethrow_cuda(env);
     }
+    free_when_over();
   }
 
   bool settle(napi_env env, napi_status status) noexcept {
@@ -159,7 +169,12 @@ napi_value compile_async(const Args& args) {
 
 }  // namespace
 
-void drop_compilations() { queue().waiting.clear(); }
+void drop_compilations() {
+  if (own_queue == nullptr) return;
+  own_queue->waiting.clear();
+  own_queue->over = true;
+  Compilation::free_when_over();
+}
 
 void register_nvrtc(Napi::Object exports) {
   define_cuda<open>(exports, "nvrtcOpen");
