@@ -253,7 +253,57 @@ describe("the plan", () => {
   });
 });
 
+describe("steps one by one", () => {
+  test("are given the tables and the memory that are data, and not those beside code", () => {
+    const given: unknown[] = [];
+    chainProvider({
+      prepare: () => [{ code: "cache", detail: "pages of 3" }],
+      steps: ({ rope, cache }) => {
+        given.push([rope === null, cache === null]);
+        return { rotate: (x) => x, write: () => {} };
+      },
+    });
+    const norm = countingNorm(rms);
+    const [v, write] = [flat([3, 16]), () => {}];
+    const turn = (x: FlatTensor) => x;
+    for (const [rope, cache] of [
+      [tables, { ...memory() }],
+      [turn, { ...memory() }],
+      [tables, { write }],
+    ] as const) {
+      applyQkNormRope(...pair(), norm, norm, { headDim: 8, rope, positions: 0, v, cache } as Options);
+    }
+    expect(given).toEqual([
+      [false, false],
+      [true, false],
+      [false, true],
+    ]);
+  });
+});
+
+test("one head in all is normalised, and no head nor token asks for nothing", () => {
+  const norm = countingNorm(rms);
+  applyQkNormRope(flat([3, 8]), flat([3, 0]), norm, norm, { headDim: 8, path: "fallback" });
+  expect(norm.seen).toContainEqual([3, 1, 8]);
+  const idle = countingNorm(rms);
+  const [q, k] = [flat([3, 0]), flat([3, 0])];
+  expect(applyQkNormRope(q, k, idle, idle, { headDim: 8, path: "fallback" })).toEqual([q, k]);
+  expect(idle.seen).toEqual([]);
+});
+
 describe("what was prepared", () => {
+  test("stays, whichever of several calls of one layer comes next", () => {
+    const { calls, runs } = chainProvider();
+    const norm = countingNorm(rms);
+    const orders = ["norm-rope", "rope-norm"] as const;
+    const all = orders.flatMap((order) => [true, false].map((allowInplace) => ({ order, allowInplace })));
+    for (const at of [0, 1, 2, 3, 2, 0, 3, 1, 1, 0, 2, 3]) {
+      const options = { headDim: 8, rope: tables, positions: "p", ...all[at] };
+      applyQkNormRope(...pair(), norm, norm, options);
+    }
+    expect([calls.length, runs.length]).toEqual([4, 12]);
+  });
+
   test("for a call without a cache is not taken for one with a cache, nor the other way round", () => {
     const { written, calls } = chainProvider();
     const norm = countingNorm(rms);
@@ -360,5 +410,12 @@ describe("wrong arguments throw before anything runs", () => {
       expect.objectContaining({ code }),
     );
     expect(norm.seen).toEqual([]);
+  });
+
+  test("a cache without slots is named so, before any provider sees it", () => {
+    const { calls } = chainProvider();
+    const options = { headDim: 8, v: v(), cache: { k: v(), v: v() } } as unknown as Options;
+    expect(() => applyQkNormRope(...pair(), countingNorm(rms), null, options)).toThrow(/cache needs slots/);
+    expect(calls).toEqual([]);
   });
 });

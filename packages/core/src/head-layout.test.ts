@@ -52,6 +52,13 @@ describe("heads first", () => {
   });
 });
 
+test("a refusal says that the heads come first where they do, and nothing of it elsewhere", () => {
+  expect(() => resolveHeadLayout([4, 7, 64], [2, 7, 64], 128, "heads-first")).toThrow(
+    /head dim 128, heads first$/,
+  );
+  expect(() => resolveHeadLayout([7, 512], [8, 256], 128)).toThrow(/head dim 128$/);
+});
+
 describe("refused shapes", () => {
   test.each([
     ["a last dimension that does not divide", [7, 500], [7, 256], 128, "last dimension of q (500)"],

@@ -11,7 +11,11 @@ export const parseSdarConfig = configParser(
   "sdar",
   { harmless: {}, refused: {} },
   (fields, warn): SdarConfig => {
-    const common = readDenseFields(fields, { eps: 1e-6, maxPositions: 32768, headDim: 128 }, warn);
+    const common = readDenseFields(
+      fields,
+      { eps: 1e-6, maxPositions: 32768, kvHeads: 32, headDim: 128 },
+      warn,
+    );
     const config = readQwen3Fields(fields, "sdar", common);
     const blockLength = fields.positiveInteger("block_size", 1);
     if (blockLength > 1 && config.windows.some((window) => window !== null))
