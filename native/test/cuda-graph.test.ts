@@ -1,5 +1,7 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { CudaGraph, CudaKernel, CudaMemory, CudaStream, cudaUsage } from "../src/index.ts";
+import { CudaGraph, CudaKernel, CudaMemory, CudaStream, cudaUsage, loadBinding } from "../src/index.ts";
 import { expectCleanDriver, floats, layout, module, scaling } from "./cuda-case.ts";
 import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
@@ -22,6 +24,31 @@ describe.skipIf(missing !== "")(`graphs, on a stand-in driver${missing}`, () => 
     graph.replay(stream);
     expect(floats(memory, stream)).toEqual([36, 36, 4, 4]);
     expect(notes()).toContain("capture mode 1");
+  });
+
+  it("are no place to free what another thread lets go of meanwhile: it goes once the capture has ended", async () => {
+    using stream = new CudaStream(0);
+    const memory = new CudaMemory(stream, 16);
+    const { path } = loadBinding() as { readonly path: string };
+    const flag = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(
+      `const { parentPort, workerData } = require("node:worker_threads");
+       const native = require(workerData.path);
+       native.cudaCaptureBegin(workerData.stream);
+       parentPort.postMessage("captures");
+       Atomics.wait(workerData.flag, 0, 0);
+       native.cudaFree(native.cudaCaptureEnd(workerData.stream));`,
+      { eval: true, workerData: { path, flag, stream: stream.handle } },
+    );
+    const ended = once(worker, "exit");
+    await once(worker, "message");
+    memory.free();
+    expect(cudaUsage(0).liveBytes).toBe(16);
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+    await ended;
+    new CudaMemory(stream, 32).free();
+    expect(cudaUsage(0).liveBytes).toBe(0);
   });
 
   it("are destroyed once each with what was made of them, also where a capture or its graph fails", () => {

@@ -33,9 +33,10 @@ export function namedTests({ part, file }) {
     .map(({ test }) => test);
 }
 
-/** Where no probe can stand: the tests that ran the kernel, those that ran any for what kernels share, or those for the same processor. */
+/** Where no probe stands: the tests that ran the kernel, those that ran any for what kernels share, or those for the same processor. */
 export function testsWithoutProbes({ part, file }, kernelsOf) {
   const tests = testsOf(part);
+  if (file.endsWith(".ts")) return tests;
   if (!/\.cuh?$/.test(file)) return tests.filter((test) => isOfCuda(test) === isOfCuda(file));
   const kernel = basename(file, ".cu");
   return tests.filter((test) => {
@@ -50,8 +51,7 @@ function isOfCuda(path) {
 
 /** Puts a probe at each fault's place, all at once, which notes in `folder` that it was come by; `after` takes them away. */
 export function withProbes(mutants) {
-  const byFile = grouped(mutants);
-  const probed = [...byFile].filter(([, [{ probe }]]) => probe !== undefined);
+  const probed = [...grouped(mutants.filter(({ probe }) => probe !== undefined))];
   for (const [file, list] of probed) plant(file, probedText(sourceOf(file), list));
   const folder = join(tree, ".reached");
   rmSync(folder, { recursive: true, force: true });

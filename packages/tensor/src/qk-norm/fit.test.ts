@@ -44,6 +44,24 @@ describe("what repeats", () => {
     for (const tokens of [1, 2, 9]) expect(fit?.tokens(...packed(tokens))).toBe(tokens);
   });
 
+  test("is any number of tokens of q and k whose heads take turns in a row", () => {
+    const turns = (tokens: number): [Tensor, Tensor] => {
+      const all = filled(1, [tokens * 4 * D], "f32");
+      const every = (start: number) =>
+        new Tensor(all.memory, "f32", [tokens, 2, D], { strides: [4 * D, 2 * D, 1], offset: start });
+      return [every(0), every(D)];
+    };
+    const [q, k] = turns(2);
+    const call: FusedQkNormCall<Tensor> = {
+      ...{ q, k, qSpec: rms, kSpec: rms, allowInplace: true },
+      layout: {
+        ...{ order: "tokens-first", leading: [2], tokens: 2, headDim: D, queryHeads: 2, kvHeads: 2 },
+      },
+    };
+    const fit = QkNormFit.of(call, checkCall(call) as QkNormCall);
+    for (const tokens of [1, 2, 9]) expect(fit?.tokens(...turns(tokens))).toBe(tokens);
+  });
+
   test("is the same number alone where k reaches behind the token, though it starts within", () => {
     // k's head ends with the row of q: one element more, and the next token's q would begin in it.
     expect(fitOf(...packed(1, 3 * D, 2 * D))?.tokens(...packed(2, 3 * D, 2 * D))).toBe(2);

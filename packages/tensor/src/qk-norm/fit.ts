@@ -107,14 +107,16 @@ export class QkNormFit {
     return true;
   }
 
-  /** In one memory, each token of k lies between two tokens of q, as in packed QKV: then any number of them may follow. */
+  /**
+   * In one memory, q and k of a token lie in a row of their own, as in packed QKV: then any number of them may follow, as far
+   * apart as in the call that was checked.
+   */
   #tokensInterleave(): boolean {
     const apart = this.#apart;
     if (apart === null) return true;
     const [first, second] = apart >= 0 ? [this.#q, this.#k] : [this.#k, this.#q];
-    const gap = Math.abs(apart);
     const { tokenStride } = first;
-    return tokenStride === second.tokenStride && gap >= first.span && gap + second.span <= tokenStride;
+    return tokenStride === second.tokenStride && Math.abs(apart) + second.span <= tokenStride;
   }
 }
 
