@@ -135,16 +135,50 @@ function partsOf(value: Value): readonly Value[] {
   }
 }
 
+/** Equal for equal contents only. Asked for each value that is worked out, so that each kind says what it is made of, instead of being searched. */
 function keyOf(content: ValueContent): string {
-  let key: string = content.kind;
-  for (const name in content) {
-    if (name === "kind" || name === "id") continue;
-    const part: unknown = content[name as keyof ValueContent];
-    if (Array.isArray(part)) {
-      key += "|[";
-      for (const { id } of part as readonly Value[]) key += `${id},`;
-    } else if (typeof part === "object" && part !== null && "id" in part) key += `|#${(part as Value).id}`;
-    else key += `|${typeof part}:${String(part)}`;
+  const { kind } = content;
+  switch (kind) {
+    case "self":
+      return kind;
+    case "param":
+      return `${kind}|${content.index}|${content.name}`;
+    case "free":
+      return `${kind}|${content.name}`;
+    case "attribute":
+      return `${kind}|${content.object.id}|${content.name}`;
+    case "literal":
+      return `${kind}|${typeof content.value}|${String(content.value)}`;
+    case "tuple":
+      return `${kind}|${ids(content.items)}`;
+    case "item":
+      return `${kind}|${content.of.id}|${content.index.id}`;
+    case "call":
+      return `${kind}|${content.callee.id}|${ids(content.args)}`;
+    case "reshape":
+      return `${kind}|${content.of.id}|${content.to.id}`;
+    case "shape":
+    case "await":
+      return `${kind}|${content.of.id}`;
+    case "norm": {
+      const { style, norm, of, callee, args } = content;
+      return `${kind}|${style}|${norm.id}|${of.id}|${callee.id}|${ids(args)}`;
+    }
+    case "owned":
+      return `${kind}|${content.wrapper.id}|${content.old.id}|${content.of.id}`;
+    case "operation":
+      return `${kind}|${content.operator}|${ids(content.operands)}`;
+    case "choice":
+      return `${kind}|${content.test.id}|${content.then.id}|${content.otherwise.id}`;
+    case "unknown":
+      return `${kind}|${content.site}`;
+    default:
+      return kind satisfies never;
   }
-  return key;
+}
+
+function ids(values: readonly Value[]): string {
+  let joined = "";
+  for (const { id } of values) joined += `${id},`;
+  return joined;
 }

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { dirname, extname } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { namesNorm } from "../candidates/candidates.ts";
 import { type Language, languageOf } from "../files/source-files.ts";
 import type { Value } from "../flow/value.ts";
 import type { ClassForm, FileForm, FunctionForm, Span, Step } from "../form/form.ts";
 import type { CheckedTypes, LanguageFrontEnd, NameUse, Place } from "../languages/front-end.ts";
 import { KeptForms } from "./kept-forms.ts";
+import { KnownPaths } from "./known-paths.ts";
 
 /** A declaration, and the file it stands in. */
 export interface Declared<T> {
@@ -33,10 +34,12 @@ export class Project {
   readonly #forms = new KeptForms(
     ({ language, text }) => text.length * (this.frontEnd(language)?.bytesPerCharacter ?? 1),
   );
-  readonly #fileExists = new Map<string, boolean>();
+  readonly #disk = new KnownPaths();
   /** By language, folder of the file that imports, and module: whatever the file is called, the module is the same. */
   readonly #importTargets = new Map<string, readonly string[]>();
   readonly #leads = new Map<string, boolean>();
+  /** By path: the functions that may come to apply a norm. */
+  readonly #nearNorms = new Map<string, ReadonlySet<string> | "any">();
   readonly #types: TypeSource;
   readonly #checked = new Map<LanguageFrontEnd, CheckedTypes | undefined>();
 
@@ -189,18 +192,18 @@ export class Project {
   }
 
   #isNearNorm(path: string, name: string, text: string): boolean {
-    const language = languageOf(path);
-    const glance = language && this.#frontEnds.get(language)?.glance?.(text);
-    return glance?.nearNorms.has(name) ?? namesNorm(text);
+    let near = this.#nearNorms.get(path);
+    if (near === undefined) {
+      const language = languageOf(path);
+      const glance = language && this.#frontEnds.get(language)?.glance?.(text);
+      near = glance?.nearNorms ?? (namesNorm(text) ? "any" : new Set());
+      this.#nearNorms.set(path, near);
+    }
+    return near === "any" || near.has(name);
   }
 
   #exists(path: string): boolean {
-    let known = this.#fileExists.get(path);
-    if (known === undefined) {
-      known = this.#forms.has(path) || (extname(path) !== "" && existsSync(path) && statSync(path).isFile());
-      this.#fileExists.set(path, known);
-    }
-    return known;
+    return this.#forms.has(path) || this.#disk.isFile(path);
   }
 }
 
