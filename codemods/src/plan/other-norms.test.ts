@@ -97,6 +97,28 @@ describe("q and k that may be of different length", () => {
     expect(reasonsOf(fn(forward))).toEqual(["replaced"]);
   });
 
+  test("stay where they have another number of axes", () => {
+    const cut = (x: string, shape: string) =>
+      `${x} = self.${x}_proj(x).view(${shape}, self.heads, self.head_dim)`;
+    expect(reasonsOf(fn([cut("q", "-1"), cut("k", "1, -1"), ...normed]))).toEqual(["helper-mismatch"]);
+    expect(reasonsOf(fn([cut("q", "1, -1"), cut("k", "1, -1"), ...normed]))).toEqual(["replaced"]);
+  });
+
+  const pair = `    def _normed(self, q, k):
+        q = self.q_norm(q.view(-1, self.head_dim)).view(q.shape)
+        k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)
+        return q, k
+
+`;
+
+  test.each<[string, readonly string[], string]>([
+    ["of one tensor", [made[0]!, "q, k = self._normed(q, k)"], "replaced"],
+    ["of two tensors", ["q, k = self._normed(self.q_proj(x), self.k_proj(context))"], "helper-mismatch"],
+    ["of which one is cut", [made[0]!, "q, k = self._normed(q[-1:], k)"], "helper-mismatch"],
+  ])("are held to the same at calls of a method that is the step: %s", (_, forward, outcome) => {
+    expect(reasonsOf(fn(forward, pair))).toEqual([outcome]);
+  });
+
   test("stay where the code speaks of cross attention", () => {
     const head = `    def cross(self, q, kv):
         q = q.view(*q.shape[:-1], -1, self.head_dim)
