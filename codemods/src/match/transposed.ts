@@ -1,7 +1,7 @@
 import { calleeName } from "../flow/tensor-calls.ts";
 import type { Trace } from "../flow/trace.ts";
 import type { Value } from "../flow/value.ts";
-import type { FunctionForm } from "../form/form.ts";
+import type { FunctionForm, Step } from "../form/form.ts";
 import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import { exprsIn } from "../norms/norm-kind.ts";
@@ -11,6 +11,13 @@ import { layersOf } from "./aliases.ts";
 const calls =
   /^(?:transpose\w*|permute\w*|swap_?axes|swap_?dims|move_?axis|move_?dim|roll_?axis|adjoint|t)$/i;
 const attributes = new Set(["T", "mT", "H", "mH"]);
+
+/** A callee as the flow has it, or as it is written. */
+interface Callee {
+  readonly kind: string;
+  readonly name?: string;
+  readonly object?: { readonly kind: string };
+}
 
 export interface TransposeQuestion {
   readonly trace: Trace;
@@ -62,7 +69,7 @@ function transposes(value: Value, question: TransposeQuestion): boolean {
   if (value.kind === "attribute") return attributes.has(value.name);
   if (value.kind === "unknown") {
     const body = question.trace.closures.get(value)?.body;
-    return body !== undefined && mentionsTranspose(body);
+    return body !== undefined && (mentionsTranspose(body) || callsTranspose(body, question));
   }
   if (value.kind !== "call") return false;
   const name = calleeName(value.callee) ?? "";
@@ -88,13 +95,25 @@ function reorders(pattern: string): boolean {
   return kept.join(" ") !== after.filter((axis) => before.includes(axis)).join(" ");
 }
 
+/** A closure that leaves the transpose to a function or method in reach: `map(lambda t: self._heads(t), (q, k))`. */
+function callsTranspose(body: readonly Step[], question: TransposeQuestion): boolean {
+  return exprsIn(body).some((expr) => {
+    if (expr.kind !== "call") return false;
+    const { callee } = expr;
+    if (callee.kind !== "name" && callee.kind !== "attribute") return false;
+    const object = callee.kind === "attribute" ? callee.object : undefined;
+    const code = codeOf(object === undefined ? { ...callee, kind: "free" } : { ...callee, object }, question);
+    return code !== undefined && mentionsTranspose(code.body);
+  });
+}
+
 /** The code of a method of the same class, or of a function in reach. */
-function codeOf(callee: Value, { place, project }: TransposeQuestion): FunctionForm | undefined {
-  if (callee.kind === "attribute" && callee.object.kind === "self") {
+function codeOf(callee: Callee, { place, project }: TransposeQuestion): FunctionForm | undefined {
+  if (callee.kind === "attribute" && callee.object?.kind === "self") {
     const owner = ownerOf(place.fn, place.form);
     return owner?.methods.find(({ name }) => name === callee.name);
   }
-  if (callee.kind !== "free") return undefined;
+  if (callee.kind !== "free" || callee.name === undefined) return undefined;
   const found = project.resolveFunction(callee.name, place.form);
   return found !== undefined && "declaration" in found ? found.declaration : undefined;
 }

@@ -5,7 +5,7 @@ import { pythonFixtures } from "../../test/python-run.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
 import { pythonFrontEnd } from "../languages/python/front-end.ts";
 import { NormFacts } from "../norms/norm-facts.ts";
-import { sglangProfile } from "../profiles/profile.ts";
+import { qknormProfile, sglangProfile } from "../profiles/profile.ts";
 import { Project } from "../project/project.ts";
 import { planFile } from "./plan-file.ts";
 
@@ -252,6 +252,12 @@ describe("in TypeScript the helper overwrites q and k", () => {
         after: ["} catch {", "this.log(rawK);", "}"],
       },
     ],
+    ["in a class that is called like an operation", { before: ["this.raw = new ops.stack(k);"] }],
+    ["in a class that is called like an operation, unread", { before: ["new ops.stack(k);"] }],
+    [
+      "where a handler may see what a variable was",
+      { before: ["let raw = k;", "try {"], after: ["raw = v;", "} catch {", "this.log(raw);", "}"] },
+    ],
     ["by a Map", { before: ['this.state.set("k", k);'] }],
     [
       "as the default of a field",
@@ -287,6 +293,18 @@ describe("in TypeScript the helper overwrites q and k", () => {
       },
     ],
   ])("but not while one of them is held: %s", (_, step) => expect(script(step)).not.toBe("in place"));
+
+  test("but not where the step is no part of a function, and every function of the file may hold them", () => {
+    const code = `import { attend, headDim, kNorm, kProj, qNorm, qProj, x } from "./model";
+
+let q = qProj.forward(x).mul(1);
+let k = kProj.forward(x).mul(1);
+q = qNorm.forward(q.reshape([-1, headDim])).reshape(q.shape);
+k = kNorm.forward(k.reshape([-1, headDim])).reshape(k.shape);
+export const out = attend(q, k);
+`;
+    expect(outcomeOf(planScript(code, { profile: qknormProfile }).after)).toBe("apart");
+  });
 
   test("nor what a projection gives back that does nothing", () => {
     const code = attention({

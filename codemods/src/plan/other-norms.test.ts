@@ -252,6 +252,14 @@ describe("in Python", () => {
       { forward: [...made, "q, k = map(lambda t: t.transpose(1, 2), (q, k))", ...normed] },
     ],
     [
+      "sees a lambda that calls a transpose",
+      "norm-not-per-head",
+      {
+        forward: [...made, "q, k = map(lambda t: self._heads(t), (q, k))", ...normed],
+        head: "    def _heads(self, t):\n        return t.swapaxes(1, 2)\n\n",
+      },
+    ],
+    [
       "sees a function's transpose",
       "norm-not-per-head",
       { forward: [...made, "q, k = torch.transpose(q, 1, 2), torch.transpose(k, 1, 2)", ...normed] },
