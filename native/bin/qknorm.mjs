@@ -3,12 +3,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-// Published packages carry dist/; a checkout has only TypeScript, which Node 20 runs with the workspace's tsx.
+// Published packages carry dist/. A checkout has TypeScript, which Node 20 runs with the workspace's tsx; what was built in it for
+// packing may be older.
 const built = new URL("../dist/doctor/cli.js", import.meta.url);
 const source = new URL("../src/doctor/cli.ts", import.meta.url);
+const inCheckout = existsSync(new URL("../tsconfig.json", import.meta.url));
 const args = process.argv.slice(2);
 
-if (existsSync(built)) {
+if (existsSync(built) && !inCheckout) {
   const { run } = await import(built.href);
   const { out, err, status } = run(args);
   process.stdout.write(out);

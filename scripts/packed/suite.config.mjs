@@ -50,6 +50,7 @@ export default defineConfig({
     // Loaded by vitest, as the sources are, so that tests can load a module twice.
     server: { deps: { inline: [/@qknorm/] } },
     maxWorkers: "100%",
+    // Of native nothing: its tests call the binding beneath the package's entries, and build stand-ins from its sources.
     include: ["packages/{core,tensor,models}/{src,test}/**/*.test.ts", "codemods/{src,test}/**/*.test.ts"],
     exclude: ["**/node_modules/**", ...aboutSources],
   },
