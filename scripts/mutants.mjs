@@ -9,6 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { drawn, PARTS, read, recorded } from "./mutants/draw.mjs";
 import { namedTests, reachedIn, testsOf, testsWithoutProbes, withProbes } from "./mutants/near.mjs";
+import { page, pagePath } from "./mutants/page.mjs";
 import { Runner } from "./mutants/runner.mjs";
 import { copyTree, plant, sourceOf, tree } from "./mutants/tree.mjs";
 import { root, setUp } from "./setup.mjs";
@@ -24,9 +25,14 @@ const { values } = parseArgs({
     out: { type: "string", default: ".qknorm/mutants.json" },
     again: { type: "string" },
     test: { type: "string", multiple: true, default: [] },
+    page: { type: "boolean", default: false },
   },
 });
 
+if (values.page) {
+  writeFileSync(pagePath, page());
+  process.exit();
+}
 const reason = setUp();
 if (reason !== null) throw new Error(`no native addon to plant faults in: ${reason}`);
 copyTree();

@@ -78,6 +78,17 @@ function expected({ call, cache, rows }: ReturnType<typeof build>) {
 afterEach(() => setThreadCount(0));
 
 describe.skipIf(missing !== "")(`writeCache${missing}`, () => {
+  it("writes nothing for no token, no head, or heads of no value", () => {
+    for (const none of [{ tokens: 0 }, { heads: 0 }, { headDim: 0 }]) {
+      const choice = { dtype: "f32", cacheDtype: "bf16", mode: "computed" } as const;
+      const { call, cache } = build({ ...choice, seed: 1, tokens: 2, heads: 2, headDim: 8 });
+      const before = cache.memory.map((array) => array.slice());
+      const slots = none.tokens === 0 ? call.target.slots.slice(0, 0) : call.target.slots;
+      writeCache({ ...call, ...none, target: { ...call.target, slots } });
+      expect(cache.memory).toEqual(before);
+    }
+  });
+
   it("stores what the formulas of core say, in every dtype on every instruction set, and touches nothing else", () => {
     fc.assert(
       fc.property(anyChoice, (choice) => {

@@ -258,6 +258,13 @@ describe("a bad file is ERR_CHECKPOINT and says why", () => {
       four,
       "so 3 bytes, but data_offsets span 4",
     ],
+    ["six bits", { a: { dtype: "F6_E2M3", shape: [4], data_offsets: [0, 4] } }, four, "so 3 bytes"],
+    [
+      "six bits, cut otherwise",
+      { a: { dtype: "F6_E3M2", shape: [4], data_offsets: [0, 4] } },
+      four,
+      "so 3 bytes",
+    ],
     ["half a byte", { a: { dtype: "F4", shape: [7], data_offsets: [0, 4] } }, four, "so 3.5 bytes"],
     [
       "an overlap",

@@ -31,6 +31,7 @@ describe("JSON in a template", () => {
   // What transformers renders.
   it.each([
     ["{{ none }} {{ true }} {{ missing }}|", "None True |"],
+    ["{{ None }} {{ True }} {{ False }} {{ false }}|", "None True False False|"],
     [
       "{{ tools[0].u }}{{ [1, 2.0, true, none, 'é\\'\\n', \"it's\"] }}{{ ['a'] }}",
       `[][1, 2.0, True, None, "é'\\n", "it's"]['a']`,

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { failure } from "../../../test/errors.ts";
 import { filled, norm, rms, type Spec } from "../../../test/qk-norm-cases.ts";
 import { expectCleanDevices, missing, notes, scripted } from "../../../test/stand-in.ts";
-import { normalize, type Tensor, tidy } from "../../index.ts";
+import { liveBytes, normalize, type Tensor, tidy } from "../../index.ts";
 
 const D = 16;
 const device = "cuda:0";
@@ -174,16 +174,19 @@ describe.skipIf(missing !== "")(`what a device refuses, on a stand-in driver${mi
     }
   });
 
-  test("a result that finds no memory leaves none behind", () => {
+  test("a result that finds no memory, or is never launched, leaves none behind", () => {
     tidy(() => {
       const { q, k, qNorm, kNorm } = request({});
       const call = () => applyQkNorm(q, k, qNorm, kNorm, D, { allowInplace: false });
       for (const x of call()) x.dispose();
       const before = q.toNumbers();
+      const held = liveBytes(device);
       scripted({ cuMemAllocAsync: 2 });
       expect(failure("ERR_CUDA", call)).toMatch(/cannot allocate \[3, 32\] of f32 on cuda:0/);
+      expect(liveBytes(device)).toBe(held);
       scripted({ cuLaunchKernelEx: 700 });
       failure("ERR_CUDA", call);
+      expect(liveBytes(device)).toBe(held);
       scripted();
       expect(q.toNumbers()).toEqual(before);
     });
