@@ -1,5 +1,5 @@
 import { baseOf, type Value, type ValueOf } from "../flow/value.ts";
-import { ownerOf } from "../form/per-form.ts";
+import { ownerOf, perForm } from "../form/per-form.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
 import type { Profile } from "../profiles/profile.ts";
 import type { Traced } from "./match.ts";
@@ -34,26 +34,22 @@ export function refuseOtherCall(
   const code = owner === undefined ? "" : form.text.slice(owner.span.start, owner.span.end);
   if (!isOwn && /\bregister_?(?:forward|module|full)?_?(?:pre_?)?hook\b/i.test(code))
     throw new Refusal("unknown-norm", `the class registers hooks, which ${helper.name} would not run`);
-  const patch = norm.kind === "attribute" ? patchOf(norm.name, fact.className, form.text) : undefined;
+  const patches = patchesIn(form);
+  const patch =
+    norm.kind === "attribute" ? (patches.get(norm.name) ?? patches.get(fact.className)) : undefined;
   if (!isOwn && patch !== undefined)
     throw new Refusal("unknown-norm", `the ${side} norm is changed by \`${patch}\``);
 }
 
-/** What puts something else in place of a norm, of its forward or of its weight, by a name that it is not built under. */
-function patchOf(name: string, className: string, text: string): string | undefined {
-  const owned = `(?:self|this)\\.${escaped(name)}`;
-  const cls = className === "" ? owned : `(?:${owned}|\\b${escaped(className)}(?:\\.prototype)?)`;
-  const patches = [
-    `${cls}\\.(?:forward|__call__|call)\\s*=(?!=)`,
-    `\\bsetattr\\(\\s*(?:self|this)\\s*,\\s*["']${escaped(name)}["']`,
-    `\\b\\w*(?:parametri\\w*|patch\\w*|spectral_norm|weight_norm)\\(\\s*${owned}\\b`,
+/** What puts something else in place of a norm, of its forward or of its weight, by the name of the attribute or class that it is done to. */
+const patchesIn = perForm(({ text }) => {
+  const ways = [
+    /(#?\w+)(?:\.prototype)?\.(?:forward|__call__|call)\s*=(?!=)/g,
+    /\bsetattr\(\s*(?:self|this)\s*,\s*["'](\w+)["']/g,
+    /(?:parametri|patch|spectral_norm|weight_norm)\w*\(\s*(?:self|this)\.(#?\w+)/g,
   ];
-  return new RegExp(patches.join("|")).exec(text)?.[0];
-}
-
-function escaped(name: string): string {
-  return name.replaceAll(/[^\w]/g, "\\$&");
-}
+  return new Map(ways.flatMap((way) => [...text.matchAll(way)].map(([how, name]) => [name!, how] as const)));
+});
 
 /** Throws `unknown-norm` unless the norm gives one tensor at once: no promise, no tuple. */
 export function refuseOtherResult(
