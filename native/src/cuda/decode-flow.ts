@@ -150,7 +150,7 @@ export function flowOf(
   return flow;
 }
 
-/** Words of what pieces leave for those that add them up (decode_attention.cuh): values and state of each row. */
+/** Words of what pieces leave for those that add them up (decode_pieces.cuh): values and state of each row. */
 function pieceWords({ kvHeads, group, headDim, pieces }: FlowHeads): number {
   return kvHeads * pieces * rowsOfGroup(group) * (headDim + 2);
 }

@@ -120,7 +120,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
             "attention_warps.cuh",
           ],
         },
-        ...["decode_steps.cuh", "decode_product.cuh", "decode_attention.cuh"],
+        ...["decode_steps.cuh", "decode_product.cuh", "decode_pieces.cuh", "decode_attention.cuh"],
       ],
       parameters: { ...parameters, ...commonParameters },
       macros: ({ form, ring }) => decodeMacros(form, ring),
