@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DecodeFlow } from "./decode-flow.ts";
-import type { DecodeStep } from "./decode-steps.ts";
+import type { DecodeStep } from "./decode-step.ts";
 import type { CudaMemory } from "./memory.ts";
 import type { ByteRange } from "./product.ts";
 

@@ -1,6 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { type DecodeForm, type DecodeProduct, rowsOfGroup } from "./decode-form.ts";
-import type { DecodeHeads, DecodeStep } from "./decode-steps.ts";
+import type { DecodeHeads, DecodeStep } from "./decode-step.ts";
 import type { ByteRange } from "./product.ts";
 
 /** Where the words of a step lie (`DecodeStep` of decode_steps.cuh), by their numbers; null: nobody tells or hears any. */
