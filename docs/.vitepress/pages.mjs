@@ -19,7 +19,7 @@ export function isPage(path) {
 
 /** Markdown that is no page: globs below the root of the repository. */
 export const excluded = [
-  "{checkpoints,examples,oracle,packages}/**",
+  "{checkpoints,examples,oracle,packages,scripts}/**",
   "*/{node_modules,build}/**",
   "**/node_modules/**",
   "codemods/*/**",
