@@ -3,19 +3,11 @@ import { spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { published } from "./published.mjs";
 import { root, setUp } from "./setup.mjs";
 
-const packages = [
-  "packages/core",
-  "native",
-  "packages/tensor",
-  "packages/models",
-  "packages/run",
-  "codemods",
-];
-
 setUp();
-for (const folder of packages) {
+for (const folder of published) {
   const config = join(root, folder, "tsconfig.build.json");
   rmSync(join(root, folder, "dist"), { recursive: true, force: true });
   // Written here, not kept in each package: they would all say the same. Other packages resolve to their dist.

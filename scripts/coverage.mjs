@@ -3,18 +3,11 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
+import { published } from "./published.mjs";
 import { root, setUp } from "./setup.mjs";
 
-const measured = [
-  "packages/core",
-  "native",
-  "packages/tensor",
-  "packages/models",
-  "packages/run",
-  "codemods",
-];
 const tests = process.argv.slice(2);
-const packages = measured.filter(
+const packages = published.filter(
   (folder) => tests.length === 0 || tests.some((test) => test.startsWith(folder)),
 );
 const out = join(root, "coverage");

@@ -32,6 +32,20 @@ export function applyHeadNorm(norm: RmsNorm, x: Tensor, headDim: number): Tensor
 export function disposing(old: Tensor, next: Tensor): Tensor { old.dispose(); return next; }
 `;
 
+/** The call that replaces the step in `attention`. */
+export const call = "applyQkNorm(q, k, this.qNorm, this.kNorm, this.headDim)";
+
+/** The norm of each head of a side. */
+export const rows = (side: string): string =>
+  `this.${side}Norm.forward(${side}.reshape([-1, this.headDim])).reshape(${side}.shape)`;
+
+/** Code as it would stand in one line. */
+export const onOneLine = (text: string | undefined): string | undefined =>
+  text
+    ?.replace(/\s+/g, " ")
+    .replace(/\( /g, "(")
+    .replace(/, ([)}])/g, (_, end) => (end === "}" ? " }" : end));
+
 export interface Attention {
   /** The body of `forward(x)`; q, k and v are projected first, `[T, H*D]`. */
   readonly forward: string;

@@ -21,7 +21,9 @@ export function page() {
   return `# Faults that were planted
 
 \`npm run mutants -- --part NAME --count 50 --seed 14\` drew these and judged them; \`-- --again scripts/mutants/results/NAME.json\` judges
-those again that are left, and \`-- --page\` writes this page. A run may be ended before its count: \`native\` was, whose compiled code came first.
+those again that are left, and \`-- --page\` writes this page. A run may be ended before its count, and \`native\` was: compiled code came
+first there, judged by tests that were chosen by their names, so that its ten are neither a random draw nor what the command gives.
+What survived in \`tensor\` and \`models\` was judged once more, by the tests nearest to it.
 \`named\` are faults that somebody chose.
 
 | part | seed | planted | seen at once | seen by a test written since | code taken out since | left |

@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { chainProvider, mapped, memory, pair, tables } from "../test/chain-provider.ts";
 import { countingNorm, fakeProvider, negated, rms } from "../test/fake-provider.ts";
-import { FlatTensor, flat } from "../test/flat-tensor.ts";
+import { type FlatTensor, flat } from "../test/flat-tensor.ts";
 import { applyQkNormRope } from "./apply-qk-norm-rope.ts";
 import { explainQkNormRope } from "./explain-qk-norm-rope.ts";
 import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import { planQkNormRope } from "./qk-norm-rope-plan.ts";
-import type { FusedQkNormRope, FusedQkNormRopeCall, QkNormRopeOperands } from "./qk-norm-rope-provider.ts";
 import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
 import { registerFusedQkNorm } from "./registry.ts";
 import { warmUpQkNormRope } from "./warm-up.ts";
@@ -17,45 +17,9 @@ beforeAll(() => {
 afterAll(() => {
   setQkNormLogger(former);
 });
-const cleanup: (() => void)[] = [];
-afterEach(() => {
-  for (const undo of cleanup.splice(0)) undo();
-});
 
 type Options = QkNormRopeOptions<FlatTensor>;
 type Log = string[];
-
-const tables = { cos: {}, sin: {}, rounding: "once" } as const;
-const memory = () => ({ k: flat([9, 2, 8]), v: flat([9, 2, 8]), slots: [4, 5, 6] });
-const mapped = (x: FlatTensor, f: (value: number) => number) => new FlatTensor(x.data.map(f), x.shape);
-
-/** A provider whose chain negates, and whose steps add 1 and write down what they store. */
-function chainProvider(over: Partial<FusedQkNormRope<FlatTensor>> = {}) {
-  const calls: FusedQkNormRopeCall<FlatTensor>[] = [];
-  const runs: QkNormRopeOperands<FlatTensor>[] = [];
-  const written: (readonly [FlatTensor, FlatTensor])[] = [];
-  const qkNormRope: FusedQkNormRope<FlatTensor> = {
-    prepare(call) {
-      calls.push(call);
-      return {
-        inPlace: call.allowInplace,
-        run(operands) {
-          runs.push(operands);
-          return [negated(operands.q), negated(operands.k)];
-        },
-      };
-    },
-    steps: () => ({
-      rotate: (x) => mapped(x, (value) => value + 1),
-      write: (k, v) => void written.push([k, v]),
-    }),
-    ...over,
-  };
-  cleanup.push(registerFusedQkNorm(fakeProvider("fake", { qkNormRope })));
-  return { calls, runs, written };
-}
-
-const pair = (): [FlatTensor, FlatTensor] => [flat([3, 32], 1), flat([3, 16], 2)];
 
 describe("the fused chain", () => {
   test("gets the whole call, and its result is returned", () => {
@@ -243,7 +207,7 @@ describe("the plan", () => {
   });
 
   test("says that a provider has no chain", () => {
-    cleanup.push(registerFusedQkNorm(fakeProvider("plain")));
+    onTestFinished(registerFusedQkNorm(fakeProvider("plain")));
     const plan = planned({ headDim: 8, rope: (x) => x, positions: 0 });
     expect(plan).toMatchObject({ path: "fallback", reasons: [{ code: "no-spec" }] });
     const data = Object.assign((x: FlatTensor) => x, { spec: tables });
@@ -350,72 +314,4 @@ test("steps one by one are said once, with the reason", () => {
   } finally {
     setQkNormLogger(silent);
   }
-});
-
-describe("wrong arguments throw before anything runs", () => {
-  const v = () => flat([3, 16]);
-  test("tables of which one is missing are refused for that", () => {
-    const norm = countingNorm(rms);
-    for (const rope of [
-      { ...tables, sin: undefined },
-      Object.assign((x: FlatTensor) => x, { spec: { ...tables, cos: undefined } }),
-    ]) {
-      const options = { headDim: 8, rope, positions: 0 } as unknown as Options;
-      expect(() => applyQkNormRope(...pair(), norm, norm, options)).toThrow(
-        "rope needs both tables, cos and sin",
-      );
-    }
-  });
-
-  test.each(["q", "k"])("a norm of all heads of %s is refused where heads come first", (side) => {
-    const wrong = countingNorm({ ...rms, axis: "row" });
-    const [qNorm, kNorm] = side === "q" ? [wrong, null] : [null, wrong];
-    const options = { headDim: 8, path: "fallback", layout: "heads-first" } as const;
-    expect(() => applyQkNormRope(flat([4, 3, 8]), flat([2, 3, 8], 2), qNorm, kNorm, options)).toThrow(
-      expect.objectContaining({ code: "ERR_QKNORM_NORM" }),
-    );
-    expect(wrong.seen).toEqual([]);
-  });
-
-  test.each<[string, string, unknown]>([
-    ["no options", "ERR_QKNORM_ARGUMENT", undefined],
-    ["no head dim", "ERR_QKNORM_SHAPE", {}],
-    ["rope that is none", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: 3, positions: 0 }],
-    ["rope without positions", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: tables }],
-    ["half of the tables", "ERR_QKNORM_ARGUMENT", { headDim: 8, rope: { cos: {} }, positions: 0 }],
-    [
-      "an unknown layout",
-      "ERR_QKNORM_ARGUMENT",
-      { headDim: 8, rope: { ...tables, layout: "x" }, positions: 0 },
-    ],
-    [
-      "an unknown rounding",
-      "ERR_QKNORM_ARGUMENT",
-      { headDim: 8, rope: { ...tables, rounding: 1 }, positions: 0 },
-    ],
-    ["an unknown order", "ERR_QKNORM_ARGUMENT", { headDim: 8, order: "norm" }],
-    ["v without a cache", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v() }],
-    ["a cache without v", "ERR_QKNORM_ARGUMENT", { headDim: 8, cache: memory() }],
-    ["a cache without slots", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v(), cache: { k: v(), v: v() } }],
-    ["one scale", "ERR_QKNORM_ARGUMENT", { headDim: 8, v: v(), cache: { ...memory(), kScale: {} } }],
-    ["v of other heads", "ERR_QKNORM_SHAPE", { headDim: 8, v: flat([3, 24]), cache: memory() }],
-    [
-      "tables and nobody to rotate by them",
-      "ERR_QKNORM_ARGUMENT",
-      { headDim: 8, rope: tables, positions: 0 },
-    ],
-  ])("%s", (_, code, options) => {
-    const norm = countingNorm(rms);
-    expect(() => applyQkNormRope(...pair(), norm, norm, options as Options)).toThrow(
-      expect.objectContaining({ code }),
-    );
-    expect(norm.seen).toEqual([]);
-  });
-
-  test("a cache without slots is named so, before any provider sees it", () => {
-    const { calls } = chainProvider();
-    const options = { headDim: 8, v: v(), cache: { k: v(), v: v() } } as unknown as Options;
-    expect(() => applyQkNormRope(...pair(), countingNorm(rms), null, options)).toThrow(/cache needs slots/);
-    expect(calls).toEqual([]);
-  });
 });
