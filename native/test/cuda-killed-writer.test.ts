@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { compilersIn, readCubin } from "../src/cuda/cubin-store.ts";
+import { compilersIn, pathOf, readCubin, writeCubin } from "../src/cuda/cubin-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "qknorm-killed-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -37,4 +37,23 @@ it.each([
   }
   // What was being written bears no name that anybody reads.
   expect(readdirSync(folder).filter((name) => name.endsWith(".cubin"))).toHaveLength(stored.length);
+});
+
+it("what such a process left is taken away an hour later by whoever writes next, and nothing else is", () => {
+  const [stale, fresh, other] = ["a.cubin.17.0123abcd.tmp", "a.cubin.18.0123abcd.tmp", "notes.tmp"];
+  const name = { key: "next", compiler: "12.8" };
+  writeCubin(folder, name, new Uint8Array(8));
+  const now = statSync(pathOf(folder, name)).mtimeMs / 1000;
+  for (const [file, age] of [
+    [stale, 3700],
+    [fresh, 3500],
+    [other, 1e6],
+  ] as const) {
+    writeFileSync(join(folder, file), "half");
+    utimesSync(join(folder, file), now - age, now - age);
+  }
+  writeCubin(folder, name, new Uint8Array(8));
+  const left = readdirSync(folder);
+  expect(left).not.toContain(stale);
+  expect(left).toEqual(expect.arrayContaining([fresh, other]));
 });

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../src/doctor/cli.ts";
 import { report } from "../src/doctor/report.ts";
+import { stepsTo } from "../src/doctor/verdict.ts";
 import type { Diagnosis } from "../src/index.ts";
 import { fakeLibrary, folder, missing, scripted } from "./cuda-fake.ts";
 
@@ -107,7 +108,7 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
 
   it("lists each path that was tried for a library that is not there", () => {
     const diagnosis = diagnose(nowhere);
-    const { driver, nvrtc, providers } = diagnosis;
+    const { driver, nvrtc, providers, verdict } = diagnosis;
     expect(driver).toMatchObject({
       reason: "no usable CUDA driver",
       tried: [{ path: "/nowhere/libcuda.so" }],
@@ -118,10 +119,19 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
     expect(stdout).toMatch(/\n {6}\/nowhere\/libcuda\.so: cannot open shared object file/);
     expect(stdout).toMatch(/cuda +not ready: no usable CUDA driver\n/);
     expect(report(diagnosis, "short")).not.toContain("/nowhere");
-    expect(qknorm(["doctor", "--require", "native", "--require", "cuda"], nowhere)).toMatchObject({
+    expect(verdict.next).toEqual([]);
+    expect(stdout).toMatch(/^Nothing more to do here\.$/m);
+    const step = "install an NVIDIA driver, or name its libcuda.so.1 in QKNORM_LIBCUDA";
+    const required = qknorm(["doctor", "--require", "native", "--require", "cuda"], nowhere);
+    expect(required).toMatchObject({
       status: 1,
-      stderr: "cuda is required and not ready: no usable CUDA driver\n",
+      stderr: `cuda is required and not ready: no usable CUDA driver; next: ${step}\n`,
+      stdout: expect.stringContaining(`\nNext: ${step}\n`),
     });
+    expect(required.stdout).not.toContain("Nothing more to do");
+    expect(qknorm(["doctor", "--require=cuda"], { QKNORM_CUDA: "off" }).stderr).toMatch(
+      /: QKNORM_CUDA=off switches CUDA off; next: let go of QKNORM_CUDA=off\n$/,
+    );
   });
 
   it("shows the processor's part", () => {
@@ -184,23 +194,31 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
     expect(stdout).toMatch(/ runs all \d+ ops: qkNorm, qkNormRope, .*\n +decodes by one captured graph/);
   });
 
-  it("says which part of CUDA is missing", () => {
+  it("says which part of CUDA is missing, and what to do where CUDA is asked for", () => {
     const because = (settings: Record<string, number>, env: Record<string, string> = {}) => {
       scripted(settings);
-      return diagnose({ ...fake, ...env }).providers[0];
+      const diagnosis = diagnose({ ...fake, ...env });
+      return { ...diagnosis.providers[0], step: stepsTo("cuda", diagnosis)[0] };
     };
-    expect(because({ devices: 0 })).toMatchObject({ ready: false, because: "the driver shows no device" });
+    expect(because({ devices: 0 })).toMatchObject({
+      ready: false,
+      because: "the driver shows no device",
+      step: expect.stringMatching(/^let this process see a GPU/),
+    });
     expect(because({ pools: 0 })).toMatchObject({
       ready: false,
       because: "no device has stream-ordered memory",
+      step: expect.stringMatching(/^mend what is said of the devices below/),
     });
     expect(because({ cuDevicePrimaryCtxRetain: 2 })).toMatchObject({
       ready: false,
       because: expect.stringContaining("cuDevicePrimaryCtxRetain failed: CUDA_ERROR_OUT_OF_MEMORY"),
+      step: expect.stringMatching(/^mend what is said of the devices below/),
     });
     expect(because({ nvrtc: 13, capability: 8 })).toMatchObject({
       ready: false,
       because: "no usable NVRTC, which compiles the kernels, and nothing is shipped for sm_80",
+      step: expect.stringMatching(/^`pip install nvidia-cuda-nvrtc-cu12`/),
     });
   });
 

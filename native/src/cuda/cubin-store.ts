@@ -7,6 +7,9 @@ const magic = Buffer.from("QKCUBIN1");
 const headBytes = magic.length + 32;
 const suffix = ".cubin";
 
+// A write takes milliseconds: what is older was left by a process that was ended.
+const staleMilliseconds = 3_600_000;
+
 /** A cubin in a folder, by the key of its kernel and the version of the NVRTC that made it: `<key>-<version>.cubin`. */
 export interface CubinName {
   readonly key: string;
@@ -41,8 +44,8 @@ export function readCubin(folder: string, name: CubinName): StoredCubin {
 }
 
 /**
- * Writes one entry so that a reader sees all of it or nothing, whatever happens meanwhile. Throws what the file system
- * does, and leaves nothing behind then.
+ * Writes one entry so that a reader sees all of it or nothing, whatever happens meanwhile; what writers that were ended
+ * have left is taken away. Throws what the file system does, and leaves nothing behind then.
  */
 export function writeCubin(folder: string, name: CubinName, cubin: Uint8Array): void {
   const path = pathOf(folder, name);
@@ -56,6 +59,21 @@ export function writeCubin(folder: string, name: CubinName, cubin: Uint8Array): 
   } catch (error) {
     rmSync(temporary, { force: true });
     throw error;
+  }
+  removeStale(folder, path);
+}
+
+/** Takes away what has been half written for an hour, by the clock that dated the entry just written. Never throws. */
+function removeStale(folder: string, written: string): void {
+  try {
+    const now = statSync(written).mtimeMs;
+    for (const name of readdirSync(folder)) {
+      if (!/\.cubin\.\d+\.[0-9a-f]{8}\.tmp$/.test(name)) continue;
+      const path = join(folder, name);
+      if (now - statSync(path).mtimeMs > staleMilliseconds) rmSync(path, { force: true });
+    }
+  } catch {
+    // Another process does the same, or may and this one may not.
   }
 }
 

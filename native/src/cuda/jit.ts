@@ -1,7 +1,7 @@
 import { requireBinding } from "../loader.ts";
-import { canRun, chosenCompiler } from "./compiler-choice.ts";
-import { type CachePlace, cachePlace, seedFolders, shippedFolder, switchedOff } from "./cubin-places.ts";
-import { compilersIn, faultOfFolder, measureFolder, pathOf, readCubin, writeCubin } from "./cubin-store.ts";
+import { CubinCache, firstCubin, type MadeCubin } from "./cubin-cache.ts";
+import { seedFolders, shippedFolder } from "./cubin-places.ts";
+import { measureFolder, writeCubin } from "./cubin-store.ts";
 import type { JitState, Rung } from "./jit-state.ts";
 import { type KernelRequest, keyOf, optionsOf } from "./kernel-request.ts";
 import { openNvrtc } from "./nvrtc.ts";
@@ -18,11 +18,8 @@ export interface JitOptions {
   readonly log?: (message: string) => void;
 }
 
-export interface CompiledKernel {
-  readonly cubin: Uint8Array;
+export interface CompiledKernel extends MadeCubin {
   readonly origin: "seed" | "disk" | "compiled" | "shipped";
-  /** The version of the NVRTC that made it: `"13.0"`. */
-  readonly compiler: string;
 }
 
 // Each compilation takes one of libuv's four threads, which files and names are looked up with as well.
@@ -35,16 +32,10 @@ const mostAtOnce = 2;
  * Whose cubins are taken from the disk is told in compiler-choice.ts.
  */
 export class Jit {
-  readonly #folder: string | null;
-  /** Why there is no folder. */
-  readonly #none: string | null;
+  readonly #cache: CubinCache;
   readonly #seeds: readonly string[];
   readonly #shipped: ShippedCubins;
   readonly #log: (message: string) => void;
-  /** Why the folder may not be used; undefined before it was looked at. */
-  #fault: string | null | undefined;
-  /** Why nothing can be put there. What is there is still found. */
-  #unwritable: string | null = null;
   readonly #byRequest = new WeakMap<KernelRequest, CompiledKernel>();
   readonly #done = new Map<string, CompiledKernel>();
   readonly #failed = new Map<string, { readonly name: string; readonly error: Error }>();
@@ -52,13 +43,10 @@ export class Jit {
   readonly #waiting: (() => void)[] = [];
 
   constructor(options: JitOptions = {}) {
-    const { folder, none } = placeOf(options.folder);
-    this.#folder = folder;
-    this.#none = none;
+    this.#log = options.log ?? (() => {});
+    this.#cache = new CubinCache(options.folder, this.#log);
     this.#seeds = options.seeds ?? seedFolders();
     this.#shipped = new ShippedCubins(options.shipped === undefined ? shippedFolder() : options.shipped);
-    this.#log = options.log ?? (() => {});
-    if (none !== null && none !== switchedOff.none) this.#log(`${inMemory}: ${none}`);
   }
 
   /**
@@ -119,9 +107,7 @@ export class Jit {
   /** What a person wants to know of it. Makes the folder if there is none. */
   state(): JitState {
     return {
-      folder: this.#folder,
-      fault: this.#folder === null ? this.#none : (this.#folderFault(this.#folder) ?? this.#unwritable),
-      stored: this.#folder === null ? { entries: 0, bytes: 0 } : measureFolder(this.#folder),
+      ...this.#cache.state(),
       seeds: this.#seeds.map((folder) => ({ folder, ...measureFolder(folder) })),
       failures: [...this.#failed.values()].map(({ name, error }) => ({ name, message: error.message })),
     };
@@ -167,32 +153,11 @@ export class Jit {
 
   #stored(key: string): CompiledKernel | undefined {
     for (const seed of this.#seeds) {
-      const found = this.#read(seed, key, compilersIn(seed, key));
+      const found = firstCubin(seed, key, this.#log);
       if (found !== undefined) return { ...found, origin: "seed" };
     }
-    if (this.#folder === null || this.#folderFault(this.#folder) !== null) return undefined;
-    const chosen = chosenCompiler();
-    const found = this.#read(
-      this.#folder,
-      key,
-      chosen === undefined ? compilersIn(this.#folder, key) : [chosen],
-    );
+    const found = this.#cache.find(key);
     return found && { ...found, origin: "disk" };
-  }
-
-  /** The first entry of these compilers that the driver can run. */
-  #read(
-    folder: string,
-    key: string,
-    compilers: readonly string[],
-  ): Pick<CompiledKernel, "cubin" | "compiler"> | undefined {
-    for (const compiler of compilers.filter(canRun)) {
-      const cubin = readCubin(folder, { key, compiler });
-      if (cubin === "corrupted")
-        this.#log(`${pathOf(folder, { key, compiler })} is corrupted; the kernel is compiled again`);
-      if (typeof cubin !== "string") return { cubin, compiler };
-    }
-    return undefined;
   }
 
   /** Compiles, or takes what is shipped where nothing can; remembers what came of it, and stores it. */
@@ -222,37 +187,7 @@ export class Jit {
   #compileWith(compile: () => Uint8Array, key: string): CompiledKernel {
     const { version: compiler } = openNvrtc();
     const compiled = { cubin: compile(), origin: "compiled", compiler } as const;
-    this.#write(key, compiled);
+    this.#cache.write(key, compiled);
     return compiled;
   }
-
-  #write(key: string, { cubin, compiler }: CompiledKernel): void {
-    if (this.#folder === null || this.#unwritable !== null || this.#folderFault(this.#folder) !== null)
-      return;
-    try {
-      writeCubin(this.#folder, { key, compiler }, cubin);
-    } catch (error) {
-      this.#unwritable = (error as Error).message;
-      this.#warnOfFolder(this.#unwritable);
-    }
-  }
-
-  #folderFault(folder: string): string | null {
-    if (this.#fault === undefined) {
-      this.#fault = faultOfFolder(folder);
-      if (this.#fault !== null) this.#warnOfFolder(this.#fault);
-    }
-    return this.#fault;
-  }
-
-  #warnOfFolder(fault: string): void {
-    this.#log(`${inMemory}: ${this.#folder} cannot be used: ${fault}`);
-  }
-}
-
-const inMemory = "compiled kernels are kept in memory only";
-
-function placeOf(folder: JitOptions["folder"]): CachePlace {
-  if (folder === undefined) return cachePlace();
-  return folder === null ? switchedOff : { folder, none: null };
 }

@@ -1,6 +1,7 @@
 import { type Diagnosis, examine } from "./diagnosis.ts";
 import type { Provider } from "./findings.ts";
 import { report } from "./report.ts";
+import { stepsTo } from "./verdict.ts";
 
 const usage = `usage: qknorm doctor [--verbose | --json] [--require cuda|native]
 
@@ -36,10 +37,14 @@ export function run(args: readonly string[]): Outcome {
   const wanted = understood(args);
   if (typeof wanted === "string") return { out: "", err: `${wanted}${usage}`, status: 2 };
   const diagnosis = examine();
+  const missing = wanted.required.filter((name) => !providerOf(diagnosis, name)?.ready);
+  const steps = missing.flatMap((name) => stepsTo(requirable[name], diagnosis));
   const out =
-    wanted.format === "json" ? `${JSON.stringify(diagnosis, null, 2)}\n` : report(diagnosis, wanted.format);
-  const missing = wanted.required.flatMap((name) => lacking(diagnosis, name));
-  return { out, err: missing.join(""), status: missing.length === 0 ? 0 : 1 };
+    wanted.format === "json"
+      ? `${JSON.stringify(diagnosis, null, 2)}\n`
+      : report(diagnosis, wanted.format, steps);
+  const err = missing.map((name) => lacking(diagnosis, name)).join("");
+  return { out, err, status: missing.length === 0 ? 0 : 1 };
 }
 
 /** What the arguments ask for, or in a line what is wrong with them. */
@@ -64,9 +69,11 @@ function understood([command, ...options]: readonly string[]): Wanted | string {
   return { format, required };
 }
 
-function lacking({ providers, verdict }: Diagnosis, name: Requirable): string[] {
-  const provider = providers.find((one) => one.name === requirable[name]);
-  if (provider?.ready) return [];
-  const next = verdict.next.map((step) => `; next: ${step}`);
-  return [`${name} is required and not ready: ${provider?.because}${next.join("")}\n`];
+function lacking(diagnosis: Diagnosis, name: Requirable): string {
+  const next = stepsTo(requirable[name], diagnosis).map((step) => `; next: ${step}`);
+  return `${name} is required and not ready: ${providerOf(diagnosis, name)?.because}${next.join("")}\n`;
+}
+
+function providerOf({ providers }: Diagnosis, name: Requirable): Provider | undefined {
+  return providers.find((one) => one.name === requirable[name]);
 }

@@ -9,16 +9,15 @@ const MiB = 2 ** 20;
 /** How much of a diagnosis is told: what matters, or each path that was tried as well. */
 export type Detail = "short" | "verbose";
 
-/** The diagnosis for a person to read, the verdict first. */
-export function report(diagnosis: Diagnosis, detail: Detail): string {
+/** The diagnosis for a person to read, the verdict first. `required`: steps to what was asked for and is not ready. */
+export function report(diagnosis: Diagnosis, detail: Detail, required: readonly string[] = []): string {
   const { verdict, providers, driver, nvrtc, cublasLt } = diagnosis;
+  const steps = [...new Set([...required, ...verdict.next])];
   const paths = detail === "verbose" ? triedPaths : () => [];
   const lines = [
     verdict.runs,
     verdict.speed,
-    ...(verdict.next.length === 0
-      ? ["Nothing more to do here."]
-      : verdict.next.map((step) => `Next: ${step}`)),
+    ...(steps.length === 0 ? ["Nothing more to do here."] : steps.map((step) => `Next: ${step}`)),
     "",
     "Providers, fastest first",
     ...providers.map(({ name, ready, because }) => row(name, `${ready ? "ready" : "not ready"}: ${because}`)),

@@ -18,6 +18,25 @@ export function verdictOf(findings: Findings): Verdict {
   return { provider, runs: runsOf(findings, provider), speed: speedOf(findings), next: nextOf(findings) };
 }
 
+/** What to do to have a provider that is not ready, whether or not this machine has what it takes; never empty. */
+export function stepsTo(name: Provider["name"], findings: Findings): readonly string[] {
+  const { addon } = findings;
+  if ("reason" in addon) return [addon.remedy];
+  return name === "cuda" ? stepsToCuda(findings) : nextOf(findings);
+}
+
+function stepsToCuda(findings: Findings): string[] {
+  const { driver, devices } = findings;
+  if ("reason" in driver) {
+    if (driver.reason.startsWith("QKNORM_CUDA=off")) return ["let go of QKNORM_CUDA=off"];
+    return ["install an NVIDIA driver, or name its libcuda.so.1 in QKNORM_LIBCUDA"];
+  }
+  if (devices.length === 0)
+    return ["let this process see a GPU: `nvidia-smi` lists them, CUDA_VISIBLE_DEVICES hides them"];
+  const usable = devices.some((device) => "memoryPools" in device && device.memoryPools);
+  return usable ? gpuSteps(findings) : ["mend what is said of the devices below, or use another driver"];
+}
+
 function runsOf({ providers, devices }: Findings, name: Provider["name"]): string {
   const because = providers.find((provider) => provider.name === name)?.because;
   if (name === "cpu-typescript") return "Everything runs, on plain TypeScript kernels";
