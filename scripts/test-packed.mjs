@@ -1,7 +1,7 @@
 // npm run test:packed [-- NAME ...]: packs all packages, installs them by npm and pnpm in empty projects, and tests them there:
 // on Node 20, 22 and 24, Bun and Deno; their types, what linters of packages say, the page of tensor libraries; then the test
 // suite again, on what was installed, with each Node. NAMEs pick files of scripts/packed, or `suite`. Ends with
-// "N passed, N failed". Needs a registry, and takes about ten minutes; `npm test` does none of it.
+// "N passed, N failed". Needs a registry, and takes 10 to 25 minutes on two cores; `npm test` does none of it.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
