@@ -32,7 +32,7 @@ export function viewCall({ callee, args }: CallParts, values: ValueTable): Value
   const takesBoth = takesTensor && args.length === 2 && isShape(args[1]!.value);
   const isFunction =
     callee.kind === "free" ||
-    (callee.kind === "attribute" && ((callee.object.kind === "free" && takesTensor) || takesBoth));
+    (callee.kind === "attribute" && ((isNamespace(callee.object) && takesTensor) || takesBoth));
   const tensor = isFunction ? args[0]?.value : callee.kind === "attribute" ? callee.object : undefined;
   const rest = isFunction ? args.slice(1) : args;
   if (tensor === undefined) return undefined;
@@ -48,6 +48,12 @@ export function viewCall({ callee, args }: CallParts, values: ValueTable): Value
   if (name === "slice" && tensor.kind === "shape" && rest.length === 0) return tensor;
   if (!reshapes.has(name) || rest.length === 0) return undefined;
   return values.reshape(tensor, targetShape(name, rest, values));
+}
+
+/** `np`, `torch.Tensor`: what functions of a tensor are called of; a method of a class takes the tensor first, too. */
+function isNamespace(value: Value): boolean {
+  if (value.kind !== "attribute") return value.kind === "free";
+  return /^(?:[A-Z]|ndarray$)/.test(value.name) && isNamespace(value.object);
 }
 
 function isShape({ kind }: Value): boolean {
@@ -85,7 +91,9 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
   if (args.length === 1 && !args[0]!.spread && namesNorm(module)) {
     return { style: "module", norm: module, of: given[0]!, callee, args: given };
   }
-  if (isForward || buildsNorm(callee)) return undefined;
+  // `self.q_norm.forward(q, residual)`, `RMSNormFunction.apply(q, weight, eps)`: more than a module's forward of one tensor.
+  const isOfMore = isForward && args.length > 1 && (forwarded(module) !== undefined || appliesClass(callee));
+  if (!isOfMore && (isForward || buildsNorm(callee))) return undefined;
   const [gamma, other] = given.flatMap((value) => normIn(value) ?? []);
   // A function that is given both norms is the shared helper, or another one like it, not a norm.
   if (other !== undefined || given.some(namesOtherNorm)) return undefined;
@@ -94,8 +102,9 @@ export function normCall(parts: CallParts): Omit<ValueOf<"norm">, "id" | "kind">
     return { style: "function", norm: gamma ?? callee, of: own, callee, args: [own, ...given] };
   const of = given.find((value) => normIn(value) === undefined && isTensor(value));
   if (of === undefined) return undefined;
-  if (nameKind(callee) === "norm" || nameKind(callee) === "qk-norm") {
-    return { style: "function", norm: gamma ?? callee, of, callee, args: given };
+  if (isOfMore || nameKind(callee) === "norm" || nameKind(callee) === "qk-norm") {
+    const named = isOfMore ? (forwarded(module) ?? callee) : callee;
+    return { style: "function", norm: gamma ?? named, of, callee, args: given };
   }
   if (gamma === undefined) return undefined;
   const isApplied = splitWords(calleeName(callee) ?? "").some((word) => appliers.has(word));
@@ -138,6 +147,22 @@ function buildsNorm(callee: Value): boolean {
   const name = calleeName(callee) ?? "";
   const owner = callee.kind === "attribute" ? (calleeName(callee.object) ?? "") : "";
   return /^[A-Z]/.test(name) || /^[A-Z][a-z]/.test(owner) || builders.has(splitWords(name)[0] ?? "");
+}
+
+/** The norm of `norm`, `norm.forward`: of `norm.forward.call(norm, q)`, too. */
+function forwarded(module: Value): Value | undefined {
+  if (namesNorm(module)) return module;
+  const isMethod = module.kind === "attribute" && forwards.has(module.name) && namesNorm(module.object);
+  return isMethod ? module.object : undefined;
+}
+
+/** `RMSNormFunction.apply`: what an autograd function is called by. */
+function appliesClass(callee: ValueOf<"attribute">): boolean {
+  return (
+    callee.name === "apply" &&
+    /^[A-Z]/.test(calleeName(callee.object) ?? "") &&
+    nameKind(callee.object) === "norm"
+  );
 }
 
 /** The norm of q or k that a value is, or is the weight of: `self.q_norm`, `self.q_norm.weight`. */

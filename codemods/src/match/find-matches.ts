@@ -10,6 +10,8 @@ import { CallIndex } from "./call-index.ts";
 import { stepsHandedOn } from "./handed-on.ts";
 import { matchInline } from "./inline-pair.ts";
 import { jointNorms } from "./joint-norm.ts";
+import { keyedNorms } from "./keyed-norms.ts";
+import { listedNorms } from "./listed-norms.ts";
 import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "./match.ts";
 import { functionsNearNorms, nestedIn } from "./near-norms.ts";
 import { pairFunctionOf } from "./pair-function.ts";
@@ -67,7 +69,12 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     refused: [
       ...refused,
       ...kept.filter((match) => match.kind === "refused"),
-      ...traced.flatMap((at) => [...jointNorms(at), ...stepsHandedOn(at)]),
+      ...traced.flatMap((at) => [
+        ...jointNorms(at),
+        ...listedNorms(at),
+        ...keyedNorms(at),
+        ...stepsHandedOn(at),
+      ]),
     ],
     traced,
     callsOf: (at) => calls.of(at),

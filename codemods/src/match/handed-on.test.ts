@@ -39,3 +39,23 @@ test("code behind a block that always raises is looked at, since somebody may ca
   ];
   expect(planPython({ forward }).findings).toMatchObject([{ kind: "replaced" }]);
 });
+
+test("a class in a function that is handed on is looked at where it stands, and told of once", () => {
+  const code = `import { RmsNorm } from "./norms";
+
+export const make = (config: Config) => {
+  return class Inner {
+    readonly headDim = config.headDim;
+    readonly qNorm = new RmsNorm(ones(config.headDim), 1e-6);
+    readonly kNorm = new RmsNorm(ones(config.headDim), 1e-6);
+    forward(x: Tensor) {
+      ${made}
+      q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
+      k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);
+      return this.attend(q, k);
+    }
+  };
+};
+`;
+  expect(planScript(code).findings).toMatchObject([{ kind: "replaced" }]);
+});

@@ -2,6 +2,7 @@ import { traceFunction } from "../flow/evaluate.ts";
 import type { ClosureExpr } from "../form/code.ts";
 import { within } from "../form/traversal.ts";
 import { sideOfEvent } from "./given-side.ts";
+import { isOfInnerClass } from "./inner-classes.ts";
 import type { RefusedMatch, Traced } from "./match.ts";
 
 /**
@@ -13,6 +14,7 @@ export function stepsHandedOn({ form, fn, trace }: Traced): readonly RefusedMatc
   return closures.flatMap(({ params, body, span }): readonly RefusedMatch[] => {
     // One that is called where it stands was looked into.
     if (trace.events.some(({ call }) => within(call.span, span)) || body.length === 0) return [];
+    if (isOfInnerClass(span, { form, fn, trace })) return [];
     const inside = { ...fn, kind: "function", params, body, span } as const;
     const at = { form, fn: inside, trace: traceFunction(inside, () => undefined) };
     const sides = new Set(at.trace.events.map(sideOfEvent));

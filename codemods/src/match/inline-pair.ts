@@ -1,5 +1,6 @@
 import type { NormEvent } from "../flow/trace.ts";
 import { isOwnMethod, sideGiven, sideOfEvent } from "./given-side.ts";
+import { isOfInnerClass } from "./inner-classes.ts";
 import type { InlineMatch, RefusedMatch, Traced } from "./match.ts";
 import type { NormRules } from "./norm-rules.ts";
 import { pairUp } from "./pair-up.ts";
@@ -13,7 +14,9 @@ export function matchInline(
   rules: Omit<NormRules, "place" | "trace">,
   skip: (event: NormEvent) => boolean,
 ): readonly (InlineMatch | RefusedMatch)[] {
-  const events = at.trace.events.filter((event) => sideOfEvent(event) !== undefined && !skip(event));
+  const events = at.trace.events.filter(
+    (event) => sideOfEvent(event) !== undefined && !skip(event) && !isOfInnerClass(event.call.span, at),
+  );
   return groupsOf(events, at).flatMap((group) =>
     matchGroup(group, events, at, { ...rules, place: at, trace: at.trace }),
   );

@@ -45,7 +45,10 @@ export function refuseOtherCall(
 const patchesIn = perForm(({ text }) => {
   const ways = [
     /(#?\w+)(?:\.prototype)?\.(?:forward|__call__|call)\s*=(?!=)/g,
+    // By whoever has the layer: `layer.attn.q_norm = nn.Identity()`.
+    /(?<!\b(?:self|this))\.(#?\w+)\s*=(?!=)/g,
     /\bsetattr\(\s*(?:self|this)\s*,\s*["'](\w+)["']/g,
+    /\b(?:setattr|defineProperty|patch\.object)\(\s*(?:[\w$]+\.)*?(#?\w+)(?:\.prototype)?\s*,\s*["'](?:forward|__call__|call|weight)["']/g,
     /(?:parametri|patch|spectral_norm|weight_norm)\w*\(\s*(?:self|this)\.(#?\w+)/g,
   ];
   return new Map(ways.flatMap((way) => [...text.matchAll(way)].map(([how, name]) => [name!, how] as const)));

@@ -59,6 +59,13 @@ export function checkKind(
       `${who} has no attribute ${missing.join(", ")}, which ${profile.helper.name} reads`,
     );
   }
+  const unread = required.filter((name) => fact.unread?.includes(name));
+  if (unread.length > 0) {
+    throw new Refusal(
+      "unknown-norm",
+      `${who} never reads its ${unread.join(", ")}, by which ${profile.helper.name} computes`,
+    );
+  }
   if (fact.madeBy !== undefined)
     throw new Refusal(
       "unknown-norm",

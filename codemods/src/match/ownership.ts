@@ -1,5 +1,6 @@
 import type { Value } from "../flow/value.ts";
 import { within } from "../form/traversal.ts";
+import { layersOf } from "./aliases.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
 import type { Side } from "./side.ts";
@@ -20,8 +21,15 @@ export function ownedParts(side: Side, { trace }: Traced): readonly { start: num
   });
 }
 
-/** Whether the function frees one of the tensors itself, so that it must not be the result. */
+/** Whether the function frees one of the tensors itself, so that it must not be the result: `q.dispose()`, `using q = ...`. */
 export function freesInput(inputs: readonly Value[], { trace }: Traced): boolean {
+  const isUsed = trace.definitions.some(
+    ({ step, value }) =>
+      step?.kind === "assign" &&
+      step.declares === "using" &&
+      inputs.some((input) => layersOf(input).includes(value)),
+  );
+  if (isUsed) return true;
   return [...trace.values].some(([expr, value]) => {
     const callee = value.kind === "call" && expr.kind === "call" ? value.callee : undefined;
     return callee?.kind === "attribute" && callee.name === "dispose" && inputs.includes(callee.object);

@@ -137,6 +137,9 @@ function eventsOf({ qs, ks, all, at, rules }: PairCandidates): readonly [NormEve
       : new Refusal("ambiguous", "one side is normalised more than once");
   }
   refuseDifferentEps(facts.map(({ eps }) => eps));
+  const sizes = new Set(facts.flatMap(({ sizeName }) => sizeName ?? []));
+  if (sizes.size > 1)
+    throw new Refusal("different-head-dim", `the two norms are built with ${[...sizes].join(" and ")}`);
   return [q, k];
 }
 

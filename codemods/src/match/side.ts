@@ -56,7 +56,8 @@ export function sideAt(event: NormEvent, trace: Trace): Side {
   }
   const temporaries = leadingTo({ step, path, block, trace, chain: chainOf(event, input, result, trace) });
   const whole = path === undefined ? undefined : wholeValue(step);
-  const isAssigned = path === undefined || (whole !== undefined && trace.values.get(whole) === result);
+  const isSeen = path === undefined || (whole !== undefined && trace.values.get(whole) === result);
+  const isAssigned = isSeen && sameStatement(step, trace).length === 1;
   const targets = isAssigned
     ? (trace.steps.get(step)?.assigned ?? []).filter(({ value }) => value === result)
     : [];
@@ -215,7 +216,10 @@ export function withoutNeeded(q: Side, k: Side, trace: Trace): readonly [Side, S
   let going = [...new Set([...q.temporaries, ...k.temporaries])].filter((step) => isPure(step, trace));
   for (;;) {
     const spans = [...results, ...going.map(({ span }) => span)];
-    const left = going.filter((step) => isReadOnlyIn(step, spans, trace));
+    const left = going.filter(
+      (step) =>
+        isReadOnlyIn(step, spans, trace) && sameStatement(step, trace).every((one) => going.includes(one)),
+    );
     if (left.length === going.length) break;
     going = left;
   }
@@ -230,6 +234,13 @@ export function withoutNeeded(q: Side, k: Side, trace: Trace): readonly [Side, S
     temporaries: side.temporaries.filter((one) => going.includes(one)),
   });
   return [only(q), only(k)];
+}
+
+/** The steps of one statement of the source: `a = b = v` has two. */
+function sameStatement(step: Step, trace: Trace): readonly Step[] {
+  const { start, end } = step.span;
+  const steps = trace.steps.get(step)?.block.steps ?? [step];
+  return steps.filter(({ span }) => span.start === start && span.end === end);
 }
 
 function isPure(step: Step, trace: Trace): boolean {

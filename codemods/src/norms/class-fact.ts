@@ -28,13 +28,16 @@ export function namedClassFact(name: string, form: FileForm, project: Project): 
 /** What is known about the norms of a class whose code is in reach. */
 export function classFact({ declaration, form }: Declared<ClassForm>, project: Project): NormFact {
   const forward = forwardOf(declaration);
+  const attributes = allAttributesOf(declaration, form, project, 0);
+  const read = namesRead(declaration, form, project, 0);
   return {
     ...nothing,
+    unread: attributes.filter((name) => !read.has(name.replace(/^#/, ""))),
     ...(isOtherThanRows(declaration) && { axis: "other" as const }),
     ...(forward !== undefined && givesTuple(forward.body) && { givesTuple: true }),
     className: declaration.name,
     kind: kindOf(declaration, form, project, 0),
-    attributes: allAttributesOf(declaration, form, project, 0),
+    attributes,
     isAsync: forward?.isAsync ?? false,
     resolved: { from: "code", path: form.path, line: lineAt(form.text, declaration.span.start) },
   };
@@ -81,6 +84,23 @@ function allAttributesOf(cls: ClassForm, form: FileForm, project: Project, depth
     return found ? allAttributesOf(found.declaration, found.form, project, depth + 1) : [];
   });
   return [...attributesOf(cls), ...inherited];
+}
+
+/** Methods that make a norm, or tell of it. */
+const telling = /^(?:extra_repr|__repr__|__str__|toString|reset_?parameters|init_?weights)$/i;
+
+/** Every name in its code and that of its bases, but for what makes a norm. */
+function namesRead(cls: ClassForm, form: FileForm, project: Project, depth: number): ReadonlySet<string> {
+  const own = cls.methods.flatMap(({ kind, name, span }) =>
+    kind === "constructor" || telling.test(name)
+      ? []
+      : (form.text.slice(span.start, span.end).match(/[\w$]+/g) ?? []),
+  );
+  const inherited = (depth > 3 ? [] : cls.bases).flatMap((base) => {
+    const found = declared(project.resolveClass(dottedName(base) ?? "", form));
+    return found ? [...namesRead(found.declaration, found.form, project, depth + 1)] : [];
+  });
+  return new Set([...own, ...inherited]);
 }
 
 /** Whether each `return` gives several values, or an object; one that does so only beside a residual that it is given gives one to us. */

@@ -18,6 +18,8 @@ export interface NormFact {
   readonly sizeName?: string;
   /** Attributes that the class sets on itself, such as `weight`, `eps`, `variance_epsilon`. */
   readonly attributes: readonly string[];
+  /** Those of them that its code never reads, so that a helper that does computes something else. */
+  readonly unread?: readonly string[];
   /** Whether its forward returns a promise. */
   readonly isAsync: boolean;
   /** Whether it returns several values, whatever it is given. */

@@ -6,12 +6,13 @@ import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import type { Declared, Project } from "../project/project.ts";
 import { agreedFact, joinFacts } from "./agreed-fact.ts";
+import { builtWeight } from "./built-weight.ts";
 import { classFact, declared, namedClassFact, nothing } from "./class-fact.ts";
 import { dottedName, valuesGivenTo } from "./class-members.ts";
 import { epsArgument } from "./eps-argument.ts";
 import { functionFact } from "./function-fact.ts";
 import { axisOfSizes } from "./norm-axis.ts";
-import type { NormFact } from "./norm-fact.ts";
+import type { NormFact, NormKind } from "./norm-fact.ts";
 
 /** What is known about the norms of one run, looked up in the code of their classes. */
 export class NormFacts {
@@ -166,7 +167,16 @@ export class NormFacts {
     const fact = namedClassFact(name, form, this.#project) ?? this.#factoryFact(name, form);
     if (fact === undefined) return undefined;
     const built = this.#builtWith(value, form, trace);
-    return { ...fact, ...built, ...(fact.axis === "other" && { axis: "other" as const }) };
+    const kind = this.#kindBuilt(fact, value, form);
+    return { ...fact, kind, ...built, ...(fact.axis === "other" && { axis: "other" as const }) };
+  }
+
+  /** What it computes, built so: some classes go without their weight. */
+  #kindBuilt({ kind }: NormFact, call: CallExpr, form: FileForm): NormKind {
+    const cls = declared(this.#project.resolveClass(dottedName(call.callee) ?? "", form))?.declaration;
+    if (kind !== "plain-rms" || cls === undefined) return kind;
+    const weight = builtWeight(cls, call.args);
+    return weight === "there" ? kind : weight === "missing" ? "weightless" : "unknown";
   }
 
   /** How far a norm reaches and which eps it has, by the arguments that it is built with. */

@@ -101,6 +101,10 @@ describe("what is x / rms(x) times a weight, however it is written, is replaced"
       "a kernel that knows no weight",
       ["return F.rms_norm(x, x.shape[-1:], None, self.variance_epsilon) * self.weight"],
     ],
+    [
+      "an empty tensor given back",
+      ["if x.numel() == 0:", "    return x", variance, `return ${normed} * self.weight`],
+    ],
     ["a compiled forward", [variance, `return ${normed} * self.weight`], { above: "    @torch.compile\n" }],
   ])("%s", (_, forward, more) => {
     expect(planned(normOf(forward, more)).findings).toMatchObject([{ kind: "replaced" }]);
@@ -155,6 +159,23 @@ describe("what computes anything else stays, whatever its class is called", () =
       [variance, `return ${normed} * self.weight`],
       { members: "    def __call__(self, x):\n        return 2 * super().__call__(x)\n\n" },
     ],
+    [
+      "nothing where a flag says so",
+      ["if not self.training:", "    return x", variance, `return ${normed} * self.weight`],
+    ],
+    ["a count besides", ["self.calls += 1", variance, `return ${normed} * self.weight`]],
+    [
+      "a weight that is made of another one",
+      [variance, `return ${normed} * self.scale`],
+      { members: "    @property\n    def scale(self):\n        return self.weight.abs()\n\n" },
+    ],
+    [
+      "a power of eps",
+      [
+        "v = x.pow(2).mean(-1, keepdim=True)",
+        "return x * torch.rsqrt(v + self.variance_epsilon**2) * self.weight",
+      ],
+    ],
     ["a generator", [variance, `yield ${normed} * self.weight`]],
     ["a dict", [variance, `return {"x": ${normed} * self.weight}`]],
   ])("%s", (_, forward, more) => {
@@ -172,6 +193,23 @@ class RMSNorm(Base):
 
   const plain = normOf([variance, `return ${normed} * self.weight`]);
 
+  test.each([
+    ["another eps", plain.replace("v + self.variance_epsilon", "v + 1e-5")],
+    ["no eps", plain.replace("v + self.variance_epsilon", "v")],
+    ["another weight", plain.replace("* self.weight", "* self.scale")],
+    [
+      "an eps that it only tells of",
+      plain.replace("v + self.variance_epsilon", "v + 1e-5") +
+        "\n    def extra_repr(self):\n        return str(self.variance_epsilon)\n",
+    ],
+  ])("it computes with %s than those that the helper reads", (_, cls) => {
+    expect(planned(cls).findings).toMatchObject([
+      { reason: "unknown-norm", message: expect.stringContaining("never reads its") },
+    ]);
+    const profile = { ...sglangProfile, requiredAttributes: [] };
+    expect(planned(cls, { profile }).findings).toMatchObject([{ kind: "replaced" }]);
+  });
+
   test("one weight for all columns is not one for each", () => {
     const scalar = plain.replace("torch.ones(dim)", "torch.ones(1)");
     expect(planned(scalar).findings).toMatchObject([{ reason: "norm-not-per-head" }]);
@@ -180,6 +218,11 @@ class RMSNorm(Base):
   test.each<[string, Partial<PythonModel>]>([
     ["its forward", { init: ["self.q_norm.forward = other"] }],
     ["the class's forward", { above: "RMSNorm.forward = other\n\n\n" }],
+    ["the class's forward, by its name", { above: 'setattr(RMSNorm, "forward", other)\n\n\n' }],
+    [
+      "it, by whoever has the layer",
+      { above: "def drop(layer):\n    layer.attn.q_norm = nn.Identity()\n\n\n" },
+    ],
     ["its weight", { init: ['register_parametrization(self.k_norm, "weight", Exp())'] }],
     [
       "it, by its name",

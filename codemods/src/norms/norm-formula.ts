@@ -49,9 +49,25 @@ class Formula {
   }
 
   isOther(): boolean {
-    const { result, values } = this.#trace;
+    const { result, values, stores } = this.#trace;
+    // It counts, or keeps what it is given.
+    if (stores.length > 0) return true;
     if ([...values.keys()].some((expr) => expr.kind === "opaque" && expr.what === "yield")) return true;
-    return result !== undefined && this.#ways(result).some((way) => this.#isOtherWay(way));
+    if (result === undefined) return false;
+    return this.#mayGiveInput(result) || this.#ways(result).some((way) => this.#isOtherWay(way));
+  }
+
+  /** Whether x comes back as it is for a reason that is not x's own: in training alone, by a flag. An empty x has nothing to normalise. */
+  #mayGiveInput(given: Value): boolean {
+    const value = withoutCasts(given);
+    if (value.kind !== "choice" || this.#isInput(value)) return false;
+    const arms = [value.then, value.otherwise];
+    const isSkipped = arms.some((arm) => this.#isInput(arm)) && !this.#isAboutInput(value.test);
+    return isSkipped || arms.some((arm) => this.#mayGiveInput(arm));
+  }
+
+  #isAboutInput(test: Value): boolean {
+    return this.#input !== undefined && holds(test, this.#input);
   }
 
   /** What it gives on each way through it; several values at once are not looked at here. */
@@ -118,8 +134,13 @@ class Formula {
     if (isUnder) return false;
     if (value.kind === "reshape") return this.#isWeight({ value: value.of, isUnder }) && isRow(value.to);
     if (value.kind === "item") return this.#isWeight({ value: value.of, isUnder }) && isRow(value.index);
-    const isOwn = value.kind === "attribute" && value.object.kind === "self";
+    const isOwn = value.kind === "attribute" && value.object.kind === "self" && !this.#isComputed(value.name);
     return isOwn || value.kind === "free" || (value.kind === "param" && value !== this.#input);
+  }
+
+  /** `@property def scale(self)`: what it makes of the weight is not asked. */
+  #isComputed(name: string): boolean {
+    return this.#where.cls.methods.some((method) => method.kind === "accessor" && method.name === name);
   }
 
   /** x, with the residual added that only some callers give. */
@@ -149,7 +170,8 @@ class Formula {
     const { name, of } = (value && operationOf(value)) ?? { name: "", of: [] };
     if (name === "+") {
       const ofInput = of.filter((one) => this.#input !== undefined && holds(one, this.#input));
-      return ofInput.length === 1 && this.#isMeanSquare(ofInput[0]);
+      const isEps = of.every((one) => ofInput.includes(one) || !isWrittenOut(one));
+      return ofInput.length === 1 && isEps && this.#isMeanSquare(ofInput[0]);
     }
     if (name === "/" || name === "*") return this.#isReduced(of[0], "sum");
     return this.#isReduced(value, "mean");

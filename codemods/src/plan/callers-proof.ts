@@ -24,7 +24,9 @@ export interface CallersQuestion {
 /** Whether all callers of a function are known, and none of them has q or k any more once it has run. */
 export function isGivenUp(question: CallersQuestion): boolean {
   const { at, calls, project, filesMentioning } = question;
-  const { fn } = at;
+  const { fn, form } = at;
+  // In a script it sees what it was given by another name.
+  if (/\barguments\b/.test(form.text.slice(fn.span.start, fn.span.end))) return false;
   // What calls a module runs its forward, without a word of it.
   if (/^(?:forward|call|apply|__\w+__)$/.test(fn.name) || fn.decorators.length > 0) return false;
   try {

@@ -191,3 +191,17 @@ test("a product of a function and a weight may be taken apart", () => {
   );
   expect(after).toContain("q = opMul(qNormed, this.qNorm);");
 });
+
+test.each([
+  ["given something besides", "this.qNorm.forward(q, this.rows)", "this.kNorm.forward(k, this.rows)"],
+  ["called by its forward's call", "this.qNorm.forward.call(this, q)", "this.kNorm.forward.call(this, k)"],
+  [
+    "an autograd function",
+    "RmsNormFunction.apply(q, this.qNorm.weight, t)",
+    "RmsNormFunction.apply(k, this.kNorm.weight, t)",
+  ],
+])("a norm that is %s is told of, and stays", (_, q, k) => {
+  const { findings, after } = plan(`    q = ${q};\n    k = ${k};`);
+  expect(findings).toMatchObject([{ kind: "refused", reason: "unknown-norm" }]);
+  expect(after).toBeUndefined();
+});

@@ -22,10 +22,12 @@ export interface GivenQ {
 /** The head dim by its name; without one the last axis of q, where q's norm is given q as the helper is, cut into heads. */
 export function withHeadDim(match: InlineMatch, q: string, scope: Scope, profile: Profile): GivenQ {
   if (!needsHeadDim(profile)) return { q };
-  const named = namedHeadDim(match, scope);
+  const { sizeName } = match.facts.q;
+  const known = { ...match, ...(sizeName !== undefined && { sizeName }) };
+  const named = namedHeadDim(known, scope);
   if (named !== undefined) return { q, headDim: named };
   const { language, mentions } = scope.form;
-  if (match.q.event.value.of !== match.q.input) return { q, headDim: headDimText(match, scope) };
+  if (match.q.event.value.of !== match.q.input) return { q, headDim: headDimText(known, scope) };
   if (/^[\p{L}_$][\p{L}\d_$]*$/u.test(q)) return { q, headDim: lastAxisOf(q, language) };
   const name = freshName(language === "python" ? "q_heads" : "qHeads", mentions);
   return { q: name, headDim: lastAxisOf(name, language), opening: { name, value: q } };

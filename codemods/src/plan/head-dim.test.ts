@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { planPython } from "../../test/python-plan.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
 
 /** A class that knows the head dim while it is built, and not after. */
@@ -46,4 +47,30 @@ describe("a head dim without a name", () => {
       .replace("k = this.kNorm.forward(k)", "k = this.kNorm.forward(this.turn(k))");
     expect(planScript(shared).findings).toMatchObject([{ kind: "refused", reason: "ambiguous" }]);
   });
+});
+
+describe("a head dim that several names of the class could be", () => {
+  const sized = (size: string, more = "") => ({
+    forward: ["q, k = self.split(self.qk_proj(x))", "q = self.q_norm(q)", "k = self.k_norm(k)"],
+    init: [...(more === "" ? [] : [more]), `self.q_norm = Norm(${size})`, `self.k_norm = Norm(${size})`],
+  });
+
+  it("is the one that the norms are built with", () => {
+    const { after } = planPython(sized("self.qk_head_dim", "self.qk_head_dim = config.qk_head_dim"));
+    expect(after).toContain("head_dim=self.qk_head_dim");
+  });
+
+  it("is any where both say no more than the head", () => {
+    expect(planPython(sized("config.dim_head")).after).toContain("head_dim=self.head_dim");
+  });
+
+  it("is none where the norms are built with the width of something else", () => {
+    expect(planPython(sized("config.qk_nope_head_dim")).after).toContain("head_dim=q.shape[-1]");
+  });
+});
+
+it("norms that are built with different sizes are not those of one head dim", () => {
+  const forward = ["q, k = self.split(self.qk_proj(x))", "q = self.q_norm(q)", "k = self.k_norm(k)"];
+  const init = ["self.q_norm = Norm(config.q_head_dim)", "self.k_norm = Norm(config.k_head_dim)"];
+  expect(planPython({ forward, init }).findings).toMatchObject([{ reason: "different-head-dim" }]);
 });

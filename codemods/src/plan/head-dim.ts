@@ -1,3 +1,4 @@
+import { splitWords } from "../candidates/names.ts";
 import type { Language } from "../files/source-files.ts";
 import type { Value } from "../flow/value.ts";
 import type { Traced } from "../match/match.ts";
@@ -8,6 +9,8 @@ import { renderValue, type Scope } from "./render.ts";
 /** What is known of the head dim of a copy. */
 export interface KnownHeadDim {
   readonly headDim: Value | undefined;
+  /** The name of the size that q's norm is built with, where that is one name. */
+  readonly sizeName?: string;
   readonly at: Traced;
 }
 
@@ -19,15 +22,17 @@ export function headDimText(known: KnownHeadDim, scope: Scope): string {
 }
 
 /** As `headDimText`; undefined where it has no name. */
-export function namedHeadDim({ headDim, at }: KnownHeadDim, scope: Scope): string | undefined {
+export function namedHeadDim({ headDim, sizeName, at }: KnownHeadDim, scope: Scope): string | undefined {
   if (headDim !== undefined) return renderValue(headDim, scope);
   const owner = at.form.classes.find(({ name }) => name === at.fn.owner);
-  const names = new Set([...(owner?.fields.map(({ name }) => name) ?? []), ...attributesIn(at)]);
-  for (const name of names) {
-    if (meaningOfSize({ id: -1, kind: "free", name }) === "head-dim") {
-      return `${at.form.language === "python" ? "self" : "this"}.${name}`;
-    }
-  }
+  const all = new Set([...(owner?.fields.map(({ name }) => name) ?? []), ...attributesIn(at)]);
+  const names = [...all].filter((name) => meaningOfSize({ id: -1, kind: "free", name }) === "head-dim");
+  const isSaid = sizeName !== undefined && names.includes(sizeName);
+  const name = isSaid
+    ? sizeName
+    : names.find((one) => sizeName === undefined || (isAnyHead(sizeName) && isAnyHead(one)));
+  if (name !== undefined) return `${at.form.language === "python" ? "self" : "this"}.${name}`;
+  if (sizeName !== undefined && !isAnyHead(sizeName)) return undefined;
   // The head dim that the function itself computes with, such as `config.headDim`, if it knows just one.
   const used = new Set(
     [...at.trace.values.values()].filter(
@@ -36,6 +41,17 @@ export function namedHeadDim({ headDim, at }: KnownHeadDim, scope: Scope): strin
   );
   return used.size === 1 ? renderValue([...used][0]!, scope) : undefined;
 }
+
+/** `head_dim`, `qk_head_dim`, but not `v_head_dim` or `qk_nope_head_dim`, which is the width of something else. */
+function isAnyHead(name: string): boolean {
+  return splitWords(name).every((word) => headWords.has(word));
+}
+
+const headWords = new Set(
+  "q k qk head heads hidden attn attention dim dims size width per d hd dh dhead headdim headsize channels kv".split(
+    " ",
+  ),
+);
 
 /** Of a tensor that is cut into heads, its last axis: `q.shape[-1]`; in TypeScript the shape may be a list of any length. */
 export function lastAxisOf(name: string, language: Language): string {

@@ -126,6 +126,7 @@ describe("in Python the helper overwrites q and k", () => {
     ],
     ["by a conditional expression", { before: ["raw = k if self.keep else v"], after: ["self.log(raw)"] }],
     ["by `or`", { before: ["raw = self.raw or k"], after: ["self.log(raw)"] }],
+    ["as a view by the class", { before: ["raw = torch.Tensor.view(k, -1)"], after: ["self.log(raw)"] }],
     [
       "on both branches",
       {
@@ -293,6 +294,37 @@ describe("in TypeScript the helper overwrites q and k", () => {
       },
     ],
   ])("but not while one of them is held: %s", (_, step) => expect(script(step)).not.toBe("in place"));
+
+  test.each([
+    ["that are freed when the function ends", "using", "using"],
+    ["of which one is", "const", "using"],
+  ])("but not %s", (_, ofQ, ofK) => {
+    const project = `${ofQ} q0 = this.qProj.forward(x);\n${ofK} k0 = this.kProj.forward(x);\nconst v = x;`;
+    const norm = (side: string) =>
+      `const ${side} = this.${side}Norm.forward(${side}0.reshape([-1, this.headDim])).reshape(${side}0.shape);`;
+    const code = attention({ project, forward: `${norm("q")}\n${norm("k")}` });
+    expect(outcomeOf(planScript(code).after)).toBe("apart");
+    expect(outcomeOf(planScript(code.replaceAll("using", "const")).after)).toBe("in place");
+  });
+
+  test("but not what a caller gives to a function that knows it as `arguments` too", () => {
+    const code = (result: string) => `import { attend, headDim, kNorm, qNorm, wk, wq } from "./model";
+function normed(q, k) {
+  q = qNorm.forward(q.reshape([-1, headDim])).reshape(q.shape);
+  k = kNorm.forward(k.reshape([-1, headDim])).reshape(k.shape);
+  return attend(q, k, ${result});
+}
+export const forward = (x) => {
+  const q = x.matmul(wq);
+  const k = x.matmul(wk);
+  return normed(q, k);
+};
+`;
+    const outcome = (result: string) =>
+      outcomeOf(planScript(code(result), { profile: qknormProfile, path: "repo/attention.js" }).after);
+    expect(outcome("headDim")).toBe("in place");
+    expect(outcome("arguments[0]")).toBe("apart");
+  });
 
   test("but not where the step is no part of a function, and every function of the file may hold them", () => {
     const code = `import { attend, headDim, kNorm, kProj, qNorm, qProj, x } from "./model";

@@ -110,3 +110,27 @@ describe("statements that go", () => {
     expect(planPython({ forward: [...made, ...normed], above }).after).toContain("return a, *((None,) * 2)");
   });
 });
+
+describe("a statement that assigns to several variables", () => {
+  test.each([
+    ["of the result", "q = kept = self.q_norm(q)", "q = kept = q_normed"],
+    ["and an attribute", "self.last = q = self.q_norm(q)", "self.last = q = q_normed"],
+  ])("still does %s", (_, first, written) => {
+    const { after } = planPython({ forward: [...made, first, normed[1]!] });
+    expect(after).toContain(written);
+    expect(after).toContain("k = k_normed");
+  });
+
+  test("stays whole where one of them is read elsewhere", () => {
+    const forward = [
+      ...made,
+      "raw_shape = shape = q.shape",
+      "q = self.q_norm(q.view(-1, self.head_dim)).view(shape)",
+      "k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)",
+      "self.log(raw_shape)",
+    ];
+    const { after } = planPython({ forward });
+    expect(after).toContain("raw_shape = shape = q.shape");
+    expect(after).toContain("apply_qk_norm(");
+  });
+});
