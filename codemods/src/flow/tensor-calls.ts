@@ -13,7 +13,7 @@ const sameTensor = new Set(["contiguous", "asContiguous"]);
 const shapeReads = new Set(["size", "shape"]);
 const shapeCopies = new Set(["list", "tuple", "Array.from"]);
 /** Words for a function that applies the norm it is given: `applyPerHead(qNorm, q)`. */
-const appliers = new Set(["apply", "run", "head", "heads"]);
+const appliers = new Set(["apply", "run", "head", "heads", "checkpoint", "functional"]);
 /** First words of functions that make, load or change a norm instead of applying it. */
 const builders = new Set([
   "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",

@@ -52,10 +52,14 @@ function inOneBlock(
     .slice(early.index + 1, late.index)
     .filter((step) => !late.temporaries.includes(step));
   const isUntouched = (side: Side) => !between.some((step) => mayChange(step, side.input, trace));
-  const isAlways = !between.some((step) => mayEnd([step]));
+  const ways = waysOut(between);
+  const isCaught = isInTry(block);
+  const isAlways = ways.every((way) => way === "error" && !isCaught);
+  // Where a way out leads on, somebody may read what the early norm gave.
+  const leadsOn = ways.includes("jump") || (isCaught && ways.length > 0);
   if (isAlways && isReadyAt(late, early.index, block, trace) && isUntouched(late))
     return { home: early, late };
-  const isFree = early.targets.length > 0 && !isUsedIn(between, early, trace);
+  const isFree = early.targets.length > 0 && !leadsOn && !isUsedIn(between, early, trace);
   if (isFree && isUntouched(early)) return { home: given, late: given };
   if (!isAlways)
     throw new Refusal(
@@ -65,14 +69,20 @@ function inOneBlock(
   throw new Refusal("ambiguous", "q is needed before k is there, so no one place serves both");
 }
 
-/** Whether the function, or the round of a loop, may be over with the statement, and not by an error. */
-function mayEnd(steps: readonly Step[]): boolean {
-  return steps.some((step) => {
-    if (step.kind === "return") return true;
-    if (step.kind === "leave") return step.value === undefined;
-    if (step.kind === "branch") return mayEnd(step.then) || mayEnd(step.otherwise);
-    return "body" in step && mayEnd(step.body);
+/** How the statements may leave their block before its end; a jump is `break` or `continue`. */
+function waysOut(steps: readonly Step[]): readonly ("return" | "jump" | "error")[] {
+  return steps.flatMap((step) => {
+    if (step.kind === "return") return ["return"] as const;
+    if (step.kind === "leave") return [step.value === undefined ? "jump" : "error"] as const;
+    if (step.kind === "branch") return [...waysOut(step.then), ...waysOut(step.otherwise)];
+    return "body" in step ? waysOut(step.body) : [];
   });
+}
+
+function isInTry({ parent }: Block): boolean {
+  if (parent === undefined) return false;
+  const { step, block } = parent;
+  return (step.kind === "scope" && step.context.kind === "opaque") || isInTry(block);
 }
 
 /** Whether every variable that the side's code reads has the same value before the step at `index`. */

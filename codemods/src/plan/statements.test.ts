@@ -134,3 +134,38 @@ describe("a statement that assigns to several variables", () => {
     expect(after).toContain("apply_qk_norm(");
   });
 });
+
+describe("a way out between the two norms", () => {
+  const between = (...lines: readonly string[]) => [normed[0]!, ...lines, normed[1]!];
+  const inLoop = (...lines: readonly string[]) => [
+    "for i in range(3):",
+    ...[...made, ...between(...lines)].map((line) => `    ${line}`),
+  ];
+  const inTry = (handler: string, ...lines: readonly string[]) => [
+    ...made,
+    "try:",
+    ...between(...lines).map((line) => `    ${line}`),
+    handler,
+    "    context.log(q, k)",
+  ];
+
+  test.each([
+    ["leads behind a loop, where q is read", inLoop("if self.stop:", "    break")],
+    ["leads into the next round of a loop", inLoop("if self.stop:", "    continue")],
+    ["leads to a handler", inTry("except ValueError:", "if self.stop:", "    raise ValueError")],
+    ["leads through a handler that always runs", inTry("finally:", "if self.stop:", "    return x")],
+    ["gives back what the first one gave", [...made, ...between("if self.stop:", "    return q")]],
+  ])("that %s keeps them", (_, forward) => {
+    expect(planPython({ forward }).findings).toMatchObject([{ reason: "conditional-side" }]);
+  });
+
+  test("that gives back something else has the call behind it", () => {
+    const { after } = planPython({ forward: [...made, ...between("if self.stop:", "    return x")] });
+    expect(after).toMatch(/return x\n +q, k = apply_qk_norm\(/);
+  });
+
+  test("by an error that nobody catches is none", () => {
+    const { after } = planPython({ forward: [...made, ...between("if self.stop:", "    raise ValueError")] });
+    expect(after).toMatch(/apply_qk_norm\([^)]*\)\n +if self\.stop:\n +raise/);
+  });
+});
