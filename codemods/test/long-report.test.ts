@@ -63,3 +63,25 @@ describe("the report of a few copies", () => {
     expect(stdout).not.toContain("--all");
   });
 });
+
+describe("the report of copies of which this helper can stand for none", () => {
+  const crossing = step.replace("this.kProj(x)", "this.kProj(this.given)");
+
+  it("names the helper that could be made from them", async () => {
+    await models.write("a.js", crossing);
+    const { stdout } = await models.run([]);
+    expect(stdout).toContain("1 copy is kept for what this helper is like.");
+    expect(stdout).toContain("--emit-helper FILE  write it to FILE");
+    const emitted = await models.run(["--emit-helper", `${models.path}/helper.js`]);
+    expect(emitted.stdout).toContain("1 copy can be replaced");
+    expect(emitted.stdout).not.toContain("add\n  --emit-helper");
+  });
+
+  it("names none where no helper could stand for them, or some can be replaced", async () => {
+    await models.write("a.js", onlyQ);
+    expect((await models.run([])).stdout).not.toContain("--emit-helper");
+    await models.write("b.js", step);
+    await models.write("c.js", crossing);
+    expect((await models.run([])).stdout).not.toContain("  --emit-helper FILE");
+  });
+});

@@ -154,7 +154,7 @@ type Printed = Pick<CommandResult, "stdout" | "stderr">;
 
 async function print(
   result: WrittenResult,
-  { output, write, length }: CommandOptions,
+  { output, write, length, emitHelper }: CommandOptions,
   replan: Replan,
   { color }: Terminal,
 ): Promise<Printed> {
@@ -173,8 +173,10 @@ async function print(
       return { stdout: githubAnnotations(result), stderr };
     case "diff":
       return { stdout: patchOf(result.files), stderr };
-    default:
-      return { stdout: formatReport(result, { color, written: write, length }), stderr: "" };
+    default: {
+      const helper = emitHelper === undefined ? "imported" : "emitted";
+      return { stdout: formatReport(result, { color, written: write, length, helper }), stderr: "" };
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { WrittenResult } from "../edits/write-files.ts";
+import type { ReasonCode } from "../match/reasons.ts";
 import type { Finding } from "../plan/change.ts";
 import { keptSections, mostInFull, reasonTable } from "./kept-report.ts";
 import { paintPatch, printable } from "./paint-patch.ts";
@@ -11,6 +12,8 @@ export interface ReportStyle {
   readonly written: boolean;
   /** `all` lists every copy with its change or its advice, `folded` what a person reads. */
   readonly length: "all" | "folded";
+  /** Whether the calls are of a helper that the run makes, or of one that is there. */
+  readonly helper: "emitted" | "imported";
 }
 
 /** From so many files on, changes are told in a line each. */
@@ -113,7 +116,7 @@ export function partedMessage({ others }: WrittenResult["parted"][number]): stri
   return `the file had ${names} the old text`;
 }
 
-function summary(result: WrittenResult, { written }: ReportStyle, paint: Paint): readonly string[] {
+function summary(result: WrittenResult, { written, helper }: ReportStyle, paint: Paint): readonly string[] {
   const { files, scanned, errors, undo } = result;
   const findings = files.flatMap((file) => file.findings);
   const replaced = findings.filter(isReplaced).length;
@@ -128,7 +131,25 @@ function summary(result: WrittenResult, { written }: ReportStyle, paint: Paint):
   const kept = findings.length - replaced;
   const problems = errors.length === 0 ? [] : [count(errors.length, "error", "errors")];
   const parts = [`${count(replaced, "copy", "copies")} ${did}`, `${kept} kept`, looked, ...problems];
-  return [paint.bold(`${parts.join(", ")}.`), ...nextSteps(changed, written, undo)];
+  const others = replaced > 0 || helper === "emitted" ? [] : otherHelper(findings);
+  return [paint.bold(`${parts.join(", ")}.`), ...nextSteps(changed, written, undo), ...others];
+}
+
+/** Reasons that a helper made from the copies may not have, since it overwrites nothing and calls whatever norms it is given. */
+const ofTheHelper: ReadonlySet<string | undefined> = new Set<ReasonCode>([
+  "unit-offset-norm",
+  "layer-norm",
+  "unknown-norm",
+  "norm-not-per-head",
+  "aliased-input",
+  "helper-mismatch",
+]);
+
+function otherHelper(findings: readonly Finding[]): readonly string[] {
+  const copies = findings.filter(({ reason }) => ofTheHelper.has(reason)).length;
+  if (copies === 0) return [];
+  const told = `${count(copies, "copy is", "copies are")} kept for what this helper is like. One made from the copies may do for them; add`;
+  return [told, "  --emit-helper FILE  write it to FILE, and call that"];
 }
 
 function nextSteps(changed: number, written: boolean, undo: string | undefined): readonly string[] {
