@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { untimed, withinProcessorTime } from "../../test/processor-time.ts";
 import { aliasCase, lookAlikeCase } from "../../test/python-aliases.ts";
 import type { PythonCase } from "../../test/python-cases.ts";
 import { engineWithoutModels, outputsOf, python, pythonFixtures } from "../../test/python-run.ts";
@@ -15,7 +16,6 @@ import { planFile } from "./plan-file.ts";
 const cases = Number(process.env.FUZZ_CASES ?? 300);
 /** Files that one process of Python runs. */
 const batch = 500;
-const patience = { timeout: 60_000 + 100 * cases };
 const project = new Project([pythonFrontEnd]);
 const profile = { ...sglangProfile, helper: { name: "apply_qk_norm", module: "engine.models.common" } };
 
@@ -58,13 +58,13 @@ function differing(of: (seed: number) => PythonCase): {
 }
 
 describe.skipIf(python === undefined)("run by Python with a helper that overwrites q and k", () => {
-  test("whoever keeps q or k sees what he saw before, or the copy stays", patience, () => {
-    const { wrong, replaced } = differing(aliasCase);
+  test("whoever keeps q or k sees what he saw before, or the copy stays", untimed, () => {
+    const { wrong, replaced } = withinProcessorTime(cases, () => differing(aliasCase));
     expect(wrong).toEqual([]);
     expect(replaced).toBeGreaterThan(cases / 2);
   });
 
-  test("a norm that only looks like the helper's gives what it gave, or the copy stays", patience, () => {
-    expect(differing(lookAlikeCase).wrong).toEqual([]);
+  test("a norm that only looks like the helper's gives what it gave, or the copy stays", untimed, () => {
+    expect(withinProcessorTime(cases, () => differing(lookAlikeCase)).wrong).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { untimed, withinProcessorTime } from "../../test/processor-time.ts";
 import { equivalentCase, nearMissCase, type PythonCase } from "../../test/python-cases.ts";
 import { engineWithoutModels, outputsOf, python, pythonFixtures } from "../../test/python-run.ts";
 import { pythonFrontEnd } from "../languages/python/front-end.ts";
@@ -12,7 +13,6 @@ import { type FilePlan, planFile } from "./plan-file.ts";
 
 /** How many cases of each kind; `FUZZ_CASES=10000` for a long run. */
 const cases = Number(process.env.FUZZ_CASES ?? 300);
-const patience = { timeout: 60_000 + 100 * cases };
 const project = new Project([pythonFrontEnd]);
 const profile = { ...sglangProfile, helper: { name: "apply_qk_norm", module: "engine.models.common" } };
 
@@ -36,11 +36,11 @@ function wrong(of: (seed: number) => PythonCase, isRight: (plan: FilePlan) => bo
 }
 
 describe("in random spellings", () => {
-  test("the step is found and replaced, once", patience, () => {
+  test("the step is found and replaced, once", untimed, () => {
     const isOnce = ({ findings, after }: FilePlan) =>
       findings.filter(({ kind }) => kind === "replaced").length === 1 &&
       (after?.match(/ apply_qk_norm\(/g)?.length ?? 0) === 1;
-    expect(wrong(equivalentCase, isOnce)).toEqual([]);
+    expect(withinProcessorTime(cases, () => wrong(equivalentCase, isOnce))).toEqual([]);
   });
 
   test.skipIf(python === undefined)("what the step becomes puts out the same bits", () => {
@@ -59,7 +59,8 @@ describe("in random spellings", () => {
     }
   });
 
-  test("a near miss of the step is never replaced", patience, () => {
-    expect(wrong(nearMissCase, ({ after }) => after === undefined)).toEqual([]);
+  test("a near miss of the step is never replaced", untimed, () => {
+    const isKept = ({ after }: FilePlan) => after === undefined;
+    expect(withinProcessorTime(cases, () => wrong(nearMissCase, isKept))).toEqual([]);
   });
 });
