@@ -14,6 +14,8 @@ export interface PythonModel {
   readonly norm?: string;
   readonly head?: string;
   readonly above?: string;
+  /** What the attention class derives from. */
+  readonly bases?: string;
   readonly profile?: Profile;
 }
 
@@ -42,6 +44,7 @@ export function planPython({
   norm: cls = norm,
   head = "",
   above = "",
+  bases = "nn.Module",
   profile = sglangProfile,
 }: PythonModel): FilePlan {
   const fields = init ?? ["self.q_norm = Norm(self.head_dim)", "self.k_norm = Norm(self.head_dim)"];
@@ -51,7 +54,7 @@ from torch import nn
 
 ${cls}
 
-${above}class Attention(nn.Module):
+${above}class Attention(${bases}):
     def __init__(self, config):
         super().__init__()
         self.head_dim = config.head_dim

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { planPython } from "../../test/python-plan.ts";
+import { made, planPython } from "../../test/python-plan.ts";
 import { pythonFixtures } from "../../test/python-run.ts";
 import { attention, planScript } from "../../test/script-cases.ts";
 import { pythonFrontEnd } from "../languages/python/front-end.ts";
@@ -327,10 +327,16 @@ export const forward = (x) => {
   });
 
   test("but not where the step is no part of a function, and every function of the file may hold them", () => {
-    const code = `import { attend, headDim, kNorm, kProj, qNorm, qProj, x } from "./model";
+    const code = `import { attend, headDim, kNorm, qNorm, wk, wq, x } from "./model";
+import * as ops from "./ops";
 
-let q = qProj.forward(x).mul(1);
-let k = kProj.forward(x).mul(1);
+let q = ops.matmul(x, wq);
+let k = ops.matmul(x, wk);
+const raw = k;
+export const peek = () => raw;
+export function look() {
+  return raw;
+}
 q = qNorm.forward(q.reshape([-1, headDim])).reshape(q.shape);
 k = kNorm.forward(k.reshape([-1, headDim])).reshape(k.shape);
 export const out = attend(q, k);
@@ -366,6 +372,26 @@ ${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q,
   const outcome = (forward: readonly string[], body: readonly string[] = []) =>
     outcomeOf(planPython({ forward: [...forward, "q, k = out"], head: method(body) }).after);
   const call = ["packed = self.qkv_proj(x)", "out, v = self._rotated(packed, context)"];
+  /** A class that hands q and k to its own `name`, which `more` may do as well. */
+  const own = (name: string, more: string) => `class Inner(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.head_dim = config.head_dim
+        self.q_norm = Norm(config.head_dim)
+        self.k_norm = Norm(config.head_dim)
+
+    def ${name}(self, q, k):
+        q = self.q_norm(q.view(-1, self.head_dim)).view(q.shape)
+        k = self.k_norm(k.view(-1, self.head_dim)).view(k.shape)
+        return self.attend(q, k)
+
+    def _run(self, x):
+        q, k = self.qk_proj(x).chunk(2, dim=-1)
+        ${more}
+        return self.${name}(q, k)
+
+
+`;
 
   test("are overwritten where each caller reads nothing of them afterwards", () => {
     expect(outcome(call)).toBe("in place");
@@ -387,5 +413,41 @@ ${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q,
     ["nobody calls it", ["out = self.qk(x)"]],
   ])("are not where %s", (_, forward, body) => {
     expect(outcome(forward, body)).not.toBe("in place");
+  });
+
+  test("are not by a function that is run without being named", () => {
+    const outcomeOfOwn = (name: string, more = "pass") =>
+      outcomeOf(planPython({ above: own(name, more), forward: made }).after);
+    expect(outcomeOfOwn("_normed")).toBe("in place");
+    expect(outcomeOfOwn("forward", "self(q, k)")).toBe("apart");
+    expect(outcomeOfOwn("__call__", "self(q, k)")).toBe("apart");
+  });
+
+  test("are not by a function that a decorator may keep them for", () => {
+    const kept = own("_normed", "pass").replace("    def _normed", "    @remembering\n    def _normed");
+    expect(outcomeOf(planPython({ above: kept, forward: made }).after)).toBe("apart");
+  });
+});
+
+describe("what leaves its block comes back", () => {
+  const outcome = (...lines: readonly string[]) =>
+    outcomeOf(planPython({ forward: [...made, ...lines] }).after);
+  const arm = (way: string, indent: string) =>
+    ["qn = self.q_norm(q)", "kn = self.k_norm(k)", "context.log(qn, kn)", way].map((line) => indent + line);
+
+  test("in the next round of a loop, and there somebody reads k as it was", () => {
+    const loop = (way: string) => [
+      "for flag in context.flags:",
+      "    if flag:",
+      ...arm(way, "        "),
+      "    context.log(k)",
+    ];
+    expect(outcome(...loop("continue"))).not.toBe("in place");
+    expect(outcome("if context.flag:", ...arm("return x", "    "), "context.log(k)")).toBe("in place");
+  });
+
+  test("behind a try, and there somebody reads k as it was", () => {
+    const lines = ["try:", "    if context.flag:", ...arm("raise ValueError", "        ")];
+    expect(outcome(...lines, "except ValueError:", "    pass", "context.log(k)")).not.toBe("in place");
   });
 });

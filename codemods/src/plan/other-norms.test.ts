@@ -176,6 +176,29 @@ describe("in Python", () => {
       { forward: [...made, ...normed], above: "@torch.jit.script\n" },
     ],
     [
+      "is in a class that the compiler of torch.jit is the base of",
+      "helper-mismatch",
+      {
+        forward: [...made, ...normed],
+        bases: "torch.jit.ScriptModule",
+      },
+    ],
+    [
+      "is in a class that is given to torch.jit",
+      "helper-mismatch",
+      { forward: [...made, ...normed], above: "compiled = torch.jit.script(Attention)\n\n\n" },
+    ],
+    [
+      "is in a method that numba compiles",
+      "helper-mismatch",
+      { forward: [...made, ...normed], head: "    @numba.njit\n" },
+    ],
+    [
+      "is in a method that TensorFlow compiles",
+      "helper-mismatch",
+      { forward: [...made, ...normed], head: "    @tf.function\n" },
+    ],
+    [
       "has a hook",
       "unknown-norm",
       {

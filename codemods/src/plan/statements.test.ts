@@ -169,3 +169,17 @@ describe("a way out between the two norms", () => {
     expect(after).toMatch(/apply_qk_norm\([^)]*\)\n +if self\.stop:\n +raise/);
   });
 });
+
+test("a function inside that does more than to normalise keeps its calls", () => {
+  const inner = (more: readonly string[]) => [
+    ...made,
+    "def norm(module, t):",
+    ...more.map((line) => `    ${line}`),
+    "    return module(t.view(-1, self.head_dim)).view(t.shape)",
+    "q = norm(self.q_norm, q)",
+    "k = norm(self.k_norm, k)",
+  ];
+  expect(planPython({ forward: inner([]) }).findings).toMatchObject([{ kind: "replaced" }]);
+  for (const more of ["self.count += 1", "context.log(t)", "self.last = t"])
+    expect(planPython({ forward: inner([more]) }).findings).toMatchObject([{ reason: "ambiguous" }]);
+});
