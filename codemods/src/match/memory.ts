@@ -3,10 +3,10 @@ import type { Block, Trace } from "../flow/trace.ts";
 import type { Value, ValueOf } from "../flow/value.ts";
 import type { Place } from "../languages/front-end.ts";
 import type { Project } from "../project/project.ts";
+import { CallUses, isModule } from "./call-uses.ts";
 import { areDisjoint, type Selector } from "./disjoint.ts";
 import { isProjection } from "./projection.ts";
-import { sideOfName } from "./side-of.ts";
-import { isLibraryName, type MemoryUse, memoryUseOf, operatorUse } from "./tensor-operations.ts";
+import { operatorUse } from "./tensor-operations.ts";
 import { isPlain } from "./twin-branches.ts";
 
 /** Memory that a value may lie in: the value that it was made as, and the way from there to a part of it. */
@@ -32,12 +32,14 @@ export interface MemoryQuestion {
 /** Which memory values may lie in, by the table of `tensor-operations.ts`. */
 export class Memory {
   readonly #question: MemoryQuestion;
+  /** What calls do with what they are given. */
+  readonly uses: CallUses;
   readonly #known = new Map<Value, readonly Piece[]>();
-  readonly #tensors = new Map<Value, boolean>();
   readonly #arms: ReadonlyMap<Value, "then" | "otherwise">;
 
   constructor(question: MemoryQuestion) {
     this.#question = question;
+    this.uses = new CallUses(question.place, question.project);
     this.#arms = armsAround(question.block, question.trace);
   }
 
@@ -111,7 +113,7 @@ export class Memory {
 
   #ofAttribute(value: ValueOf<"attribute">): readonly Piece[] {
     const { object, name } = value;
-    if (this.#useOf(name) === "look") return [];
+    if (this.uses.named(name) === "look") return [];
     const inner = this.of(object);
     return inner.length > 0 ? inner : [{ root: value, path: [], isHeld: true }];
   }
@@ -145,7 +147,7 @@ export class Memory {
   #ofCall(value: ValueOf<"call">): readonly Piece[] {
     const { callee, args } = value;
     const { place, project } = this.#question;
-    const use = this.useOfCall(callee);
+    const use = this.uses.of(callee);
     const receiver = callee.kind === "attribute" && !isModule(callee.object) ? [callee.object] : [];
     if (use === "look") return [];
     const given = [...receiver, ...args];
@@ -165,83 +167,9 @@ export class Memory {
     ];
   }
 
-  /** What the table says of a call: of the function of an array library, or of a tensor's own method. */
-  useOfCall(callee: Value): MemoryUse | undefined {
-    const name = calleeName(callee);
-    if (name === undefined) return undefined;
-    const use = this.#useOf(name, callee.kind === "free" ? "function" : "method");
-    if (callee.kind === "free") return use === "new" && !this.#isKnown(name) ? undefined : use;
-    if (callee.kind !== "attribute") return undefined;
-    const { object } = callee;
-    if (isModule(object)) return isLibrary(object) || use === "view" || use === "parts" ? use : undefined;
-    // A parameter may be anything: what looks at a part of it, as of a tensor, makes nothing new.
-    const isLook = use === "view" || use === "parts";
-    return this.isTensor(object) || (object.kind === "param" && isLook) ? use : undefined;
-  }
-
-  /** Whether a call of a known name may still be that of something else, which keeps its arguments: `self.cache.select(k)`. */
-  mayKeep(callee: Value): boolean {
-    if (callee.kind === "free") return !this.#isKnown(callee.name);
-    return callee.kind !== "attribute" || !(isLibrary(callee.object) || this.isTensor(callee.object));
-  }
-
-  /** Whether a bare function is the language's own or an array library's: one of the same name from elsewhere may do anything. */
-  #isKnown(name: string): boolean {
-    const { imports, functions } = this.#question.place.form;
-    const source = imports.find(({ names }) => names.some(({ local }) => local === name));
-    if (source === undefined) return !functions.some((fn) => fn.name === name);
-    return source.module.split(/[./]/).some((part) => isLibraryName(part));
-  }
-
   /** A list, a set or an object is none. */
   #mayBeTensor(value: Value): boolean {
     return !["tuple", "unknown", "attribute", "self", "literal", "shape", "free"].includes(value.kind);
-  }
-
-  /** Whether the value is surely a tensor, whose methods the table knows: `add` may be that of a set, `log` that of a logger. */
-  isTensor(value: Value): boolean {
-    let known = this.#tensors.get(value);
-    if (known === undefined) {
-      known = this.#isSurelyTensor(value);
-      this.#tensors.set(value, known);
-    }
-    return known;
-  }
-
-  #isSurelyTensor(value: Value): boolean {
-    switch (value.kind) {
-      case "reshape":
-      case "norm":
-        return true;
-      case "owned":
-      case "await":
-      case "item":
-        return this.isTensor(value.of);
-      case "choice":
-        return this.isTensor(value.then) && this.isTensor(value.otherwise);
-      case "operation":
-        return operatorUse(value.operator) === "new" || value.operands.every((one) => this.isTensor(one));
-      case "param":
-        return this.#isTensorParam(value);
-      case "call": {
-        const { place, project } = this.#question;
-        const use = this.useOfCall(value.callee);
-        return use === undefined ? isProjection(value.callee, place, project) : use !== "look";
-      }
-      default:
-        return false;
-    }
-  }
-
-  #isTensorParam({ name, index }: ValueOf<"param">): boolean {
-    const type = this.#question.place.fn.params[index]?.type?.name ?? "";
-    return (
-      /tensor|array/i.test(type) || /^(?:x|hidden_?states|qkv)$/i.test(name) || sideOfName(name) !== undefined
-    );
-  }
-
-  #useOf(name: string, as: "method" | "function" = "method"): MemoryUse | undefined {
-    return memoryUseOf(name, this.#question.place.form.language, as);
   }
 }
 
@@ -259,19 +187,6 @@ function isComputed({ kind }: Value): boolean {
 function mayMeet(a: Piece, b: Piece): boolean {
   if (a.root !== b.root) return false;
   return !a.path.some((one) => b.path.some((other) => areDisjoint(one, other)));
-}
-
-/** `torch`, `self.mx`: what functions are called of. */
-function isModule(value: Value): boolean {
-  return (
-    value.kind === "free" ||
-    (value.kind === "attribute" && (value.object.kind === "self" || isModule(value.object)))
-  );
-}
-
-function isLibrary(value: Value): boolean {
-  if (value.kind === "free") return isLibraryName(value.name);
-  return value.kind === "attribute" && (isLibraryName(value.name) || isLibrary(value.object));
 }
 
 /** The tests of the branches around a block, and the arm of each that it is in. */

@@ -2,7 +2,7 @@ import type { Block, NormEvent, Trace } from "../flow/trace.ts";
 import { baseOf, type Value } from "../flow/value.ts";
 import { meaningOfSize, type SizeMeaning } from "../norms/norm-axis.ts";
 import type { Profile } from "../profiles/profile.ts";
-import { layersOf, refuseAliases } from "./aliases.ts";
+import { refuseAliases } from "./aliases.ts";
 import { refuseCompiled } from "./compiled.ts";
 import { sideOfEvent } from "./given-side.ts";
 import { holdersOf } from "./holders.ts";
@@ -54,8 +54,6 @@ export function pairUp(candidates: PairCandidates): InlineMatch {
     refuseOtherLengths(q.input, k.input, rules.profile.helper.name);
   }
   for (const side of [q, k]) {
-    if (layersOf(side.input).some(({ kind }) => kind === "norm"))
-      throw new Refusal("ambiguous", "one side is normalised more than once");
     refuseMoreInBranch(side, [q.result, k.result], trace);
   }
   const placement = placementFor(q, k, trace);

@@ -1,7 +1,8 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
 import type { Value } from "../flow/value.ts";
 import { sideOfEvent } from "../match/given-side.ts";
-import { type HoldQuestion, holderOf, keeperOf } from "../match/holders.ts";
+import type { HoldQuestion } from "../match/holder-search.ts";
+import { holderOf, keeperOf } from "../match/holders.ts";
 import type { PairCall, Traced } from "../match/match.ts";
 import { Memory } from "../match/memory.ts";
 import { Refusal } from "../match/reasons.ts";

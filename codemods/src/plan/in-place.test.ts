@@ -372,8 +372,13 @@ ${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q,
   const outcome = (forward: readonly string[], body: readonly string[] = []) =>
     outcomeOf(planPython({ forward: [...forward, "q, k = out"], head: method(body) }).after);
   const call = ["packed = self.qkv_proj(x)", "out, v = self._rotated(packed, context)"];
-  /** A class that hands q and k to its own `name`, which `more` may do as well. */
-  const own = (name: string, more: string) => `class Inner(nn.Module):
+  const runsItself = `    def _run_itself(self, x):
+        q, k = self.qk_proj(x).chunk(2, dim=-1)
+        return self(q, k), k
+
+`;
+  /** A class that hands q and k to its own `name`, by its name and, if asked, by calling itself. */
+  const own = (name: string, also: "self" | "" = "") => `class Inner(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.head_dim = config.head_dim
@@ -387,10 +392,9 @@ ${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q,
 
     def _run(self, x):
         q, k = self.qk_proj(x).chunk(2, dim=-1)
-        ${more}
         return self.${name}(q, k)
 
-
+${also === "self" ? runsItself : ""}
 `;
 
   test("are overwritten where each caller reads nothing of them afterwards", () => {
@@ -416,15 +420,15 @@ ${body.map((line) => `        ${line}\n`).join("")}        return self.rotary(q,
   });
 
   test("are not by a function that is run without being named", () => {
-    const outcomeOfOwn = (name: string, more = "pass") =>
-      outcomeOf(planPython({ above: own(name, more), forward: made }).after);
+    const outcomeOfOwn = (name: string, also?: "self") =>
+      outcomeOf(planPython({ above: own(name, also), forward: made }).after);
     expect(outcomeOfOwn("_normed")).toBe("in place");
-    expect(outcomeOfOwn("forward", "self(q, k)")).toBe("apart");
-    expect(outcomeOfOwn("__call__", "self(q, k)")).toBe("apart");
+    expect(outcomeOfOwn("forward", "self")).toBe("apart");
+    expect(outcomeOfOwn("__call__", "self")).toBe("apart");
   });
 
   test("are not by a function that a decorator may keep them for", () => {
-    const kept = own("_normed", "pass").replace("    def _normed", "    @remembering\n    def _normed");
+    const kept = own("_normed").replace("    def _normed", "    @remembering\n    def _normed");
     expect(outcomeOf(planPython({ above: kept, forward: made }).after)).toBe("apart");
   });
 });

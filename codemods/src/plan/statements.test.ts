@@ -183,3 +183,20 @@ test("a function inside that does more than to normalise keeps its calls", () =>
   for (const more of ["self.count += 1", "context.log(t)", "self.last = t"])
     expect(planPython({ forward: inner([more]) }).findings).toMatchObject([{ reason: "ambiguous" }]);
 });
+
+test.each([
+  ["as often as a counter says", "for i in range(2):"],
+  ["as long as a condition holds", "while context.flag:"],
+])("a loop that normalises what it has normalised before, %s, is kept", (_, loop) => {
+  const forward = [...made, loop, ...normed.map((line) => `    ${line}`)];
+  expect(planPython({ forward }).findings).toMatchObject([
+    { reason: "ambiguous", message: "a loop normalises what it has normalised before" },
+  ]);
+});
+
+test("norms of another kind that come before are left, and the helper is given what they gave", () => {
+  const forward = [...made, "q = self.q_pre_norm(q)", ...normed];
+  const { after } = planPython({ forward });
+  expect(after).toMatch(/q = self\.q_pre_norm\(q\)\n +q, k = apply_qk_norm\(/);
+  expect(after).toContain("allow_inplace=False");
+});
