@@ -1,4 +1,5 @@
 import type { FilesMentioning } from "../files/mention-index.ts";
+import type { Span } from "../form/form.ts";
 import { ownerOf } from "../form/per-form.ts";
 import { within } from "../form/traversal.ts";
 import type { PairCall, Traced } from "../match/match.ts";
@@ -43,6 +44,25 @@ export function proveDeletable(
         `${fn.name} is named in ${path} by something that could not be rewritten`,
       );
     }
+    if (
+      textsNaming(fn.name, other.text).some(
+        (span) => other !== form || !known.some((one) => within(span, one)),
+      )
+    )
+      throw new Refusal(
+        "other-callers",
+        `${fn.name} is named in ${path} by a text, by which it may be called`,
+      );
   }
   if (calls.length === 0) throw new Refusal("other-callers", `nothing in reach calls ${fn.symbol}`);
+}
+
+/** Texts in the code that are the name, or end with it behind a dot: `getattr(self, "_norm")`. */
+function textsNaming(name: string, text: string): readonly Span[] {
+  if (!text.includes(`${name}"`) && !text.includes(`${name}'`)) return [];
+  const plain = name.replace(/[$]/g, "\\$&");
+  return [...text.matchAll(new RegExp(`(["'])(?:[\\w$.]*\\.)?${plain}\\1`, "g"))].map((found) => ({
+    start: found.index,
+    end: found.index + found[0].length,
+  }));
 }
