@@ -101,6 +101,12 @@ const otherNorms: Readonly<Record<string, string>> = {
   "weights less one": "OffsetRMSNorm(self.head_dim)",
   "the mean taken off": "CenteredNorm(self.head_dim)",
   "half a head": "RMSNorm(self.head_dim // 2)",
+  "nothing where a flag says so": "SkippingNorm(self.head_dim)",
+  "an eps of its own": "FixedEpsNorm(self.head_dim)",
+  "a power of eps": "SquaredEpsNorm(self.head_dim, 0.5)",
+  "another weight": "ScaleNorm(self.head_dim)",
+  "a weight that is made of another one": "PositiveNorm(self.head_dim)",
+  "no weight, built so": "OptionalNorm(self.head_dim, affine=False)",
 };
 
 /** One alias of some kind. */
@@ -172,6 +178,57 @@ class ResidualNorm(RMSNorm):
         if residual is None:
             return normed, x
         return normed + residual
+
+
+class SkippingNorm(RMSNorm):
+    active = False
+
+    def forward(self, x):
+        return super().forward(x) if self.active else x
+
+
+class WrittenNorm(nn.Module):
+    def __init__(self, dim, eps=1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.scale = nn.Parameter(torch.ones(dim))
+        self.variance_epsilon = eps
+
+
+class FixedEpsNorm(WrittenNorm):
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 0.5) * self.weight
+
+
+class SquaredEpsNorm(WrittenNorm):
+    def forward(self, x):
+        eps = self.variance_epsilon
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps * eps) * self.weight
+
+
+class ScaleNorm(WrittenNorm):
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon) * self.scale
+
+
+class PositiveNorm(WrittenNorm):
+    @property
+    def positive(self):
+        return self.weight * -1.0
+
+    def forward(self, x):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon) * self.positive
+
+
+class OptionalNorm(nn.Module):
+    def __init__(self, dim, eps=1e-6, affine=True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim)) if affine else None
+        self.variance_epsilon = eps
+
+    def forward(self, x):
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        return x if self.weight is None else x * self.weight
 
 
 class Skip(nn.Module):
