@@ -101,7 +101,7 @@ const otherNorms: Readonly<Record<string, string>> = {
   "weights less one": "OffsetRMSNorm(self.head_dim)",
   "the mean taken off": "CenteredNorm(self.head_dim)",
   "half a head": "RMSNorm(self.head_dim // 2)",
-  "nothing where a flag says so": "SkippingNorm(self.head_dim)",
+  "nothing where a flag says so": "SkippingRMSNorm(self.head_dim)",
   "an eps of its own": "FixedEpsNorm(self.head_dim)",
   "a power of eps": "SquaredEpsNorm(self.head_dim, 0.5)",
   "another weight": "ScaleNorm(self.head_dim)",
@@ -180,7 +180,7 @@ class ResidualNorm(RMSNorm):
         return normed + residual
 
 
-class SkippingNorm(RMSNorm):
+class SkippingRMSNorm(RMSNorm):
     active = False
 
     def forward(self, x):
