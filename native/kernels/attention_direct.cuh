@@ -81,10 +81,9 @@ struct Step {
   u32 v[4][HALVES][4];
 };
 
-DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step) {
+DEVICE void load_keys(const Args& args, const Piece& piece, int key, Step& step) {
   const int lane = threadIdx.x % 32;
   const char* keys = args.k + piece.tile.kv_head * args.k_head_stride;
-  const char* values = args.v + piece.tile.kv_head * args.v_head_stride;
   // What is not there is read from the first slot, so that no load depends on a branch.
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
@@ -96,7 +95,11 @@ DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step)
 #pragma unroll
     for (int j = 0; j < QUARTERS; ++j) load_eight(from + 32 * j * CACHE_BYTES, scale, step.k[n][j]);
   }
-  if constexpr (!WITH_VALUES) return;
+}
+
+DEVICE void load_values(const Args& args, const Piece& piece, int key, Step& step) {
+  const int lane = threadIdx.x % 32;
+  const char* values = args.v + piece.tile.kv_head * args.v_head_stride;
   bool there[4];
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
@@ -118,6 +121,11 @@ DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step)
       for (u32& word : step.v[n][h]) word = 0;
     }
   }
+}
+
+DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step) {
+  load_keys(args, piece, key, step);
+  if constexpr (WITH_VALUES) load_values(args, piece, key, step);
 }
 
 // The scores of the lane's row with keys 8 * n + 2 * pair and the next.

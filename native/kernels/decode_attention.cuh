@@ -94,7 +94,7 @@ struct HeadWarp {
       missing = false;
 #pragma unroll
       for (int r = 0; r < heads::ROWS; ++r) {
-        if (r < left) missing |= !told.hear(static_cast<u32>(r * stride) + 4 * lane, rows[r].chunk[0]);
+        if (r < left) missing |= !told.hear(static_cast<u32>(r * stride) + 4 * lane, rows[r].chunk[0].word);
         else for (u32& word : rows[r].chunk[0].word) word = 0;
       }
       if (missing) look_again();
@@ -103,8 +103,8 @@ struct HeadWarp {
   }
 };
 
-// Puts the key and the value of the token in place of what the cache had at its slot when the step was loaded.
-DEVICE void patch(attend::Step& step, int key, int own) {
+// Puts the key of the token in place of what the cache had at its slot when the step was loaded.
+DEVICE void patch_key(attend::Step& step, int key, int own) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
@@ -116,6 +116,11 @@ DEVICE void patch(attend::Step& step, int key, int own) {
       for (int i = 0; i < 4; ++i) step.k[n][j][i] = from.chunk.word[i];
     }
   }
+}
+
+// The same of the value.
+DEVICE void patch_value(attend::Step& step, int key, int own) {
+  const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
     if (key + n / 2 * 8 + lane % 4 * 2 + n % 2 != own) continue;
@@ -170,18 +175,20 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
   const bool last = piece.number == piece.cut.count - 1;
   for (int step = 1; step < AHEAD; ++step) attend::prefetch_step(a, piece, begin + step * TURN);
   attend::Step keys;  // while q, k and v are brought
-  if (begin < piece.keys.last) attend::load_step(a, piece, begin, keys);
+  if (begin < piece.keys.last) attend::load_keys(a, piece, begin, keys);
   meet();
   attend::Row row;
   load_query(row, piece.tile.count);
   attend::begin_row(a, piece, row);
   for (int key = begin; key < piece.keys.last; key += TURN) {
     attend::prefetch_step(a, piece, key + AHEAD * TURN);
-    if (key != begin) attend::load_step(a, piece, key, keys);
-    if (last) patch(keys, key, piece.sequence.own(0));
+    if (key != begin) attend::load_keys(a, piece, key, keys);
+    if (last) patch_key(keys, key, piece.sequence.own(0));
     float scores[2][2];
     attend::score_step(a, row, keys, key, scores);
+    attend::load_values(a, piece, key, keys);  // not with the keys: there are no registers for both
     attend::absorb(row, scores);
+    if (last) patch_value(keys, key, piece.sequence.own(0));
     attend::multiply_values(row, keys, scores);
   }
   attend::share_row(row, attention_room().joined);
@@ -194,6 +201,7 @@ DEVICE void run_attention(const DecodeArgs& args, const DecodeStep& step) {
   const TellPiece told = {telling_of(args).from(step.words[4]), telling_of(args).from(step.words[3])};
   const u32 warp = threadIdx.x / 32;
   const attend::Piece& piece = attention_room().piece;
+  clear_piece(a, told.pieces);
   if (attention_room().has_piece) {
     if (warp < QK_WARPS) absorb_keys(a, piece, told);
     else bring_heads(args, step, piece, warp - QK_WARPS);

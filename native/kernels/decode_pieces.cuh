@@ -1,10 +1,17 @@
 // What the pieces of an attention of decode_steps.cu leave, and what they come to: as attention_join.cu adds them up, bit for bit.
 
 // Words of the pieces: values and state of each row of each piece of each key/value head.
-constexpr u32 GROUP_ROWS = QK_ROWS, PIECE_ROW = QK_HEAD_DIM + 2;
+constexpr u32 GROUP_ROWS = QK_ROWS, PIECE_ROW = QK_HEAD_DIM + 4;
 
 DEVICE u32 piece_words(const attend::Args& a, u32 kv_head, u32 number, u32 r) {
   return ((kv_head * a.pieces + number) * GROUP_ROWS + r) * PIECE_ROW;
+}
+
+// Clears the words of a block's piece in the other set, had it one or not: what pieces there are changes from launch to launch.
+DEVICE void clear_piece(const attend::Args& a, const Telling& pieces) {
+  if (blockIdx.x >= a.kv_heads * a.pieces) return;
+  const u32 first = piece_words(a, blockIdx.x % a.kv_heads, blockIdx.x / a.kv_heads, 0);
+  for (u32 at = 4 * threadIdx.x; at < GROUP_ROWS * PIECE_ROW; at += 4 * THREADS) pieces.clear_other<4>(first + at);
 }
 
 // A piece that is told: to those that add the pieces up, or as what attention leaves where there is one.
@@ -15,23 +22,22 @@ struct TellPiece {
     const u32 r = threadIdx.x / QK_WARPS;
     if (piece.cut.count == 1 || threadIdx.x >= 32 || threadIdx.x % QK_WARPS != 0 || r >= static_cast<u32>(piece.tile.count)) return;
     const u32 at = piece_words(a, piece.tile.kv_head, piece.number, r) + QK_HEAD_DIM;
-    pieces.tell(at, __float_as_uint(all.largest));
-    pieces.tell(at + 1, __float_as_uint(all.sum));
+    pieces.tell<2>(at, {__float_as_uint(all.largest), __float_as_uint(all.sum)});
   }
 
   __device__ __forceinline__ void values(const attend::Args& a, const attend::Piece& piece, int r, int element,
                                          const attend::State& all, float (&values)[4]) const {
     if (piece.cut.count > 1) {
       const u32 at = piece_words(a, piece.tile.kv_head, piece.number, r) + element;
-#pragma unroll
-      for (int i = 0; i < 4; ++i) pieces.tell(at + i, __float_as_uint(values[i]));
+      pieces.tell<4>(at, {__float_as_uint(values[0]), __float_as_uint(values[1]), __float_as_uint(values[2]), __float_as_uint(values[3])});
       return;
     }
     const i64 at = static_cast<i64>(piece.tile.head_of(a, r)) * QK_HEAD_DIM + element;
 #pragma unroll
     for (float& value : values) value = attend::finished(value, all, NOTHING);
     const u32 words[2] = {pack<QK_DTYPE>(values[0], values[1]), pack<QK_DTYPE>(values[2], values[3])};
-    out.tell(at / 2, words[0]), out.tell(at / 2 + 1, words[1]);
+    out.tell(at / 2, words);
+    out.clear_other<2>(at / 2);
     store_words<2>(a.out + at * bytes_of(QK_DTYPE), words);
   }
 };
@@ -74,10 +80,11 @@ DEVICE void join_run(const attend::Args& a, const attend::Cut& cut, const TellPi
     }
   }
   for (float& value : values) value = attend::finished(value, weights.all, NOTHING);
-  const u32 both = pack<QK_DTYPE>(values[0], values[1]);
+  const u32 both[1] = {pack<QK_DTYPE>(values[0], values[1])};
   const u32 at = head * QK_HEAD_DIM + element;
   told.out.tell(at / 2, both);
-  store_words<1>(a.out + at * bytes_of(QK_DTYPE), &both);
+  told.out.clear_other<1>(at / 2);
+  store_words<1>(a.out + at * bytes_of(QK_DTYPE), both);
 }
 
 // The runs that are this warp's: the last blocks have the first, since the first blocks have pieces.

@@ -1,18 +1,48 @@
 // A product of decode_steps.cu: x is normalised once in each block, its weights come through the ring, and the sums of a row
 // are added up in the order of gemv.cu.
 
-// The squares of x [CHUNKS * 8], as stage_norm of gemv.cu adds them up: by THREADS_OF_NORM threads, each with chunks of its own.
-template <u32 CHUNKS, u32 HELD>
-DEVICE float sum_of_squares(const Chunk<QK_DTYPE> (&x)[HELD]) {
-  static_assert(CHUNKS <= 1024, "a thread of the norm has one chunk");
-  constexpr u32 WARPS_OF_NORM = (CHUNKS + 31) / 32;
-  const u32 lane = threadIdx.x % 32;
+// The chunks of x that are this thread's, as soon as others have told them.
+template <u32 BEGIN, u32 END, u32 HELD>
+DEVICE void hear_x(const Telling& told, u32 chunks, Chunk<QK_DTYPE> (&x)[HELD]) {
+  for (bool missing = true; missing;) {
+    missing = false;
+#pragma unroll
+    for (u32 i = BEGIN; i < END; ++i) {
+      const u32 c = threadIdx.x + i * THREADS;
+      if (c < chunks && !told.hear(4 * c, x[i].word)) missing = true;
+    }
+    if (missing) look_again();
+  }
+}
+
+template <u32 HELD>
+DEVICE void bring_x(const DecodeArgs& args, const DecodeStep& step, u32 chunks, Chunk<QK_DTYPE> (&x)[HELD]) {
+  if (step.words[0] == NO_WORDS) {
+#pragma unroll
+    for (u32 i = 0; i < HELD; ++i) {
+      const u32 c = threadIdx.x + i * THREADS;
+      if (c < chunks) x[i] = load_chunk<QK_DTYPE, 16>(step.at[0] + c * 16);
+    }
+    return;
+  }
+  // A long row is asked for when its first chunks are there: all blocks that ask for all of it again and again would be in the
+  // way of the weights.
+  constexpr u32 FIRST = HELD < 2 ? HELD : 2;
+  const Telling told = telling_of(args).from(step.words[0]);
+  hear_x<0, FIRST>(told, chunks, x);
+  if constexpr (FIRST < HELD) hear_x<FIRST, HELD>(told, chunks, x);
+}
+
+// The squares of x, as stage_norm of gemv.cu adds them up: by up to 1024 threads, each with a chunk of its own.
+template <u32 HELD>
+DEVICE float sum_of_squares(u32 chunks, const Chunk<QK_DTYPE> (&x)[HELD]) {
+  const u32 lane = threadIdx.x % 32, warps = (chunks + 31) / 32;
   float* const of_warp = room().of_warp;
 #pragma unroll
   for (u32 i = 0; i < HELD; ++i) {
     const u32 c = threadIdx.x + i * THREADS;
     float sum = 0;
-    if (c < CHUNKS) {
+    if (c < chunks) {
 #pragma unroll
       for (int pair = 0; pair < CHUNK / 2; ++pair) {
         float a, b;
@@ -21,189 +51,171 @@ DEVICE float sum_of_squares(const Chunk<QK_DTYPE> (&x)[HELD]) {
       }
     }
     sum = warp_sum(sum);
-    if (lane == 0 && c / 32 < WARPS_OF_NORM) of_warp[c / 32] = sum;
+    if (lane == 0 && c / 32 < warps) of_warp[c / 32] = sum;
   }
   meet();
-  if constexpr (WARPS_OF_NORM == 1) return of_warp[0];
-  return warp_sum(lane < WARPS_OF_NORM ? of_warp[lane] : 0.0f);
+  const float all = warp_sum(lane < warps ? of_warp[lane] : 0.0f);
+  return warps == 1 ? of_warp[0] : all;
 }
 
-template <int N>
-struct Gains {
-  static constexpr u32 HELD = products[N].norm == 1 ? (products[N].inputs / CHUNK + THREADS - 1) / THREADS : 1;
-  Chunk<QK_NORM_DTYPE> chunk[HELD];
-
-  // Before x is there: weights do not change.
-  __device__ __forceinline__ void load(const DecodeStep& step) {
-    if constexpr (products[N].norm == 1) {
-#pragma unroll
-      for (u32 i = 0; i < HELD; ++i) {
-        const u32 c = threadIdx.x + i * THREADS;
-        if (c < products[N].inputs / CHUNK) {
-          chunk[i] = load_chunk<QK_NORM_DTYPE, 16>(step.at[2] + static_cast<i64>(c) * CHUNK * bytes_of(QK_NORM_DTYPE));
-        }
-      }
-    }
-  }
-};
-
-// The chunks of x that are this thread's, as soon as others have told them.
-template <u32 CHUNKS, u32 BEGIN, u32 END, u32 HELD>
-DEVICE void hear_x(const Telling& told, Chunk<QK_DTYPE> (&x)[HELD]) {
-  for (bool missing = true; missing;) {
-    missing = false;
-#pragma unroll
-    for (u32 i = BEGIN; i < END; ++i) {
-      const u32 c = threadIdx.x + i * THREADS;
-      if (c < CHUNKS && !told.hear(4 * c, x[i])) missing = true;
-    }
-    if (missing) look_again();
-  }
-}
-
-// x, or norm(x), into shared memory.
-template <int N>
-DEVICE void take_x(const DecodeArgs& args, const DecodeStep& step, const Gains<N>& gains) {
-  constexpr Product P = products[N];
-  constexpr u32 CHUNKS = P.inputs / CHUNK, HELD = (CHUNKS + THREADS - 1) / THREADS;
+// x into shared memory.
+DEVICE void take_x(const DecodeArgs& args, const DecodeStep& step) {
+  constexpr u32 HELD = (QK_MOST_INPUTS / CHUNK + THREADS - 1) / THREADS;
+  const u32 chunks = step.inputs / CHUNK;
   Chunk<QK_DTYPE> x[HELD];
-  if (step.words[0] == NO_WORDS) {
-#pragma unroll
-    for (u32 i = 0; i < HELD; ++i) {
-      const u32 c = threadIdx.x + i * THREADS;
-      if (c < CHUNKS) x[i] = load_chunk<QK_DTYPE, 16>(step.at[0] + c * 16);
-    }
-  } else {
-    // A long row is asked for when its first chunks are there: all blocks that ask for all of it again and again would be in the
-    // way of the weights.
-    constexpr u32 FIRST = HELD < 2 ? HELD : 2;
-    const Telling told = telling_of(args).from(step.words[0]);
-    hear_x<CHUNKS, 0, FIRST>(told, x);
-    if constexpr (FIRST < HELD) hear_x<CHUNKS, FIRST, HELD>(told, x);
-  }
-  float scale = 1;
-  if constexpr (P.norm != 0) {
-    const float sum = sum_of_squares<CHUNKS>(x);
-    scale = scale_of<QK_DTYPE, QK_NORM_KIND>(sum, 1.0f / P.inputs, step.eps);
-  }
+  bring_x(args, step, chunks, x);
 #pragma unroll
   for (u32 i = 0; i < HELD; ++i) {
     const u32 c = threadIdx.x + i * THREADS;
-    if (c >= CHUNKS) continue;
-    if constexpr (P.norm != 0) {
+    if (c < chunks) room().x[c].chunk = x[i];
+  }
+  meet();
+}
+
+// norm(x) into shared memory.
+DEVICE void take_norm(const DecodeArgs& args, const DecodeStep& step) {
+  constexpr u32 HELD = (QK_MOST_NORMED / CHUNK + THREADS - 1) / THREADS;
+  static_assert(QK_MOST_NORMED / CHUNK <= 1024, "a thread of the norm has one chunk");
+  const u32 chunks = step.inputs / CHUNK;
+  const bool weighted = step.at[2] != nullptr;
+  Chunk<QK_NORM_DTYPE> gains[HELD];  // before x is there: weights do not change
 #pragma unroll
-      for (int pair = 0; pair < CHUNK / 2; ++pair) {
-        float a, b, first, second;
-        get_pair(x[i], pair, a, b);
-        a = __fmul_rn(a, scale), b = __fmul_rn(b, scale);
-        if constexpr (P.norm == 1) {
-          get_pair(gains.chunk[i], pair, first, second);
-          a = QK_NORM_OFFSET ? __fmaf_rn(a, first, a) : __fmul_rn(a, first);
-          b = QK_NORM_OFFSET ? __fmaf_rn(b, second, b) : __fmul_rn(b, second);
-        }
-        set_pair(x[i], pair, a, b);
+  for (u32 i = 0; i < HELD; ++i) {
+    const u32 c = threadIdx.x + i * THREADS;
+    if (weighted && c < chunks) {
+      gains[i] = load_chunk<QK_NORM_DTYPE, 16>(step.at[2] + static_cast<i64>(c) * CHUNK * bytes_of(QK_NORM_DTYPE));
+    }
+  }
+  Chunk<QK_DTYPE> x[HELD];
+  bring_x(args, step, chunks, x);
+  const float scale = scale_of<QK_DTYPE, QK_NORM_KIND>(sum_of_squares(chunks, x), step.inverse, step.eps);
+#pragma unroll
+  for (u32 i = 0; i < HELD; ++i) {
+    const u32 c = threadIdx.x + i * THREADS;
+    if (c >= chunks) continue;
+#pragma unroll
+    for (int pair = 0; pair < CHUNK / 2; ++pair) {
+      float a, b, first, second;
+      get_pair(x[i], pair, a, b);
+      a = __fmul_rn(a, scale), b = __fmul_rn(b, scale);
+      if (weighted) {
+        get_pair(gains[i], pair, first, second);
+        a = QK_NORM_OFFSET ? __fmaf_rn(a, first, a) : __fmul_rn(a, first);
+        b = QK_NORM_OFFSET ? __fmaf_rn(b, second, b) : __fmul_rn(b, second);
       }
+      set_pair(x[i], pair, a, b);
     }
     room().x[c].chunk = x[i];
   }
   meet();
 }
 
-// The sums of `rows` rows of a slot: sums[row * parts + part]. Rows go round the warps, `before` of which have had one of the
-// slots before: where a slot has few, the next one is others' work.
-template <int N>
-DEVICE void multiply_slot(const char* slot, u32 rows, u32 before, float* sums) {
-  constexpr Product P = products[N];
-  constexpr u32 CHUNKS = P.inputs / CHUNK, STEPS = (CHUNKS + 32 * P.parts - 1) / (32 * P.parts), GROUPS = WARPS / P.parts;
-  constexpr u32 SLOT_ROWS = Flow<N>::STAGE * Flow<N>::ROWS_OF_OUTPUT, TURN = (SLOT_ROWS + GROUPS - 1) / GROUPS;
-  constexpr int AT_ONCE = TURN >= 4 ? 4 : TURN >= 2 ? 2 : 1;
-  constexpr int UNROLLED = STEPS % 4 == 0 ? 4 : STEPS % 3 == 0 ? 3 : STEPS % 2 == 0 ? 2 : 1;  // a step's code has to stay in its cache
-  const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, group = warp / P.parts, part = warp % P.parts;
-  for (u32 first = (group + GROUPS - before % GROUPS) % GROUPS; first < rows; first += GROUPS * AT_ONCE) {
-    float sum[AT_ONCE] = {};
-#pragma unroll UNROLLED
-    for (u32 s = 0; s < STEPS; ++s) {
-      const u32 c = (s * P.parts + part) * 32 + lane;
-      if (CHUNKS % (32 * P.parts) != 0 && c >= CHUNKS) break;
-      const Chunk<QK_DTYPE> x[1] = {room().x[c].chunk};
-      Chunk<QK_DTYPE> w[AT_ONCE];
-#pragma unroll
-      for (int i = 0; i < AT_ONCE; ++i) {
-        const u32 row = min(first + i * GROUPS, rows - 1);
-        w[i] = reinterpret_cast<const Held*>(slot + row * Flow<N>::ROW)[c].chunk;
-      }
-      add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, w, x);
-    }
-    sum_lanes<AT_ONCE>(sum, lane, 16);
-    const u32 row = first + lane / (32 / AT_ONCE) * GROUPS;
-    if (lane % (32 / AT_ONCE) == 0 && row < rows) sums[row * P.parts + part] = sum[0];
-  }
+// What a warp has of a product's rows: those of its group, and a part of each.
+struct Share {
+  u32 chunks, row_bytes, parts, part, groups, group;
+};
+
+DEVICE Share share_of(const DecodeStep& step) {
+  const u32 warp = threadIdx.x / 32, parts = step.parts;  // a power of two
+  return {step.inputs / CHUNK, step.inputs * bytes_of(QK_DTYPE), parts, warp & (parts - 1), WARPS / parts, warp / parts};
 }
 
-template <int N>
+// The sums of AT_ONCE rows of a slot, the first of them and then each that is `groups` behind; those past the last are it again.
+template <int AT_ONCE>
+DEVICE void multiply_rows(const Share& share, const char* slot, u32 first, u32 rows, u32 here, float* sums) {
+  const u32 lane = threadIdx.x % 32, next = 32 * share.parts;
+  const Held* w[AT_ONCE];
+#pragma unroll
+  for (int i = 0; i < AT_ONCE; ++i) {
+    w[i] = reinterpret_cast<const Held*>(slot + min(first + i * share.groups, rows - 1) * share.row_bytes);
+  }
+  float sum[AT_ONCE] = {};
+#pragma unroll 2
+  for (u32 c = share.part * 32 + lane; c < share.chunks; c += next) {
+    const Chunk<QK_DTYPE> x[1] = {room().x[c].chunk};
+    Chunk<QK_DTYPE> chunks[AT_ONCE];
+#pragma unroll
+    for (int i = 0; i < AT_ONCE; ++i) chunks[i] = w[i][c].chunk;
+    add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, chunks, x);
+  }
+  __syncwarp();
+  sum_lanes<AT_ONCE>(sum, lane, 16);
+  const u32 row = first + lane / (32 / AT_ONCE) * share.groups;
+  if (lane % (32 / AT_ONCE) != 0 || row >= rows) return;
+  // Each gate has its up behind it.
+  const u32 at = rows == here ? row : row < here ? 2 * row : 2 * (row - here) + 1;
+  sums[at * share.parts + share.part] = sum[0];
+}
+
+// The sums of `rows` rows of a slot, of `here` outputs: sums[row * parts + part]. Rows go round the warps, `before` of which have
+// had one of the slots before: where a slot has few, the next one is others' work.
+DEVICE void multiply_slot(const Share& share, const char* slot, u32 rows, u32 here, u32 before, float* sums) {
+  u32 first = (share.group - before) & (share.groups - 1);
+  for (; first + share.groups < rows; first += 2 * share.groups) multiply_rows<2>(share, slot, first, rows, here, sums);
+  if (first < rows) multiply_rows<1>(share, slot, first, rows, here, sums);
+}
+
 DEVICE float added_up(const DecodeStep& step, const float* sums, u32 row_of_weight) {
   float sum = sums[0];
-#pragma unroll
-  for (u32 part = 1; part < products[N].parts; ++part) sum = __fadd_rn(sum, sums[part]);
-  if constexpr (products[N].bias) sum = __fadd_rn(sum, load_one<QK_DTYPE>(step.at[3], row_of_weight));
+  for (u32 part = 1; part < step.parts; ++part) sum = __fadd_rn(sum, sums[part]);
+  if (step.at[3] != nullptr) sum = __fadd_rn(sum, load_one<QK_DTYPE>(step.at[3], row_of_weight));
   return rounded<QK_DTYPE>(sum);
 }
 
-// An output as it is left; `own` are its sums, behind which those of `here` outputs lie.
-template <int N>
-DEVICE float finished_output(const DecodeStep& step, const float* own, u32 here, u32 output, float residual) {
-  constexpr Product P = products[N];
-  float y = added_up<N>(step, own, output);
-  if constexpr (P.swiglu) {
-    const float up = added_up<N>(step, own + here * P.parts, P.outputs + output);
+// An output as it is left; `own` are its sums.
+DEVICE float finished_output(const DecodeStep& step, const float* own, u32 output, const Chunk<QK_DTYPE>& residual) {
+  float y = added_up(step, own, output);
+  if (step.kind & SWIGLU) {
+    const float up = added_up(step, own + step.parts, step.outputs + output);
     y = __fmul_rn(silu(y), up);
-    if constexpr (P.residual) y = rounded<QK_DTYPE>(y);
   }
-  if constexpr (P.residual) y = __fadd_rn(residual, y);
-  return y;
+  if (step.at[4] == nullptr) return y;
+  float more, none;
+  get_pair(residual, 0, more, none);
+  return __fadd_rn(more, rounded<QK_DTYPE>(y));
 }
 
 // Leaves y and its neighbour's: threads with even numbers do it for both. All lanes of a warp come here; `count` outputs are.
 DEVICE void leave_output(const DecodeArgs& args, const DecodeStep& step, u32 output, u32 count, float y) {
   const float next = __shfl_down_sync(0xffffffffu, y, 1);
   if (threadIdx.x >= count || threadIdx.x % 2 == 1) return;
-  const u32 both = pack<QK_DTYPE>(y, next);
-  if (step.words[1] != NO_WORDS) telling_of(args).from(step.words[1]).tell(output / 2, both);
+  const u32 both[1] = {pack<QK_DTYPE>(y, next)};
+  if (step.words[1] != NO_WORDS) {
+    const Telling told = telling_of(args).from(step.words[1]);
+    told.tell(output / 2, both);
+    told.clear_other<1>(output / 2);
+  }
   if (step.at[5] == nullptr) return;
   char* const to = const_cast<char*>(step.at[5]) + static_cast<i64>(output) * bytes_of(QK_DTYPE);
-  if (threadIdx.x + 1 < count) store_words<1>(to, &both);
-  else store_half_word(to, static_cast<u16>(both));
+  if (threadIdx.x + 1 < count) store_words<1>(to, both);
+  else store_half_word(to, static_cast<u16>(both[0]));
 }
 
-template <int N>
-DEVICE void multiply(const DecodeArgs& args, const DecodeStep& step, Place& place) {
-  constexpr Product P = products[N];
-  using F = Flow<N>;
-  const u32 lane = threadIdx.x % 32;
-  const u32 last = first_output(P.outputs, blockIdx.x + 1);
+DEVICE void multiply(const DecodeArgs& args, const Assigned& own, Place& place) {
+  const DecodeStep& step = own.step;
+  const Share share = share_of(step);
+  const u32 lane = threadIdx.x % 32, rows_of_output = step.kind & SWIGLU ? 2 : 1, last = own.outputs[1];
   u32 buffer = 0;
-  for (u32 tile = first_output(P.outputs, blockIdx.x); tile < last; tile += F::TILE) {
-    const u32 count = min(F::TILE, last - tile), output = tile + threadIdx.x;
-    float residual = 0;
-    if constexpr (P.residual) {
-      if (threadIdx.x < count) residual = load_one<QK_DTYPE>(step.at[4], output);
+  for (u32 tile = own.outputs[0]; tile < last; tile += step.tile) {
+    const u32 count = min(step.tile, last - tile), output = tile + threadIdx.x;
+    // Nothing is made of it before it is needed: that would wait for it.
+    Chunk<QK_DTYPE> residual{};
+    if (step.at[4] != nullptr && threadIdx.x < count) {
+      residual = load_part<QK_DTYPE, bytes_of(QK_DTYPE)>(step.at[4] + static_cast<i64>(output) * bytes_of(QK_DTYPE), 1);
     }
     float* const sums = room().sums[buffer];
-    for (u32 at = 0; at < count; at += F::STAGE) {
-      const u32 here = min(F::STAGE, count - at);
+    for (u32 at = 0; at < count; at += step.stage) {
+      const u32 here = min(step.stage, count - at), before = at * rows_of_output;
       wait_at(&room().full[place.slot], place.parity);
-      const u32 before = at * F::ROWS_OF_OUTPUT;
-      multiply_slot<N>(ring() + place.slot * QK_SLOT, here * F::ROWS_OF_OUTPUT, before, sums + before * P.parts);
+      multiply_slot(share, ring() + place.slot * QK_SLOT, here * rows_of_output, here, before, sums + before * share.parts);
       __syncwarp();
       if (lane == 0) arrive_at(&room().empty[place.slot]);
       place.advance();
     }
     meet();
     if (threadIdx.x - lane < count) {
-      // Of a slot with so many outputs, first the gates, then their ups.
-      const u32 at = threadIdx.x / F::STAGE * F::STAGE, here = min(F::STAGE, count - at), in = threadIdx.x - at;
-      const float* const own = sums + (at * F::ROWS_OF_OUTPUT + in) * P.parts;
-      const float y = threadIdx.x < count ? finished_output<N>(step, own, here, output, residual) : 0;
+      const float* const sums_of_own = sums + threadIdx.x * rows_of_output * share.parts;
+      const float y = threadIdx.x < count ? finished_output(step, sums_of_own, output, residual) : 0;
       leave_output(args, step, output, count, y);
     }
     buffer ^= 1;
@@ -211,22 +223,20 @@ DEVICE void multiply(const DecodeArgs& args, const DecodeStep& step, Place& plac
 }
 
 // The weights of a product on their way into the ring; one thread, in the order in which they are taken out.
-template <int N>
 DEVICE void fetch_weights(const DecodeStep& step, Place& place) {
-  constexpr Product P = products[N];
-  using F = Flow<N>;
-  const u32 last = first_output(P.outputs, blockIdx.x + 1);
-  for (u32 tile = first_output(P.outputs, blockIdx.x); tile < last; tile += F::TILE) {
-    const u32 count = min(F::TILE, last - tile);
-    for (u32 at = 0; at < count; at += F::STAGE) {
-      const u32 here = min(F::STAGE, count - at), bytes = here * F::ROW;
+  const u32 row_bytes = step.inputs * bytes_of(QK_DTYPE), last = first_output(step.outputs, blockIdx.x + 1);
+  const bool swiglu = step.kind & SWIGLU;
+  for (u32 tile = first_output(step.outputs, blockIdx.x); tile < last; tile += step.tile) {
+    const u32 count = min(step.tile, last - tile);
+    for (u32 at = 0; at < count; at += step.stage) {
+      const u32 here = min(step.stage, count - at), bytes = here * row_bytes;
       wait_at(&room().empty[place.slot], place.parity ^ 1);  // nobody holds what was never filled
       u64* const full = &room().full[place.slot];
       char* const to = ring() + place.slot * QK_SLOT;
-      arrive_expecting(full, bytes * F::ROWS_OF_OUTPUT);
-      const char* from = step.at[1] + static_cast<i64>(tile + at) * F::ROW;
+      arrive_expecting(full, swiglu ? 2 * bytes : bytes);
+      const char* from = step.at[1] + static_cast<i64>(tile + at) * row_bytes;
       start_copy(to, from, bytes, full);
-      if constexpr (P.swiglu) start_copy(to + bytes, from + static_cast<i64>(P.outputs) * F::ROW, bytes, full);
+      if (swiglu) start_copy(to + bytes, from + static_cast<i64>(step.outputs) * row_bytes, bytes, full);
       place.advance();
     }
   }

@@ -2,41 +2,35 @@
 //
 // QK_DTYPE        1 bf16, 2 f16: of all tensors and weights
 // QK_STEPS        steps that a launch has room for
-// QK_PRODUCTS     braces with the numbers of a Product for each that is different: {1024,4096,1,1,0,0,0},{...}
-// QK_MOST_INPUTS  the largest K
+// QK_MOST_INPUTS  the largest K, and QK_MOST_NORMED the largest behind a norm
 // QK_SLOT         bytes of a slot of the ring, and QK_SLOTS how many there are; QK_SHARED bytes of a block's memory, the ring's too
 // QK_NORM_KIND    0 rms, 2 l2, 3 unit; QK_NORM_DTYPE of the weight, QK_NORM_OFFSET 0 or 1: the norms in front of products
 
-// A product that is different from others: y = residual + act(norm(x) * w^T + bias) of one row x. As gemv.cu, bit for bit.
-struct Product {
-  u32 inputs, outputs;  // K, a multiple of 8, and N; with SwiGLU I, the gates
-  u32 parts;            // of a row, added up one by one: QK_SPLIT of gemv.cu
-  int norm;             // 1: normalised first; 2: without a weight
-  int swiglu, bias, residual;
-};
-
-constexpr Product products[] = {QK_PRODUCTS};
-constexpr int PRODUCTS = sizeof(products) / sizeof(Product);
-constexpr u32 ATTENTION = 255;
+constexpr u32 NORM = 1, SWIGLU = 2, ATTENTION = 4;
 
 // Words that nobody tells or hears: those of an x that was there before the launch, or of a y that no step reads.
 constexpr u32 NO_WORDS = ~0u;
 
+// A product is y = residual + act(norm(x) * w^T + bias) of one row x. As gemv.cu, bit for bit. What it is like is said by numbers
+// and not by code of its own: a step runs its code once, and takes longer to bring code than to run it.
 struct DecodeStep {
   // Of a product: x, w, norm weight, bias, residual, y; a y of none is left to the attention that reads it.
   // Attention: q, k, v, k cache, v cache, out, q and k weight.
   const char* at[8];
-  u32 kind;           // the number of a product, or ATTENTION
-  float eps;          // of the norm before a product
+  u32 kind;            // of a product NORM and SWIGLU
+  float eps, inverse;  // of the norm before a product, and 1 / K
   // The first of the words (Telling) of a product's x and y; of attention's q, k, v, of its out and of its pieces.
   u32 words[5];
+  u32 inputs, outputs;  // K, a multiple of 8, and N; with SwiGLU I, the gates
+  u32 parts;            // of a row, added up one by one: QK_SPLIT of gemv.cu
+  u32 stage, tile;      // outputs of a slot, and those that are finished at once: pairs
   u32 none;
 };
 
 struct DecodeArgs {
   DecodeStep steps[QK_STEPS];
   u32* launches;          // how many there were, and how many blocks of this one are at their end
-  u64* told;              // words of all steps, which no two launches have
+  u32* told;              // two sets of the words of all steps
   const int* position;    // of the token: keys before it, its slot, and its row of the tables
   const char* cos;        // [P, R]
   const char* sin;
@@ -47,6 +41,7 @@ struct DecodeArgs {
   u32 count;              // of steps
   u32 places;             // P
   u32 group, kv_heads, capacity, window, chunk, pieces, least_keys;
+  u32 words;              // of a set
 };
 
 constexpr u32 WARPS = 8, THREADS = 32 * WARPS;  // that compute; one warp more starts copies
@@ -57,12 +52,19 @@ struct alignas(16) Held {
   Chunk<QK_DTYPE> chunk;
 };
 
+// A step, and its outputs that are this block's: from the first to before the second.
+struct Assigned {
+  DecodeStep step;
+  u32 outputs[2];
+};
+
 // The block's shared memory, behind the ring.
 struct Room {
   Held x[ROW_CHUNKS];
   float sums[2][MOST_SUMS];
   float of_warp[32];
   u64 full[QK_SLOTS], empty[QK_SLOTS];
+  Assigned assigned[2];  // in turn
   int position;
   u32 launch;
 };
@@ -74,33 +76,47 @@ DEVICE void meet() { meet_threads<1>(THREADS); }
 
 // ---- what blocks tell one another ----
 
-// Words of 64 bits, each with the number of the launch that stored it. Two elements of a tensor are a word, or one f32.
+// Words of 32 bits, two elements of a tensor or one f32, of which all bits are turned over: zeros say that it is not there yet.
+// Launches have one of two sets in turn, and clear the words of the other, which all have heard.
 struct Telling {
-  u64* words;
-  u32 launch;
+  u32* words;
+  i64 other;  // from a word to that of the other set
 
-  __device__ __forceinline__ Telling from(u32 first) const { return {words + first, launch}; }
+  __device__ __forceinline__ Telling from(u32 first) const { return {words + first, other}; }
 
-  __device__ __forceinline__ void tell(u32 at, u32 value) const { tell_word(words + at, static_cast<u64>(launch) << 32 | value); }
+  // Of what are no numbers at all, two elements or one f32, one has to be told as another.
+  __device__ __forceinline__ static u32 word_of(u32 value) { return value == ~0u ? ~0x7fff7fffu : ~value; }
 
-  // Two neighbouring values, as soon as they are there for once: false, as long as one is not. `at` is even.
-  __device__ __forceinline__ bool hear(u32 at, u32 (&values)[2]) const {
-    u64 found[2];
-    hear_two(words + at, found);
-    values[0] = static_cast<u32>(found[0]), values[1] = static_cast<u32>(found[1]);
-    return static_cast<u32>(found[0] >> 32) == launch && static_cast<u32>(found[1] >> 32) == launch;
+  // COUNT (1, 2 or 4) neighbours; `at` is a multiple.
+  template <int COUNT>
+  __device__ __forceinline__ void tell(u32 at, const u32 (&values)[COUNT]) const {
+    u32 word[COUNT];
+#pragma unroll
+    for (int i = 0; i < COUNT; ++i) word[i] = word_of(values[i]);
+    tell_words(words + at, word);
   }
 
-  // The eight elements of a chunk.
-  __device__ __forceinline__ bool hear(u32 at, Chunk<QK_DTYPE>& chunk) const {
-    u32 low[2], high[2];
-    const bool first = hear(at, low), second = hear(at + 2, high);
-    chunk.word[0] = low[0], chunk.word[1] = low[1], chunk.word[2] = high[0], chunk.word[3] = high[1];
-    return first && second;
+  template <int COUNT>
+  __device__ __forceinline__ void clear_other(u32 at) const {
+    const u32 nothing[COUNT] = {};
+    store_words<COUNT>(reinterpret_cast<char*>(words + at + other), nothing);
+  }
+
+  // COUNT (2 or 4) neighbouring values, as soon as they are there for once: false, as long as one is not. `at` is a multiple.
+  template <int COUNT>
+  __device__ __forceinline__ bool hear(u32 at, u32 (&values)[COUNT]) const {
+    bool there = true;
+    hear_words(words + at, values);
+#pragma unroll
+    for (u32& value : values) there &= value != 0, value = ~value;
+    return there;
   }
 };
 
-DEVICE Telling telling_of(const DecodeArgs& args) { return {args.told, room().launch}; }
+DEVICE Telling telling_of(const DecodeArgs& args) {
+  const bool odd = room().launch % 2 == 1;
+  return {args.told + (odd ? args.words : 0), odd ? -static_cast<i64>(args.words) : static_cast<i64>(args.words)};
+}
 
 // The last block at its end counts the launch. All have read its number.
 DEVICE void end_launch(const DecodeArgs& args) {
@@ -126,17 +142,14 @@ DEVICE u32 first_output(u32 outputs, u32 block) {
   return block == gridDim.x ? outputs : 2 * (outputs / 2 * block / gridDim.x);
 }
 
-// How a product's outputs go through the ring.
-template <int N>
-struct Flow {
-  static constexpr Product P = products[N];
-  static constexpr u32 ROW = P.inputs * bytes_of(QK_DTYPE), ROWS_OF_OUTPUT = P.swiglu ? 2 : 1;
-  static constexpr u32 ROOM = QK_SLOT / (ROW * ROWS_OF_OUTPUT);
-  static constexpr u32 BY_SUMS = MOST_SUMS / (P.parts * ROWS_OF_OUTPUT), BY_THREADS = THREADS;
-  static constexpr u32 MOST = BY_SUMS < BY_THREADS ? BY_SUMS : BY_THREADS;
-  // Outputs of a slot, and those that are finished at once: pairs.
-  static constexpr u32 STAGE = ROOM % 2 == 1 && ROOM > 1 && 2 * ROOM > MOST ? ROOM - 1 : ROOM;
-  static constexpr u32 TILE = STAGE > MOST ? MOST : STAGE % 2 == 0 ? MOST / STAGE * STAGE : MOST / (2 * STAGE) * 2 * STAGE;
-  static_assert(ROOM > 0, "a slot holds a row of each part of an output");
-  static_assert(TILE > 0 && TILE % 2 == 0, "an output is finished with its neighbour");
-};
+// Brings step `i` to where the block's threads look for it: LDS finds at once what is far away as an argument. One warp.
+DEVICE void assign_step(const DecodeArgs& args, u32 i) {
+  constexpr u32 WORDS = sizeof(DecodeStep) / 4;
+  static_assert(WORDS <= 30, "a lane for each word, and two for the outputs");
+  if (i >= args.count) return;
+  const u32 lane = threadIdx.x % 32;
+  Assigned& to = room().assigned[i % 2];
+  const DecodeStep& step = args.steps[i];
+  if (lane < WORDS) reinterpret_cast<u32*>(&to.step)[lane] = reinterpret_cast<const u32*>(&step)[lane];
+  else if (lane >= 30) to.outputs[lane - 30] = first_output(step.outputs, blockIdx.x + lane - 30);
+}

@@ -2,22 +2,39 @@
 // that one thread starts and nobody carries out; sm_90 and later. The stand-in device has the same functions in plain C++
 // (native/test/emulator/grid.h).
 //
-// What is told is a word of 64 bits: 32 of a value, and above them the number of the launch. It is stored and loaded whole, so
-// that who finds the number has the value too: nothing is fenced, and no word is waited for but by whoever needs it.
+// What is told is a word of 32 bits that is zero until it is told. It is stored and loaded whole, so that who finds it has the
+// value too: nothing is fenced, and no word is waited for but by whoever needs it.
 
 #ifdef QK_EMULATED
 #include "grid.h"
 #else
 
-// ---- words of 64 bits that other blocks store meanwhile ----
+// ---- words of 32 bits that other blocks store meanwhile ----
 
-// Two neighbouring words, each whole, 16-byte aligned.
-DEVICE void hear_two(const u64* place, u64 (&words)[2]) {
-  asm volatile("ld.relaxed.gpu.global.v2.b64 {%0,%1}, [%2];" : "=l"(words[0]), "=l"(words[1]) : "l"(place) : "memory");
+// COUNT (2 or 4) neighbouring words, each whole, aligned as one.
+template <int COUNT>
+DEVICE void hear_words(const u32* place, u32 (&words)[COUNT]) {
+  static_assert(COUNT == 2 || COUNT == 4, "of 8 or 16 bytes");
+  if constexpr (COUNT == 4) {
+    asm volatile("ld.relaxed.gpu.global.v4.b32 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3]) : "l"(place) : "memory");
+  } else {
+    asm volatile("ld.relaxed.gpu.global.v2.b32 {%0,%1}, [%2];" : "=r"(words[0]), "=r"(words[1]) : "l"(place) : "memory");
+  }
 }
 
-DEVICE void tell_word(u64* place, u64 word) {
-  asm volatile("st.relaxed.gpu.global.b64 [%0], %1;" :: "l"(place), "l"(word) : "memory");
+// COUNT (1, 2 or 4) neighbouring words, each whole, aligned as one.
+template <int COUNT>
+DEVICE void tell_words(u32* place, const u32 (&words)[COUNT]) {
+  static_assert(COUNT == 1 || COUNT == 2 || COUNT == 4, "of 4, 8 or 16 bytes");
+  if constexpr (COUNT == 4) {
+    asm volatile("st.relaxed.gpu.global.v4.b32 [%0], {%1,%2,%3,%4};"
+                 :: "l"(place), "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]) : "memory");
+  } else if constexpr (COUNT == 2) {
+    asm volatile("st.relaxed.gpu.global.v2.b32 [%0], {%1,%2};" :: "l"(place), "r"(words[0]), "r"(words[1]) : "memory");
+  } else {
+    asm volatile("st.relaxed.gpu.global.b32 [%0], %1;" :: "l"(place), "r"(words[0]) : "memory");
+  }
 }
 
 // What is looked for is not there yet: on the stand-in device others run.

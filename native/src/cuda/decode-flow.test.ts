@@ -9,7 +9,7 @@ type Attention = Extract<DecodeStep, { product: "attention" }>;
 
 /** Two query heads and one key/value head of 64 bf16 elements, whose keys may be cut in two. */
 const heads = { kvHeads: 1, group: 2, headDim: 64, pieces: 2 };
-const pieceWords = 2 * 2 * 66;
+const pieceWords = 2 * 2 * 68;
 
 /** Memory of its own, which only its identity matters of. */
 function memory(elements: number): ByteRange {
@@ -43,7 +43,7 @@ describe("DecodeFlow", () => {
       { at: [null, 0], left: false },
       { at: [0, null], left: false },
     ]);
-    expect(flow.words).toBe(4); // three words of two elements; the next begin at an even one
+    expect(flow.words).toBe(4); // three words of two elements; four are loaded at once
   });
 
   it("leaves y to the attention that takes all of it", () => {

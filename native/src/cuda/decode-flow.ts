@@ -23,6 +23,8 @@ export interface FlowHeads {
 
 /** Two elements of 16 bits. */
 const wordBytes = 4;
+/** Words that are loaded at once. */
+const wordsAtOnce = 4;
 
 interface Left {
   readonly range: ByteRange;
@@ -47,7 +49,7 @@ export class DecodeFlow {
   readonly #steps: { readonly at: (() => number | null)[]; left: boolean }[] = [];
   #words = 0;
 
-  /** 64-bit words of all steps. */
+  /** Words of all steps, two elements or one f32 each. */
   get words(): number {
     return this.#words;
   }
@@ -113,10 +115,9 @@ export class DecodeFlow {
     return left.words;
   }
 
-  /** Two neighbouring words are loaded at once. */
   #take(words: number): number {
     const first = this.#words;
-    this.#words += Math.ceil(words / 2) * 2;
+    this.#words += Math.ceil(words / wordsAtOnce) * wordsAtOnce;
     return first;
   }
 
@@ -152,7 +153,7 @@ export function flowOf(
 
 /** Words of what pieces leave for those that add them up (decode_pieces.cuh): values and state of each row. */
 function pieceWords({ kvHeads, group, headDim, pieces }: FlowHeads): number {
-  return kvHeads * pieces * rowsOfGroup(group) * (headDim + 2);
+  return kvHeads * pieces * rowsOfGroup(group) * (headDim + 4);
 }
 
 function isRange(range: ByteRange | null): range is ByteRange {
@@ -167,7 +168,7 @@ function same(a: ByteRange, b: ByteRange): boolean {
   return a.memory === b.memory && a.offset === b.offset && a.length === b.length;
 }
 
-/** Whether a range lies in what a product left, where two words begin. */
+/** Whether a range lies in what a product left, where words that are loaded at once begin. */
 function holds({ range, outputs }: Left, part: ByteRange): boolean {
   const from = part.offset - range.offset;
   return (
@@ -175,6 +176,6 @@ function holds({ range, outputs }: Left, part: ByteRange): boolean {
     range.memory === part.memory &&
     from >= 0 &&
     from + part.length <= range.length &&
-    from % (2 * wordBytes) === 0
+    from % (wordsAtOnce * wordBytes) === 0
   );
 }

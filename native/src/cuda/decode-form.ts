@@ -44,6 +44,7 @@ const warpsOfAttention = 4;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;
 const mostSlots = 8;
+const stepBytes = 128;
 /** The most chunks of a row that is normalised: each thread of the norm has one. */
 const mostNormed = 8192;
 
@@ -78,7 +79,7 @@ export function decodeRing(
   const widest = Math.max(...products.map(({ inputs, swiglu }) => 2 * inputs * (swiglu ? 2 : 1)));
   const slot = Math.max(leastSlot, Math.ceil(widest / 1024) * 1024);
   const inputs = Math.max(...products.map((product) => product.inputs));
-  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 64;
+  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 2 * stepBytes + 64;
   const rows = rowsOfGroup(group);
   const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 128;
   const slots = Math.min(mostSlots, Math.floor((device.sharedBytesPerBlock - room - attention) / slot));
@@ -118,8 +119,8 @@ export function decodeMacros(
     QK_CLUSTER: 0,
     QK_STAGE: 0,
     QK_STEPS: steps,
-    QK_PRODUCTS: products.map(braced).join(),
     QK_MOST_INPUTS: Math.max(...products.map(({ inputs }) => inputs)),
+    QK_MOST_NORMED: Math.max(8, ...products.map(({ inputs, norm }) => (norm === "none" ? 0 : inputs))),
     QK_SLOT: slot,
     QK_SLOTS: slots,
     QK_SHARED: sharedBytes,
@@ -134,8 +135,18 @@ export function rowsOfGroup(group: number): number {
   return Math.min(8, 2 ** Math.ceil(Math.log2(group)));
 }
 
-function braced({ inputs, outputs, parts, norm, ...flags }: DecodeProduct): string {
-  const { swiglu, bias, residual } = flags;
-  const numbers = [swiglu, bias, residual].map(Number);
-  return `{${[inputs, outputs, parts, { none: 0, weighted: 1, plain: 2 }[norm], ...numbers].join()}}`;
+/** Outputs of a product that a slot of the ring holds, and those that are finished at once: pairs, which are one word. */
+export function decodeTiles({ inputs, parts, swiglu }: DecodeProduct, { slot }: DecodeRing): DecodeTiles {
+  const rowsOfOutput = swiglu ? 2 : 1;
+  const room = Math.floor(slot / (2 * inputs * rowsOfOutput));
+  const most = Math.min(Math.floor(mostSums / (parts * rowsOfOutput)), 32 * warps);
+  const stage = room % 2 === 1 && room > 1 && 2 * room > most ? room - 1 : room;
+  if (stage > most) return { stage, tile: most };
+  const step = stage % 2 === 0 ? stage : 2 * stage;
+  return { stage, tile: Math.floor(most / step) * step };
+}
+
+export interface DecodeTiles {
+  readonly stage: number;
+  readonly tile: number;
 }

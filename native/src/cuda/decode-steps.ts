@@ -1,6 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { flowOf, type StepWords } from "./decode-flow.ts";
-import { type DecodeForm, type DecodeRing, decodeMacros, decodeRing } from "./decode-form.ts";
+import { type DecodeForm, type DecodeProduct, type DecodeRing, decodeMacros, decodeRing, decodeTiles } from "./decode-form.ts";
 import type { DecodeHeads, DecodeStep } from "./decode-step.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
@@ -11,14 +11,16 @@ import type { CudaStream } from "./stream.ts";
 const threads = 288;
 const addressesOfStep = 8;
 const wordsOfStep = 5;
+const stepBytes = 120;
 const noWords = 2 ** 32 - 1;
 /** Bytes in front of the words: how many launches there were. */
 const launchesBytes = 16;
 const mostBytes = 32764;
-const attentionKind = 255;
+/** NORM, SWIGLU and ATTENTION of decode_steps.cuh. */
+const kinds = { norm: 1, swiglu: 2, attention: 4 } as const;
 
 /** The most steps of a launch. */
-export const mostDecodeSteps = Math.floor((mostBytes - 256) / 96);
+export const mostDecodeSteps = Math.floor((mostBytes - 256) / stepBytes);
 
 const commonParameters = {
   launches: "address",
@@ -38,7 +40,7 @@ const commonParameters = {
     window: "u32",
     chunk: "u32",
   },
-  ...{ pieces: "u32", leastKeys: "u32" },
+  ...{ pieces: "u32", leastKeys: "u32", words: "u32" },
 } as const satisfies Record<string, ParameterType>;
 
 interface Specialised {
@@ -57,7 +59,11 @@ function opOf(steps: number): CudaOp<Specialised, string> {
       for (let j = 0; j < addressesOfStep; j++) parameters[`step${i}at${j}`] = "address";
       parameters[`step${i}kind`] = "u32";
       parameters[`step${i}eps`] = "f32";
-      for (let j = 0; j <= wordsOfStep; j++) parameters[`step${i}words${j}`] = "u32";
+      parameters[`step${i}inverse`] = "f32";
+      for (let j = 0; j < wordsOfStep; j++) parameters[`step${i}words${j}`] = "u32";
+      for (const name of ["inputs", "outputs", "parts", "stage", "tile", "none"]) {
+        parameters[`step${i}${name}`] = "u32";
+      }
     }
     op = new CudaOp({
       kernel: "decode_steps",
@@ -131,14 +137,15 @@ export class CudaDecodeSteps {
       this.#launch.bind(name, memory, offset, length);
     }
     for (const [i, step] of steps.entries()) {
-      const attends = step.product === "attention";
-      this.#launch.set(`step${i}kind`, attends ? attentionKind : step.product);
-      this.#launch.set(`step${i}eps`, attends ? 0 : step.eps);
+      for (const [name, value] of Object.entries(numbersOf(step, form.products, ring))) {
+        this.#launch.set(`step${i}${name}`, value);
+      }
       for (const [j, words] of (flow.steps[i] as StepWords).at.entries()) {
         this.#launch.set(`step${i}words${j}`, words ?? noWords);
       }
     }
     this.#setNumbers(form, heads, steps.length);
+    this.#launch.set("words", flow.words);
     this.bytes = launchesBytes + 8 * flow.words;
   }
 
@@ -187,13 +194,28 @@ function operandsOf(step: DecodeStep, left: boolean): (ByteRange | null)[] {
   return [step.x, step.weight, step.normWeight, step.bias, step.residual, left ? null : step.y];
 }
 
+function numbersOf(
+  step: DecodeStep,
+  products: readonly DecodeProduct[],
+  ring: DecodeRing,
+): Readonly<Record<string, number>> {
+  if (step.product === "attention") return { kind: kinds.attention };
+  const product = products[step.product] as DecodeProduct;
+  const { inputs, outputs, parts, norm, swiglu } = product;
+  return {
+    kind: (norm === "none" ? 0 : kinds.norm) + (swiglu ? kinds.swiglu : 0),
+    ...{ eps: step.eps, inverse: 1 / inputs, inputs, outputs, parts },
+    ...decodeTiles(product, ring),
+  };
+}
+
 function requestOf(kernels: CudaKernels, specialised: Specialised): LoadableKernel {
   let known = requests.get(kernels);
   if (known === undefined) {
     known = new Map();
     requests.set(kernels, known);
   }
-  const key = JSON.stringify(specialised);
+  const key = JSON.stringify([specialised.form.steps, decodeMacros(specialised.form, specialised.ring)]);
   let wanted = known.get(key);
   if (wanted === undefined) {
     wanted = opOf(specialised.form.steps).request(specialised, kernels.device.arch);

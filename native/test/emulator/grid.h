@@ -48,11 +48,16 @@ static void make_bulk_copies(Barrier& barrier) {
 
 }  // namespace emulator
 
-static inline void hear_two(const u64* place, u64 (&words)[2]) {
-  expect_aligned<16>(place);
-  words[0] = place[0], words[1] = place[1];
+template <int COUNT>
+static inline void hear_words(const u32* place, u32 (&words)[COUNT]) {
+  expect_aligned<4 * COUNT>(place);
+  for (int i = 0; i < COUNT; ++i) words[i] = place[i];
 }
-static inline void tell_word(u64* place, u64 word) { expect_aligned<8>(place), *place = word; }
+template <int COUNT>
+static inline void tell_words(u32* place, const u32 (&words)[COUNT]) {
+  expect_aligned<4 * COUNT>(place);
+  for (int i = 0; i < COUNT; ++i) place[i] = words[i];
+}
 static inline void look_again(int line = __builtin_LINE()) { emulator::look_again(line); }
 
 template <int NUMBER>

@@ -72,7 +72,6 @@ export interface Joinable {
 
 /** Fewer steps than these are not worth a grid that waits for itself. */
 const leastSteps = 3;
-const mostProducts = 8;
 const noNorm: DecodeNorm = { kind: "rms", weight: "f32", weightOffset: 0 };
 
 // What captures would have had, had it been loaded.
@@ -191,7 +190,7 @@ class Run {
     if (norm !== null && this.#norm !== null && !same(norm, this.#norm)) return false;
     const known = this.#products.findIndex((other) => same(other, form));
     const all = known < 0 ? [...this.#products, form] : this.#products;
-    if (all.length > mostProducts || decodeRing(all, this.#kernels.device) === null) return false;
+    if (decodeRing(all, this.#kernels.device) === null) return false;
     const step: ProductStep = { product: known < 0 ? this.#products.length : known, ...operands };
     if (!this.#flow.addProduct(step, form.outputs)) return false;
     if (known < 0) this.#products.push(form);
