@@ -28,6 +28,17 @@ struct Row {
   float values[HALVES][8][4];
 };
 
+DEVICE void clear_values(Row& row) {
+#pragma unroll
+  for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+#pragma unroll
+      for (float& value : row.values[h][i]) value = 0;
+    }
+  }
+}
+
 // A row of nothing yet, but for its q.
 DEVICE void begin_row(const Args& args, const Piece& piece, Row& row) {
   const auto& [sequence, tile, cut, number, keys] = piece;
@@ -41,14 +52,7 @@ DEVICE void begin_row(const Args& args, const Piece& piece, Row& row) {
     const float* states = partial_state(args, sequence, tile, cut, there ? r : 0);
     row.whole = whole_state(states, cut.count, sink_of(args, head));
   }
-#pragma unroll
-  for (int h = 0; h < HALVES; ++h) {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-#pragma unroll
-      for (float& value : row.values[h][i]) value = 0;
-    }
-  }
+  clear_values(row);
 }
 
 DEVICE void load_row(const Args& args, const Piece& piece, Row& row) {
@@ -149,26 +153,18 @@ DEVICE void score_step(const Args& args, const Row& row, const Step& step, int k
   }
 }
 
-// Takes the scores in, and leaves in their place what the values are multiplied by.
-DEVICE void absorb(Row& row, float (&scores)[2][2]) {
+// Takes the scores in, and leaves in their place what the values are multiplied by. What was there before counts so much as is
+// returned.
+DEVICE float absorb_scores(Row& row, float (&scores)[2][2]) {
   State& state = row.state;
+  float kept = 1;
   if constexpr (QK_STAGE == ONCE || QK_STAGE == STATES) {
     float largest = fmaxf(fmaxf(scores[0][0], scores[0][1]), fmaxf(scores[1][0], scores[1][1]));
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
     largest = fmaxf(largest, state.largest);
-    const float kept = power_of(state.largest - base_of(largest));
+    kept = power_of(state.largest - base_of(largest));
     state = {largest, state.sum * kept};
-    if constexpr (QK_STAGE == ONCE) {
-#pragma unroll
-      for (int h = 0; h < HALVES; ++h) {
-#pragma unroll
-        for (int i = 0; i < 8; ++i) {
-#pragma unroll
-          for (float& value : row.values[h][i]) value *= kept;
-        }
-      }
-    }
   } else {
     state.largest = row.whole.largest;
   }
@@ -182,6 +178,20 @@ DEVICE void absorb(Row& row, float (&scores)[2][2]) {
       if constexpr (QK_STAGE == VALUES) power = power / divisor;
       else state.sum += power;
       score = power;
+    }
+  }
+  return kept;
+}
+
+DEVICE void absorb(Row& row, float (&scores)[2][2]) {
+  const float kept = absorb_scores(row, scores);
+  if constexpr (QK_STAGE != ONCE) return;
+#pragma unroll
+  for (int h = 0; h < HALVES; ++h) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+#pragma unroll
+      for (float& value : row.values[h][i]) value *= kept;
     }
   }
 }

@@ -170,30 +170,50 @@ DEVICE void bring_heads(const DecodeArgs& args, const DecodeStep& step, const at
 
 // The warps that go over the keys of a piece.
 DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const TellPiece& leave) {
-  constexpr int TURN = QK_WARPS * attend::STEP, AHEAD = 3;
+  constexpr int TURN = QK_WARPS * attend::STEP;
   const int begin = piece.keys.first + static_cast<int>(threadIdx.x) / 32 * attend::STEP;
   const bool last = piece.number == piece.cut.count - 1;
-  for (int step = 1; step < AHEAD; ++step) attend::prefetch_step(a, piece, begin + step * TURN);
+  const int own = piece.sequence.own(0);
   attend::Step keys;  // while q, k and v are brought
-  if (begin < piece.keys.last) attend::load_keys(a, piece, begin, keys);
+  float scores[2][2];
+  if (begin < piece.keys.last) attend::load_step(a, piece, begin, keys);
   meet();
   attend::Row row;
   load_query(row, piece.tile.count);
   attend::begin_row(a, piece, row);
-  for (int key = begin; key < piece.keys.last; key += TURN) {
-    attend::prefetch_step(a, piece, key + AHEAD * TURN);
-    if (key != begin) attend::load_keys(a, piece, key, keys);
-    if (last) patch_key(keys, key, piece.sequence.own(0));
-    float scores[2][2];
+  if (begin < piece.keys.last) {
+    if (last) patch_key(keys, begin, own), patch_value(keys, begin, own);
+    attend::score_step(a, row, keys, begin, scores);
+    attend::absorb_scores(row, scores);  // there are no values yet: registers are left for these keys'
+    attend::clear_values(row);
+    attend::multiply_values(row, keys, scores);
+  }
+  // From here on there are no registers for keys and values at the same time.
+  for (int key = begin + TURN; key < piece.keys.last; key += TURN) {
+    attend::load_keys(a, piece, key, keys);
+    if (last) patch_key(keys, key, own);
+    load_query(row, piece.tile.count);
     attend::score_step(a, row, keys, key, scores);
-    attend::load_values(a, piece, key, keys);  // not with the keys: there are no registers for both
+    attend::load_values(a, piece, key, keys);
+    if (last) patch_value(keys, key, own);
     attend::absorb(row, scores);
-    if (last) patch_value(keys, key, piece.sequence.own(0));
     attend::multiply_values(row, keys, scores);
   }
   attend::share_row(row, attention_room().joined);
   meet();
   attend::join_warps(a, piece, attention_room().joined, leave);
+}
+
+// Asks for the keys of the block's piece, and for the gains of q and k. One warp.
+DEVICE void prefetch_attention(const DecodeArgs& args, const DecodeStep& step) {
+  if (!attention_room().has_piece) return;
+  const attend::Args a = attention_args(args, step);
+  const attend::Piece& piece = attention_room().piece;
+  for (int key = piece.keys.first; key < piece.keys.last; key += attend::STEP) attend::prefetch_step(a, piece, key);
+  constexpr u32 LINE = 128;
+  const u32 at = threadIdx.x % 32 / 2 * LINE;
+  const char* const weight = step.at[6 + threadIdx.x % 2];
+  if (QK_WEIGHT && at < QK_HEAD_DIM * bytes_of(QK_WEIGHT_DTYPE)) prefetch_line(weight + at);
 }
 
 DEVICE void run_attention(const DecodeArgs& args, const DecodeStep& step) {

@@ -54,8 +54,12 @@ DEVICE float sum_of_squares(u32 chunks, const Chunk<QK_DTYPE> (&x)[HELD]) {
     if (lane == 0 && c / 32 < warps) of_warp[c / 32] = sum;
   }
   meet();
-  const float all = warp_sum(lane < warps ? of_warp[lane] : 0.0f);
-  return warps == 1 ? of_warp[0] : all;
+  // Zeros of warps that are not there change no sum: so many steps as there are warps.
+  const u32 most = warps <= 1 ? 1 : 2u << (31 - __clz(static_cast<int>(warps - 1)));
+  const u32 of = lane & (most - 1);
+  float sum = of < warps ? of_warp[of] : 0.0f;
+  for (u32 half = most / 2; half > 0; half /= 2) sum = __fadd_rn(sum, __shfl_xor_sync(0xffffffffu, sum, half));
+  return sum;
 }
 
 // x into shared memory.
@@ -112,30 +116,29 @@ DEVICE void take_norm(const DecodeArgs& args, const DecodeStep& step) {
 
 // What a warp has of a product's rows: those of its group, and a part of each.
 struct Share {
-  u32 chunks, row_bytes, parts, part, groups, group;
+  u32 chunks, shift, part, groups, group;
 };
 
 DEVICE Share share_of(const DecodeStep& step) {
-  const u32 warp = threadIdx.x / 32, parts = step.parts;  // a power of two
-  return {step.inputs / CHUNK, step.inputs * bytes_of(QK_DTYPE), parts, warp & (parts - 1), WARPS / parts, warp / parts};
+  const u32 warp = threadIdx.x / 32;
+  return {step.inputs / CHUNK, step.shift, warp & (step.parts - 1), WARPS >> step.shift, warp >> step.shift};
 }
 
 // The sums of AT_ONCE rows of a slot, the first of them and then each that is `groups` behind; those past the last are it again.
 template <int AT_ONCE>
 DEVICE void multiply_rows(const Share& share, const char* slot, u32 first, u32 rows, u32 here, float* sums) {
-  const u32 lane = threadIdx.x % 32, next = 32 * share.parts;
-  const Held* w[AT_ONCE];
+  const u32 lane = threadIdx.x % 32, next = 32u << share.shift;
+  const Held* const w = reinterpret_cast<const Held*>(slot);
+  u32 row_at[AT_ONCE];  // counted in chunks, which says that they are aligned
 #pragma unroll
-  for (int i = 0; i < AT_ONCE; ++i) {
-    w[i] = reinterpret_cast<const Held*>(slot + min(first + i * share.groups, rows - 1) * share.row_bytes);
-  }
+  for (int i = 0; i < AT_ONCE; ++i) row_at[i] = min(first + i * share.groups, rows - 1) * share.chunks;
   float sum[AT_ONCE] = {};
 #pragma unroll 2
   for (u32 c = share.part * 32 + lane; c < share.chunks; c += next) {
     const Chunk<QK_DTYPE> x[1] = {room().x[c].chunk};
     Chunk<QK_DTYPE> chunks[AT_ONCE];
 #pragma unroll
-    for (int i = 0; i < AT_ONCE; ++i) chunks[i] = w[i][c].chunk;
+    for (int i = 0; i < AT_ONCE; ++i) chunks[i] = w[row_at[i] + c].chunk;
     add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, chunks, x);
   }
   __syncwarp();
@@ -144,7 +147,7 @@ DEVICE void multiply_rows(const Share& share, const char* slot, u32 first, u32 r
   if (lane % (32 / AT_ONCE) != 0 || row >= rows) return;
   // Each gate has its up behind it.
   const u32 at = rows == here ? row : row < here ? 2 * row : 2 * (row - here) + 1;
-  sums[at * share.parts + share.part] = sum[0];
+  sums[(at << share.shift) + share.part] = sum[0];
 }
 
 // The sums of `rows` rows of a slot, of `here` outputs: sums[row * parts + part]. Rows go round the warps, `before` of which have
@@ -207,19 +210,27 @@ DEVICE void multiply(const DecodeArgs& args, const Assigned& own, Place& place) 
     for (u32 at = 0; at < count; at += step.stage) {
       const u32 here = min(step.stage, count - at), before = at * rows_of_output;
       wait_at(&room().full[place.slot], place.parity);
-      multiply_slot(share, ring() + place.slot * QK_SLOT, here * rows_of_output, here, before, sums + before * share.parts);
+      multiply_slot(share, ring() + place.slot * QK_SLOT, here * rows_of_output, here, before, sums + (before << share.shift));
       __syncwarp();
       if (lane == 0) arrive_at(&room().empty[place.slot]);
       place.advance();
     }
     meet();
     if (threadIdx.x - lane < count) {
-      const float* const sums_of_own = sums + threadIdx.x * rows_of_output * share.parts;
+      const float* const sums_of_own = sums + (threadIdx.x * rows_of_output << share.shift);
       const float y = threadIdx.x < count ? finished_output(step, sums_of_own, output, residual) : 0;
       leave_output(args, step, output, count, y);
     }
     buffer ^= 1;
   }
+}
+
+// Asks for what a product reads besides its weights, each block for a line: the weights under way would be in front of it.
+DEVICE void prefetch_product(const DecodeStep& step) {
+  constexpr u32 LINE = 128;
+  const u32 at = blockIdx.x * LINE;
+  if (threadIdx.x % 32 != 0 || !(step.kind & NORM) || step.at[2] == nullptr) return;
+  if (at < step.inputs * bytes_of(QK_NORM_DTYPE)) prefetch_line(step.at[2] + at);
 }
 
 // The weights of a product on their way into the ring; one thread, in the order in which they are taken out.

@@ -21,7 +21,15 @@ DEVICE void run_step(const DecodeArgs& args, const Assigned& own, Place& place) 
   multiply(args, own, place);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS + 32, 1) decode_steps(const __grid_constant__ DecodeArgs args) {
+// The warp that starts copies, ahead of the others.
+DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Place& place) {
+  if (step.kind == ATTENTION) return prefetch_attention(args, step);
+  prefetch_product(step);
+  if (threadIdx.x % 32 == 0) fetch_weights(step, place);
+  __syncwarp();
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(const __grid_constant__ DecodeArgs args) {
   const u32 warp = threadIdx.x / 32;
   if (threadIdx.x == 0) {
     for (u32 slot = 0; slot < QK_SLOTS; ++slot) begin_barrier(&room().full[slot], 1), begin_barrier(&room().empty[slot], WARPS);
@@ -32,13 +40,13 @@ extern "C" __global__ void __launch_bounds__(THREADS + 32, 1) decode_steps(const
   if (warp == WARPS - 1) assign_step(args, 0);
   __syncthreads();
   Place place;
-  if (warp == WARPS) {
-    if (threadIdx.x % 32 != 0) return;
-    for (u32 i = 0; i < args.count; ++i) {
-      if (args.steps[i].kind != ATTENTION) fetch_weights(args.steps[i], place);
-    }
+  if (warp >= WARPS) {
+    give_registers<32>();
+    if (warp > WARPS) return;
+    for (u32 i = 0; i < args.count; ++i) fetch_step(args, args.steps[i], place);
     return;
   }
+  take_registers<240>();
   for (u32 i = 0; i < args.count; ++i) {
     meet();  // nobody is at step i - 1, whose place step i + 1 has
     if (warp == WARPS - 1) assign_step(args, i + 1);

@@ -22,9 +22,8 @@ struct DecodeStep {
   // The first of the words (Telling) of a product's x and y; of attention's q, k, v, of its out and of its pieces.
   u32 words[5];
   u32 inputs, outputs;  // K, a multiple of 8, and N; with SwiGLU I, the gates
-  u32 parts;            // of a row, added up one by one: QK_SPLIT of gemv.cu
+  u32 parts, shift;     // of a row, added up one by one: QK_SPLIT of gemv.cu, and its logarithm
   u32 stage, tile;      // outputs of a slot, and those that are finished at once: pairs
-  u32 none;
 };
 
 struct DecodeArgs {

@@ -48,6 +48,15 @@ DEVICE void meet_threads(u32 count) {
   asm volatile("bar.sync %0, %1;" :: "n"(NUMBER), "r"(count) : "memory");
 }
 
+// ---- registers ----
+
+// From here on the 128 threads of four warps that all come here have COUNT registers each, a multiple of 8: fewer than at the
+// launch, or more, which others give. sm_90a.
+template <int COUNT>
+DEVICE void give_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" :: "n"(COUNT)); }
+template <int COUNT>
+DEVICE void take_registers() { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" :: "n"(COUNT)); }
+
 // ---- barriers in shared memory that count arrivals and bytes ----
 
 DEVICE u32 barrier_address(const u64* barrier) { return static_cast<u32>(__cvta_generic_to_shared(barrier)); }

@@ -8,7 +8,7 @@ import { CudaOp, type OpLaunch, type ParameterType } from "./op.ts";
 import type { ByteRange } from "./product.ts";
 import type { CudaStream } from "./stream.ts";
 
-const threads = 288;
+const threads = 384;
 const addressesOfStep = 8;
 const wordsOfStep = 5;
 const stepBytes = 120;
@@ -61,7 +61,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
       parameters[`step${i}eps`] = "f32";
       parameters[`step${i}inverse`] = "f32";
       for (let j = 0; j < wordsOfStep; j++) parameters[`step${i}words${j}`] = "u32";
-      for (const name of ["inputs", "outputs", "parts", "stage", "tile", "none"]) {
+      for (const name of ["inputs", "outputs", "parts", "shift", "stage", "tile"]) {
         parameters[`step${i}${name}`] = "u32";
       }
     }
@@ -204,7 +204,7 @@ function numbersOf(
   const { inputs, outputs, parts, norm, swiglu } = product;
   return {
     kind: (norm === "none" ? 0 : kinds.norm) + (swiglu ? kinds.swiglu : 0),
-    ...{ eps: step.eps, inverse: 1 / inputs, inputs, outputs, parts },
+    ...{ eps: step.eps, inverse: 1 / inputs, inputs, outputs, parts, shift: Math.log2(parts) },
     ...decodeTiles(product, ring),
   };
 }
@@ -218,7 +218,8 @@ function requestOf(kernels: CudaKernels, specialised: Specialised): LoadableKern
   const key = JSON.stringify([specialised.form.steps, decodeMacros(specialised.form, specialised.ring)]);
   let wanted = known.get(key);
   if (wanted === undefined) {
-    wanted = opOf(specialised.form.steps).request(specialised, kernels.device.arch);
+    // Registers that some warps give others are of the architecture itself, not of all that follow it.
+    wanted = opOf(specialised.form.steps).request(specialised, `${kernels.device.arch}a`);
     known.set(key, wanted);
   }
   return wanted;

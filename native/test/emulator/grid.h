@@ -63,6 +63,11 @@ static inline void look_again(int line = __builtin_LINE()) { emulator::look_agai
 template <int NUMBER>
 static inline void meet_threads(u32 count, int line = __builtin_LINE()) { emulator::wait_at_barrier(NUMBER, count, line); }
 
+template <int COUNT>
+static inline void give_registers() {}
+template <int COUNT>
+static inline void take_registers() {}
+
 static inline void begin_barrier(u64* barrier, u32 arrivals) {
   emulator::Barrier& made = emulator::barrier_at(barrier);
   made = emulator::Barrier{};
