@@ -101,24 +101,37 @@ DEVICE void load_keys(const Args& args, const Piece& piece, int key, Step& step)
   }
 }
 
+// The slots of keys 2 * pair..+1 and 2 * pair + 8..+9 of a step; NOWHERE: not there.
+DEVICE void value_slots(const Args& args, const Piece& piece, int key, i64 (&slots)[4]) {
+#pragma unroll
+  for (int n = 0; n < 4; ++n) {
+    const int at = key + n / 2 * 8 + threadIdx.x % 4 * 2 + n % 2;
+    slots[n] = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
+  }
+}
+
 DEVICE void load_values(const Args& args, const Piece& piece, int key, Step& step) {
   const int lane = threadIdx.x % 32;
   const char* values = args.v + piece.tile.kv_head * args.v_head_stride;
-  bool there[4];
+  i64 slots[4];
+  value_slots(args, piece, key, slots);
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
-    const int at = key + n / 2 * 8 + lane % 4 * 2 + n % 2;
-    const i64 found = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
-    there[n] = found != NOWHERE;
-    const i64 slot = there[n] ? found : 0;
+    const i64 slot = slots[n] == NOWHERE ? 0 : slots[n];
     const char* from = values + slot * args.v_token_stride + lane / 4 * 8 * CACHE_BYTES;
     const float scale = v_scale_of(args, piece.tile.kv_head, slot);
 #pragma unroll
     for (int h = 0; h < HALVES; ++h) load_eight(from + 64 * h * CACHE_BYTES, scale, step.v[n][h]);
   }
+}
+
+// Zeros in place of values that are not there: what lies there may be no number. It waits for the values.
+DEVICE void clear_missing(const Args& args, const Piece& piece, int key, Step& step) {
+  i64 slots[4];
+  value_slots(args, piece, key, slots);
 #pragma unroll
   for (int n = 0; n < 4; ++n) {
-    if (there[n]) continue;  // zero times what lies there may be NaN
+    if (slots[n] != NOWHERE) continue;
 #pragma unroll
     for (int h = 0; h < HALVES; ++h) {
 #pragma unroll
@@ -129,7 +142,9 @@ DEVICE void load_values(const Args& args, const Piece& piece, int key, Step& ste
 
 DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step) {
   load_keys(args, piece, key, step);
-  if constexpr (WITH_VALUES) load_values(args, piece, key, step);
+  if constexpr (!WITH_VALUES) return;
+  load_values(args, piece, key, step);
+  clear_missing(args, piece, key, step);
 }
 
 // The scores of the lane's row with keys 8 * n + 2 * pair and the next.

@@ -176,14 +176,17 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
   const int own = piece.sequence.own(0);
   attend::Step keys;  // while q, k and v are brought
   float scores[2][2];
-  if (begin < piece.keys.last) attend::load_step(a, piece, begin, keys);
+  if (begin < piece.keys.last) attend::load_keys(a, piece, begin, keys);
   meet();
   attend::Row row;
   load_query(row, piece.tile.count);
   attend::begin_row(a, piece, row);
   if (begin < piece.keys.last) {
-    if (last) patch_key(keys, begin, own), patch_value(keys, begin, own);
+    if (last) patch_key(keys, begin, own);
+    attend::load_values(a, piece, begin, keys);
     attend::score_step(a, row, keys, begin, scores);
+    attend::clear_missing(a, piece, begin, keys);
+    if (last) patch_value(keys, begin, own);
     attend::absorb_scores(row, scores);  // there are no values yet: registers are left for these keys'
     attend::clear_values(row);
     attend::multiply_values(row, keys, scores);
@@ -195,6 +198,7 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
     load_query(row, piece.tile.count);
     attend::score_step(a, row, keys, key, scores);
     attend::load_values(a, piece, key, keys);
+    attend::clear_missing(a, piece, key, keys);
     if (last) patch_value(keys, key, own);
     attend::absorb(row, scores);
     attend::multiply_values(row, keys, scores);

@@ -114,115 +114,159 @@ DEVICE void take_norm(const DecodeArgs& args, const DecodeStep& step) {
   meet();
 }
 
-// What a warp has of a product's rows: those of its group, and a part of each.
-struct Share {
-  u32 chunks, shift, part, groups, group;
+// What a thread has to do of a product, known before x is there.
+struct Work {
+  u32 chunks;                        // of a row
+  u32 shift, part, groups, group;    // the logarithm of a row's parts, the warp's, and its group of rows
+  u32 first, last;                   // outputs of the block
+  u32 outputs, stage, tile, rows_of_output;
+  const char *bias, *residual;
+  char* y;
+  Telling told;
+  bool tells;
 };
 
-DEVICE Share share_of(const DecodeStep& step) {
+DEVICE Work work_of(const DecodeArgs& args, const Assigned& own) {
+  const DecodeStep& step = own.step;
   const u32 warp = threadIdx.x / 32;
-  return {step.inputs / CHUNK, step.shift, warp & (step.parts - 1), WARPS >> step.shift, warp >> step.shift};
+  Work work;
+  work.chunks = step.inputs / CHUNK;
+  work.shift = step.shift, work.part = warp & ((1u << work.shift) - 1);
+  work.groups = WARPS >> work.shift, work.group = warp >> work.shift;
+  work.first = own.outputs[0], work.last = own.outputs[1];
+  work.outputs = step.outputs, work.stage = step.stage, work.tile = step.tile, work.rows_of_output = step.kind & SWIGLU ? 2 : 1;
+  work.bias = step.at[3], work.residual = step.at[4], work.y = const_cast<char*>(step.at[5]);
+  work.tells = step.words[1] != NO_WORDS;
+  work.told = telling_of(args).from(work.tells ? step.words[1] : 0);
+  return work;
+}
+
+// What is added to an output, as it lies in memory: nothing is made of it before it is needed, which would wait for it.
+struct Added {
+  Chunk<QK_DTYPE> bias[2], residual;
+};
+
+DEVICE Added load_added(const Work& work, u32 output) {
+  constexpr int BYTES = bytes_of(QK_DTYPE);
+  Added added{};
+  if (output >= work.last) return added;
+  if (work.residual != nullptr) added.residual = load_part<QK_DTYPE, BYTES>(work.residual + static_cast<i64>(output) * BYTES, 1);
+  if (work.bias != nullptr) {
+    const char* const bias = work.bias + static_cast<i64>(output) * BYTES;
+    added.bias[0] = load_part<QK_DTYPE, BYTES>(bias, 1);
+    if (work.rows_of_output == 2) added.bias[1] = load_part<QK_DTYPE, BYTES>(bias + static_cast<i64>(work.outputs) * BYTES, 1);
+  }
+  return added;
 }
 
 // The sums of AT_ONCE rows of a slot, the first of them and then each that is `groups` behind; those past the last are it again.
 template <int AT_ONCE>
-DEVICE void multiply_rows(const Share& share, const char* slot, u32 first, u32 rows, u32 here, float* sums) {
-  const u32 lane = threadIdx.x % 32, next = 32u << share.shift;
+DEVICE void multiply_rows(const Work& work, const char* slot, u32 first, u32 rows, u32 here, float* sums) {
+  constexpr int AHEAD = 4;  // chunks of each row that are asked for before the first is used
+  const u32 lane = threadIdx.x % 32, next = 32u << work.shift;
   const Held* const w = reinterpret_cast<const Held*>(slot);
   u32 row_at[AT_ONCE];  // counted in chunks, which says that they are aligned
 #pragma unroll
-  for (int i = 0; i < AT_ONCE; ++i) row_at[i] = min(first + i * share.groups, rows - 1) * share.chunks;
+  for (int i = 0; i < AT_ONCE; ++i) row_at[i] = min(first + i * work.groups, rows - 1) * work.chunks;
   float sum[AT_ONCE] = {};
-#pragma unroll 2
-  for (u32 c = share.part * 32 + lane; c < share.chunks; c += next) {
-    const Chunk<QK_DTYPE> x[1] = {room().x[c].chunk};
-    Chunk<QK_DTYPE> chunks[AT_ONCE];
+  for (u32 begin = work.part * 32 + lane; begin < work.chunks; begin += AHEAD * next) {
+    Chunk<QK_DTYPE> x[AHEAD][1], of_row[AHEAD][AT_ONCE];
 #pragma unroll
-    for (int i = 0; i < AT_ONCE; ++i) chunks[i] = w[row_at[i] + c].chunk;
-    add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, chunks, x);
+    for (int j = 0; j < AHEAD; ++j) {
+      const u32 c = begin + j * next, read = c < work.chunks ? c : begin;
+      x[j][0] = room().x[read].chunk;
+#pragma unroll
+      for (int i = 0; i < AT_ONCE; ++i) of_row[j][i] = w[row_at[i] + read].chunk;
+    }
+#pragma unroll
+    for (int j = 0; j < AHEAD; ++j) {
+      if (begin + j * next < work.chunks) add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, of_row[j], x[j]);
+    }
   }
   __syncwarp();
   sum_lanes<AT_ONCE>(sum, lane, 16);
-  const u32 row = first + lane / (32 / AT_ONCE) * share.groups;
+  const u32 row = first + lane / (32 / AT_ONCE) * work.groups;
   if (lane % (32 / AT_ONCE) != 0 || row >= rows) return;
   // Each gate has its up behind it.
   const u32 at = rows == here ? row : row < here ? 2 * row : 2 * (row - here) + 1;
-  sums[(at << share.shift) + share.part] = sum[0];
+  sums[(at << work.shift) + work.part] = sum[0];
 }
 
 // The sums of `rows` rows of a slot, of `here` outputs: sums[row * parts + part]. Rows go round the warps, `before` of which have
 // had one of the slots before: where a slot has few, the next one is others' work.
-DEVICE void multiply_slot(const Share& share, const char* slot, u32 rows, u32 here, u32 before, float* sums) {
-  u32 first = (share.group - before) & (share.groups - 1);
-  for (; first + share.groups < rows; first += 2 * share.groups) multiply_rows<2>(share, slot, first, rows, here, sums);
-  if (first < rows) multiply_rows<1>(share, slot, first, rows, here, sums);
+DEVICE void multiply_slot(const Work& work, const char* slot, u32 rows, u32 here, u32 before, float* sums) {
+  u32 first = (work.group - before) & (work.groups - 1);
+  for (; first + work.groups < rows; first += 2 * work.groups) multiply_rows<2>(work, slot, first, rows, here, sums);
+  if (first < rows) multiply_rows<1>(work, slot, first, rows, here, sums);
 }
 
-DEVICE float added_up(const DecodeStep& step, const float* sums, u32 row_of_weight) {
+DEVICE float first_of(const Chunk<QK_DTYPE>& chunk) {
+  float first, second;
+  get_pair(chunk, 0, first, second);
+  return first;
+}
+
+DEVICE float added_up(const Work& work, const float* sums, const Chunk<QK_DTYPE>& bias) {
   float sum = sums[0];
-  for (u32 part = 1; part < step.parts; ++part) sum = __fadd_rn(sum, sums[part]);
-  if (step.at[3] != nullptr) sum = __fadd_rn(sum, load_one<QK_DTYPE>(step.at[3], row_of_weight));
+  for (u32 part = 1; part < 1u << work.shift; ++part) sum = __fadd_rn(sum, sums[part]);
+  if (work.bias != nullptr) sum = __fadd_rn(sum, first_of(bias));
   return rounded<QK_DTYPE>(sum);
 }
 
 // An output as it is left; `own` are its sums.
-DEVICE float finished_output(const DecodeStep& step, const float* own, u32 output, const Chunk<QK_DTYPE>& residual) {
-  float y = added_up(step, own, output);
-  if (step.kind & SWIGLU) {
-    const float up = added_up(step, own + step.parts, step.outputs + output);
-    y = __fmul_rn(silu(y), up);
-  }
-  if (step.at[4] == nullptr) return y;
-  float more, none;
-  get_pair(residual, 0, more, none);
-  return __fadd_rn(more, rounded<QK_DTYPE>(y));
+DEVICE float finished_output(const Work& work, const float* own, const Added& added) {
+  float y = added_up(work, own, added.bias[0]);
+  if (work.rows_of_output == 2) y = __fmul_rn(silu(y), added_up(work, own + (1u << work.shift), added.bias[1]));
+  return work.residual == nullptr ? y : __fadd_rn(first_of(added.residual), rounded<QK_DTYPE>(y));
 }
 
 // Leaves y and its neighbour's: threads with even numbers do it for both. All lanes of a warp come here; `count` outputs are.
-DEVICE void leave_output(const DecodeArgs& args, const DecodeStep& step, u32 output, u32 count, float y) {
+DEVICE void leave_output(const Work& work, u32 output, u32 count, float y) {
   const float next = __shfl_down_sync(0xffffffffu, y, 1);
   if (threadIdx.x >= count || threadIdx.x % 2 == 1) return;
   const u32 both[1] = {pack<QK_DTYPE>(y, next)};
-  if (step.words[1] != NO_WORDS) {
-    const Telling told = telling_of(args).from(step.words[1]);
-    told.tell(output / 2, both);
-    told.clear_other<1>(output / 2);
+  if (work.tells) {
+    work.told.tell(output / 2, both);
+    work.told.clear_other<1>(output / 2);
   }
-  if (step.at[5] == nullptr) return;
-  char* const to = const_cast<char*>(step.at[5]) + static_cast<i64>(output) * bytes_of(QK_DTYPE);
+  if (work.y == nullptr) return;
+  char* const to = work.y + static_cast<i64>(output) * bytes_of(QK_DTYPE);
   if (threadIdx.x + 1 < count) store_words<1>(to, both);
   else store_half_word(to, static_cast<u16>(both[0]));
 }
 
-DEVICE void multiply(const DecodeArgs& args, const Assigned& own, Place& place) {
-  const DecodeStep& step = own.step;
-  const Share share = share_of(step);
-  const u32 lane = threadIdx.x % 32, rows_of_output = step.kind & SWIGLU ? 2 : 1, last = own.outputs[1];
+DEVICE void multiply(const Work& work, Added& added, Place& place) {
+  const u32 lane = threadIdx.x % 32;
   u32 buffer = 0;
-  for (u32 tile = own.outputs[0]; tile < last; tile += step.tile) {
-    const u32 count = min(step.tile, last - tile), output = tile + threadIdx.x;
-    // Nothing is made of it before it is needed: that would wait for it.
-    Chunk<QK_DTYPE> residual{};
-    if (step.at[4] != nullptr && threadIdx.x < count) {
-      residual = load_part<QK_DTYPE, bytes_of(QK_DTYPE)>(step.at[4] + static_cast<i64>(output) * bytes_of(QK_DTYPE), 1);
-    }
+  for (u32 tile = work.first; tile < work.last; tile += work.tile) {
+    const u32 count = min(work.tile, work.last - tile), output = tile + threadIdx.x;
+    if (tile != work.first) added = load_added(work, output);
     float* const sums = room().sums[buffer];
-    for (u32 at = 0; at < count; at += step.stage) {
-      const u32 here = min(step.stage, count - at), before = at * rows_of_output;
+    for (u32 at = 0; at < count; at += work.stage) {
+      const u32 here = min(work.stage, count - at), before = at * work.rows_of_output;
       wait_at(&room().full[place.slot], place.parity);
-      multiply_slot(share, ring() + place.slot * QK_SLOT, here * rows_of_output, here, before, sums + (before << share.shift));
+      multiply_slot(work, ring() + place.slot * QK_SLOT, here * work.rows_of_output, here, before, sums + (before << work.shift));
       __syncwarp();
       if (lane == 0) arrive_at(&room().empty[place.slot]);
       place.advance();
     }
     meet();
     if (threadIdx.x - lane < count) {
-      const float* const sums_of_own = sums + (threadIdx.x * rows_of_output << share.shift);
-      const float y = threadIdx.x < count ? finished_output(step, sums_of_own, output, residual) : 0;
-      leave_output(args, step, output, count, y);
+      const float* const own = sums + (threadIdx.x * work.rows_of_output << work.shift);
+      leave_output(work, output, count, threadIdx.x < count ? finished_output(work, own, added) : 0);
     }
     buffer ^= 1;
   }
+}
+
+// y of a product.
+DEVICE void run_product(const DecodeArgs& args, const Assigned& own, Place& place) {
+  // All that is known is looked up before x is there, not behind it.
+  const Work work = work_of(args, own);
+  Added added = load_added(work, work.first + threadIdx.x);
+  if (own.step.kind & NORM) take_norm(args, own.step);
+  else take_x(args, own.step);
+  multiply(work, added, place);
 }
 
 // Asks for what a product reads besides its weights, each block for a line: the weights under way would be in front of it.

@@ -14,13 +14,6 @@
 // QK_HEAD_NORM    0: q and k have no norm
 // QK_ROPE_FIRST   1: the rotation, then the norm
 
-DEVICE void run_step(const DecodeArgs& args, const Assigned& own, Place& place) {
-  if (own.step.kind == ATTENTION) return run_attention(args, own.step);
-  if (own.step.kind & NORM) take_norm(args, own.step);
-  else take_x(args, own.step);
-  multiply(args, own, place);
-}
-
 // The warp that starts copies, ahead of the others.
 DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Place& place) {
   if (step.kind == ATTENTION) return prefetch_attention(args, step);
@@ -51,7 +44,9 @@ extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(cons
   for (u32 i = 0; i < args.count; ++i) {
     meet();  // nobody is at step i - 1, whose place step i + 1 has
     if (warp == WARPS - 1) assign_step(args, i + 1);
-    run_step(args, room().assigned[i % 2], place);
+    const Assigned& own = room().assigned[i % 2];
+    if (own.step.kind == ATTENTION) run_attention(args, own.step);
+    else run_product(args, own, place);
   }
   end_launch(args);
 }
