@@ -159,15 +159,34 @@ DEVICE Added load_added(const Work& work, u32 output) {
   return added;
 }
 
-// The sums of AT_ONCE rows of a slot, the first of them and then each that is `groups` behind; those past the last are it again.
+// What a warp multiplies at once: a slot of the ring, or two that hold outputs of one tile.
+struct Stage {
+  u32 at[2];    // of the slots, counted in chunks from the ring's first: which says that they are aligned
+  u32 rows[2];  // in each; with SwiGLU first its gates, then their ups
+  u32 outputs;  // of the first slot
+
+  __device__ __forceinline__ u32 chunk_of_row(const Work& work, u32 row) const {
+    return row < rows[0] ? at[0] + row * work.chunks : at[1] + (row - rows[0]) * work.chunks;
+  }
+
+  // Where the sums of a row lie, counted in rows: each gate has its up behind it.
+  __device__ __forceinline__ u32 place_of_row(const Work& work, u32 row) const {
+    if (work.rows_of_output == 1) return row;
+    const bool second = row >= rows[0];
+    const u32 in_slot = second ? row - rows[0] : row, gates = second ? rows[1] / 2 : outputs, before = second ? rows[0] : 0;
+    return before + (in_slot < gates ? 2 * in_slot : 2 * (in_slot - gates) + 1);
+  }
+};
+
+// The sums of AT_ONCE rows, the first of them and then each that is `groups` behind; those past the last are it again.
 template <int AT_ONCE>
-DEVICE void multiply_rows(const Work& work, const char* slot, u32 first, u32 rows, u32 here, float* sums) {
-  constexpr int AHEAD = 4;  // chunks of each row that are asked for before the first is used
-  const u32 lane = threadIdx.x % 32, next = 32u << work.shift;
-  const Held* const w = reinterpret_cast<const Held*>(slot);
-  u32 row_at[AT_ONCE];  // counted in chunks, which says that they are aligned
+DEVICE void multiply_rows(const Work& work, const Stage& stage, u32 first, float* sums) {
+  constexpr int AHEAD = 2;  // chunks of each row that are asked for before the first is used
+  const u32 lane = threadIdx.x % 32, next = 32u << work.shift, rows = stage.rows[0] + stage.rows[1];
+  const Held* const w = reinterpret_cast<const Held*>(ring());
+  u32 row_at[AT_ONCE];
 #pragma unroll
-  for (int i = 0; i < AT_ONCE; ++i) row_at[i] = min(first + i * work.groups, rows - 1) * work.chunks;
+  for (int i = 0; i < AT_ONCE; ++i) row_at[i] = stage.chunk_of_row(work, min(first + i * work.groups, rows - 1));
   float sum[AT_ONCE] = {};
   for (u32 begin = work.part * 32 + lane; begin < work.chunks; begin += AHEAD * next) {
     Chunk<QK_DTYPE> x[AHEAD][1], of_row[AHEAD][AT_ONCE];
@@ -186,18 +205,17 @@ DEVICE void multiply_rows(const Work& work, const char* slot, u32 first, u32 row
   __syncwarp();
   sum_lanes<AT_ONCE>(sum, lane, 16);
   const u32 row = first + lane / (32 / AT_ONCE) * work.groups;
-  if (lane % (32 / AT_ONCE) != 0 || row >= rows) return;
-  // Each gate has its up behind it.
-  const u32 at = rows == here ? row : row < here ? 2 * row : 2 * (row - here) + 1;
-  sums[(at << work.shift) + work.part] = sum[0];
+  if (lane % (32 / AT_ONCE) == 0 && row < rows) sums[(stage.place_of_row(work, row) << work.shift) + work.part] = sum[0];
 }
 
-// The sums of `rows` rows of a slot, of `here` outputs: sums[row * parts + part]. Rows go round the warps, `before` of which have
-// had one of the slots before: where a slot has few, the next one is others' work.
-DEVICE void multiply_slot(const Work& work, const char* slot, u32 rows, u32 here, u32 before, float* sums) {
+// The sums of all rows of a stage. Rows go round the warps, `before` of which have had one of the stages before: where a stage
+// has few, the next one is others' work.
+DEVICE void multiply_stage(const Work& work, const Stage& stage, u32 before, float* sums) {
+  const u32 rows = stage.rows[0] + stage.rows[1];
   u32 first = (work.group - before) & (work.groups - 1);
-  for (; first + work.groups < rows; first += 2 * work.groups) multiply_rows<2>(work, slot, first, rows, here, sums);
-  if (first < rows) multiply_rows<1>(work, slot, first, rows, here, sums);
+  for (; first + 2 * work.groups < rows; first += 4 * work.groups) multiply_rows<4>(work, stage, first, sums);
+  if (first + work.groups < rows) multiply_rows<2>(work, stage, first, sums);
+  else if (first < rows) multiply_rows<1>(work, stage, first, sums);
 }
 
 DEVICE float first_of(const Chunk<QK_DTYPE>& chunk) {
@@ -242,11 +260,22 @@ DEVICE void multiply(const Work& work, Added& added, Place& place) {
     const u32 count = min(work.tile, work.last - tile), output = tile + threadIdx.x;
     if (tile != work.first) added = load_added(work, output);
     float* const sums = room().sums[buffer];
-    for (u32 at = 0; at < count; at += work.stage) {
-      const u32 here = min(work.stage, count - at), before = at * work.rows_of_output;
+    for (u32 at = 0; at < count; at += 2 * work.stage) {
+      const Place one = place;
+      Stage stage;
+      stage.outputs = min(work.stage, count - at);
+      const u32 more = min(work.stage, count - at - stage.outputs);
+      stage.rows[0] = stage.outputs * work.rows_of_output, stage.rows[1] = more * work.rows_of_output;
+      stage.at[0] = place.slot * (QK_SLOT / sizeof(Held));
       wait_at(&room().full[place.slot], place.parity);
-      multiply_slot(work, ring() + place.slot * QK_SLOT, here * work.rows_of_output, here, before, sums + (before << work.shift));
+      place.advance();
+      stage.at[1] = place.slot * (QK_SLOT / sizeof(Held));
+      if (more > 0) wait_at(&room().full[place.slot], place.parity);
+      const u32 before = at * work.rows_of_output;
+      multiply_stage(work, stage, before, sums + (before << work.shift));
       __syncwarp();
+      if (lane == 0) arrive_at(&room().empty[one.slot]);
+      if (more == 0) continue;
       if (lane == 0) arrive_at(&room().empty[place.slot]);
       place.advance();
     }
@@ -278,21 +307,20 @@ DEVICE void prefetch_product(const DecodeStep& step) {
 }
 
 // The weights of a product on their way into the ring; one thread, in the order in which they are taken out.
-DEVICE void fetch_weights(const DecodeStep& step, Place& place) {
+DEVICE void fetch_weights(const DecodeStep& step, Copies& copies) {
   const u32 row_bytes = step.inputs * bytes_of(QK_DTYPE), last = first_output(step.outputs, blockIdx.x + 1);
   const bool swiglu = step.kind & SWIGLU;
   for (u32 tile = first_output(step.outputs, blockIdx.x); tile < last; tile += step.tile) {
     const u32 count = min(step.tile, last - tile);
     for (u32 at = 0; at < count; at += step.stage) {
       const u32 here = min(step.stage, count - at), bytes = here * row_bytes;
-      wait_at(&room().empty[place.slot], place.parity ^ 1);  // nobody holds what was never filled
+      const Place place = copies.next();
       u64* const full = &room().full[place.slot];
       char* const to = ring() + place.slot * QK_SLOT;
       arrive_expecting(full, swiglu ? 2 * bytes : bytes);
       const char* from = step.at[1] + static_cast<i64>(tile + at) * row_bytes;
       start_copy(to, from, bytes, full);
       if (swiglu) start_copy(to + bytes, from + static_cast<i64>(step.outputs) * row_bytes, bytes, full);
-      place.advance();
     }
   }
 }

@@ -15,10 +15,10 @@
 // QK_ROPE_FIRST   1: the rotation, then the norm
 
 // The warp that starts copies, ahead of the others.
-DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Place& place) {
+DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Copies& copies) {
   if (step.kind == ATTENTION) return prefetch_attention(args, step);
   prefetch_product(step);
-  if (threadIdx.x % 32 == 0) fetch_weights(step, place);
+  if (threadIdx.x % 32 == 0) fetch_weights(step, copies);
   __syncwarp();
 }
 
@@ -32,15 +32,16 @@ extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(cons
   }
   if (warp == WARPS - 1) assign_step(args, 0);
   __syncthreads();
-  Place place;
   // 168 of each of the 12 warps: what four give is what eight take.
   if (warp >= WARPS) {
     give_registers<40>();
     if (warp > WARPS) return;
-    for (u32 i = 0; i < args.count; ++i) fetch_step(args, args.steps[i], place);
+    Copies copies;
+    for (u32 i = 0; i < args.count; ++i) fetch_step(args, args.steps[i], copies);
     return;
   }
   take_registers<232>();
+  Place place;
   for (u32 i = 0; i < args.count; ++i) {
     meet();  // nobody is at step i - 1, whose place step i + 1 has
     if (warp == WARPS - 1) assign_step(args, i + 1);

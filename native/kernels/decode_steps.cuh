@@ -4,6 +4,7 @@
 // QK_STEPS        steps that a launch has room for
 // QK_MOST_INPUTS  the largest K, and QK_MOST_NORMED the largest behind a norm
 // QK_SLOT         bytes of a slot of the ring, and QK_SLOTS how many there are; QK_SHARED bytes of a block's memory, the ring's too
+// QK_UNDERWAY     slots that are being filled at once
 // QK_NORM_KIND    0 rms, 2 l2, 3 unit; QK_NORM_DTYPE of the weight, QK_NORM_OFFSET 0 or 1: the norms in front of products
 
 constexpr u32 NORM = 1, SWIGLU = 2, ATTENTION = 4;
@@ -132,6 +133,23 @@ struct Place {
   u32 slot = 0, parity = 0;
   __device__ __forceinline__ void advance() {
     if (++slot == QK_SLOTS) slot = 0, parity ^= 1;
+  }
+};
+
+// Copies that one thread starts, of which so many are under way at once: what all blocks ask for stands in front of every word
+// that they tell and hear meanwhile.
+struct Copies {
+  Place place, oldest;
+  u32 started = 0;
+
+  // The place of the next copy, as soon as it may begin.
+  __device__ __forceinline__ Place next() {
+    const Place here = place;
+    wait_at(&room().empty[here.slot], here.parity ^ 1);  // nobody holds what was never filled
+    if (started < QK_UNDERWAY) ++started;
+    else wait_at(&room().full[oldest.slot], oldest.parity), oldest.advance();
+    place.advance();
+    return here;
   }
 };
 

@@ -44,6 +44,7 @@ const warpsOfAttention = 4;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;
 const mostSlots = 8;
+const slotsUnderWay = 1;
 const stepBytes = 128;
 /** The most chunks of a row that is normalised: each thread of the norm has one. */
 const mostNormed = 8192;
@@ -123,6 +124,7 @@ export function decodeMacros(
     QK_MOST_NORMED: Math.max(8, ...products.map(({ inputs, norm }) => (norm === "none" ? 0 : inputs))),
     QK_SLOT: slot,
     QK_SLOTS: slots,
+    QK_UNDERWAY: slotsUnderWay,
     QK_SHARED: sharedBytes,
     QK_NORM_KIND: kindNumbers[norm.kind],
     QK_NORM_DTYPE: dtypeNumbers[norm.weight],
