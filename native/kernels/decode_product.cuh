@@ -255,16 +255,18 @@ DEVICE void leave_output(const Work& work, u32 output, u32 count, float y) {
 
 DEVICE void multiply(const Work& work, Added& added, Place& place) {
   const u32 lane = threadIdx.x % 32;
+  // Two slots at once only where all groups have a row of each: else some warps take one, and others the next.
+  const u32 step = work.stage * work.rows_of_output >= work.groups ? 2 * work.stage : work.stage;
   u32 buffer = 0;
   for (u32 tile = work.first; tile < work.last; tile += work.tile) {
     const u32 count = min(work.tile, work.last - tile), output = tile + threadIdx.x;
     if (tile != work.first) added = load_added(work, output);
     float* const sums = room().sums[buffer];
-    for (u32 at = 0; at < count; at += 2 * work.stage) {
+    for (u32 at = 0; at < count; at += step) {
       const Place one = place;
       Stage stage;
       stage.outputs = min(work.stage, count - at);
-      const u32 more = min(work.stage, count - at - stage.outputs);
+      const u32 more = min(step - work.stage, count - at - stage.outputs);
       stage.rows[0] = stage.outputs * work.rows_of_output, stage.rows[1] = more * work.rows_of_output;
       stage.at[0] = place.slot * (QK_SLOT / sizeof(Held));
       wait_at(&room().full[place.slot], place.parity);
@@ -293,6 +295,7 @@ DEVICE void run_product(const DecodeArgs& args, const Assigned& own, Place& plac
   // All that is known is looked up before x is there, not behind it.
   const Work work = work_of(args, own);
   Added added = load_added(work, work.first + threadIdx.x);
+  if (work.first < work.last) wait_at(&room().full[place.slot], place.parity);
   if (own.step.kind & NORM) take_norm(args, own.step);
   else take_x(args, own.step);
   multiply(work, added, place);
