@@ -176,14 +176,13 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
   const int own = piece.sequence.own(0);
   attend::Step keys;  // while q, k and v are brought
   float scores[2][2];
-  if (begin < piece.keys.last) attend::load_keys(a, piece, begin, keys);
+  if (begin < piece.keys.last) attend::load_keys(a, piece, begin, keys), attend::load_values(a, piece, begin, keys);
   meet();
   attend::Row row;
   load_query(row, piece.tile.count);
   attend::begin_row(a, piece, row);
   if (begin < piece.keys.last) {
     if (last) patch_key(keys, begin, own);
-    attend::load_values(a, piece, begin, keys);
     attend::score_step(a, row, keys, begin, scores);
     attend::clear_missing(a, piece, begin, keys);
     if (last) patch_value(keys, begin, own);

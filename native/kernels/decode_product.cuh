@@ -181,7 +181,7 @@ struct Stage {
 // The sums of AT_ONCE rows, the first of them and then each that is `groups` behind; those past the last are it again.
 template <int AT_ONCE>
 DEVICE void multiply_rows(const Work& work, const Stage& stage, u32 first, float* sums) {
-  constexpr int AHEAD = 2;  // chunks of each row that are asked for before the first is used
+  constexpr int AHEAD = 8 / AT_ONCE;  // chunks of each row that are asked for before the first is used
   const u32 lane = threadIdx.x % 32, next = 32u << work.shift, rows = stage.rows[0] + stage.rows[1];
   const Held* const w = reinterpret_cast<const Held*>(ring());
   u32 row_at[AT_ONCE];
@@ -317,7 +317,7 @@ DEVICE void fetch_weights(const DecodeStep& step, Copies& copies) {
     const u32 count = min(step.tile, last - tile);
     for (u32 at = 0; at < count; at += step.stage) {
       const u32 here = min(step.stage, count - at), bytes = here * row_bytes;
-      const Place place = copies.next();
+      const Place place = copies.next(step.under_way);
       u64* const full = &room().full[place.slot];
       char* const to = ring() + place.slot * QK_SLOT;
       arrive_expecting(full, swiglu ? 2 * bytes : bytes);

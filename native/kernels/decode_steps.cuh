@@ -4,7 +4,6 @@
 // QK_STEPS        steps that a launch has room for
 // QK_MOST_INPUTS  the largest K, and QK_MOST_NORMED the largest behind a norm
 // QK_SLOT         bytes of a slot of the ring, and QK_SLOTS how many there are; QK_SHARED bytes of a block's memory, the ring's too
-// QK_UNDERWAY     slots that are being filled at once
 // QK_NORM_KIND    0 rms, 2 l2, 3 unit; QK_NORM_DTYPE of the weight, QK_NORM_OFFSET 0 or 1: the norms in front of products
 
 constexpr u32 NORM = 1, SWIGLU = 2, ATTENTION = 4;
@@ -25,6 +24,8 @@ struct DecodeStep {
   u32 inputs, outputs;  // K, a multiple of 8, and N; with SwiGLU I, the gates
   u32 parts, shift;     // of a row, added up one by one: QK_SPLIT of gemv.cu, and its logarithm
   u32 stage, tile;      // outputs of a slot, and those that are finished at once: pairs
+  u32 under_way;        // slots that are being filled at once
+  u32 none;
 };
 
 struct DecodeArgs {
@@ -136,18 +137,18 @@ struct Place {
   }
 };
 
-// Copies that one thread starts, of which so many are under way at once: what all blocks ask for stands in front of every word
-// that they tell and hear meanwhile.
+// Copies that one thread starts. Few are under way at once: what all blocks ask for stands in front of every word that they tell
+// and hear meanwhile.
 struct Copies {
   Place place, oldest;
-  u32 started = 0;
+  u32 under_way = 0;
 
-  // The place of the next copy, as soon as it may begin.
-  __device__ __forceinline__ Place next() {
+  // The place of the next copy, as soon as it is free and fewer than `most` are under way.
+  __device__ __forceinline__ Place next(u32 most) {
     const Place here = place;
     wait_at(&room().empty[here.slot], here.parity ^ 1);  // nobody holds what was never filled
-    if (started < QK_UNDERWAY) ++started;
-    else wait_at(&room().full[oldest.slot], oldest.parity), oldest.advance();
+    for (; under_way >= most; --under_way) wait_at(&room().full[oldest.slot], oldest.parity), oldest.advance();
+    ++under_way;
     place.advance();
     return here;
   }
@@ -162,11 +163,11 @@ DEVICE u32 first_output(u32 outputs, u32 block) {
 // Brings step `i` to where the block's threads look for it: LDS finds at once what is far away as an argument. One warp.
 DEVICE void assign_step(const DecodeArgs& args, u32 i) {
   constexpr u32 WORDS = sizeof(DecodeStep) / 4;
-  static_assert(WORDS <= 30, "a lane for each word, and two for the outputs");
+  static_assert(WORDS <= 32, "a lane for each word");
   if (i >= args.count) return;
   const u32 lane = threadIdx.x % 32;
   Assigned& to = room().assigned[i % 2];
   const DecodeStep& step = args.steps[i];
   if (lane < WORDS) reinterpret_cast<u32*>(&to.step)[lane] = reinterpret_cast<const u32*>(&step)[lane];
-  else if (lane >= 30) to.outputs[lane - 30] = first_output(step.outputs, blockIdx.x + lane - 30);
+  if (lane < 2) to.outputs[lane] = first_output(step.outputs, blockIdx.x + lane);
 }

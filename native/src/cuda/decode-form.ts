@@ -44,8 +44,7 @@ const warpsOfAttention = 4;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;
 const mostSlots = 8;
-const slotsUnderWay = 1;
-const stepBytes = 128;
+const stepBytes = 136;
 /** The most chunks of a row that is normalised: each thread of the norm has one. */
 const mostNormed = 8192;
 
@@ -124,7 +123,6 @@ export function decodeMacros(
     QK_MOST_NORMED: Math.max(8, ...products.map(({ inputs, norm }) => (norm === "none" ? 0 : inputs))),
     QK_SLOT: slot,
     QK_SLOTS: slots,
-    QK_UNDERWAY: slotsUnderWay,
     QK_SHARED: sharedBytes,
     QK_NORM_KIND: kindNumbers[norm.kind],
     QK_NORM_DTYPE: dtypeNumbers[norm.weight],
@@ -137,18 +135,27 @@ export function rowsOfGroup(group: number): number {
   return Math.min(8, 2 ** Math.ceil(Math.log2(group)));
 }
 
-/** Outputs of a product that a slot of the ring holds, and those that are finished at once: pairs, which are one word. */
-export function decodeTiles({ inputs, parts, swiglu }: DecodeProduct, { slot }: DecodeRing): DecodeTiles {
+/** How a product goes through the ring of each of so many blocks. */
+export function decodeTiles(
+  { inputs, outputs, parts, swiglu }: DecodeProduct,
+  { slot, slots }: DecodeRing,
+  blocks: number,
+): DecodeTiles {
   const rowsOfOutput = swiglu ? 2 : 1;
   const room = Math.floor(slot / (2 * inputs * rowsOfOutput));
   const most = Math.min(Math.floor(mostSums / (parts * rowsOfOutput)), 32 * warps);
   const stage = room % 2 === 1 && room > 1 && 2 * room > most ? room - 1 : room;
-  if (stage > most) return { stage, tile: most };
+  // Weights that the ring has no room for keep others waiting; of those that it has, the sooner words are through the better.
+  const underWay = (2 * inputs * outputs * rowsOfOutput) / blocks > slot * slots ? 2 : 1;
+  if (stage > most) return { stage, tile: most, underWay };
   const step = stage % 2 === 0 ? stage : 2 * stage;
-  return { stage, tile: Math.floor(most / step) * step };
+  return { stage, tile: Math.floor(most / step) * step, underWay };
 }
 
 export interface DecodeTiles {
+  /** Outputs of a slot, and those that are finished at once: pairs, which are one word. */
   readonly stage: number;
   readonly tile: number;
+  /** Slots that are being filled at once. */
+  readonly underWay: number;
 }

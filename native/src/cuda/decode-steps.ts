@@ -11,7 +11,7 @@ import type { CudaStream } from "./stream.ts";
 const threads = 384;
 const addressesOfStep = 8;
 const wordsOfStep = 5;
-const stepBytes = 120;
+const stepBytes = 128;
 const noWords = 2 ** 32 - 1;
 /** Bytes in front of the words: how many launches there were. */
 const launchesBytes = 16;
@@ -61,7 +61,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
       parameters[`step${i}eps`] = "f32";
       parameters[`step${i}inverse`] = "f32";
       for (let j = 0; j < wordsOfStep; j++) parameters[`step${i}words${j}`] = "u32";
-      for (const name of ["inputs", "outputs", "parts", "shift", "stage", "tile"]) {
+      for (const name of ["inputs", "outputs", "parts", "shift", "stage", "tile", "underWay", "none"]) {
         parameters[`step${i}${name}`] = "u32";
       }
     }
@@ -137,7 +137,7 @@ export class CudaDecodeSteps {
       this.#launch.bind(name, memory, offset, length);
     }
     for (const [i, step] of steps.entries()) {
-      for (const [name, value] of Object.entries(numbersOf(step, form.products, ring))) {
+      for (const [name, value] of Object.entries(numbersOf(step, form.products, ring, kernels.device.multiprocessors))) {
         this.#launch.set(`step${i}${name}`, value);
       }
       for (const [j, words] of (flow.steps[i] as StepWords).at.entries()) {
@@ -198,6 +198,7 @@ function numbersOf(
   step: DecodeStep,
   products: readonly DecodeProduct[],
   ring: DecodeRing,
+  blocks: number,
 ): Readonly<Record<string, number>> {
   if (step.product === "attention") return { kind: kinds.attention };
   const product = products[step.product] as DecodeProduct;
@@ -205,7 +206,7 @@ function numbersOf(
   return {
     kind: (norm === "none" ? 0 : kinds.norm) + (swiglu ? kinds.swiglu : 0),
     ...{ eps: step.eps, inverse: 1 / inputs, inputs, outputs, parts, shift: Math.log2(parts) },
-    ...decodeTiles(product, ring),
+    ...decodeTiles(product, ring, blocks),
   };
 }
 
