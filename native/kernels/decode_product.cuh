@@ -181,7 +181,7 @@ struct Stage {
 // The sums of AT_ONCE rows, the first of them and then each that is `groups` behind; those past the last are it again.
 template <int AT_ONCE>
 DEVICE void multiply_rows(const Work& work, const Stage& stage, u32 first, float* sums) {
-  constexpr int AHEAD = 8 / AT_ONCE;  // chunks of each row that are asked for before the first is used
+  constexpr int AHEAD = 2;  // chunks of each row that are asked for before the first is used
   const u32 lane = threadIdx.x % 32, next = 32u << work.shift, rows = stage.rows[0] + stage.rows[1];
   const Held* const w = reinterpret_cast<const Held*>(ring());
   u32 row_at[AT_ONCE];

@@ -1,6 +1,13 @@
 import { QkNormError } from "@qknorm/core";
 import { flowOf, type StepWords } from "./decode-flow.ts";
-import { type DecodeForm, type DecodeProduct, type DecodeRing, decodeMacros, decodeRing, decodeTiles } from "./decode-form.ts";
+import {
+  type DecodeForm,
+  type DecodeProduct,
+  type DecodeRing,
+  decodeMacros,
+  decodeRing,
+  decodeTiles,
+} from "./decode-form.ts";
 import type { DecodeHeads, DecodeStep } from "./decode-step.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
@@ -137,7 +144,9 @@ export class CudaDecodeSteps {
       this.#launch.bind(name, memory, offset, length);
     }
     for (const [i, step] of steps.entries()) {
-      for (const [name, value] of Object.entries(numbersOf(step, form.products, ring, kernels.device.multiprocessors))) {
+      for (const [name, value] of Object.entries(
+        numbersOf(step, form.products, ring, kernels.device.multiprocessors),
+      )) {
         this.#launch.set(`step${i}${name}`, value);
       }
       for (const [j, words] of (flow.steps[i] as StepWords).at.entries()) {

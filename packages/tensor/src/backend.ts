@@ -372,7 +372,7 @@ export interface Backend {
   /** Records what `work` queues; `null` for a device that runs at once. */
   readonly capture: ((work: () => unknown) => CapturedGraph) | null;
   /** Does `work`, of whose ops several may become one launch, queued at the latest when anything else is, or at the end. */
-  together?<T>(work: () => T, leastWeightBytes: number): T;
+  together?<T>(work: () => T): T;
   /** Bytes that all threads hold there; `null` where the garbage collector counts. */
   readonly liveBytes: (() => number) | null;
   /** Bytes that an allocation may still get; `null` where the garbage collector counts. */

@@ -66,7 +66,7 @@ export { xielu } from "./ops/xielu.ts";
 export { settle } from "./settle.ts";
 export { Tensor } from "./tensor.ts";
 export { freeOnFailure, keep, tidy } from "./tidy.ts";
-export { type TogetherOptions, together } from "./together.ts";
+export { together } from "./together.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
 if (nativeQkNorm !== null) provideQkNorm(nativeQkNorm);

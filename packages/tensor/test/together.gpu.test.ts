@@ -9,7 +9,7 @@ const missing = cuda?.ready ? "" : ` (skipped: no GPU to test on: ${cuda?.becaus
 
 const small: StepCase = {
   ...{ dtype: "bf16", hidden: 256, heads: [4, 2], headDim: 128, intermediate: 384, vocab: 1000 },
-  ...{ layers: 2, capacity: 512, past: [0, 1, 63, 64, 65, 200, 511] },
+  ...{ layers: 2, capacity: 512, past: [0, 1, 63, 64, 65, 200, 511, 3, 500] }, // fewer pieces, and more again
 };
 
 describe.skipIf(missing !== "")(`joined ops on a GPU${missing}`, () => {
@@ -21,6 +21,7 @@ describe.skipIf(missing !== "")(`joined ops on a GPU${missing}`, () => {
   });
   togetherSuite(device, {
     "a small decoder": small,
+    "what are no numbers": { ...small, spoiled: true, past: [0, 70] },
     "f16, head dim 64, one query head of each": { ...small, dtype: "f16", heads: [3, 3], headDim: 64 },
     "head dim 256, eight query heads": { ...small, heads: [16, 2], headDim: 256, past: [0, 90, 500] },
     "a group of three, partial rotary, bias": { ...small, heads: [6, 2], rotaryDim: 64, bias: true },

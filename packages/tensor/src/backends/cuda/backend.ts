@@ -154,9 +154,9 @@ class CudaBackend implements Backend {
     return budget === 0 ? freeBytes : Math.min(freeBytes, Math.max(0, budget - liveBytes));
   };
 
-  together<T>(work: () => T, leastWeightBytes: number): T {
+  together<T>(work: () => T): T {
     this.#assertOpen();
-    return together(this.#ordinal, work, leastWeightBytes);
+    return together(this.#ordinal, work);
   }
 
   readonly liveBytes = (): number => cudaUsage(this.#ordinal).liveBytes;

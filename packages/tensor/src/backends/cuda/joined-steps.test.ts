@@ -4,7 +4,7 @@ import { type StepCase, togetherSuite } from "../../../test/together-suite.ts";
 
 const small: StepCase = {
   ...{ dtype: "bf16", hidden: 64, heads: [4, 2], headDim: 64, intermediate: 48, vocab: 37 },
-  ...{ layers: 2, capacity: 160, past: [0, 1, 63, 64, 65, 159] },
+  ...{ layers: 2, capacity: 160, past: [0, 1, 63, 64, 65, 159, 3, 150] }, // fewer pieces, and more again
 };
 
 describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in driver${missing}`, () => {
@@ -24,6 +24,7 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
     "1 + weight, RoPE first, a window, a cap": {
       ...{ ...small, norm: { weightOffset: 1 }, order: "rope-norm", window: 30, softCap: 30, past: [100] },
     },
+    "what are no numbers": { ...small, spoiled: true, past: [0, 70] },
     "something between attention and its projection": { ...small, gap: true, past: [80] },
     "no QK norm, l2 elsewhere": { ...small, qkNorm: "none", norm: { kind: "l2" }, past: [5] },
     "a group of three, rows of several parts": {

@@ -102,17 +102,12 @@ function tell(error: unknown): void {
 }
 
 /** Queues ops in their order: those that fit one another in one launch, the others by themselves. */
-export function launchJoined(
-  ordinal: number,
-  stream: CudaStream,
-  ops: readonly Joinable[],
-  leastWeightBytes: number,
-): void {
+export function launchJoined(ordinal: number, stream: CudaStream, ops: readonly Joinable[]): void {
   const kernels = cudaKernels(ordinal);
   for (let at = 0; at < ops.length; ) {
     const run = new Run(kernels);
     const taken = run.take(ops, at);
-    const packed = taken === 0 || run.weightBytes < leastWeightBytes ? null : run.pack();
+    const packed = taken === 0 ? null : run.pack();
     if (packed === null) {
       for (const end = at + Math.max(1, taken); at < end; at++) (ops[at] as Joinable).run(stream);
       continue;
@@ -155,12 +150,6 @@ class Run {
       } else break;
     }
     return this.#heads === null || this.#steps.length < leastSteps ? 0 : at - first;
-  }
-
-  /** Of a product that was taken, on average. */
-  get weightBytes(): number {
-    const bytes = this.#steps.flatMap((step) => (step.product === "attention" ? [] : [step.weight.length]));
-    return bytes.reduce((sum, length) => sum + length, 0) / bytes.length;
   }
 
   /** The launch of what was taken; null where its kernel cannot be made. */

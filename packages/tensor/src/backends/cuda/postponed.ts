@@ -11,9 +11,9 @@ export function postponed(ordinal: number): Postponed | null {
 }
 
 /** Does `work`, whose ops may be queued late and several in one launch; all are queued when it ends. */
-export function together<T>(ordinal: number, work: () => T, leastWeightBytes: number): T {
+export function together<T>(ordinal: number, work: () => T): T {
   if (open[ordinal] !== undefined) return work();
-  const collected = new Postponed(ordinal, leastWeightBytes);
+  const collected = new Postponed(ordinal);
   open[ordinal] = collected;
   try {
     return work();
@@ -29,14 +29,12 @@ export function together<T>(ordinal: number, work: () => T, leastWeightBytes: nu
  */
 class Postponed {
   readonly #ordinal: number;
-  readonly #leastWeightBytes: number;
   #stream: CudaStream | null = null;
   #ops: Joinable[] = [];
   #freed: (() => void)[] = [];
 
-  constructor(ordinal: number, leastWeightBytes: number) {
+  constructor(ordinal: number) {
     this.#ordinal = ordinal;
-    this.#leastWeightBytes = leastWeightBytes;
   }
 
   add(op: Joinable): void {
@@ -66,7 +64,7 @@ class Postponed {
     this.#ops = [];
     this.#freed = [];
     try {
-      launchJoined(this.#ordinal, this.#stream as CudaStream, ops, this.#leastWeightBytes);
+      launchJoined(this.#ordinal, this.#stream as CudaStream, ops);
     } finally {
       for (const free of freed) free();
     }
