@@ -1,4 +1,5 @@
 import { splitWords } from "../candidates/names.ts";
+import { classDecorators } from "../form/class-decorators.ts";
 import { ownerOf, perForm } from "../form/per-form.ts";
 import type { Traced } from "./match.ts";
 import { Refusal } from "./reasons.ts";
@@ -6,10 +7,10 @@ import { Refusal } from "./reasons.ts";
 /** Throws `helper-mismatch` where the function is compiled by something that cannot compile what the helper does, such as `torch.jit`. */
 export function refuseCompiled({ form, fn }: Traced): void {
   const owner = ownerOf(fn, form);
-  const ofClass = owner === undefined ? "" : headOf(form.text.slice(owner.span.start, owner.span.end));
+  const ofClass = owner === undefined ? [] : classDecorators(owner, form);
   const bases = owner?.bases.map(({ span }) => form.text.slice(span.start, span.end)) ?? [];
   const how =
-    [...fn.decorators, ...decoratorsIn(ofClass)].find(isCompiler) ??
+    [...fn.decorators, ...ofClass].find(isCompiler) ??
     bases.find((base) => /\bScriptModule$/.test(base)) ??
     compiledNames(form).get(fn.owner ?? fn.name);
   if (how === undefined) return;
@@ -33,12 +34,4 @@ function isCompiler(decorator: string): boolean {
     splitWords(parts.at(-1) ?? "")[0] === "script" ||
     decorator === "tf.function"
   );
-}
-
-function headOf(text: string): string {
-  return text.slice(0, Math.max(0, text.search(/^\s*class\b/m)));
-}
-
-function decoratorsIn(head: string): readonly string[] {
-  return [...head.matchAll(/^\s*@([\w.]+)/gm)].map(([, name]) => name!);
 }

@@ -163,6 +163,14 @@ describe("what computes anything else stays, whatever its class is called", () =
       "nothing where a flag says so",
       ["if not self.training:", "    return x", variance, `return ${normed} * self.weight`],
     ],
+    [
+      "x itself, into which it writes",
+      ["x *= torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)", "return x * self.weight"],
+    ],
+    [
+      "x itself, by a method",
+      [variance, "x.mul_(torch.rsqrt(v + self.variance_epsilon))", "return x * self.weight"],
+    ],
     ["a count besides", ["self.calls += 1", variance, `return ${normed} * self.weight`]],
     [
       "a weight that is made of another one",
@@ -192,6 +200,29 @@ class RMSNorm(Base):
   });
 
   const plain = normOf([variance, `return ${normed} * self.weight`]);
+
+  test("something is made of its class that computes another thing", () => {
+    expect(planned(`@scaled(2)\n${plain}`).findings).toMatchObject([{ reason: "unknown-norm" }]);
+    expect(planned(`@CustomOp.register("rms_norm")\n${plain}`).findings).toMatchObject([
+      { kind: "replaced" },
+    ]);
+  });
+
+  test.each([
+    [
+      "an import that may be there",
+      "try:\n    from apex.normalization import FusedRMSNorm as RMSNorm\nexcept ImportError:\n    pass\n",
+    ],
+    ["another class in the other arm", "if FUSED:\n    class RMSNorm(nn.LayerNorm):\n        pass\n"],
+  ])("its name stands for %s", (_, other) => {
+    expect(planned(`${plain}\n${other}`).findings).toMatchObject([{ reason: "unknown-norm" }]);
+    expect(planned(`${other}\n\n${plain}`).findings).toMatchObject([{ reason: "unknown-norm" }]);
+  });
+
+  test("what only a type checker imports stands for nothing", () => {
+    const typed = `if TYPE_CHECKING:\n    from apex.normalization import RMSNorm\n\n\n${plain}`;
+    expect(planned(typed).findings).toMatchObject([{ kind: "replaced" }]);
+  });
 
   test.each([
     ["another eps", plain.replace("v + self.variance_epsilon", "v + 1e-5")],

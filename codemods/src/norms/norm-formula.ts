@@ -1,12 +1,17 @@
 import { traceFunction } from "../flow/evaluate.ts";
 import type { Trace } from "../flow/trace.ts";
 import { holds, type Value } from "../flow/value.ts";
+import { classDecorators } from "../form/class-decorators.ts";
 import type { ClassForm, FileForm, FunctionForm } from "../form/form.ts";
 import { operationOf, withoutCasts } from "./tensor-algebra.ts";
 
 /** Decorators of a forward that leave its result as it is. */
 const harmless =
   /^(?:override|final|no_grad|inference_mode|disable|script_method|export|ignore|unused|custom_fwd|typechecked|jaxtyped|\w*compile\w*|dynamic_\w*|use_kernel\w*)$/;
+
+/** Decorators of a class that leave what it computes as it is. */
+const harmlessForClasses =
+  /^(?:register\w*|use_kernel\w*|dataclass|final|script|\w*compile\w*|allow_in_graph|maybe_allow_in_graph|typechecked|jaxtyped|injectable)$/;
 
 /**
  * Whether a norm's code shows that it computes something else than x / sqrt(mean(x^2) + eps), times a weight at most: a bias, one more
@@ -16,7 +21,10 @@ const harmless =
 export function computesOther(forward: FunctionForm, cls: ClassForm, form: FileForm): boolean {
   const hasOtherCall = forward.name !== "__call__" && cls.methods.some(({ name }) => name === "__call__");
   const isWrapped = forward.decorators.some((name) => !harmless.test(name.split(".").at(-1) ?? ""));
-  return hasOtherCall || isWrapped || new Formula(forward, { cls, form, depth: 0 }).isOther();
+  const isReplaced = classDecorators(cls, form).some(
+    (name) => !harmlessForClasses.test(name.split(".").at(-1) ?? ""),
+  );
+  return hasOtherCall || isWrapped || isReplaced || new Formula(forward, { cls, form, depth: 0 }).isOther();
 }
 
 interface Where {
@@ -51,7 +59,7 @@ class Formula {
   isOther(): boolean {
     const { result, values, stores } = this.#trace;
     // It counts, or keeps what it is given.
-    if (stores.length > 0) return true;
+    if (stores.length > 0 || [...values.values()].some((value) => this.#writesInput(value))) return true;
     if ([...values.keys()].some((expr) => expr.kind === "opaque" && expr.what === "yield")) return true;
     if (result === undefined) return false;
     return this.#mayGiveInput(result) || this.#ways(result).some((way) => this.#isOtherWay(way));
@@ -68,6 +76,14 @@ class Formula {
 
   #isAboutInput(test: Value): boolean {
     return this.#input !== undefined && holds(test, this.#input);
+  }
+
+  /** `x *= scale`, `x.mul_(scale)`: whoever has x sees it. */
+  #writesInput(value: Value): boolean {
+    if (value.kind === "operation")
+      return /^(?:\*\*|\/\/|[-+*/])=$/.test(value.operator) && this.#isInput(value.operands[0]!);
+    if (value.kind !== "call" || value.callee.kind !== "attribute") return false;
+    return /[a-z\d]_$/.test(value.callee.name) && this.#isInput(value.callee.object);
   }
 
   /** What it gives on each way through it; several values at once are not looked at here. */

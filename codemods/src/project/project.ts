@@ -138,8 +138,9 @@ export class Project {
     depth: number,
     leads?: (path: string, name: string) => boolean,
   ): Resolved<T> {
-    const declaration = listOf(form).find((one) => one.name === name);
-    if (isReassigned(form.module.body, name)) return undefined;
+    const declared = listOf(form).filter((one) => one.name === name);
+    const [declaration] = declared;
+    if (isReassigned(form.module.body, name) || isChosen(declared, name, form)) return undefined;
     if (declaration !== undefined) return { declaration, form };
     if (depth > deepestImport) return undefined;
     const [head, ...tail] = name.split(".");
@@ -239,4 +240,22 @@ function isReassigned(steps: readonly Step[], name: string): boolean {
     if (step.kind === "branch") return isReassigned(step.then, name) || isReassigned(step.otherwise, name);
     return "body" in step && isReassigned(step.body, name);
   });
+}
+
+/** Whether several declarations and imports of a file give the name a meaning, of which one counts when it runs: in a `try`, in the arms of an `if`. */
+function isChosen(declared: readonly object[], name: string, { imports }: FileForm): boolean {
+  const sources = imports
+    .filter(({ typeOnly }) => !typeOnly)
+    .flatMap(({ module, names }) =>
+      names.flatMap(({ imported, local }) => (local === name ? [`${module} ${imported}`] : [])),
+    );
+  // Of overloads one alone has code; a class in a function is seen there alone.
+  const own = declared.filter((one) => !isOverload(one) && !("nested" in one && one.nested));
+  return own.length + new Set(sources).size > 1;
+}
+
+function isOverload(one: object): boolean {
+  return (
+    "decorators" in one && (one.decorators as readonly string[]).some((name) => /\boverload$/.test(name))
+  );
 }
