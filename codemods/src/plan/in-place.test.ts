@@ -104,6 +104,12 @@ describe("in Python the helper overwrites q and k", () => {
   test.each<[string, Step]>([
     ["in a list", { before: ["raw = [q, k]"], after: ["self.log(raw[1])"] }],
     [
+      "by the other one, which overlaps with it",
+      {
+        made: ["packed = self.qkv(hidden)", "q, k, v = packed[..., : self.n], packed[..., self.m :], hidden"],
+      },
+    ],
+    [
       "in a tuple that is taken apart",
       { before: ["pair = q, k", "_, raw = pair"], after: ["self.log(raw)"] },
     ],
@@ -113,6 +119,8 @@ describe("in Python the helper overwrites q and k", () => {
     ["appended", { before: ["raw = []", "raw.append(k)"], after: ["self.log(raw)"] }],
     ["by setdefault", { before: ['self.state.setdefault("k", k)'] }],
     ["in a set of the module", { before: ["seen.add(k)"] }],
+    ["in a list that is an attribute", { before: ["self.raw = [v, k]"] }],
+    ["in an item of an attribute, perhaps", { before: ['self.state["k"] = k.float()'] }],
     ["by setattr", { before: ['setattr(self, "raw", k)'] }],
     ["in a partial", { before: ["later = partial(self.log, k)"], after: ["later()"] }],
     ["as a default of a lambda", { before: ["later = lambda k=k: self.log(k)"], after: ["later()"] }],

@@ -189,6 +189,11 @@ describe("in Python", () => {
       { forward: [...made, ...normed], above: "compiled = torch.jit.script(Attention)\n\n\n" },
     ],
     [
+      "is in a method that is scripted by a name of its own",
+      "helper-mismatch",
+      { forward: [...made, ...normed], head: "    @script_method\n" },
+    ],
+    [
       "is in a method that numba compiles",
       "helper-mismatch",
       { forward: [...made, ...normed], head: "    @numba.njit\n" },
