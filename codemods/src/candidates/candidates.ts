@@ -1,5 +1,5 @@
 import type { Language } from "../files/source-files.ts";
-import { classifyName, isLooseNorm, type NameKind, normPart } from "./names.ts";
+import { classifyName, isLooseNorm, type NameKind, namesBuilder, namesValueNorm, normPart } from "./names.ts";
 import { blankComments, blankRanges, LineCounter, type Range } from "./source-text.ts";
 
 /**
@@ -35,11 +35,31 @@ export function namesNorm(text: string): boolean {
   return false;
 }
 
-/** Where the names stand that are those of a norm, of q and k or of anything else. */
-export function* namesNormAt(text: string): Iterable<number> {
+/** Where the names stand by which a norm may be applied, of q and k or of anything else. */
+export function* appliesNormAt(text: string): Iterable<number> {
+  const mayApplyClass = text.includes(".apply");
   for (const { name, start, kind } of normNames(text)) {
-    if (kind !== "flag" && !isOfItself(text, start + name.length, name)) yield start;
+    const end = start + name.length;
+    if (kind === "flag" || isOfItself(text, end, name)) continue;
+    // A norm of a side may also be what another function is given, or have its weight given.
+    const isOfSide = kind === "qk-norm" || namesValueNorm(name);
+    const isCalled = namesBuilder(name) ? mayApplyClass && /^[A-Z]/.test(name) : !isRead(text, end);
+    if (isOfSide || isCalled || holdsNorms(text, end)) yield start;
   }
+}
+
+/** `norms["q"]`, `norms.q`: what may hold a norm of a side. */
+function holdsNorms(text: string, end: number): boolean {
+  const part = /^\s*!?\s*(?:(?:\?\.\s*)?\[|\??\.\s*(#?[\w$]+))/.exec(text.slice(end, end + 80));
+  return part !== null && (part[1] === undefined || part[1].search(ofSides) !== -1);
+}
+
+/**
+ * What stands behind a name of any norm shows that nothing is called by it: it is assigned, compared, a number, or an attribute of it is read. A line end
+ * shows nothing, nor does `/`, which may begin a comment, `<` a list of types, `!` and `?` a call.
+ */
+function isRead(text: string, end: number): boolean {
+  return /^[ \t]*(?:=(?!>)|\.(?!\.)|!=|[>+\-*%])/.test(text.slice(end, end + 20));
 }
 
 /** `v.normalize()`: a vector made one long, and what says so. A norm is given a tensor. */
@@ -51,6 +71,11 @@ function isOfItself(text: string, end: number, name: string): boolean {
 export function* speaksOfSideAt(text: string): Iterable<number> {
   for (const { start, kind } of normNames(text)) if (kind === "qk-norm") yield start;
   for (const { index } of text.matchAll(new RegExp(ofQueries, "g"))) yield index;
+}
+
+/** Where a name may be that of q or k, or of a norm of one. */
+export function* namesSideAt(text: string): Iterable<number> {
+  for (const { index } of text.matchAll(ofSides)) yield index;
 }
 
 /** The same of the names that stand in the code, for a file that was read without asking its text first. */
@@ -86,6 +111,7 @@ export function speaksOfQueries(text: string): boolean {
 }
 
 const ofQueries = /(?<![A-Za-z])[xwXW]?q(?![a-z])|Q(?![a-z])|[qQ]k|[qQ]uer(?:y|ies)/;
+const ofSides = /(?<![A-Za-z])[xwXW]?[qk](?![a-z])|[QK](?![a-z])|[qQ]k|[qQ]uer(?:y|ies)|[kK]ey/g;
 
 interface NormName {
   readonly name: string;

@@ -59,6 +59,22 @@ function kindOfWords(words: readonly string[]): NameKind {
   return isNorm ? "norm" : "other";
 }
 
+/** First words of functions that make, load or change a norm instead of applying it. */
+const builders = new Set([
+  "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",
+  "wrap", "replace", "parse", "read", "write", "save", "has", "is", "use", "check", "test", "fuse", "quantize",
+]); // biome-ignore format: a word list
+
+/** `RMSNorm`, `loadNorm`: what is called so gives a norm, or something else than a tensor. Classes are written with a capital. */
+export function namesBuilder(identifier: string): boolean {
+  return /^[A-Z]/.test(identifier) || builders.has(splitWords(identifier)[0] ?? "");
+}
+
+/** Whether the name is that of a norm of v: `v_norm`, `vLayerNorm`. */
+export function namesValueNorm(identifier: string): boolean {
+  return /^#?_?v_?(?:layer_?)?norm$/i.test(identifier);
+}
+
 /** A name that only says `normalize` or `rms`, which other things than tensors may be as well. */
 export function isLooseNorm(identifier: string): boolean {
   const words = splitWords(identifier);

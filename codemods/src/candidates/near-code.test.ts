@@ -55,6 +55,47 @@ describe("code near a norm", () => {
     expect(near("a: x.normalize();", "b: normalize(x);", "c: norm();").near).toEqual(["b", "c"]);
   });
 
+  it.each([
+    ["a class or what builds one", "RMSNorm(q);"],
+    ["a norm that is made", "loadNorm(q);"],
+    ["a value that is compared", "norm === q;"],
+    ["a keyword argument", "f(rms_norm = q);"],
+    ["an attribute of a norm", "norm.eps; q;"],
+  ])("is not where only %s stands", (_, code) => {
+    expect(near(`a: ${code}`).near).toEqual([]);
+  });
+
+  it.each([
+    "rmsNorm\n(q)",
+    "rmsNorm\n[q]",
+    "rmsNorm<T>(q)",
+    "rmsNorm!(q)",
+    "rmsNorm?.(q)",
+    "rmsNorm /* of q */ (q)",
+    "run(rmsNorm, q)",
+    "rmsNorm => q",
+    "const f = rmsNorm;q",
+    "run(this.qNorm.weight, x)",
+    "QNorm(q)",
+    'this.norms["q"](x)',
+    "this.norms.q.forward(x)",
+    "Norms?.q.forward(x)",
+    "RMSNormFunction.apply(q, w)",
+  ])("is where a norm may be called: %j", (code) => {
+    expect(near(`a: ${code};`).traced).toEqual(["a"]);
+  });
+
+  it("takes what stands in prose for no code, but for a word about q", () => {
+    const text = "a: norm(x) # of q, b: key";
+    const pieces = [{ calledAs: "a", owner: undefined, ranges: [{ start: 0, end: text.length }] }];
+    const without = (words: string) => [
+      { start: text.indexOf(words), end: text.indexOf(words) + words.length },
+    ];
+    expect(nearCode(text, pieces, without("# of q")).traced.size).toBe(1);
+    expect(nearCode(text, pieces, without("norm")).near.size).toBe(0);
+    expect(nearCode(text, pieces, without("# of q, b: key")).traced.size).toBe(0);
+  });
+
   it("takes only whole words for a call", () => {
     expect(near("run: norm(x);", "b: runs(q);", "c: rerun(q);", "d: $run(q);").near).toEqual(["run"]);
   });

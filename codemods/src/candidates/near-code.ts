@@ -1,4 +1,5 @@
-import { namesNormAt, speaksOfSideAt } from "./candidates.ts";
+import type { Span } from "../text/span.ts";
+import { appliesNormAt, namesSideAt, speaksOfSideAt } from "./candidates.ts";
 import { forwards } from "./names.ts";
 
 /** A function, or the statements of a file itself, as far as its text goes. */
@@ -24,13 +25,29 @@ export interface NearCode<P extends CodePiece> {
 /**
  * Told by names alone: a piece that names no norm, and calls none that does, applies none; and where neither q nor a norm of q or k is
  * named, no norm is one of q and k. To lower a function and to work out what it computes is what takes the time, and most are neither.
+ * `prose` are comments and strings, as far as they are known: nothing is applied there.
  */
-export function nearCode<P extends CodePiece>(text: string, pieces: readonly P[]): NearCode<P> {
+export function nearCode<P extends CodePiece>(
+  text: string,
+  pieces: readonly P[],
+  prose: readonly Span[] = [],
+): NearCode<P> {
   const map = new PieceMap(text, pieces);
-  const near = map.withCallers(map.holding(namesNormAt(text)), new Set(pieces));
-  const sides = near.size === 0 ? [] : speaksOfSideAt(text);
-  const traced = map.withCallers(new Set([...map.holding(sides)].filter((piece) => near.has(piece))), near);
+  const near = map.withCallers(map.holding(outside(prose, appliesNormAt(text))), new Set(pieces));
+  const speaking = near.size === 0 ? new Set<P>() : map.holding(speaksOfSideAt(text));
+  const naming = near.size === 0 ? new Set<P>() : map.holding(outside(prose, namesSideAt(text)));
+  const ofSides = [...near].filter((piece) => speaking.has(piece) && naming.has(piece));
+  const traced = map.withCallers(new Set(ofSides), near);
   return { near, traced, needed: map.withCallees(traced, near) };
+}
+
+/** The offsets that lie in none of the spans; both in order. */
+function* outside(spans: readonly Span[], offsets: Iterable<number>): Iterable<number> {
+  let next = 0;
+  for (const offset of offsets) {
+    while (next < spans.length && spans[next]!.end <= offset) next += 1;
+    if ((spans[next]?.start ?? Number.POSITIVE_INFINITY) > offset) yield offset;
+  }
 }
 
 interface PlacedPiece<P> {

@@ -1,4 +1,4 @@
-import { classifyName, forwards, splitWords } from "../candidates/names.ts";
+import { classifyName, forwards, namesBuilder, namesValueNorm, splitWords } from "../candidates/names.ts";
 import type { Value, ValueOf, ValueTable } from "./value.ts";
 
 /** A call with its arguments worked out. */
@@ -14,11 +14,6 @@ const shapeReads = new Set(["size", "shape"]);
 const shapeCopies = new Set(["list", "tuple", "Array.from"]);
 /** Words for a function that applies the norm it is given: `applyPerHead(qNorm, q)`. */
 const appliers = new Set(["apply", "run", "head", "heads", "checkpoint", "functional"]);
-/** First words of functions that make, load or change a norm instead of applying it. */
-const builders = new Set([
-  "from", "make", "build", "create", "new", "init", "load", "get", "set", "add", "register", "copy", "clone", "convert", "shard",
-  "wrap", "replace", "parse", "read", "write", "save", "has", "is", "use", "check", "test", "fuse", "quantize",
-]); // biome-ignore format: a word list
 
 /** The value of a call that only looks at a tensor in another way, or undefined. */
 export function viewCall({ callee, args }: CallParts, values: ValueTable): Value | undefined {
@@ -144,9 +139,8 @@ export function factorsOf({ callee, args }: CallParts): readonly Value[] {
 
 /** `RMSNorm(self.q_size, eps)`, `loadNorm(weights)`, `RMSNorm.from_other(norm)`: classes are written with a capital. */
 function buildsNorm(callee: Value): boolean {
-  const name = calleeName(callee) ?? "";
   const owner = callee.kind === "attribute" ? (calleeName(callee.object) ?? "") : "";
-  return /^[A-Z]/.test(name) || /^[A-Z][a-z]/.test(owner) || builders.has(splitWords(name)[0] ?? "");
+  return namesBuilder(calleeName(callee) ?? "") || /^[A-Z][a-z]/.test(owner);
 }
 
 /** The norm of `norm`, `norm.forward`: of `norm.forward.call(norm, q)`, too. */
@@ -180,7 +174,7 @@ function namesOtherNorm(value: Value): boolean {
 
 /** Whether the value is a norm of q or k by its name: an attribute, or a variable from outside. */
 export function namesNorm(value: Value): boolean {
-  return nameKind(value) === "qk-norm" || /^#?_?v_?(?:layer_?)?norm$/i.test(calleeName(value) ?? "");
+  return nameKind(value) === "qk-norm" || namesValueNorm(calleeName(value) ?? "");
 }
 
 function nameKind(value: Value): string {

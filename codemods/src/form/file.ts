@@ -53,6 +53,8 @@ export interface FileForm {
   readonly comments: readonly Comment[];
   /** Every identifier token by its text, in order; not those inside strings or comments, but each string of `__all__`. */
   readonly mentions: ReadonlyMap<string, readonly Span[]>;
+  /** Comments and strings without code in them, in order, as far as they were told without a parser. */
+  readonly prose: readonly Span[];
   /** Those of the errors that are in code which may have to do with a norm; known without reading the rest. */
   readonly nearErrors: readonly ParseError[];
   /** Not empty: nothing in this file may be changed. */

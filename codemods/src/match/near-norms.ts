@@ -12,12 +12,12 @@ interface FunctionPiece extends CodePiece {
   readonly fn: FunctionForm;
 }
 
-export function functionsNearNorms({ text, classes, functions, module }: FileForm): NearNorms {
+export function functionsNearNorms({ text, classes, functions, module, prose }: FileForm): NearNorms {
   const declared = [...classes.flatMap(({ methods }) => methods), ...functions, module].map(pieceOf);
-  const outer = nearCode(text, declared);
+  const outer = nearCode(text, declared, prose);
   const nested = [...outer.traced].flatMap(({ fn }) => (mayNest(fn, text) ? nestedIn(fn.body) : []));
   const all = [...declared.filter((piece) => outer.near.has(piece)), ...nested.map(pieceOf)];
-  const { near, traced } = nested.length === 0 ? outer : nearCode(text, all);
+  const { near, traced } = nested.length === 0 ? outer : nearCode(text, all, prose);
   return {
     near: new Set([...near].map(({ fn }) => fn)),
     // A constructor makes norms and applies none.

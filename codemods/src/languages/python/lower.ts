@@ -42,6 +42,7 @@ export function lowerPython(
     get mentions() {
       return mentions();
     },
+    prose: sketch.prose,
     get nearErrors() {
       return nearErrors();
     },

@@ -25,6 +25,8 @@ export interface Outline {
    * to it, and stay.
    */
   readonly gaps: readonly Span[];
+  /** Comments and strings in which no code stands. */
+  readonly prose: readonly Span[];
   /** What is called by the name of a variable: `norm = lambda x: ...`. */
   readonly lambdas: readonly CodePiece[];
 }
@@ -51,6 +53,7 @@ export function outlineOf(text: string): Outline | undefined {
   const own: Span[] = [];
   const docstrings: Span[] = [];
   const gaps: Span[] = [];
+  const prose: Span[] = [];
   /** Classes and functions around, outermost first. */
   const scopes: { readonly indent: number; readonly className: string | undefined }[] = [];
   let inClass: string | undefined;
@@ -65,7 +68,7 @@ export function outlineOf(text: string): Outline | undefined {
     }
   };
   const hasLambda = text.includes("lambda");
-  for (const line of logicalLines(text)) {
+  for (const line of logicalLines(text, prose)) {
     if (line === undefined) return undefined;
     const { start, end, indent } = line;
     const gapEnd = lineBefore(text, start);
@@ -115,6 +118,7 @@ export function outlineOf(text: string): Outline | undefined {
     lambdas,
     docstrings,
     gaps,
+    prose,
     module: { calledAs: undefined, owner: undefined, ranges: own },
   };
 }
@@ -179,8 +183,8 @@ interface LogicalLine {
   readonly indent: number;
 }
 
-/** The lines that statements begin on, without those that are blank or only a comment; undefined in the end for one that never closes. */
-function* logicalLines(text: string): Iterable<LogicalLine | undefined> {
+/** The lines that statements begin on, without those that are blank or only a comment; undefined in the end for one that never closes. `prose` is added to. */
+function* logicalLines(text: string, prose: Span[]): Iterable<LogicalLine | undefined> {
   const { length } = text;
   let at = 0;
   while (at < length) {
@@ -195,13 +199,14 @@ function* logicalLines(text: string): Iterable<LogicalLine | undefined> {
       continue;
     }
     const start = at;
-    const end = endOfStatements(text, at);
+    const end = endOfStatements(text, at, prose);
     if (end === -1) {
       yield undefined;
       return;
     }
     if (end > start) yield { start, end, indent };
     at = lineEnd(text, end);
+    if (at > end) prose.push({ start: end, end: at });
   }
 }
 
@@ -218,7 +223,7 @@ function isLineEnd(code: number): boolean {
 }
 
 /** Behind the last character of the statements that start at `from`, or -1 when a bracket or a string never closes. */
-function endOfStatements(text: string, from: number): number {
+function endOfStatements(text: string, from: number, prose: Span[]): number {
   let depth = 0;
   let at = from;
   for (; at < text.length; at++) {
@@ -228,13 +233,17 @@ function endOfStatements(text: string, from: number): number {
         if (depth === 0) return withoutSpace(text, from, at);
         break;
       case 34: // quotes
-      case 39:
-        at = endOfString(text, at);
+      case 39: {
+        const start = at;
+        at = endOfString(text, start);
         if (at === -1) return -1;
+        if (!isFormatted(text, start) && !isKey(text, start)) prose.push({ start, end: at + 1 });
         break;
+      }
       case 35: // a comment
         if (depth === 0) return withoutSpace(text, from, at);
-        at = lineEnd(text, at) - 1;
+        prose.push({ start: at, end: lineEnd(text, at) });
+        at = prose.at(-1)!.end - 1;
         break;
       case 92: // a backslash, and what it continues
         at += text.charCodeAt(at + 1) === 13 && text.charCodeAt(at + 2) === 10 ? 2 : 1;
@@ -260,6 +269,19 @@ function withoutSpace(text: string, from: number, to: number): number {
   let end = to;
   while (end > from && text.charCodeAt(end - 1) <= 32) end -= 1;
   return end;
+}
+
+/** Whether a string may hold code: `f"{x}"`, `tr"{x}"`. */
+function isFormatted(text: string, quote: number): boolean {
+  const isRaw = "rR".includes(text[quote - 1] ?? " ");
+  return "fFtT".includes(text[quote - (isRaw ? 2 : 1)] ?? " ");
+}
+
+/** Whether a string is what something is indexed with: its name may say as much as that of an attribute. */
+function isKey(text: string, quote: number): boolean {
+  let at = quote - 1;
+  while (" \t\r\n(rRbBuU".includes(text[at] ?? "[")) at -= 1;
+  return text[at] === "[";
 }
 
 /** The last character of the string whose first quote is at `from`, or -1. */

@@ -10,7 +10,10 @@ import { glanceAtPython, sketchOf } from "./sketch.ts";
 function formsOf(text: string) {
   const source = { path: "model.py", language: "python", text } as const;
   const plain = (value: object) => JSON.parse(JSON.stringify({ ...value }));
-  return [lowerPython(source), lowerPython(source, { text, shifts: [], left: new Map() })].map(plain);
+  return [
+    lowerPython(source),
+    lowerPython(source, { text, shifts: [], left: new Map(), prose: sketchOf(text).prose }),
+  ].map(plain);
 }
 
 const far = (name: string) => `def ${name}(x):
@@ -37,6 +40,19 @@ describe("a sketch", () => {
     expect(sketch.text).not.toContain("words");
     expect(sketch.text.indexOf(near) + (by ?? 0)).toBe(text.indexOf(near));
     expect(sketch.left.size).toBe(1);
+  });
+
+  it("knows comments and strings, but for those that may hold code", () => {
+    const code = `a = "one" # two\n# three\nb = (r'four', f"{five}", rf"{six}", # seven\n  b"eight")\n`;
+    const { prose } = sketchOf(`${code}\n${near}`);
+    expect(prose.map(({ start, end }) => code.slice(start, end).trim())).toEqual([
+      '"one"',
+      "# two",
+      "# three",
+      "'four'",
+      "# seven",
+      '"eight"',
+    ]);
   });
 
   it("is the whole text where brackets or strings do not close", () => {

@@ -10,6 +10,8 @@ import type { Shift } from "./syntax-tree.ts";
 export interface Sketch extends Shortened {
   /** The functions of which only the name was left, by where they start, decorators left out. */
   readonly left: ReadonlyMap<number, Span>;
+  /** See `FileForm.prose`. */
+  readonly prose: readonly Span[];
 }
 
 export function glanceAtPython(text: string): Glance | undefined {
@@ -27,7 +29,7 @@ export function glanceAtPython(text: string): Glance | undefined {
 /** The file without what has nothing to do with norms, which is most of it, as a rule: parameters and bodies of functions, comments. */
 export function sketchOf(text: string): Sketch {
   const read = readOutline(text);
-  if (read === undefined) return { text, shifts: [], left: new Map() };
+  if (read === undefined) return { text, shifts: [], left: new Map(), prose: [] };
   const { outline, needed } = read;
   const left = new Map<number, Span>();
   const cuts: Cut[] = [
@@ -59,7 +61,7 @@ export function sketchOf(text: string): Sketch {
     ] as const;
     cuts.push({ start: header.end, end: body.end, stand });
   }
-  return { ...shortened(text, cuts), left };
+  return { ...shortened(text, cuts), left, prose: outline.prose };
 }
 
 /** What is left out, and what stands for it with the places of its characters. */
@@ -101,7 +103,10 @@ function readOutline(text: string): ReadOutline | undefined {
   if (last?.text !== text) {
     const outline = outlineOf(text);
     const pieces = outline && [...outline.functions, ...outline.lambdas, outline.module];
-    last = { text, read: outline && pieces && { outline, ...nearCode<CodePiece>(text, pieces) } };
+    last = {
+      text,
+      read: outline && pieces && { outline, ...nearCode<CodePiece>(text, pieces, outline.prose) },
+    };
   }
   return last.read;
 }

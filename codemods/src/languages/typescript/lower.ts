@@ -48,6 +48,7 @@ export function lowerScript({ path, language, text }: SourceInput): FileForm {
     get mentions() {
       return tokensOnce().mentions;
     },
+    prose: [],
     nearErrors: errors,
     errors,
   };
