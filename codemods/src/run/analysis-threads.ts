@@ -1,4 +1,3 @@
-import { statSync } from "node:fs";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { SourceFile } from "../files/source-files.ts";
@@ -40,7 +39,11 @@ export async function analyseInThreads({
   onOutcome,
   script = ownScript,
 }: ThreadedAnalysis): Promise<void> {
-  const queue = batchesOf(sources);
+  const queue: Batch[] = [];
+  for (let start = 0; start < sources.length; start += batchSize) {
+    queue.push({ start, end: Math.min(start + batchSize, sources.length) });
+  }
+  queue.reverse();
   const serve = async (): Promise<void> => {
     let thread: Thread | undefined;
     for (let batch = queue.pop(); batch !== undefined; batch = queue.pop()) {
@@ -60,26 +63,6 @@ export async function analyseInThreads({
     await thread?.stop();
   };
   await Promise.all(Array.from({ length: Math.min(threads, queue.length) }, serve));
-}
-
-/** The one with most text last, to be taken first: so no thread is left with much work when the others have none. */
-function batchesOf(sources: readonly SourceFile[]): Batch[] {
-  const batches: (Batch & { readonly bytes: number })[] = [];
-  for (let start = 0; start < sources.length; start += batchSize) {
-    const end = Math.min(start + batchSize, sources.length);
-    const bytes = sources.slice(start, end).reduce((sum, { path }) => sum + sizeOf(path), 0);
-    batches.push({ start, end, bytes });
-  }
-  return batches.sort((a, b) => a.bytes - b.bytes || b.start - a.start);
-}
-
-/** One that cannot be read is told of by the thread that looks at it. */
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch {
-    return 0;
-  }
 }
 
 /** A batch of one for each file, the first one last. */
