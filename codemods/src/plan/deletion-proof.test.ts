@@ -37,3 +37,21 @@ test("a private method of a script that is named by a text stays, unless that is
   expect(after('[q, k] = this["normed"](q, k);')).not.toContain("normed(");
   expect(after('this.log("normed");\n[q, k] = this.normed(q, k);')).toContain("private normed(");
 });
+
+test("a method that compiled code calls is not replaced there, since the helper cannot be compiled", () => {
+  const forward = [...made, "q, k = self._normed(q, k)"];
+  const { after, findings } = planPython({ forward, head: `${method("")}    @torch.jit.export\n` });
+  expect(findings).toMatchObject([
+    { reason: "helper-mismatch", message: expect.stringContaining("compiled") },
+  ]);
+  expect(after).toBeUndefined();
+});
+
+test("a call that gives k for q is told of, and not made one of the helper", () => {
+  const { after, findings } = planPython({
+    forward: [...made, "q, k = self._normed(k, q)"],
+    head: method(""),
+  });
+  expect(findings).toMatchObject([{ reason: "ambiguous", message: expect.stringContaining("is given k") }]);
+  expect(after).toBeUndefined();
+});
