@@ -37,7 +37,7 @@ function perSecond({ batch, stepUs, us = stepUs }) {
   return [batch, (1e6 * batch) / us.median];
 }
 
-function rates({ device, date, copyTBs, versions, rounding, since = "", decode, prefill, torch }) {
+function rates({ device, date, copyTBs, versions, rounding, runs = "", decode, prefill, torch }) {
   const models = [...new Set([...decode, ...prefill].map(({ model }) => model))];
   const lines = models.flatMap((model) => {
     const own = decode.filter((row) => row.model === model);
@@ -74,7 +74,7 @@ function rates({ device, date, copyTBs, versions, rounding, since = "", decode, 
     `**Whole models on the GPU** (${device}, ${date}; a copy moves ${copyTBs.toFixed(2)} TB/s): tokens a second, random weights ` +
       `of the published shapes in bf16, rounding \`${rounding}\`, all paths in turn, the median and in brackets the slowest and fastest of the turns; ` +
       `beside it transformers ${versions.transformers ?? ""} (torch ${versions.torch ?? ""}), decoding compiled with a static ` +
-      `cache, prompts with SDPA. ${since}${since && " "}\`npm run bench:e2e\``,
+      `cache, prompts with SDPA. ${runs}${runs && " "}\`npm run bench:e2e\``,
     ["model", "", "QK norm as two norms on two streams", "fused", "chain", "transformers"],
     lines,
   );
@@ -95,7 +95,7 @@ function costs({ copyTBs, costs: rows }) {
   const sum = own.reduce((total, { us }) => total + us, 0);
   return table(
     `**Where a decode step goes** (${titles[model]}, ${path}, one text at 130 tokens): microseconds of the calls of each kind, ` +
-      `launched by themselves over the weights of all layers in turn (together ${sum.toFixed(0)}), and of a copy of as many bytes as they read of weights.`,
+      `launched by themselves over the weights of all layers in turn (together ${sum.toFixed(0)}; in a captured step the layers and the head are one launch), and of a copy of as many bytes as they read of weights.`,
     ["op, shape of its result", "calls", "us", "weights at the copy's rate"],
     lines,
   );

@@ -56,7 +56,7 @@ function figures() {
   const { summary } = results("native/bench/results/cpu-speed.json");
   return `${[
     `- **The fused kernel** takes an ${gpu.device} 1 / ${fixed(timesAsLong(gpu, "seedDesign").mean, 2)} of the time of the first fused design, as a geometric mean over the 112 rows of its published table. \`npm run bench:gpu\``,
-    `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. ${models.since ? `${models.since} ` : ""}\`npm run bench:e2e\``,
+    `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. ${models.runs ? `${models.runs} ` : ""}\`npm run bench:e2e\``,
     `- **On the CPU**, Qwen3-0.6B in bf16, by one thread's processor time: ${cpuRates(summary)}. \`python -m oracle.cpu_speed\``,
   ].join("\n")}\n`;
 }

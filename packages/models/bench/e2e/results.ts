@@ -93,6 +93,8 @@ export interface EndToEndResults {
   readonly date: string;
   /** The code that was measured. */
   readonly commit: string;
+  /** Where parts are of other runs: of which. */
+  readonly runs?: string;
   versions: Record<string, string>;
   /** Of our models: `once`, as SDPA beside them. */
   readonly rounding: NormRounding;
