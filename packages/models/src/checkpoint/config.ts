@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { ConfigFields } from "./config-fields.ts";
 import { type JsonObject, readJsonObject } from "./json-file.ts";
-import { requireFolder } from "./model-folder.ts";
+import { pathIn, requireFolder } from "./model-folder.ts";
 
 export interface ModelConfig {
   /** The family, such as "qwen3": picks the model class. */
@@ -18,7 +17,7 @@ export interface ModelConfig {
  * @throws ERR_CHECKPOINT if the folder or the file is missing, or the file is not JSON or has no `model_type`
  */
 export function readConfig(dir: string): ModelConfig {
-  const path = join(dir, "config.json");
+  const path = pathIn(dir, "config.json");
   requireFolder(dir);
   if (!existsSync(path)) {
     throw new QkNormError("ERR_CHECKPOINT", `${dir}: no config.json, so this is not a model folder`);

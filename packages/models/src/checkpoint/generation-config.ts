@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { SamplingOptions } from "../generation/sampling-options.ts";
 import type { SequenceBias, TokenRules } from "../generation/token-rules.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { GENERATION_DEFAULTS, HARMLESS_GENERATION_KEYS } from "./generation-keys.ts";
 import { type JsonObject, readJsonObject } from "./json-file.ts";
+import { pathIn } from "./model-folder.ts";
 import { shown, shownList } from "./shown-value.ts";
 
 const FILE = "generation_config.json";
@@ -123,7 +123,7 @@ export class GenerationConfig {
  * @throws ERR_CHECKPOINT for a file that is not JSON, or end-of-text ids that are none
  */
 export function readGenerationConfig(dir: string, config: JsonObject = {}): GenerationConfig {
-  const path = join(dir, FILE);
+  const path = pathIn(dir, FILE);
   const old = new ConfigFields(config, "config.json");
   if (!existsSync(path)) return new GenerationConfig(generationFields(config), old.tokenIds("eos_token_id"));
   const fields = new ConfigFields(readJsonObject(path), FILE);

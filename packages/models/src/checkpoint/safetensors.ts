@@ -170,6 +170,8 @@ export class SafetensorsFile {
 }
 
 function openRegularFile(path: string): number {
+  if (typeof path !== "string")
+    throw new QkNormError("ERR_CHECKPOINT", `a safetensors file is named by a string, got ${shown(path)}`);
   try {
     // Before opening: opening a pipe would wait for a writer.
     if (statSync(path).isFile()) return openSync(path, "r");

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { convert, tidy } from "@qknorm/tensor";
 import { ConfigFields } from "../checkpoint/config-fields.ts";
 import { readJsonObject } from "../checkpoint/json-file.ts";
+import { pathIn } from "../checkpoint/model-folder.ts";
 import { shownList } from "../checkpoint/shown-value.ts";
 import { nextStep } from "../layers/sequence-step.ts";
 import type { CausalLm } from "./causal-lm.ts";
@@ -24,7 +24,7 @@ const MODES: Readonly<Record<string, Pooling>> = {
  * @throws ERR_CHECKPOINT for another way of pooling, by name, and for more than one
  */
 export function readPooling(dir: string): Pooling {
-  const path = join(dir, "1_Pooling", "config.json");
+  const path = pathIn(dir, "1_Pooling", "config.json");
   if (!existsSync(path)) return "last";
   const fields = new ConfigFields(readJsonObject(path), "1_Pooling/config.json");
   const asked = Object.keys(fields.raw).filter(

@@ -3,6 +3,7 @@ import { convert, type HostArray, tidy } from "@qknorm/tensor";
 import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step } from "../layers/step.ts";
+import { assertBatchOptions, assertModel } from "./call.ts";
 import { type ChosenTokens, DecodeGraphs } from "./decode-graphs.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { type BatchedText, Schedule, type Scheduled } from "./schedule.ts";
@@ -49,7 +50,10 @@ export class ContinuousBatch {
    * @throws ERR_GENERATION for a model whose layers carry a state, a cache without room for one page, and limits that are
    *   no integers from 1; ERR_CUDA without the memory
    */
-  constructor(model: CausalLm, { cache, maxSequences = 64, maxStepTokens = 512 }: ContinuousBatchOptions) {
+  constructor(model: CausalLm, options: ContinuousBatchOptions) {
+    assertModel(model);
+    assertBatchOptions(options);
+    const { cache, maxSequences = 64, maxStepTokens = 512 } = options;
     requireCount("maxSequences", maxSequences, 1);
     requireCount("maxStepTokens", maxStepTokens, maxSequences);
     this.#model = model;

@@ -4,6 +4,7 @@ import type { KvCache } from "../layers/kv-cache.ts";
 import { nextStep } from "../layers/sequence-step.ts";
 import type { Step } from "../layers/step.ts";
 import { ForwardTrace } from "../layers/trace.ts";
+import { assertModel } from "./call.ts";
 import { CapturedDecode, type Left } from "./captured-decode.ts";
 import { GrowingText, type TextOptions } from "./growing-text.ts";
 import { turn } from "./turn.ts";
@@ -20,7 +21,7 @@ export interface GenerateOptions extends TextOptions {
  *
  * Ends at a stop id, after `maxTokens`, when the context is full, or when it is aborted; what it holds on a device is
  * freed then, and when the caller stops earlier. Throws `ERR_GENERATION` before any work when the prompt is empty, does not fit in the
- * context, or has an id that the model does not know.
+ * context, or has an id that the model does not know, and for arguments that are none.
  */
 export function generate(
   model: CausalLm,
@@ -94,6 +95,7 @@ class Continuation {
   readonly #captured: CapturedDecode | null;
 
   constructor(model: CausalLm, prompt: readonly number[], options: GenerateOptions) {
+    assertModel(model);
     this.#text = new GrowingText(model, prompt, options);
     this.#model = model;
     this.#options = options;

@@ -1,5 +1,7 @@
 import { QkNormError } from "@qknorm/core";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { CausalLm } from "../families/causal-lm.ts";
+import { assertPrompt, assertTextOptions } from "./call.ts";
 import { argmax, type Sampler } from "./sampling.ts";
 import { LIKELIEST, type TokenDraw } from "./token-draw.ts";
 
@@ -26,12 +28,14 @@ export class GrowingText {
   readonly #maxPositions: number;
   #count = 0;
 
-  /** @throws ERR_GENERATION for a prompt that is empty, does not fit, or has unknown ids, and for a broken `maxTokens` */
+  /** @throws ERR_GENERATION for a prompt that is empty, does not fit, or has unknown ids, and for broken options */
   constructor(
     { maxPositions, vocabSize }: Pick<CausalLm, "maxPositions" | "vocabSize">,
     prompt: readonly number[],
     options: TextOptions,
   ) {
+    assertPrompt(prompt);
+    assertTextOptions(options);
     const { maxTokens = Number.POSITIVE_INFINITY } = options;
     const fail = (problem: string): never => {
       throw new QkNormError("ERR_GENERATION", problem);
@@ -41,7 +45,8 @@ export class GrowingText {
       fail(`the prompt has ${prompt.length} tokens; the model's context is ${maxPositions}`);
     const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabSize);
     if (unknown !== undefined) fail(`token id ${String(unknown)} is outside 0..${vocabSize - 1}`);
-    if (!(maxTokens >= 0)) fail(`maxTokens must be a number >= 0, got ${String(maxTokens)}`);
+    if (typeof maxTokens !== "number" || !(maxTokens >= 0))
+      fail(`maxTokens must be a number >= 0, got ${shown(maxTokens)}`);
     this.ids = [...prompt];
     this.promptTokens = prompt.length;
     this.#options = options;

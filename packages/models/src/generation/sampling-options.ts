@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { shown } from "../checkpoint/shown-value.ts";
 import { type ResolvedTokenRules, resolveTokenRules, type TokenRules } from "./token-rules.ts";
 
 /** How the next token is chosen. Everything left out is off: `{}` takes the most likely token. */
@@ -90,6 +91,8 @@ const SEED: Omit<Rule, "fallback"> = {
 
 /** @throws ERR_GENERATION that names the option, its range and what was given */
 export function resolveSampling(options: SamplingOptions): Sampling {
+  if (typeof options !== "object" || options === null)
+    throw new QkNormError("ERR_GENERATION", `options must be an object, got ${shown(options)}`);
   const read = (key: keyof typeof RULES) => check(key, options[key] ?? RULES[key].fallback, RULES[key]);
   return Object.freeze({
     ...resolveTokenRules(options),
@@ -109,8 +112,5 @@ export function resolveSampling(options: SamplingOptions): Sampling {
 
 function check(key: string, value: unknown, { must, accept }: Omit<Rule, "fallback">): number {
   if (typeof value === "number" && Number.isFinite(value) && accept(value)) return value;
-  throw new QkNormError(
-    "ERR_GENERATION",
-    `${key} must be ${must}, got ${typeof value === "string" ? `"${value}"` : String(value)}`,
-  );
+  throw new QkNormError("ERR_GENERATION", `${key} must be ${must}, got ${shown(value)}`);
 }

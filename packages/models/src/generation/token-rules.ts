@@ -41,6 +41,9 @@ export type ResolvedTokenRules = Required<Omit<TokenRules, "forcedFirstId" | "fo
 export function resolveTokenRules(rules: TokenRules): ResolvedTokenRules {
   const { forcedFirstId = null, forcedEnd = null, endBoost = null } = rules;
   const { badWordsIds = [], sequenceBias = [] } = rules;
+  for (const [key, value] of Object.entries({ badWordsIds, sequenceBias }))
+    require(Array.isArray(value) &&
+      value.every((one) => typeof one === "object" && one !== null), key, "be a list");
   for (const ids of badWordsIds) sequence("badWordsIds", ids);
   for (const { ids, bias } of sequenceBias) {
     sequence("sequenceBias", ids);

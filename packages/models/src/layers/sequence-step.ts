@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { Indices } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import { KvCache } from "./kv-cache.ts";
 import type { Step } from "./step.ts";
 import type { ForwardTrace } from "./trace.ts";
@@ -18,12 +19,15 @@ export function nextStep(
   cache: KvCache,
   trace: ForwardTrace | null = null,
 ): SequenceStep {
-  if (ids.length === 0) throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token");
-  cache.reserve(ids.length);
+  if (!(cache instanceof KvCache))
+    throw new QkNormError("ERR_GENERATION", `the cache must be one of \`newCache\`, got ${shown(cache)}`);
+  const chosen = Indices.is(ids) ? ids : Indices.from(ids);
+  if (chosen.length === 0) throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token");
+  cache.reserve(chosen.length);
   const past = cache.length;
-  const positions = Indices.range(past, ids.length);
+  const positions = Indices.range(past, chosen.length);
   return {
-    ids: Indices.is(ids) ? ids : Indices.from(ids),
+    ids: chosen,
     positions,
     slots: positions,
     past: Indices.from([past]),

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, type JsonObject, readTextFile } from "../checkpoint/json-file.ts";
+import { pathIn } from "../checkpoint/model-folder.ts";
 import { shown, shownList } from "../checkpoint/shown-value.ts";
 import { within } from "./deadline.ts";
 import { type Node, parseTemplate } from "./template/jinja.ts";
@@ -43,7 +44,7 @@ const MOST = 64;
  * @throws ERR_CHECKPOINT for a template that is malformed
  */
 export function loadChatTemplate(dir: string): ChatTemplate | null {
-  const configPath = join(dir, "tokenizer_config.json");
+  const configPath = pathIn(dir, "tokenizer_config.json");
   const config = readTokenizerConfig(dir);
   const files = templateFiles(dir);
   const [source, path] =

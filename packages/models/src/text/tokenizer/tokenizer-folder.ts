@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, type JsonObject, readJsonObject, readTextFile } from "../../checkpoint/json-file.ts";
+import { pathIn } from "../../checkpoint/model-folder.ts";
 import { shown } from "../../checkpoint/shown-value.ts";
 
 /** Classes whose vocab.json and merges.txt mean Qwen's splitting rule. */
@@ -41,7 +42,7 @@ export function readTokenizerFolder(dir: string): TokenizerFolder {
  */
 export function readTokenizerConfig(dir: string): JsonObject {
   const optional = (name: string): JsonObject => {
-    const path = join(dir, name);
+    const path = pathIn(dir, name);
     return existsSync(path) ? readJsonObject(path) : {};
   };
   const config = optional("tokenizer_config.json");
