@@ -24,6 +24,7 @@ export function page() {
 those again that are left, and \`-- --page\` writes this page. A run may be ended before its count, and \`native\` was: compiled code came
 first there, judged by tests that were chosen by their names, so that its ten are neither a random draw nor what the command gives.
 What survived in \`tensor\` and \`models\` was judged once more, by the tests nearest to it.
+\`codemods\` was ended before its count, too, and judged by the tests of \`codemods/src\`, its survivors in rooms of their own by some of \`codemods/test\`.
 \`named\` are faults that somebody chose.
 
 | part | seed | planted | seen at once | seen by a test written since | code taken out since | left |
