@@ -283,7 +283,9 @@ API int cuModuleGetFunction(struct Function** function, struct Module* module, c
   return 0;
 }
 API int cuFuncGetAttribute(int* value, int attribute, struct Function* function) {
-  *value = attribute == 0 ? (int)function->kernel->max_threads : attribute == 5 || attribute == 6 ? function->arch : attribute == 4 ? 32 : 0;
+  const int threads = (int)function->kernel->max_threads;
+  const int registers = threads == 384 ? 168 : 32;  // 384 threads have all that there are, by warps
+  *value = attribute == 0 ? threads : attribute == 5 || attribute == 6 ? function->arch : attribute == 4 ? registers : 0;
   return 0;
 }
 API int cuFuncSetAttribute(void* function, int attribute, int value) { (void)function; note("set %d to %d", attribute, value); return 0; }

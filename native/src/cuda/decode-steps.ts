@@ -16,6 +16,8 @@ import type { ByteRange } from "./product.ts";
 import type { CudaStream } from "./stream.ts";
 
 const threads = 384;
+/** Of a thread at the launch: with fewer, warps would wait for ever for registers that no others give (decode_steps.cu). */
+const leastRegisters = 168;
 const addressesOfStep = 8;
 const wordsOfStep = 5;
 const stepBytes = 128;
@@ -111,14 +113,20 @@ export class CudaDecodeSteps {
 
   /** Compiles and loads the kernel of a form. Throws as the constructor does. */
   static load(kernels: CudaKernels, form: DecodeForm): void {
-    kernels.get(requestOf(kernels, { form, ring: ringOf(kernels, form) }));
+    const { registers } = kernels.get(requestOf(kernels, { form, ring: ringOf(kernels, form) })).info;
+    if (registers >= leastRegisters) return;
+    throw new QkNormError(
+      "ERR_CUDA",
+      `decode_steps was compiled to ${registers} registers, and needs ${leastRegisters}`,
+    );
   }
 
   /**
    * Compiles and loads the kernel. Throws `ERR_QKNORM_SHAPE` for rows that no ring has room for, `ERR_QKNORM_OVERLAP` for
-   * steps that a `DecodeFlow` does not take, and what `CudaKernels.get` does.
+   * steps that a `DecodeFlow` does not take, `ERR_CUDA` for a kernel of too few registers, and what `CudaKernels.get` does.
    */
   constructor(kernels: CudaKernels, form: DecodeForm, heads: DecodeHeads, steps: readonly DecodeStep[]) {
+    CudaDecodeSteps.load(kernels, form);
     const ring = ringOf(kernels, form);
     const flow = flowOf(form, heads, steps);
     const operands = steps.map((step, i) => operandsOf(step, flow.steps[i]?.left === true));
