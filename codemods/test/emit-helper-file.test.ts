@@ -35,6 +35,14 @@ describe("the file named by --emit-helper", () => {
     expect(contentsOf(path)["b.js"]).toContain('import { applyQkNorm } from "./qk.js";');
   });
 
+  test("says of which language it is where no copy is of that", async () => {
+    const path = tree({ "norms.js": norms, "a.js": model(rows) });
+    const { stdout } = await runCommand([path, "--emit-helper", `${path}/qk.py`]);
+    expect(stdout).toMatch(
+      /No copy of the QK-norm step found.*\nOnly python was searched: the helper's file/,
+    );
+  });
+
   test("is no place for a copy that does more than its helper", async () => {
     const path = tree({
       "norms.js": norms,

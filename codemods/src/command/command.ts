@@ -9,7 +9,7 @@ import { describeFailure } from "../failures/failure.ts";
 import { UsageError } from "../failures/usage-error.ts";
 import { fileFilter } from "../files/file-filter.ts";
 import { dirtyFiles } from "../files/git.ts";
-import { SourcePathError } from "../files/source-files.ts";
+import { languageOf, SourcePathError } from "../files/source-files.ts";
 import { githubAnnotations } from "../formats/github.ts";
 import { htmlPage } from "../formats/html.ts";
 import { jsonReport } from "../formats/json.ts";
@@ -174,8 +174,8 @@ async function print(
     case "diff":
       return { stdout: patchOf(result.files), stderr };
     default: {
-      const helper = emitHelper === undefined ? "imported" : "emitted";
-      return { stdout: formatReport(result, { color, written: write, length, helper }), stderr: "" };
+      const emitted = (emitHelper !== undefined && languageOf(emitHelper)) || null;
+      return { stdout: formatReport(result, { color, written: write, length, emitted }), stderr: "" };
     }
   }
 }

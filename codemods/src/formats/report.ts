@@ -1,4 +1,5 @@
 import type { WrittenResult } from "../edits/write-files.ts";
+import type { Language } from "../files/source-files.ts";
 import type { ReasonCode } from "../match/reasons.ts";
 import type { Finding } from "../plan/change.ts";
 import { keptSections, mostInFull, reasonTable } from "./kept-report.ts";
@@ -12,8 +13,8 @@ export interface ReportStyle {
   readonly written: boolean;
   /** `all` lists every copy with its change or its advice, `folded` what a person reads. */
   readonly length: "all" | "folded";
-  /** Whether the calls are of a helper that the run makes, or of one that is there. */
-  readonly helper: "emitted" | "imported";
+  /** The language of the helper that the run makes; null: calls are of one that is there. */
+  readonly emitted: Language | null;
 }
 
 /** From so many files on, changes are told in a line each. */
@@ -116,22 +117,25 @@ export function partedMessage({ others }: WrittenResult["parted"][number]): stri
   return `the file had ${names} the old text`;
 }
 
-function summary(result: WrittenResult, { written, helper }: ReportStyle, paint: Paint): readonly string[] {
+function summary(result: WrittenResult, { written, emitted }: ReportStyle, paint: Paint): readonly string[] {
   const { files, scanned, errors, undo } = result;
   const findings = files.flatMap((file) => file.findings);
   const replaced = findings.filter(isReplaced).length;
   const changed = files.filter(({ after }) => after !== undefined).length;
   const looked = `${count(scanned, "file", "files")} looked at`;
   if (findings.length === 0) {
-    if (errors.length === 0) return [`No copy of the QK-norm step found, ${looked}.`];
-    const result = written ? "Nothing was replaced" : "No copy of the QK-norm step found";
-    return [`${result}, ${looked}, ${count(errors.length, "error", "errors")}.`];
+    const told = written && errors.length > 0 ? "Nothing was replaced" : "No copy of the QK-norm step found";
+    const problems = errors.length === 0 ? "" : `, ${count(errors.length, "error", "errors")}`;
+    // Elsewhere there may be many, as the same command without a helper of its own says.
+    const others =
+      emitted === null ? [] : [`Only ${emitted} was searched: the helper's file is of that language.`];
+    return [`${told}, ${looked}${problems}.`, ...others];
   }
   const did = written ? "replaced" : "can be replaced";
   const kept = findings.length - replaced;
   const problems = errors.length === 0 ? [] : [count(errors.length, "error", "errors")];
   const parts = [`${count(replaced, "copy", "copies")} ${did}`, `${kept} kept`, looked, ...problems];
-  const others = replaced > 0 || helper === "emitted" ? [] : otherHelper(findings);
+  const others = replaced > 0 || emitted !== null ? [] : otherHelper(findings);
   return [paint.bold(`${parts.join(", ")}.`), ...nextSteps(changed, written, undo), ...others];
 }
 
