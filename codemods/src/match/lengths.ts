@@ -22,6 +22,7 @@ const counts = new Set(
  * length, and the helper takes tensors that differ in their heads only.
  */
 export function refuseOtherLengths(q: Value, k: Value, helper: string): void {
+  refuseOtherAxes(q, k, helper);
   const [ofQ, ofK] = [changesOf(q), changesOf(k)];
   if (ofQ.join() === ofK.join()) return;
   const [side, how] = ofQ.length > ofK.length ? ["q", ofQ] : ["k", ofK];
@@ -29,6 +30,25 @@ export function refuseOtherLengths(q: Value, k: Value, helper: string): void {
     "helper-mismatch",
     `${side} alone goes through \`${how.at(0)}\`, so that q and k may differ in length; ${helper} takes both of one length`,
   );
+}
+
+/**
+ * Tokens of a batch have one or two axes, and q and k have them alike. Where one of them has more, as those of several frames do, they are
+ * counted apart: k of what is attended to.
+ */
+function refuseOtherAxes(q: Value, k: Value, helper: string): void {
+  const [ofQ, ofK] = [tokenAxes(q), tokenAxes(k)];
+  if (ofQ === undefined || ofK === undefined || ofQ === ofK || Math.max(ofQ, ofK) <= 2) return;
+  const [side, axes] = ofQ > ofK ? ["q", ofQ] : ["k", ofK];
+  throw new Refusal(
+    "helper-mismatch",
+    `${side} alone has its tokens on ${axes} axes, so that q and k may differ in length; ${helper} takes both of one length`,
+  );
+}
+
+/** Axes in front of heads and head dim, where it is said how a tensor is cut; those that stay as they were count as one. */
+function tokenAxes(value: Value): number | undefined {
+  return value.kind === "reshape" && value.to.kind === "tuple" ? value.to.items.length - 2 : undefined;
 }
 
 /** What may change the number of tokens on the way from where a tensor comes from; of a long way the last of it. */
