@@ -219,6 +219,13 @@ class RMSNorm(Base):
     expect(planned(`${other}\n\n${plain}`).findings).toMatchObject([{ reason: "unknown-norm" }]);
   });
 
+  test("what another platform has in its place is of its kind", () => {
+    const guard = "if not (\n    _is_cuda or _is_hip\n):\n    print('other kernels')\n    ";
+    const other = `${plain}\n\n${guard}from apex.normalization import RMSNorm\n`;
+    expect(planned(other).findings).toMatchObject([{ kind: "replaced" }]);
+    expect(planned(other.replaceAll("_is_", "_has_")).findings).toMatchObject([{ reason: "unknown-norm" }]);
+  });
+
   test("what only a type checker imports stands for nothing", () => {
     const typed = `if TYPE_CHECKING:\n    from apex.normalization import RMSNorm\n\n\n${plain}`;
     expect(planned(typed).findings).toMatchObject([{ kind: "replaced" }]);

@@ -243,15 +243,27 @@ function isReassigned(steps: readonly Step[], name: string): boolean {
 }
 
 /** Whether several declarations and imports of a file give the name a meaning, of which one counts when it runs: in a `try`, in the arms of an `if`. */
-function isChosen(declared: readonly object[], name: string, { imports }: FileForm): boolean {
+function isChosen(declared: readonly object[], name: string, { imports, text }: FileForm): boolean {
   const sources = imports
-    .filter(({ typeOnly }) => !typeOnly)
+    .filter(({ typeOnly, names }) => !typeOnly && names.some(({ local }) => local === name))
+    .filter(({ topLevel, span }) => topLevel || !isOfAnotherPlatform(text.slice(0, span.start)))
     .flatMap(({ module, names }) =>
       names.flatMap(({ imported, local }) => (local === name ? [`${module} ${imported}`] : [])),
     );
   // Of overloads one alone has code; a class in a function is seen there alone.
   const own = declared.filter((one) => !isOverload(one) && !("nested" in one && one.nested));
   return own.length + new Set(sources).size > 1;
+}
+
+/**
+ * Whether what comes next, at the end of `before`, is under a condition that asks for the platform: `if not (_is_cuda or _is_hip):`. A library's
+ * own norm takes the place of a class there, under its name, and computes what it does.
+ */
+function isOfAnotherPlatform(before: string): boolean {
+  const condition = /(?:^|\n)if\b((?:[^\n:]|\n(?=[ \t)]))*):[^\n]*\n(?:(?:[ \t][^\n]*)?\n)*[ \t]+$/.exec(
+    before,
+  )?.[1];
+  return condition !== undefined && /\b_?is_(?:cuda|hip|npu|cpu|xpu|hpu|musa|tpu|mps)\b/.test(condition);
 }
 
 function isOverload(one: object): boolean {
