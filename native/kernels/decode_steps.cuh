@@ -3,6 +3,7 @@
 // QK_DTYPE        1 bf16, 2 f16: of all tensors and weights
 // QK_STEPS        steps that a launch has room for
 // QK_MOST_INPUTS  the largest K, and QK_MOST_NORMED the largest behind a norm
+// QK_MOST_SUMS    sums of a tile: a row has as many as parts
 // QK_SLOT         bytes of a slot of the ring, and QK_SLOTS how many there are; QK_SHARED bytes of a block's memory, the ring's too
 // QK_NORM_KIND    0 rms, 2 l2, 3 unit; QK_NORM_DTYPE of the weight, QK_NORM_OFFSET 0 or 1: the norms in front of products
 
@@ -45,9 +46,8 @@ struct DecodeArgs {
   u32 words;              // of a set
 };
 
-constexpr u32 WARPS = 8, THREADS = 32 * WARPS;  // that compute; one warp more starts copies
+constexpr u32 WARPS = 8, THREADS = 32 * WARPS;  // that compute; of four warps more, which leave them their registers, one starts copies
 constexpr u32 ROW_CHUNKS = QK_MOST_INPUTS / CHUNK;
-constexpr u32 MOST_SUMS = 2048;
 
 struct alignas(16) Held {
   Chunk<QK_DTYPE> chunk;
@@ -62,7 +62,7 @@ struct Assigned {
 // The block's shared memory, behind the ring.
 struct Room {
   Held x[ROW_CHUNKS];
-  float sums[2][MOST_SUMS];
+  float sums[2][QK_MOST_SUMS];
   float of_warp[32];
   u64 full[QK_SLOTS], empty[QK_SLOTS];
   Assigned assigned[2];  // in turn

@@ -39,13 +39,15 @@ export interface DecodeForm {
 }
 
 const warps = 8;
+/** Sums of a tile, which is finished at once. */
 const mostSums = 2048;
 const warpsOfAttention = 4;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;
 const mostSlots = 8;
-const stepBytes = 136;
-/** The most chunks of a row that is normalised: each thread of the norm has one. */
+/** `DecodeStep` of decode_steps.cuh. */
+export const stepBytes = 128;
+/** The most of a row that is normalised: each thread of the norm has a chunk. */
 const mostNormed = 8192;
 
 /** How the shared memory of a block is used. */
@@ -79,7 +81,7 @@ export function decodeRing(
   const widest = Math.max(...products.map(({ inputs, swiglu }) => 2 * inputs * (swiglu ? 2 : 1)));
   const slot = Math.max(leastSlot, Math.ceil(widest / 1024) * 1024);
   const inputs = Math.max(...products.map((product) => product.inputs));
-  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 2 * stepBytes + 64;
+  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 2 * (stepBytes + 8) + 64;
   const rows = rowsOfGroup(group);
   const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 128;
   const slots = Math.min(mostSlots, Math.floor((device.sharedBytesPerBlock - room - attention) / slot));
@@ -121,6 +123,7 @@ export function decodeMacros(
     QK_STEPS: steps,
     QK_MOST_INPUTS: Math.max(...products.map(({ inputs }) => inputs)),
     QK_MOST_NORMED: Math.max(8, ...products.map(({ inputs, norm }) => (norm === "none" ? 0 : inputs))),
+    QK_MOST_SUMS: mostSums,
     QK_SLOT: slot,
     QK_SLOTS: slots,
     QK_SHARED: sharedBytes,

@@ -7,6 +7,7 @@ import {
   decodeMacros,
   decodeRing,
   decodeTiles,
+  stepBytes,
 } from "./decode-form.ts";
 import type { DecodeHeads, DecodeStep } from "./decode-step.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
@@ -20,7 +21,6 @@ const threads = 384;
 const leastRegisters = 168;
 const addressesOfStep = 8;
 const wordsOfStep = 5;
-const stepBytes = 128;
 const noWords = 2 ** 32 - 1;
 /** Bytes in front of the words: how many launches there were. */
 const launchesBytes = 16;

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { chainProvider, memory, pair, tables } from "../test/chain-provider.ts";
 import { countingNorm, rms } from "../test/fake-provider.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
+import { quietLog } from "../test/quiet-log.ts";
 import { applyQkNormRope } from "./apply-qk-norm-rope.ts";
-import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
 
-let former: QkNormLogger | null;
-beforeAll(() => {
-  former = setQkNormLogger(null);
-});
-afterAll(() => {
-  setQkNormLogger(former);
-});
+quietLog();
 
 type Options = QkNormRopeOptions<FlatTensor>;
 

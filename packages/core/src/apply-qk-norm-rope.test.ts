@@ -1,22 +1,17 @@
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { chainProvider, mapped, memory, pair, tables } from "../test/chain-provider.ts";
 import { countingNorm, fakeProvider, negated, rms } from "../test/fake-provider.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
+import { quietLog } from "../test/quiet-log.ts";
 import { applyQkNormRope } from "./apply-qk-norm-rope.ts";
 import { explainQkNormRope } from "./explain-qk-norm-rope.ts";
-import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
+import { setQkNormLogger } from "./fallback-log.ts";
 import { planQkNormRope } from "./qk-norm-rope-plan.ts";
 import type { QkNormRopeOptions } from "./qk-norm-rope-request.ts";
 import { registerFusedQkNorm } from "./registry.ts";
 import { warmUpQkNormRope } from "./warm-up.ts";
 
-let former: QkNormLogger | null;
-beforeAll(() => {
-  former = setQkNormLogger(null);
-});
-afterAll(() => {
-  setQkNormLogger(former);
-});
+quietLog();
 
 type Options = QkNormRopeOptions<FlatTensor>;
 type Log = string[];

@@ -1,19 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { countingNorm, fakeProvider, negated, rms, running } from "../test/fake-provider.ts";
 import { FakeStream } from "../test/fake-stream.ts";
 import { FlatTensor, flat } from "../test/flat-tensor.ts";
+import { quietLog } from "../test/quiet-log.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
-import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import { registerFusedQkNorm } from "./registry.ts";
 import { capture, currentStream, withStream } from "./stream.ts";
 
-let former: QkNormLogger | null;
-beforeAll(() => {
-  former = setQkNormLogger(null);
-});
-afterAll(() => {
-  setQkNormLogger(former);
-});
+quietLog();
 
 describe("the fused path", () => {
   test("returns what the provider returns and calls no norm", () => {

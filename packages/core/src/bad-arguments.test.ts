@@ -1,21 +1,15 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { rms } from "../test/fake-provider.ts";
 import { type FlatTensor, flat } from "../test/flat-tensor.ts";
+import { quietLog } from "../test/quiet-log.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
 import { describe as inWords } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import { explainQkNorm } from "./explain.ts";
-import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import { planQkNorm } from "./plan.ts";
 
-let former: QkNormLogger | null;
-beforeAll(() => {
-  former = setQkNormLogger(null);
-});
-afterAll(() => {
-  setQkNormLogger(former);
-});
+quietLog();
 
 const own = new Error("the getter's own error");
 const throwing = new Proxy(() => {}, {

@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ConsumingArray } from "../test/consuming-array.ts";
 import { FlatTensor, values } from "../test/flat-tensor.ts";
 import { MlxArray, mx } from "../test/mlx-like.ts";
+import { quietLog } from "../test/quiet-log.ts";
 import { applyQkNorm } from "./apply-qk-norm.ts";
-import { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 import type { NormSpec } from "./norm-spec.ts";
 import { referenceNorm } from "./reference.ts";
 import type { NormLike, TensorLike } from "./tensor-like.ts";
 
-let former: QkNormLogger | null;
-beforeAll(() => {
-  former = setQkNormLogger(null);
-});
-afterAll(() => {
-  setQkNormLogger(former);
-});
+quietLog();
 
 const D = 8;
 const Hq = 4;
