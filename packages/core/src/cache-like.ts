@@ -1,5 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
+import { assertObjectOrNull } from "./plain-argument.ts";
 
 /**
  * Where the keys and values of new tokens go: row `slots[t]` of each memory, for token t. In pages,
@@ -51,8 +52,10 @@ export function readCache<T>(cache: CacheLike<T>): ReadCache<T> {
   );
 }
 
-/** Whether two caches are the same memory, written in the same way; slots may differ. */
+/** Whether two caches are the same memory, written in the same way; slots may differ. Throws `ERR_QKNORM_ARGUMENT` for no object. */
 export function sameCacheMemory(a: CacheSlots | null, b: CacheSlots | null): boolean {
+  assertObjectOrNull(a, "a cache");
+  assertObjectOrNull(b, "a cache");
   if (a === null || b === null) return a === b;
   return (
     a.k === b.k &&

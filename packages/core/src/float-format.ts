@@ -1,5 +1,6 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
+import { assertNumber } from "./plain-argument.ts";
 
 /** The dtypes of activations and weights that QK norm knows. bf16 and f16 travel as 16-bit patterns. */
 export type FloatDtype = "f32" | "bf16" | "f16";
@@ -7,8 +8,9 @@ export type FloatDtype = "f32" | "bf16" | "f16";
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** The value of a bf16 bit pattern. */
+/** The value of a bf16 bit pattern. Throws `ERR_QKNORM_ARGUMENT` for what is no number, as all of this file do. */
 export function decodeBf16(pattern: number): number {
+  assertNumber(pattern, "a bf16 pattern");
   bits[0] = pattern << 16;
   return float[0] as number;
 }
@@ -22,6 +24,7 @@ export function encodeBf16(value: number): number {
 
 /** The value of an f16 (IEEE binary16) bit pattern. */
 export function decodeF16(pattern: number): number {
+  assertNumber(pattern, "an f16 pattern");
   const sign = pattern & 0x8000 ? -1 : 1;
   const exponent = (pattern >>> 10) & 0x1f;
   const fraction = pattern & 0x3ff;
@@ -53,6 +56,7 @@ export function encodeF16(value: number): number {
 export function roundTo(dtype: FloatDtype, value: number): number {
   switch (dtype) {
     case "f32":
+      assertNumber(value, "a value to round");
       return Math.fround(value);
     case "bf16":
       return decodeBf16(encodeBf16(value));
@@ -70,6 +74,7 @@ export function roundTo(dtype: FloatDtype, value: number): number {
 // f32 bits of a number, rounded towards zero with the lowest bit set when anything was lost. Rounding that to fewer
 // bits gives what rounding the f64 itself would give (Boldo and Melquiond 2008): no double rounding.
 function roundToOddF32(value: number): number {
+  assertNumber(value, "a value to encode");
   const nearest = Math.fround(value);
   float[0] = nearest;
   let pattern = bits[0] as number;

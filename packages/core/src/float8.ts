@@ -1,18 +1,22 @@
 import { decodeBf16 } from "./float-format.ts";
+import { assertNumber } from "./plain-argument.ts";
 
 /** The largest finite value of e4m3. */
 export const largestE4m3 = 448;
 
 /**
  * The value of an 8-bit pattern in e4m3 of the OCP (8-bit floating point specification, 2023): bias 7, no infinity, NaN
- * at S.1111.111 alone. The flavour "fnuz" of other hardware has bias 8 and NaN at minus zero.
+ * at S.1111.111 alone. The flavour "fnuz" of other hardware has bias 8 and NaN at minus zero. Throws `ERR_QKNORM_ARGUMENT`
+ * for what is no number, as all of this file do.
  */
 export function decodeE4m3(pattern: number): number {
+  assertNumber(pattern, "an e4m3 pattern");
   return values[pattern & 0xff] as number;
 }
 
 /** The e4m3 pattern nearest to a number, ties to even. What is larger than 448 becomes 448; NaN stays one. */
 export function encodeE4m3(value: number): number {
+  assertNumber(value, "a value to encode");
   if (Number.isNaN(value)) return 0x7f;
   const sign = value < 0 || Object.is(value, -0) ? 0x80 : 0;
   const magnitude = Math.abs(value);
@@ -32,6 +36,7 @@ export function encodeE4m3(value: number): number {
  * saturates. NaN counts as nothing, an infinity as the largest f32, and a row of zeros gets a scale above 0.
  */
 export function scaleE4m3(largestMagnitude: number): number {
+  assertNumber(largestMagnitude, "a magnitude");
   return Math.fround(bounded(largestMagnitude) / largestE4m3);
 }
 

@@ -53,7 +53,7 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
   const fail = (what: string): never => {
     throw new QkNormError("ERR_QKNORM_NORM", `the ${side} norm's spec ${what}`);
   };
-  if (typeof spec !== "object" || spec === null) return fail(`must be an object, got ${describe(spec)}`);
+  if (!isObject(spec)) return fail(`must be an object, got ${describe(spec)}`);
   const { kind, axis, weight, eps, weightOffset, rounding } = spec as Partial<NormSpec>;
   if (!kinds.includes(kind)) fail(`has kind ${describe(kind)}; it must be "rms", "layer", "l2" or "unit"`);
   if (!axes.includes(axis)) fail(`has axis ${describe(axis)}; it must be "head" or "row"`);
@@ -66,8 +66,14 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
   if (weight === undefined) fail("has no weight; use null for a weightless norm");
 }
 
-/** Whether two specs ask for the same: equal numbers and names, the very same weight and bias. */
+/**
+ * Whether two specs ask for the same: equal numbers and names, the very same weight and bias. Throws `ERR_QKNORM_NORM` for
+ * what is no object.
+ */
 export function sameNormSpec(a: NormSpec, b: NormSpec): boolean {
+  // Calls that repeat come by here: a spec is not judged once more.
+  if (!isObject(a)) assertNormSpec(a, "first");
+  if (!isObject(b)) assertNormSpec(b, "second");
   return (
     a.weight === b.weight &&
     a.eps === b.eps &&
@@ -79,8 +85,16 @@ export function sameNormSpec(a: NormSpec, b: NormSpec): boolean {
   );
 }
 
-/** The fields of a spec as they are now: whoever compares later compares with these. */
+/**
+ * The fields of a spec as they are now: whoever compares later compares with these. Throws `ERR_QKNORM_NORM` for what is no
+ * whole spec.
+ */
 export function copyNormSpec<Weight>(spec: NormSpec<Weight>): NormSpec<Weight> {
+  assertNormSpec(spec, "copied");
   const { kind, axis, weight, bias, eps, weightOffset, rounding } = spec;
   return Object.freeze({ kind, axis, weight, bias, eps, weightOffset, rounding });
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }

@@ -1,6 +1,7 @@
 import { describe } from "./describe.ts";
 import { QkNormError } from "./errors.ts";
 import type { NormRounding } from "./norm-spec.ts";
+import { assertObjectOrNull } from "./plain-argument.ts";
 
 /** Which values of a head turn together: `i` and `i + R`, or `2i` and `2i + 1`. */
 export type RopeLayout = "halves" | "interleaved";
@@ -58,8 +59,10 @@ export function readRope<T>(rope: RopeLike<T>): ReadRope<T> {
   );
 }
 
-/** Whether two specs ask for the same: the very same tables, equal names. */
+/** Whether two specs ask for the same: the very same tables, equal names. Throws `ERR_QKNORM_ARGUMENT` for what is no object. */
 export function sameRopeSpec(a: RopeSpec | null, b: RopeSpec | null): boolean {
+  assertObjectOrNull(a, "a rope spec");
+  assertObjectOrNull(b, "a rope spec");
   if (a === null || b === null) return a === b;
   return (
     a.cos === b.cos &&
