@@ -1,4 +1,4 @@
-import type { CallExpr } from "../form/form.ts";
+import type { Argument, CallExpr } from "../form/form.ts";
 import { evaluate } from "./evaluate-expression.ts";
 import { bind, runBlock } from "./evaluate-steps.ts";
 import type { Closure, Env, Evaluation } from "./evaluation.ts";
@@ -25,7 +25,18 @@ export function evaluateCall(evaluation: Evaluation, expr: CallExpr, env: Env): 
     return evaluation.norm(expr, values.of({ kind: "norm", ...norm }) as NormEvent["value"]);
   const weighted = evaluation.weigh(factorsOf(parts));
   if (weighted !== undefined) return weighted;
-  return values.of({ kind: "call", callee, args: args.map(({ value }) => value) });
+  const given = args.map(({ value }) => value);
+  const called = values.of({ kind: "call", callee, args: given });
+  if (!expr.args.some(isWrittenInto)) return called;
+  const receiver = callee.kind === "attribute" ? [callee.object] : [];
+  return evaluation.unknown([called, ...receiver, ...given]);
+}
+
+/** `out=buffer`, `inplace=True`, `{ out: buffer }`: what the call gives is not new, whatever its name. */
+function isWrittenInto({ keyword, value }: Argument): boolean {
+  if (value.kind === "opaque" && value.what === "object")
+    return value.parts.some((part) => part.kind === "opaque" && part.what === "output");
+  return keyword === "out" || keyword === "inplace";
 }
 
 /** The value of a call whose code is in reach and comes down to something the matcher knows. */

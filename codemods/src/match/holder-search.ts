@@ -94,17 +94,24 @@ export class HolderSearch {
   #inCall(): string | undefined {
     const { values, orders } = this.#question.trace;
     for (const [expr, value] of values) {
+      const seer = this.#seer(expr);
+      if (seer !== undefined) return `\`${seer}\``;
       if (!this.#isBefore(orders.get(expr) ?? 0, expr.span) || !this.#counts(expr.span)) continue;
       if (expr.kind === "opaque" && expr.what === "yield" && this.#has(value))
         return "whoever runs this generator";
       if (expr.kind !== "call" || this.#isHarmless(expr)) continue;
-      if (expr.callee.kind === "name" && seesVariables(expr.callee.name)) return `\`${expr.callee.name}\``;
       const given = expr.args.map((arg) => values.get(arg.value));
       const receiver = expr.callee.kind === "attribute" ? [values.get(expr.callee.object)] : [];
       if ([...receiver, ...given].some((one) => this.#has(one)))
         return `\`${nameOf(values.get(expr.callee))}\``;
     }
     return undefined;
+  }
+
+  /** What sees all variables, by its name: before the helper it may keep them, after it it reads those that are there still. */
+  #seer(expr: Expr): string | undefined {
+    if (expr.kind !== "call" || expr.callee.kind !== "name" || !this.#counts(expr.span)) return undefined;
+    return seesVariables(expr.callee.name) ? expr.callee.name : undefined;
   }
 
   #isGiven({ args }: Extract<Expr, { kind: "call" }>): boolean {
@@ -120,15 +127,15 @@ export class HolderSearch {
     return !this.#memory.uses.mayKeep(callee) || !this.#isGiven(expr);
   }
 
-  /** A class declared inside, a statement of which nothing is known. */
+  /** A class declared inside, a statement of which nothing is known, a function that its decorator is given. */
   #inStatement(): string | undefined {
     const { steps, values } = this.#question.trace;
-    const found = [...steps].find(
-      ([step, { order }]) =>
-        this.#isBefore(order, step.span) &&
-        this.#counts(step.span) &&
-        keptBy(step).some((part) => this.#has(values.get(part))),
-    );
+    const found = [...steps].find(([step, { order, assigned }]) => {
+      if (!this.#isBefore(order, step.span) || !this.#counts(step.span)) return false;
+      const isHandedOn = step.kind === "function" && step.declared.decorators.length > 0;
+      const handed = isHandedOn ? assigned.map(({ value }) => value) : [];
+      return [...handed, ...keptBy(step).map((part) => values.get(part))].some((one) => this.#has(one));
+    });
     return found && "a statement before it";
   }
 

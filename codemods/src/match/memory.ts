@@ -150,13 +150,15 @@ export class Memory {
     const use = this.uses.of(callee);
     const receiver = callee.kind === "attribute" && !isModule(callee.object) ? [callee.object] : [];
     if (use === "look") return [];
+    // `later()` may give back what the function holds.
+    const held = callee.kind === "attribute" || callee.kind === "free" ? [] : [callee];
     const given = [...receiver, ...args];
     // `einsum("bhd->hbd", k)` only reorders axes.
     const isOfOne = calleeName(callee) === "einsum" && given.filter(isComputed).length < 2;
     if ((use === "new" && !isOfOne) || (use === undefined && isProjection(callee, place, project)))
       return [{ root: value, path: [], isHeld: false }];
     if (isOfOne) return this.#ofAll(given.filter(isComputed));
-    if (use === undefined) return this.#unknown(value, given);
+    if (use === undefined) return this.#unknown(value, [...held, ...given]);
     const [first, ...others] = given;
     // A method, or a function of its first argument; what else is given says how.
     if (first === undefined) return [];

@@ -1,7 +1,7 @@
 import type { Trace } from "../flow/trace.ts";
 import type { Value, ValueOf } from "../flow/value.ts";
 import type { Place } from "../languages/front-end.ts";
-import { meaningOfSize } from "../norms/norm-axis.ts";
+import { areOfOtherParts, meaningOfSize } from "../norms/norm-axis.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
 import type { NormFacts } from "../norms/norm-facts.ts";
 import type { Profile } from "../profiles/profile.ts";
@@ -127,6 +127,8 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
     }
     throw new Refusal("norm-not-per-head", `nothing shows that ${who} sees one head at a time`);
   }
+  if ("name" in last && fact.sizeName !== undefined && areOfOtherParts(last.name, fact.sizeName))
+    throw new Refusal("norm-not-per-head", `${who} is ${fact.sizeName} wide, and sees rows of ${last.name}`);
   if (isRestPerHead(of) || isRestPerHead(input)) return undefined;
   const meaning = meaningOfSize(last);
   const isNamedAlike = "name" in last && last.name === fact.sizeName;

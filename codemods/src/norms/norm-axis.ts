@@ -23,7 +23,7 @@ export function meaningOfSize(value: Value): SizeMeaning {
   }
 }
 
-/** A row over a count of heads is a head; a head times anything is a row; half a head is none; `config.headDim ?? x` is a head. */
+/** A row over a count of heads is a head; a head times anything is a row; half a head or twice one is none; `config.headDim ?? x` is a head. */
 function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]): SizeMeaning {
   const [left, right] = operands;
   if (operator === "||" || operator === "??") return left ?? "unknown";
@@ -33,7 +33,21 @@ function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]):
   }
   if (!operands.includes("head-dim")) return "unknown";
   if (operator === "*") return "row";
-  return operator === "+" || operator === "-" ? "other" : "unknown";
+  return /^(?:[-+%&|^]|\*\*|<<|>>>?)$/.test(operator) ? "other" : "unknown";
+}
+
+/** Words for what a head is cut into, or for another tensor's heads: `qk_nope_head_dim`, `v_head_dim`. */
+const partWords = new Set(
+  "nope rope rot rotary v value half lora latent compressed index indexer".split(" "),
+);
+
+/** Whether the two names are of sizes that differ, one of them being the width of a part of a head. */
+export function areOfOtherParts(a: string, b: string): boolean {
+  const partsOf = (name: string) =>
+    splitWords(name)
+      .filter((word) => partWords.has(word))
+      .join();
+  return partsOf(a) !== partsOf(b);
 }
 
 function meaningOfName(name: string): SizeMeaning {

@@ -70,6 +70,12 @@ describe("in TypeScript the helper overwrites q and k", () => {
       "where a handler may see what a variable was",
       { before: ["let raw = k;", "try {"], after: ["raw = v;", "} catch {", "this.log(raw);", "}"] },
     ],
+    [
+      "as what a function with a default gives",
+      { before: ["const later = (raw = k) => raw;", "const raw = later();"], after: ["this.log(raw);"] },
+    ],
+    ["by code in a text, afterwards", { before: ["const raw = k;"], after: ['eval("this.log(raw)");'] }],
+    ["as what a function was told to write into", { before: ["k = ops.mul(k, 2, { out: this.buffer });"] }],
     ["by a Map", { before: ['this.state.set("k", k);'] }],
     [
       "as the default of a field",

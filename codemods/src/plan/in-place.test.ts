@@ -147,6 +147,20 @@ describe("in Python the helper overwrites q and k", () => {
     ],
     ["by a name in a comprehension", { before: ["_ = [raw := t for t in (k,)]"], after: ["self.log(raw)"] }],
     ["by all variables together", { before: ["raw = locals()"], after: ['self.log(raw["k"])'] }],
+    ["by all variables together, afterwards", { before: ["raw = k"], after: ["self.log(locals())"] }],
+    ["by code in a text, afterwards", { before: ["raw = k"], after: ['exec("self.log(raw)")'] }],
+    ["as what a closure gives", { before: ["raw = (lambda x=k: lambda: x)()()"], after: ["self.log(raw)"] }],
+    [
+      "as what a function with a default gives",
+      {
+        before: ["def later(x=k):", "    return x", "raw = later()"],
+        after: ["later = None", "self.log(raw)"],
+      },
+    ],
+    [
+      "by a decorator of a function that has it as a default",
+      { before: ["@self.register", "def hook(x=k):", "    return x"] },
+    ],
     ["as another type that may be its own", { before: ["raw = k.type(v.dtype)"], after: ["self.log(raw)"] }],
     ["by an einsum of it alone", { before: ['raw = torch.einsum("td->dt", k)'], after: ["self.log(raw)"] }],
     ["turned round", { before: ["raw = np.flip(k)"], after: ["self.log(raw)"] }],
@@ -159,6 +173,11 @@ describe("in Python the helper overwrites q and k", () => {
     ],
     ["by its own other places", { before: ["k = k.expand(2, -1)"] }],
     ["as a function's `out`", { before: ["raw = torch.add(q, v, out=k)"], after: ["self.log(raw)"] }],
+    ["as what a function was told to write into", { before: ["k = torch.mul(k, 2.0, out=self.buffer)"] }],
+    [
+      "as what a function wrote in place",
+      { before: ["raw = F.relu(k, inplace=True)"], after: ["self.log(raw)"] },
+    ],
     ["by the caller", { made: ["v = self.qkv(hidden)"], params: "q, k, hidden, attend" }],
     ["by the caller, as a part", { made: ["q, k, v = given"], params: "given, attend" }],
     ["by an attribute", { made: ["q, v = self.qkv(hidden).split(self.sizes)", "k = self.last_k"] }],

@@ -89,6 +89,22 @@ describe("in Python", () => {
       },
     ],
     [
+      "is half a head wide, by a shift",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        init: ["self.q_norm = Norm(self.head_dim >> 1)", "self.k_norm = Norm(self.head_dim >> 1)"],
+      },
+    ],
+    [
+      "is as wide as a part of a head",
+      "norm-not-per-head",
+      {
+        forward: [...made, ...normed],
+        init: ["self.q_norm = Norm(config.qk_rope_head_dim)", "self.k_norm = Norm(config.qk_rope_head_dim)"],
+      },
+    ],
+    [
       "is half a head wide",
       "norm-not-per-head",
       {

@@ -184,14 +184,21 @@ export function partsOf(node: ts.Node, closures: Closures): readonly Expr[] {
       const body = closures.body(child.body);
       parts.push({ kind: "closure", params: closures.params(child.parameters), body, span: spanOf(child) });
     } else if (compiler.isShorthandPropertyAssignment(child))
-      parts.push(lowerExpression(child.name, closures));
+      parts.push(asOutput(child.name.text, lowerExpression(child.name, closures)));
     else if (compiler.isPropertyAssignment(child)) {
       if (compiler.isComputedPropertyName(child.name)) visit(child.name.expression);
-      visit(child.initializer);
+      const name = compiler.isIdentifier(child.name) ? child.name.text : "";
+      parts.push(asOutput(name, lowerExpression(child.initializer, closures)));
     } else if (compiler.isExpression(child) && !compiler.isJsxAttributes(child))
       parts.push(lowerExpression(child, closures));
     else compiler.forEachChild(child, visit);
   };
   compiler.forEachChild(node, visit);
   return parts;
+}
+
+/** Where a function is told to write what it gives: `{ out: buffer }`, `{ inplace: true }`. */
+function asOutput(property: string, value: Expr): Expr {
+  if (property !== "out" && property !== "inplace") return value;
+  return { kind: "opaque", parts: [value], what: "output", span: value.span };
 }
