@@ -5,42 +5,18 @@
 // no sorting either. The winner of all is drawn first; if those above it have the mass already, it and all below it are out,
 // and the winner of those above is next. The last one is the winner of the kept ones, since all of them took part.
 //
-// QK_DTYPE    0 f32, 1 bf16, 2 f16: the logits
-// QK_SEEN     1: penalties
-// QK_THREADS  of a block, which changes no draw
-
-struct Args {
-  const char* logits;     // [B, V]
-  const float* settings;  // [B, 6]: temperature, top-p, min-p, penalties for repetition, presence and frequency
-  const int* keys;        // [B, 3]: top-k, and the seed's lower and upper half
-  const int* counters;    // [B]
-  int* seen;              // [B, V]: 2 * how often it was drawn + whether the prompt has it
-  int* ids;               // [B]
-  int* positions;         // [B]; may be the counters
-  int* log;               // [B, places]
-  i64 stride;             // bytes between rows
-  u32 width, places;      // V
-};
+// The k-th largest of a row is at least the k-th largest of its chunks' maxima. So top-k reads the k chunks that have any of its
+// tokens, and lists these; where they are too many for the list, and where no top-k cuts, chunks are passed over by their maxima.
+//
+// QK_DTYPE, QK_SEEN  see draw_row.cuh
+// QK_THREADS         of a block, which changes no draw
 
 constexpr int THREADS = QK_THREADS, PIVOTS = 7;
-struct Rows {
-  const char* logits;
-  const int* seen;
-  float repetition, presence, frequency;
+constexpr u32 MOST_CHUNKS = 2048, MOST_LISTED = 2048;
 
-  __device__ __forceinline__ float logit(u32 id) const {
-    float x = element<QK_DTYPE>(logits, id);
-    if constexpr (QK_SEEN) {
-      const int count = seen[id];
-      if (count > 0) x = x < 0 ? __fmul_rn(x, repetition) : __fdiv_rn(x, repetition);
-      if (count > 1) x = __fsub_rn(x, __fadd_rn(presence, __fmul_rn(frequency, static_cast<float>(count / 2))));
-    }
-    return x;
-  }
-};
-
-// The k-th largest, as `ordered` has it, or a number below it and above the next.
-DEVICE u32 kth_largest(const Rows& row, u32 width, u32 k, u32 high, u32* counts) {
+// The k-th largest of numbers up to `high`, or a number below it and above the next; 0 if there are fewer.
+template <class Order>
+DEVICE u32 kth_largest(const Order& order, u32 count, u32 k, u32 high, u32* counts) {
   u32 low = 0;
   while (low < high) {
     const u32 step = (high - low) / (PIVOTS + 1) + 1;
@@ -53,10 +29,10 @@ DEVICE u32 kth_largest(const Rows& row, u32 width, u32 k, u32 high, u32* counts)
       pivots[i] = ahead < high - low ? low + ahead : high;
       found[i] = 0;
     }
-    for (u32 id = threadIdx.x; id < width; id += THREADS) {
-      const u32 order = ordered(row.logit(id));
+    for (u32 place = threadIdx.x; place < count; place += THREADS) {
+      const u32 here = order(place);
 #pragma unroll
-      for (int i = 0; i < PIVOTS; ++i) found[i] += order >= pivots[i];
+      for (int i = 0; i < PIVOTS; ++i) found[i] += here >= pivots[i];
     }
 #pragma unroll
     for (int i = 0; i < PIVOTS; ++i) {
@@ -83,76 +59,114 @@ DEVICE u32 kth_largest(const Rows& row, u32 width, u32 k, u32 high, u32* counts)
   return low;
 }
 
-// In units of 2^-31 of the likeliest token's: whole numbers, at most 2^52 together.
-DEVICE u64 mass_of(float z) { return z < -22.0f ? 0 : static_cast<u64>(__fmul_rn(exact_exp(z), 2147483648.0f)); }
+// The tokens of a row that may be drawn: those of the list, or of all chunks.
+struct Candidates {
+  DrawRow row;
+  const u64 *maxima, *list;
+  u32 listed, width, chunk, chunks;
+
+  // Does something with the key of each one that is not below `least`.
+  template <class Action>
+  __device__ __forceinline__ void each(u32 least, const Action& action) const {
+    if (listed > 0) {
+      for (u32 place = threadIdx.x; place < listed; place += THREADS) {
+        if (order_of(list[place]) >= least) action(list[place]);
+      }
+      return;
+    }
+    for (u32 c = threadIdx.x / 32; c < chunks; c += THREADS / 32) {
+      if (order_of(maxima[c]) < least) continue;
+      const u32 end = (c + 1) * chunk < width ? (c + 1) * chunk : width;
+      for (u32 id = c * chunk + threadIdx.x % 32; id < end; id += 32) {
+        const u64 key = key_of(row.logit(id), id);
+        if (order_of(key) >= least) action(key);
+      }
+    }
+  }
+};
+
+// The Gumbel number of a token: neighbours share a counter.
+DEVICE float gumbel_of(u32 id, u32 counter, const DrawSettings& s) {
+  const Words random = philox({{id / 4, counter, 0, 0}}, s.low_seed, s.high_seed);
+  const u32 low = id % 2 ? random.word[1] : random.word[0], high = id % 2 ? random.word[3] : random.word[2];
+  return gumbel(id % 4 < 2 ? low : high);
+}
 
 extern "C" __global__ void __launch_bounds__(QK_THREADS) sample(const __grid_constant__ Args args) {
-  __shared__ u64 room[THREADS / 32];
-  __shared__ u32 counts[PIVOTS];
-  const u32 b = blockIdx.x, width = args.width;
+  __shared__ u64 room[THREADS / 32], maxima[MOST_CHUNKS], list[MOST_LISTED];
+  __shared__ u32 counts[PIVOTS], listed;
+  const u32 b = blockIdx.x, width = args.width, chunks = args.chunks;
+  if (threadIdx.x == 0) listed = 0;
   allow_successor();
   wait_for_predecessor();
-  const float* settings = args.settings + 6 * b;
-  const float temperature = settings[0], top_p = settings[1], min_p = settings[2];
-  const int* keys = args.keys + 3 * b;
-  const u32 top_k = keys[0], low_seed = keys[1], high_seed = keys[2], counter = args.counters[b];
-  int* const seen = QK_SEEN ? args.seen + static_cast<u64>(b) * width : nullptr;
-  const Rows row = {args.logits + b * args.stride, seen, settings[3], settings[4], settings[5]};
+  const DrawSettings s = draw_settings(args, b);
+  const u32 counter = args.counters[b];
+  const DrawRow row = draw_row(args, s, b);
 
   u64 best = 0;
-  for (u32 id = threadIdx.x; id < width; id += THREADS) {
-    best = Largest::of(best, key_of(row.logit(id), id));
+  for (u32 c = threadIdx.x; c < chunks; c += THREADS) {
+    maxima[c] = args.maxima[static_cast<u64>(b) * chunks + c];
+    best = Largest::of(best, maxima[c]);
   }
   best = over_block<Largest, THREADS>(best, room);
-  const u32 most = static_cast<u32>(best >> 32);
   const bool finite = is_finite(best);
   u32 token = token_of(best);
-  if (finite && temperature > 0) {
-    const float largest = unordered(most);
-    const auto place = [&](float x) { return __fdiv_rn(__fsub_rn(x, largest), temperature); };
-    const u32 least = top_k > 0 && top_k < width ? kth_largest(row, width, top_k, most, counts) : MINUS_INFINITE + 1;
-    const float floor = min_p > 0 ? exact_log(min_p) : -__uint_as_float(0x7f800000u);
+  if (finite && s.temperature > 0) {
+    const float largest = unordered(order_of(best)), floor = s.least_score();
+    Candidates all = {row, maxima, list, 0, width, args.chunk, chunks};
+    u32 least = MINUS_INFINITE + 1;
+    if (s.cuts(width)) {
+      const u32 most = order_of(best);
+      const u32 bound = kth_largest([&](u32 c) { return order_of(maxima[c]); }, chunks, s.top_k, most, counts);
+      all.each(bound > least ? bound : least, [&](u64 key) {
+        const u32 place = atomicAdd(&listed, 1u);
+        if (place < MOST_LISTED) list[place] = key;
+      });
+      __syncthreads();
+      if (listed <= MOST_LISTED) all.listed = listed;
+      least = all.listed > 0
+                  ? kth_largest([&](u32 place) { return order_of(list[place]); }, all.listed, s.top_k, most, counts)
+                  : kth_largest([&](u32 id) { return ordered(row.logit(id)); }, width, s.top_k, most, counts);
+    }
     // The mass of all that are above a key.
-    const auto mass_above = [&](u64 key) {
+    const auto mass_above = [&](u64 out) {
       u64 mass = 0;
-      for (u32 id = threadIdx.x; id < width; id += THREADS) {
-        const float x = row.logit(id);
-        if (ordered(x) >= least && key_of(x, id) > key) mass += mass_of(place(x));
-      }
+      all.each(order_of(out) > least ? order_of(out) : least, [&](u64 key) {
+        if (key > out) mass += mass_of(s.score(unordered(order_of(key)), largest));
+      });
       return over_block<Sum, THREADS>(mass, room);
     };
-    double wanted = 0;
-    if (top_p < 1) wanted = __dmul_rn(static_cast<double>(top_p), static_cast<double>(mass_above(0)));
-    for (u64 out = 0;;) {
+    const auto winner_above = [&](u64 out) {
       u64 winner = 0;
-      for (u32 first = 4 * threadIdx.x; first < width; first += 4 * THREADS) {
-        float scores[4];
-        bool any = false, takes_part[4];
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const u32 id = first + i;
-          const float x = id < width ? row.logit(id) : 0;
-          scores[i] = place(x);
-          takes_part[i] = id < width && ordered(x) >= least && scores[i] >= floor && key_of(x, id) > out;
-          any = any || takes_part[i];
-        }
-        if (!any) continue;
-        const Words random = philox({{first / 4, counter, 0, 0}}, low_seed, high_seed);
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          if (!takes_part[i]) continue;
-          winner = Largest::of(winner, key_of(__fadd_rn(scores[i], gumbel(random.word[i])), first + i));
-        }
+      all.each(order_of(out) > least ? order_of(out) : least, [&](u64 key) {
+        const float score = s.score(unordered(order_of(key)), largest);
+        if (key <= out || score < floor) return;
+        winner = Largest::of(winner, key_of(__fadd_rn(score, gumbel_of(token_of(key), counter, s)), token_of(key)));
+      });
+      return over_block<Largest, THREADS>(winner, room);
+    };
+    u64 winner = 0, whole = 0;
+    if (s.cuts(width)) {
+      winner = winner_above(0);
+      if (s.top_p < 1) whole = mass_above(0);
+    } else {
+      for (u32 part = threadIdx.x; part < args.parts; part += THREADS) {
+        winner = Largest::of(winner, args.winners[b * args.parts + part]);
+        whole += args.masses[b * args.parts + part];
       }
-      token = token_of(over_block<Largest, THREADS>(winner, room));
-      if (top_p >= 1) break;
-      out = key_of(row.logit(token), token);
-      const u64 above = mass_above(out);
+      winner = over_block<Largest, THREADS>(winner, room);
+      whole = over_block<Sum, THREADS>(whole, room);
+    }
+    token = token_of(winner);
+    const double wanted = __dmul_rn(static_cast<double>(s.top_p), static_cast<double>(whole));
+    while (s.top_p < 1) {
+      const u64 out = key_of(row.logit(token), token), above = mass_above(out);
       if (above == 0 || static_cast<double>(above) < wanted) break;
+      token = token_of(winner_above(out));
     }
   }
   if (threadIdx.x != 0) return;
-  if (QK_SEEN && finite) seen[token] += 2;
+  if (QK_SEEN && finite) args.seen[static_cast<u64>(b) * width + token] += 2;
   int* const log = args.log + static_cast<u64>(b) * args.places;
   go_on(token, finite, args.ids + b, args.positions + b, log, args.places);
 }

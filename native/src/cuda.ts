@@ -67,7 +67,7 @@ export {
 export { type CudaRope, cudaRope } from "./cuda/rope.ts";
 export { type CudaRoute, cudaRoute } from "./cuda/route.ts";
 export { CudaRowNorm, type CudaRowNormOptions, type RowNormOperand } from "./cuda/row-norm.ts";
-export { type CudaSample, cudaSample } from "./cuda/sample.ts";
+export { type CudaSample, cudaSample, sampleScratch } from "./cuda/sample.ts";
 export { type CudaSiluMul, cudaSiluMul } from "./cuda/silu-mul.ts";
 export { CudaEvent, CudaResource, CudaStream } from "./cuda/stream.ts";
 export { CudaWriteCache, type CudaWriteCacheShape } from "./cuda/write-cache.ts";

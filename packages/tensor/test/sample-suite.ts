@@ -101,6 +101,62 @@ export function sampleSuite(
     expect(drawn(device, scene)).toEqual(drawn("cpu", scene));
   });
 
+  test("draws are the CPU's where top-k lists few tokens, more than the list holds, and ties without end", () => {
+    const rows = (steps: number, topK: number) => ({
+      ...({ rows: 2, width: 4500, dtype: "f32", seed: 31, steps, penalties: false } as const),
+      settings: [
+        [0.7, 0.95, 0, 1, 0, 0],
+        [2, 0.5, 0.01, 1, 0, 0],
+      ],
+      keys: [
+        [topK, 1, 2],
+        [topK, 3, 4],
+      ],
+    });
+    const few = rows(2 ** 20, 20);
+    expect(drawn(device, few)).toEqual(drawn("cpu", few));
+    // A maximum of each of 141 chunks does not tell the thousandth largest; with steps of 10 standard deviations all are alike.
+    const many = rows(2 ** 20, 1000);
+    expect(drawn(device, many)).toEqual(drawn("cpu", many));
+    const alike = rows(1 / 30, 20);
+    expect(drawn(device, alike)).toEqual(drawn("cpu", alike));
+  });
+
+  test("min-p leaves nothing below it to be drawn, with a top-k and without", () => {
+    const settings = new Array(3).fill([3, 1, 0.6, 1, 0, 0]);
+    const wide = { rows: 3, width: 4500, dtype: "f32", seed: 5, steps: 2 ** 20, penalties: false } as const;
+    const keys = [0, 3, 400].map((topK) => [topK, 8, 9]);
+    expect(drawn(device, { ...wide, settings, keys })).toEqual(drawn("cpu", { ...wide, settings, keys }));
+  });
+
+  test("the largest is found wherever it stands", () => {
+    const width = 4500;
+    const places = [0, 31, 32, 1023, 1024, 4479, 4480, 4499];
+    const rows = places.length;
+    const logits = new Float32Array(rows * width);
+    for (const [row, place] of places.entries()) logits[row * width + place] = 40;
+    for (const [temperature, topK] of [
+      [0, 0],
+      [1, 0],
+      [1, 1],
+      [1, 5],
+    ] as const) {
+      const found = tidy(() => {
+        const zeros = (...shape: number[]) => Tensor.zeros(shape, "i32", device);
+        const texts = { ids: zeros(rows), positions: zeros(rows), log: zeros(rows, 1) };
+        const settings = new Array(rows).fill([temperature, 1, 0, 1, 0, 0]).flat();
+        const keys = Int32Array.from(places.flatMap(() => [topK, 0, 0]));
+        sample(Tensor.from(logits, [rows, width], "f32", device), texts, {
+          settings: Tensor.from(settings, [rows, 6], "f32", device),
+          keys: Tensor.from(keys, [rows, 3], "i32", device),
+          ...{ counters: zeros(rows), seen: null },
+        });
+        return [...texts.ids.toNumbers()];
+      });
+      expect(found).toEqual(places);
+    }
+  });
+
   test("a row without a finite largest is -1 in the log, and a token of the embedding in ids", () => {
     const rows = [[1, Number.NaN, 3], [1, Number.POSITIVE_INFINITY, 3], new Array(3).fill(-Infinity)].flat();
     const of = (where: CudaDeviceName | "cpu") =>

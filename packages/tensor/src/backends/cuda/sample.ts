@@ -1,4 +1,4 @@
-import { cudaSample } from "@qknorm/native/cuda";
+import { CudaMemory, cudaSample, sampleScratch } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import type { GrowingTexts, TokenDraws } from "../../op-specs.ts";
 import { floatDtypeOf, placeOf, queueOf, rowsOf } from "./places.ts";
@@ -11,10 +11,16 @@ export function sample(
 ): void {
   const [rows, width] = logits.shape as [number, number];
   const [kernels, stream] = queueOf(logits);
-  cudaSample(kernels, stream, {
+  const scratch = new CudaMemory(stream, sampleScratch(rows, width));
+  const call = {
     ...{ dtype: floatDtypeOf(logits), rows, width, places: log.shape[1] as number },
     ...{ logits: rowsOf(logits), settings: placeOf(settings), keys: placeOf(keys) },
     ...{ counters: placeOf(counters), seen: seen && placeOf(seen) },
     ...{ ids: placeOf(ids), positions: placeOf(positions), log: placeOf(log) },
-  });
+  };
+  try {
+    cudaSample(kernels, stream, call, scratch);
+  } finally {
+    scratch.free();
+  }
 }
