@@ -50,11 +50,10 @@ export function allocate(dtype: Dtype, length: number): HostArray {
   }
 }
 
+export const dtypes = Object.keys(arrays) as readonly Dtype[];
+
 /** Throws `ERR_QKNORM_DTYPE` unless `value` names one of the dtypes. */
-export function assertDtype(
-  value: unknown,
-  among: readonly unknown[] = Object.keys(arrays),
-): asserts value is Dtype {
+export function assertDtype(value: unknown, among: readonly unknown[] = dtypes): asserts value is Dtype {
   if (!among.includes(value)) {
     const seen = typeof value === "string" ? JSON.stringify(value) : shown(value);
     throw new QkNormError("ERR_QKNORM_DTYPE", `dtype must be ${among.join(" or ")}, got ${seen}`);

@@ -5,14 +5,6 @@ import { provideQkNorm } from "./qk-norm/provider.ts";
 
 export type { Backend, FileRange, Memory } from "./backend.ts";
 export { type KernelChoice, type KernelStatus, kernelStatus, useKernels } from "./backends/cpu/backend.ts";
-export {
-  drawToken,
-  type LikelyTokens,
-  likelyTokens,
-  type TokenCuts,
-  tokensWhere,
-} from "./backends/cpu/typescript/likely-tokens.ts";
-export { penalized, type TokenPenalties } from "./backends/cpu/typescript/penalties.ts";
 export type { TensorLayout } from "./checked-view.ts";
 export type { CudaDeviceName, Device } from "./device.ts";
 export { DeviceGraph } from "./device-graph.ts";
@@ -67,6 +59,15 @@ export { settle } from "./settle.ts";
 export { Tensor } from "./tensor.ts";
 export { freeOnFailure, keep, tidy } from "./tidy.ts";
 export { together } from "./together.ts";
+export {
+  drawToken,
+  type LikelyTokens,
+  likelyTokens,
+  penalized,
+  type TokenCuts,
+  type TokenPenalties,
+  tokensWhere,
+} from "./token-choice.ts";
 
 // Importing the tensors makes their fused QK norm known. On the CPU it is native, or TypeScript when that is in use.
 if (nativeQkNorm !== null) provideQkNorm(nativeQkNorm);

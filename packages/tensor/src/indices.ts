@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { Backend, IndexView, Memory, TensorView } from "./backend.ts";
 import { kindName } from "./made-elsewhere.ts";
+import { assertCount } from "./plain-argument.ts";
 import { shown } from "./strides.ts";
 
 /**
@@ -60,6 +61,8 @@ export class Indices implements IndexView {
 
   /** `count` values from `start` up: positions of new tokens. Throws as `from` does. */
   static range(start: number, count: number): Indices {
+    assertCount(start, "the first index");
+    assertCount(count, "how many indices there are");
     return Indices.from(Array.from({ length: count }, (_, i) => start + i));
   }
 

@@ -1,5 +1,8 @@
+import { QkNormError } from "@qknorm/core";
 import type { Memory } from "./backend.ts";
-import { assertMemory } from "./overlap.ts";
+import { dtypes } from "./dtype.ts";
+import { requireTensor } from "./ops/checks.ts";
+import { shown } from "./strides.ts";
 import type { Tensor } from "./tensor.ts";
 
 /**
@@ -7,12 +10,15 @@ import type { Tensor } from "./tensor.ts";
  * read them before what was queued in front has run. Waits until what is queued has run, where the device has a use for
  * it. Whoever writes to one by `copyFrom` or `write` afterwards takes that back; ops that work in place must not.
  *
- * Throws `ERR_QKNORM_LAYOUT` for a tensor without memory, `ERR_CUDA`.
+ * Throws `ERR_QKNORM_ARGUMENT` for what are no tensors, `ERR_QKNORM_LAYOUT` for a tensor without memory, `ERR_CUDA`.
  */
 export function settle(tensors: Iterable<Tensor>): void {
+  if (typeof (tensors as Partial<Iterable<Tensor>> | null | undefined)?.[Symbol.iterator] !== "function") {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `settle takes tensors in an array, got ${shown(tensors)}`);
+  }
   const byBackend = new Map<Memory["backend"], Set<Memory>>();
   for (const tensor of tensors) {
-    assertMemory(tensor, "a settled tensor");
+    requireTensor(tensor, "a settled tensor", dtypes);
     const { memory } = tensor;
     byBackend.set(memory.backend, (byBackend.get(memory.backend) ?? new Set()).add(memory));
   }

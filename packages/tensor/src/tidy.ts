@@ -1,7 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { Memory } from "./backend.ts";
+import { assertFunction } from "./plain-argument.ts";
 import { release, scoped } from "./scope.ts";
-import { shown } from "./strides.ts";
 import { Tensor } from "./tensor.ts";
 
 /**
@@ -11,12 +11,11 @@ import { Tensor } from "./tensor.ts";
  *
  *     const scores = tidy(() => head(body(x))); // what body made is gone, x and scores are not
  *
- * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous: its memory would be freed before it is used.
+ * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous: its memory would be freed before it is used; `ERR_QKNORM_ARGUMENT`
+ * for what is no function.
  */
 export function tidy<R>(fn: () => R): R {
-  if (typeof fn !== "function") {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `tidy takes a function, got ${shown(fn)}`);
-  }
+  assertFunction(fn, "tidy");
   return scoped(fn, (result) => {
     refusePromise(result, "tidy");
     return memoriesIn(result);
@@ -27,9 +26,10 @@ export function tidy<R>(fn: () => R): R {
  * Runs `fn`. After an exception the memory of devices that was allocated inside is freed; otherwise all of it stays, and
  * belongs to the surrounding `tidy`, if there is one: for what is made whole or not at all, as a model is.
  *
- * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous.
+ * Throws `ERR_QKNORM_SCOPE` when `fn` is asynchronous, `ERR_QKNORM_ARGUMENT` for what is no function.
  */
 export function freeOnFailure<R>(fn: () => R): R {
+  assertFunction(fn, "freeOnFailure");
   return scoped(fn, (result) => {
     refusePromise(result, "freeOnFailure");
     return { has: () => true };

@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { GrowingTexts } from "../op-specs.ts";
 import { mayShareMemory } from "../overlap.ts";
+import { assertObject } from "../plain-argument.ts";
 import { lastAxisIsDense } from "../strides.ts";
 import type { Tensor } from "../tensor.ts";
 import { backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
@@ -10,8 +11,8 @@ import { backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
  * token becomes `ids[b]` and `log[b, positions[b]]`, and `positions[b]` goes up by one, to L - 1 at most. Where no logit is a
  * finite largest (a NaN, an infinity) the log says -1, and `ids[b]` is 0.
  *
- * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_OVERLAP`,
- *   `ERR_QKNORM_DEVICE`
+ * @throws QkNormError before anything is written: `ERR_QKNORM_ARGUMENT`, `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`,
+ *   `ERR_QKNORM_OVERLAP`, `ERR_QKNORM_DEVICE`
  */
 export function likeliest(logits: Tensor, texts: GrowingTexts<Tensor>): void {
   checkGrowingTexts("likeliest", logits, texts, { read: {}, written: {} });
@@ -32,6 +33,7 @@ export function checkGrowingTexts(
   texts: GrowingTexts<Tensor>,
   { read, written }: Others,
 ): void {
+  assertObject(texts, "texts");
   const { ids, positions, log } = texts;
   requireTensor(logits, "logits");
   for (const [name, x] of Object.entries({ ids, positions, log })) requireTensor(x, name, ["i32"]);

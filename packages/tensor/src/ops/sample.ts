@@ -1,4 +1,5 @@
 import type { GrowingTexts, TokenDraws } from "../op-specs.ts";
+import { assertObject } from "../plain-argument.ts";
 import type { Tensor } from "../tensor.ts";
 import { backendOfAll, opOf, requireShape, requireTensor } from "./checks.ts";
 import { checkGrowingTexts } from "./likeliest.ts";
@@ -11,13 +12,16 @@ import { checkGrowingTexts } from "./likeliest.ts";
  * token from the same logits. A temperature of 0 takes the largest. The counters may be the texts' positions, which are read
  * before they go up.
  *
- * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`, `ERR_QKNORM_OVERLAP`,
- *   `ERR_QKNORM_DEVICE`
+ * @throws QkNormError before anything is written: `ERR_QKNORM_ARGUMENT`, `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE`,
+ *   `ERR_QKNORM_OVERLAP`, `ERR_QKNORM_DEVICE`
  */
 export function sample(logits: Tensor, texts: GrowingTexts<Tensor>, draws: TokenDraws<Tensor>): void {
+  assertObject(texts, "texts");
+  assertObject(draws, "draws");
   const { settings, keys, counters, seen } = draws;
   requireTensor(settings, "settings", ["f32"]);
-  for (const [name, x] of Object.entries({ keys, counters })) requireTensor(x, name, ["i32"]);
+  for (const [name, x] of Object.entries({ keys, counters, positions: texts.positions }))
+    requireTensor(x, name, ["i32"]);
   if (seen !== null) requireTensor(seen, "seen", ["i32"]);
   const written = seen === null ? {} : { seen };
   const own = isSame(counters, texts.positions) ? {} : { counters };
