@@ -5,7 +5,9 @@ const paths = ["fallback", "fused", "chain"];
 
 /** Sections of Markdown; none without results. */
 export function endToEndSections(all) {
-  return all.flatMap((results) => [rates(results), costs(results), checked(results)]).filter(Boolean);
+  return all
+    .flatMap((results) => [rates(results), sampled(results), costs(results), checked(results)])
+    .filter(Boolean);
 }
 
 /** The plot of one device's results; null where there are too few rows for one. */
@@ -78,6 +80,25 @@ function rates({ device, date, copyTBs, versions, rounding, runs = "", decode, p
     ["model", "", "QK norm as two norms on two streams", "fused", "chain", "transformers"],
     lines,
   );
+}
+
+function sampled({ sampled: rows = [] }) {
+  const batches = [...new Set(rows.map(({ batch }) => batch))];
+  if (batches.length === 0) return null;
+  const lines = batches.map((batch) => {
+    const own = rows.filter((row) => row.batch === batch);
+    return [batch, ...["likeliest", "drawn", "penalized"].map((drawn) => rateOf(own, drawn, batch))];
+  });
+  return table(
+    `**Tokens drawn on the device** (${titles[rows[0].model]}, ${rows[0].context.join(" to ")}): tokens a second where each text takes its ` +
+      "likeliest token; one at a temperature of 0.6 of top-k 20 and top-p 0.95; and such a one with penalties for presence and repetition.",
+    ["texts at once", "likeliest", "drawn", "drawn with penalties"],
+    lines,
+  );
+}
+
+function rateOf(rows, drawn, batch) {
+  return rate(rows.find((row) => row.drawn === drawn)?.stepUs, batch);
 }
 
 function costs({ copyTBs, costs: rows }) {

@@ -33,6 +33,16 @@ describe("the page's part on whole models", () => {
     expect(checked).toMatch(/4,096 positions .*largestDifference 0\.00001.*1\.50 s/);
   });
 
+  it("tells tokens that are drawn beside the likeliest, by number of texts", () => {
+    const row = { model: "qwen3-0.6b", batch: 64, context: [128, 256] };
+    const sampled = [
+      { ...row, drawn: "likeliest", stepUs: us(1000) },
+      { ...row, drawn: "penalized", stepUs: us(2000) },
+    ];
+    const [, table] = endToEndSections([{ ...results, sampled }]);
+    expect(table).toContain("| 64 | 64,000 (32,000 to 128,000) |  | 32,000 (16,000 to 64,000) |");
+  });
+
   it("draws steps that were queued, of more than one number of texts", () => {
     expect(endToEndPlot(results)).toBe(null);
     const queued = results.decode.map((row) => ({ ...row, queued: true }));

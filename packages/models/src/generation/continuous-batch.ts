@@ -219,12 +219,12 @@ export class ContinuousBatch {
     step: Step,
     graphs: DecodeGraphs | null,
   ): Promise<Float32Array[]> {
-    if (graphs !== null) return this.#rows(await graphs.logits(step).read(), texts);
-    const logits = tidy(() => convert(this.#model.forward(step), "f32"));
+    const own = graphs?.logits(step);
+    const logits = tidy(() => convert(own ?? this.#model.forward(step), "f32"));
     try {
       return this.#rows(await logits.read(), texts);
     } finally {
-      logits.dispose();
+      if (logits !== own) logits.dispose();
     }
   }
 

@@ -1,4 +1,4 @@
-import { convert, type Device, Indices, keep, Tensor } from "@qknorm/tensor";
+import { type Device, Indices, keep, Tensor } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step, StepBatch } from "../layers/step.ts";
@@ -69,7 +69,7 @@ export class DecodeBucket {
       this.#there.slice(0, part * sequences, (part + 1) * sequences),
     );
     this.#graph = new DecodeGraph(device, () => {
-      const logits = convert(model.forward(step), "f32");
+      const logits = model.forward(step);
       // The turns that the choice moves on are overwritten by the next step's.
       const texts = { ids: this.#ids, positions: turns as Tensor, log: this.chosen };
       draws.choose(bucket.choice, logits, texts, positions as Tensor);
@@ -77,7 +77,7 @@ export class DecodeBucket {
     });
   }
 
-  /** Queues a step with the ids that it says; returns its logits, f32 `[B, V]`, which the next step overwrites. */
+  /** Queues a step with the ids that it says; returns its logits `[B, V]`, of the model's dtype, which the next step overwrites. */
   run(placed: PlacedStep, turn: number): Tensor {
     const { sequences } = this.#bucket;
     const ids = new Int32Array(sequences);
