@@ -16,6 +16,7 @@ import type { InlineMatch, PairCall, PairFunction, RefusedMatch, Traced } from "
 import { functionsNearNorms, nestedIn } from "./near-norms.ts";
 import { pairFunctionOf } from "./pair-function.ts";
 import { Refusal } from "./reasons.ts";
+import { unfollowedNorms } from "./unfollowed-norms.ts";
 
 export interface FileMatches {
   readonly pairs: readonly { readonly pair: PairFunction; readonly calls: readonly PairCall[] }[];
@@ -69,12 +70,10 @@ export function findMatches(form: FileForm, context: MatchContext): FileMatches 
     refused: [
       ...refused,
       ...kept.filter((match) => match.kind === "refused"),
-      ...traced.flatMap((at) => [
-        ...jointNorms(at),
-        ...listedNorms(at),
-        ...keyedNorms(at),
-        ...stepsHandedOn(at),
-      ]),
+      ...traced.flatMap((at) => {
+        const told = [...jointNorms(at), ...listedNorms(at), ...keyedNorms(at), ...stepsHandedOn(at)];
+        return told.length > 0 ? told : unfollowedNorms(at);
+      }),
     ],
     traced,
     callsOf: (at) => calls.of(at),

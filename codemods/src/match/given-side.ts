@@ -18,10 +18,11 @@ export function sideOfEvent(event: NormEvent): SideName | undefined {
 export function sideGiven({ value, call, site, inlined }: NormEvent): SideName | undefined {
   const outer = inlined && site.kind === "call" ? site.args : undefined;
   // Of a helper's arguments any variable may be the tensor; of the norm's own it is known which one is.
-  const tensors = outer?.filter((arg) => arg.value.kind === "name") ?? [
-    call.args[value.args.indexOf(value.of)],
+  const own = isOwnMethod(value) && call.callee.kind === "attribute" ? call.callee.object : undefined;
+  const tensors = outer?.flatMap((arg) => (arg.value.kind === "name" ? arg.value : [])) ?? [
+    own ?? call.args[value.args.indexOf(value.of)]?.value,
   ];
-  const sides = new Set(tensors.flatMap((arg) => (arg && sideOfName(tensorName(arg.value))) ?? []));
+  const sides = new Set(tensors.flatMap((one) => (one && sideOfName(tensorName(one))) ?? []));
   // What is given q and k is a norm of neither alone: `applyQkNorm(q, k)`.
   const given = new Set(
     (outer ?? call.args).flatMap(({ value: arg }) => (arg.kind === "name" && sideOfName(arg.name)) || []),

@@ -1,5 +1,6 @@
 import type { Trace } from "../flow/trace.ts";
 import type { Value, ValueOf } from "../flow/value.ts";
+import { ownerOf } from "../form/per-form.ts";
 import type { Place } from "../languages/front-end.ts";
 import { areOfOtherParts, meaningOfSize } from "../norms/norm-axis.ts";
 import type { NormFact } from "../norms/norm-fact.ts";
@@ -127,7 +128,7 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
     }
     throw new Refusal("norm-not-per-head", `nothing shows that ${who} sees one head at a time`);
   }
-  if ("name" in last && fact.sizeName !== undefined && areOfOtherParts(last.name, fact.sizeName))
+  if ("name" in last && fact.sizeName !== undefined && areOtherSizes(last.name, fact.sizeName, rules.place))
     throw new Refusal("norm-not-per-head", `${who} is ${fact.sizeName} wide, and sees rows of ${last.name}`);
   if (isRestPerHead(of) || isRestPerHead(input)) return undefined;
   const meaning = meaningOfSize(last);
@@ -139,6 +140,20 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
     );
   }
   return last;
+}
+
+/** Whether one of the two sizes is that of a part of a head, and the class does not say that it is the other one under another name. */
+function areOtherSizes(seen: string, built: string, { form, fn }: Place): boolean {
+  if (!areOfOtherParts(seen, built)) return false;
+  const steps = ownerOf(fn, form)?.methods.flatMap(({ body }) => body) ?? [];
+  return !steps.some(
+    (step) =>
+      step.kind === "assign" &&
+      step.target.kind === "attribute" &&
+      step.target.name === seen &&
+      "name" in step.value &&
+      step.value.name === built,
+  );
 }
 
 /** A helper that is told where the heads stand has to be told right; one that calls the norms on what it is given needs not. */

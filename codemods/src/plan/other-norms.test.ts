@@ -6,6 +6,15 @@ import type { FilePlan } from "./plan-file.ts";
 
 const reasonsOf = ({ findings }: FilePlan) => findings.map(({ reason, kind }) => reason ?? kind);
 
+test("a norm that is as wide as a part of a head is taken where the class calls that part its head", () => {
+  const init = [
+    "self.head_dim = config.index_head_dim",
+    "self.q_norm = Norm(config.index_head_dim)",
+    "self.k_norm = Norm(config.index_head_dim)",
+  ];
+  expect(reasonsOf(planPython({ forward: [...made, ...normed], init }))).toEqual(["replaced"]);
+});
+
 test("a norm that is built as wide as all heads says so", () => {
   const init = ["self.q_norm = Norm(config.hidden_size)", "self.k_norm = Norm(config.hidden_size)"];
   expect(planPython({ forward: [...made, ...normed], init }).findings).toMatchObject([
