@@ -1,6 +1,7 @@
+import { QkNormError } from "@qknorm/core";
 import { ConfigFields } from "../checkpoint/config-fields.ts";
 import { type DecoderDefaults, type DecoderFields, readDecoderFields } from "../checkpoint/decoder-fields.ts";
-import type { JsonObject } from "../checkpoint/json-file.ts";
+import { isJsonObject, type JsonObject } from "../checkpoint/json-file.ts";
 import { BASE_KEYS, type KnownKeys, settleUnreadKeys } from "../checkpoint/known-keys.ts";
 import { decoderOutline, type LayerShapes } from "../checkpoint/outline.ts";
 import {
@@ -33,6 +34,10 @@ export function configParser<Config extends object>(
   read: (fields: ConfigFields, warn: Warn) => Config,
 ): ConfigParser<Config> {
   const parse = (raw: JsonObject, warn: Warn = () => {}): Config => {
+    if (!isJsonObject(raw))
+      throw new QkNormError("ERR_CHECKPOINT", `config.json must be an object, got ${shown(raw)}`);
+    if (typeof warn !== "function")
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `warn must be a function, got ${shown(warn)}`);
     const fields = new ConfigFields(raw, "config.json");
     const written = fields.string("model_type");
     if (written !== modelType)

@@ -7,7 +7,9 @@ import {
   type Tensor,
   writeCache,
 } from "@qknorm/tensor";
-import { copyLayer, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
+import { shown } from "../checkpoint/shown-value.ts";
+import { assertObject, assertSizes } from "./layer-arguments.ts";
+import { assertCacheDtype, copyLayer, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { type CarriedState, StateCache } from "./state-cache.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
 
@@ -36,10 +38,16 @@ export class KvCache implements AttentionCache {
   #capacity = 0;
   #disposed = false;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for a shape without the number of layers or positions, `ERR_QKNORM_DTYPE` for a dtype. */
   constructor(shape: KvCacheShape) {
-    this.#shape = { ...shape, cacheDtype: shape.cacheDtype ?? shape.dtype };
+    assertObject(shape, "the shape of a cache");
+    const { layers, dtype, cacheDtype = dtype, maxPositions } = shape;
+    assertSizes({ layers }, 0);
+    assertSizes({ maxPositions }, 1);
+    assertCacheDtype(cacheDtype);
+    this.#shape = { ...shape, cacheDtype };
     this.states = new StateCache(shape.dtype, shape.device);
-    this.#layers = new Array(shape.layers).fill(undefined);
+    this.#layers = new Array(layers).fill(undefined);
   }
 
   /** Where its memory lies; absent for where tensors lie by themselves. */
@@ -55,9 +63,10 @@ export class KvCache implements AttentionCache {
   /**
    * Makes room for that many tokens after those that it holds; what a graph reads stays where it is while they fit.
    *
-   * @throws ERR_GENERATION when they do not fit in the model's context
+   * @throws ERR_GENERATION when they do not fit in the model's context, `ERR_QKNORM_ARGUMENT` for no number of tokens
    */
   reserve(tokens: number): void {
+    if (!Number.isSafeInteger(tokens) || tokens < 0) assertSizes({ tokens }, 0);
     this.assertRoom(tokens);
     const needed = this.length + tokens;
     if (needed <= this.#capacity) return;
@@ -70,7 +79,7 @@ export class KvCache implements AttentionCache {
     const held = this.#layers[layer];
     if (held !== undefined && held.keys.dim(0) >= this.#capacity) return held;
     if (held === undefined && heads === undefined) {
-      throw new QkNormError("ERR_GENERATION", `layer ${layer} has stored no keys and values`);
+      throw new QkNormError("ERR_GENERATION", `layer ${shown(layer)} has stored no keys and values`);
     }
     const [, kvHeads, headDim] = (held?.keys.shape ?? [0, heads?.kvHeads, heads?.headDim]) as number[];
     const sizes = { kvHeads: kvHeads as number, headDim: headDim as number };

@@ -1,18 +1,30 @@
+import { QkNormError } from "@qknorm/core";
 import {
   bytesOf,
   type CacheDtype,
   type CacheWriteScales,
+  cacheDtypes,
   type Device,
   freeOnFailure,
   keep,
   Tensor,
 } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { KvHeads, LayerCache } from "./step.ts";
 
 /** How the memory of a cache is made. */
 export interface CacheMemory {
   readonly dtype: CacheDtype;
   readonly device?: Device | undefined;
+}
+
+/** Throws `ERR_QKNORM_DTYPE` for what no cache is made of. */
+export function assertCacheDtype(dtype: unknown): asserts dtype is CacheDtype {
+  if ((cacheDtypes as readonly unknown[]).includes(dtype)) return;
+  throw new QkNormError(
+    "ERR_QKNORM_DTYPE",
+    `the dtype of a cache must be ${cacheDtypes.join(" or ")}, got ${shown(dtype)}`,
+  );
 }
 
 /** Zeros for so many slots, all of them or, without the memory, none. They live until `disposeLayer`. */

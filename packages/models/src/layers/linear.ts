@@ -1,4 +1,5 @@
 import { type ProjectOptions, project, Tensor } from "@qknorm/tensor";
+import { assertLayerOptions, assertSizes } from "./layer-arguments.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import type { Norm } from "./norm.ts";
 import type { ShardRule, SharedSide } from "./shard-rule.ts";
@@ -24,8 +25,11 @@ export class Linear extends Module {
   readonly #shared: SharedSide | null;
   readonly #parts: readonly number[] | undefined;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for sizes that are no integers from 0, and for options that lack something. */
   constructor(inputs: number, outputs: number, options: LinearOptions) {
     super();
+    assertSizes({ inputs, outputs }, 0);
+    assertLayerOptions(options);
     this.#shared = options.shared ?? null;
     this.#parts = options.parts;
     this.weight = Tensor.zeros([outputs, inputs], options.weightDtype, options.device);

@@ -1,4 +1,5 @@
 import { type Activation, activate, mul, type Tensor } from "@qknorm/tensor";
+import { assertLayerOptions, assertObject, assertSizes, refuse } from "./layer-arguments.ts";
 import { Linear, type LinearAround } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import type { Norm } from "./norm.ts";
@@ -37,12 +38,11 @@ export class GatedMlp extends Module implements Mlp {
   readonly #activation: Activation;
   readonly #rounding: LayerOptions["rounding"];
 
-  constructor(
-    { hiddenSize, intermediateSize: width, activation, bias = false }: MlpSpec,
-    options: LayerOptions,
-    names: GatedMlpNames = USUAL_NAMES,
-  ) {
+  /** Throws `ERR_QKNORM_ARGUMENT` for sizes that are no integers from 0, and for a spec or options that lack something. */
+  constructor(spec: MlpSpec, options: LayerOptions, names: GatedMlpNames = USUAL_NAMES) {
     super();
+    assertMlp(spec, options, names);
+    const { hiddenSize, intermediateSize: width, activation, bias = false } = spec;
     const parts = { [names.gate]: width, [names.up]: width };
     this.gateUpProj = new PackedLinear(hiddenSize, parts, { ...options, bias, shared: "outputs" });
     this.#names = names;
@@ -82,12 +82,11 @@ export class PlainMlp extends Module implements Mlp {
   readonly #names: Readonly<Record<string, string>>;
   readonly #activation: Activation;
 
-  constructor(
-    { hiddenSize, intermediateSize, activation, bias = false }: MlpSpec,
-    names: { readonly up: string; readonly down: string },
-    options: LayerOptions,
-  ) {
+  /** Throws as `GatedMlp` does. */
+  constructor(spec: MlpSpec, names: { readonly up: string; readonly down: string }, options: LayerOptions) {
     super();
+    assertMlp(spec, options, names);
+    const { hiddenSize, intermediateSize, activation, bias = false } = spec;
     this.up = new Linear(hiddenSize, intermediateSize, { ...options, bias, shared: "outputs" });
     this.down = new Linear(intermediateSize, hiddenSize, { ...options, bias, shared: "inputs" });
     this.#names = { ...names };
@@ -108,5 +107,16 @@ export class PlainMlp extends Module implements Mlp {
 
   protected override checkpointName(field: string): string {
     return this.#names[field] ?? super.checkpointName(field);
+  }
+}
+
+function assertMlp(spec: unknown, options: unknown, names: unknown): void {
+  assertObject(spec, "the spec of an MLP");
+  const { hiddenSize, intermediateSize } = spec as Partial<MlpSpec>;
+  assertSizes({ hiddenSize, intermediateSize }, 0);
+  assertLayerOptions(options);
+  assertObject(names, "the names of an MLP's projections");
+  for (const [part, name] of Object.entries(names)) {
+    if (typeof name !== "string") refuse(`the name of ${part} must be a string`, name);
   }
 }

@@ -1,5 +1,6 @@
 import type { NormSpec } from "@qknorm/core";
 import { addNormalize, normalize, Tensor } from "@qknorm/tensor";
+import { assertLayerOptions, assertNormSetting } from "./layer-arguments.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import type { ShardRule } from "./shard-rule.ts";
 
@@ -20,8 +21,12 @@ export class Norm extends Module {
   readonly bias: Tensor | null;
   readonly #spec: NormSpec<Tensor>;
 
-  constructor({ shape, bias, ...setting }: NormSetting, options: LayerOptions) {
+  /** Throws `ERR_QKNORM_NORM` for a setting that is not whole, `ERR_QKNORM_ARGUMENT` for what is none, or no options. */
+  constructor(asked: NormSetting, options: LayerOptions) {
     super();
+    assertNormSetting(asked);
+    assertLayerOptions(options);
+    const { shape, bias, ...setting } = asked;
     const zeros = () => Tensor.zeros(shape ?? [], options.weightDtype, options.device);
     this.weight = shape === null ? null : zeros();
     this.bias = bias ? zeros() : null;

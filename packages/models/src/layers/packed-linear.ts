@@ -1,4 +1,5 @@
 import type { Tensor } from "@qknorm/tensor";
+import { assertObject, assertSizes } from "./layer-arguments.ts";
 import { Linear, type LinearOptions } from "./linear.ts";
 
 /**
@@ -8,7 +9,10 @@ import { Linear, type LinearOptions } from "./linear.ts";
 export class PackedLinear extends Linear {
   readonly #parts: Readonly<Record<string, number>>;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for parts that are no integers from 0, and as `Linear` does. */
   constructor(inputs: number, parts: Readonly<Record<string, number>>, options: LinearOptions) {
+    assertObject(parts, "the parts of a packed projection");
+    assertSizes(parts, 0);
     super(
       inputs,
       Object.values(parts).reduce((sum, rows) => sum + rows, 0),

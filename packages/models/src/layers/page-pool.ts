@@ -1,4 +1,8 @@
 import { QkNormError } from "@qknorm/core";
+import type { CacheDtype } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
+import { bytesOfSlot } from "./layer-cache.ts";
+import type { KvHeads } from "./step.ts";
 
 /** Which pages of a cache are free. One page more than can be taken is there for rows that nobody reads. */
 export class PagePool {
@@ -11,7 +15,7 @@ export class PagePool {
   constructor(pages: number, pageSize: number) {
     for (const [name, value] of Object.entries({ pages, pageSize })) {
       if (Number.isSafeInteger(value) && value > 0) continue;
-      throw new QkNormError("ERR_GENERATION", `${name} must be an integer from 1, got ${String(value)}`);
+      throw new QkNormError("ERR_GENERATION", `${name} must be an integer from 1, got ${shown(value)}`);
     }
     this.pages = pages;
     this.pageSize = pageSize;
@@ -52,4 +56,25 @@ export class PagePool {
   give(pages: readonly number[]): void {
     this.#free.push(...[...pages].reverse());
   }
+}
+
+/**
+ * How many pages, with the one for padding, fit in so many bytes.
+ *
+ * @throws ERR_GENERATION when not one does
+ */
+export function pagesWithin(
+  bytes: number,
+  pageSize: number,
+  layers: readonly (KvHeads | null)[],
+  dtype: CacheDtype,
+): number {
+  const ofSlot = layers.reduce((sum, heads) => sum + (heads === null ? 0 : bytesOfSlot(dtype, heads)), 0);
+  const ofPage = ofSlot * pageSize;
+  const pages = Math.floor(bytes / ofPage) - 1;
+  if (pages >= 1) return pages;
+  throw new QkNormError(
+    "ERR_GENERATION",
+    `${bytes} bytes are too few for a cache: a page of ${pageSize} tokens takes ${ofPage}, and two are needed`,
+  );
 }

@@ -7,7 +7,8 @@ import {
   type Tensor,
   writeCache,
 } from "@qknorm/tensor";
-import { bytesOfSlot, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
+import { assertList, assertObject, assertObjectOrNull, assertSizes } from "./layer-arguments.ts";
+import { assertCacheDtype, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { PagePool } from "./page-pool.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./step.ts";
 
@@ -23,27 +24,6 @@ export interface PagedCacheShape {
   readonly pages: number;
   /** Tokens of a page. */
   readonly pageSize: number;
-}
-
-/**
- * How many pages, with the one for padding, fit in so many bytes.
- *
- * @throws ERR_GENERATION when not one does
- */
-export function pagesWithin(
-  bytes: number,
-  pageSize: number,
-  layers: PagedCacheShape["layers"],
-  dtype: CacheDtype,
-): number {
-  const ofSlot = layers.reduce((sum, heads) => sum + (heads === null ? 0 : bytesOfSlot(dtype, heads)), 0);
-  const ofPage = ofSlot * pageSize;
-  const pages = Math.floor(bytes / ofPage) - 1;
-  if (pages >= 1) return pages;
-  throw new QkNormError(
-    "ERR_GENERATION",
-    `${bytes} bytes are too few for a cache: a page of ${pageSize} tokens takes ${ofPage}, and two are needed`,
-  );
 }
 
 /** One sequence of a paged cache. */
@@ -80,8 +60,17 @@ export class PagedKvCache implements AttentionCache {
   readonly #open = new Set<CachedSequence>();
   readonly #stepped = new WeakMap<StepBatch, readonly (readonly [OpenSequence, number])[]>();
 
-  /** @throws ERR_GENERATION for sizes that are no integers from 1, and what `Tensor.zeros` does without that much memory */
-  constructor({ layers, dtype, device, maxPositions, pages, pageSize }: PagedCacheShape) {
+  /**
+   * @throws ERR_GENERATION for a number of pages or a page size that is no integer from 1, `ERR_QKNORM_ARGUMENT` and
+   *   `ERR_QKNORM_DTYPE` for the rest of the shape, and what `Tensor.zeros` does without that much memory
+   */
+  constructor(shape: PagedCacheShape) {
+    assertObject(shape, "the shape of a paged cache");
+    const { layers, dtype, device, maxPositions, pages, pageSize } = shape;
+    assertList(layers, "the layers of a paged cache");
+    for (const heads of layers) assertObjectOrNull(heads, "the heads of a layer");
+    assertSizes({ maxPositions }, 1);
+    assertCacheDtype(dtype);
     this.pool = new PagePool(pages, pageSize);
     this.maxPositions = maxPositions;
     this.device = device;
@@ -120,6 +109,7 @@ export class PagedKvCache implements AttentionCache {
    */
   reserve(sequence: CachedSequence, tokens: number): void {
     const open = this.#opened(sequence);
+    if (!Number.isSafeInteger(tokens) || tokens < 0) assertSizes({ tokens }, 0);
     const length = open.length + tokens;
     if (length > this.maxPositions) {
       throw new QkNormError(
@@ -137,6 +127,11 @@ export class PagedKvCache implements AttentionCache {
    * @throws ERR_GENERATION as `reserve` does, and for no sequences or one without tokens
    */
   step(tokens: readonly SequenceTokens[]): Step {
+    assertList(tokens, "the sequences of a step");
+    for (const added of tokens) {
+      assertObject(added, "the tokens of a sequence");
+      assertObject(added.ids, "the ids of a sequence");
+    }
     if (tokens.length === 0 || tokens.some(({ ids }) => ids.length === 0)) {
       throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token of each sequence");
     }

@@ -11,6 +11,7 @@ import {
   Tensor,
 } from "@qknorm/tensor";
 import type { RopeParameters } from "../checkpoint/rope-parameters.ts";
+import { assertObject, assertRounding, assertSizes } from "./layer-arguments.ts";
 import type { LayerOptions } from "./module.ts";
 import { lengthOfFirstFrequencies, ropeFrequencies } from "./rope-frequencies.ts";
 
@@ -53,7 +54,12 @@ export class RotaryEmbedding {
   readonly #device: LayerOptions["device"];
   #table: AngleTable | null = null;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for a spec without parameters or a rotary dim, and for options without a rounding. */
   constructor(spec: RopeSpec, options: Pick<LayerOptions, "rounding" | "device">) {
+    assertObject(spec, "the spec of a rotary embedding");
+    assertObject(spec.parameters, "the parameters of a rotary embedding");
+    assertSizes({ rotaryDim: spec.rotaryDim }, 0);
+    assertRounding(options);
     this.#spec = spec;
     this.#rope = spec.parameters;
     this.#rounding = spec.rounding === undefined || spec.rounding === "hf" ? options.rounding : "once";
@@ -141,7 +147,9 @@ export class RotaryTables {
   readonly #options: Pick<LayerOptions, "rounding" | "device">;
   readonly #tables = new Map<RopeSpec, RotaryEmbedding>();
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for options without a rounding. */
   constructor(options: Pick<LayerOptions, "rounding" | "device">) {
+    assertRounding(options);
     this.#options = options;
   }
 

@@ -1,0 +1,59 @@
+// What a caller makes layers from, looked at before any memory is taken. Nothing here runs in a forward pass.
+import { assertNormSpec, QkNormError } from "@qknorm/core";
+import { shown } from "../checkpoint/shown-value.ts";
+import type { LayerOptions } from "./module.ts";
+import type { NormSetting } from "./norm.ts";
+
+const WEIGHT_DTYPES: readonly unknown[] = ["f32", "bf16", "f16"];
+const ROUNDINGS: readonly unknown[] = ["once", "hf"];
+
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value is an object; `what` names it. */
+export function assertObject(value: unknown, what: string): asserts value is object {
+  if (typeof value !== "object" || value === null) refuse(`${what} must be an object`, value);
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value is an array. */
+export function assertList(value: unknown, what: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) refuse(`${what} must be an array`, value);
+}
+
+/** As `assertObject`; null is taken too, and a field that was left out is not. */
+export function assertObjectOrNull(value: unknown, what: string): asserts value is object | null {
+  if (typeof value !== "object") refuse(`${what} must be an object or null`, value);
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` unless each value is an integer from `least` up. */
+export function assertSizes(sizes: Readonly<Record<string, unknown>>, least: number): void {
+  for (const [name, size] of Object.entries(sizes)) {
+    if (!Number.isSafeInteger(size) || (size as number) < least)
+      refuse(`${name} must be an integer from ${least}`, size);
+  }
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for options of a layer without a dtype of its weights or a rounding. */
+export function assertLayerOptions(options: unknown): asserts options is LayerOptions {
+  assertObject(options, "the options of a layer");
+  const { weightDtype } = options as Partial<LayerOptions>;
+  if (!WEIGHT_DTYPES.includes(weightDtype)) refuse('weightDtype must be "f32", "bf16" or "f16"', weightDtype);
+  assertRounding(options);
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for options without a rounding. */
+export function assertRounding(options: unknown): asserts options is Pick<LayerOptions, "rounding"> {
+  assertObject(options, "the options of a layer");
+  const { rounding } = options as Partial<LayerOptions>;
+  if (!ROUNDINGS.includes(rounding)) refuse('rounding must be "once" or "hf"', rounding);
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for what is no setting, `ERR_QKNORM_NORM` for one that is not whole. */
+export function assertNormSetting(setting: unknown): asserts setting is NormSetting {
+  assertObject(setting, "the setting of a norm");
+  const { shape, bias } = setting as Partial<NormSetting>;
+  if (shape !== null && !Array.isArray(shape)) refuse("the shape of a norm must be an array or null", shape);
+  if (typeof bias !== "boolean") refuse("the bias of a norm must be true or false", bias);
+  assertNormSpec({ ...setting, weight: null }, "layer");
+}
+
+export function refuse(wanted: string, value: unknown): never {
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", `${wanted}, got ${shown(value)}`);
+}
