@@ -1,10 +1,10 @@
 import { classifyName, forwards } from "../candidates/names.ts";
 import type { Value } from "../flow/value.ts";
-import type { CallExpr } from "../form/form.ts";
+import type { CallExpr, Expr } from "../form/form.ts";
 import { ownerOf } from "../form/per-form.ts";
 import { sideOfEvent } from "./given-side.ts";
 import type { RefusedMatch, Traced } from "./match.ts";
-import { sideOfName, sideOfValue } from "./side-of.ts";
+import { type SideName, sideOfName, sideOfValue } from "./side-of.ts";
 
 /**
  * Calls of one module that is given q and k: `self.qk_norm(q, k)`. What it does with each is not seen here, so that no helper can stand
@@ -37,9 +37,17 @@ function isOwnMethod({ object, name }: Extract<Value, { kind: "attribute" }>, { 
 }
 
 function takesBoth({ args }: CallExpr, { trace }: Traced): boolean {
-  const sides = args.map(({ value }) => {
+  const sides = args.flatMap(({ value }) => {
     const given = trace.values.get(value);
-    return value.kind === "name" ? sideOfName(value.name) : given && sideOfValue(given);
+    return value.kind === "name" ? sideOfName(value.name) : [given && sideOfValue(given), ...joined(value)];
   });
   return sides.includes("q") && sides.includes("k");
+}
+
+/** What is put together for the module: `torch.cat([q, k], 1)`. */
+function joined(value: Expr): readonly (SideName | undefined)[] {
+  if (value.kind === "name") return [sideOfName(value.name)];
+  const parts =
+    value.kind === "call" ? value.args.map((arg) => arg.value) : value.kind === "tuple" ? value.items : [];
+  return parts.flatMap(joined);
 }

@@ -7,7 +7,7 @@ import { Refusal } from "./reasons.ts";
 const changing = new Set(
   (
     "cat concat concatenate stack hstack vstack gather take select repeat tile interleave pool pooled pooling downsample upsample interpolate " +
-    "unfold pad merge compress prune drop subsample resample roll"
+    "unfold pad merge compress prune drop subsample resample roll slice narrow subarray"
   ).split(" "),
 );
 /** Words of what counts tokens. */
@@ -93,9 +93,16 @@ function ofCall(
   const receiver = callee.kind === "attribute" ? callee.object : undefined;
   const isModule = receiver === undefined || ["self", "free", "attribute"].includes(receiver.kind);
   const before = on(isModule ? args[0] : receiver);
+  // `k, v = past.update(k, v)`: what was there before it comes along.
+  if (isOfCache(name) || (receiver !== undefined && isOfCache(calleeName(receiver) ?? "")))
+    return [name, ...before];
   // `self.q_pool`, `self.k_pool`: what both go through.
   const words = splitWords(name).filter((word) => !/^(?:q|k|query|key|to)$/.test(word));
   return words.some((word) => changing.has(word)) ? [words.join("_"), ...before] : before;
+}
+
+function isOfCache(name: string): boolean {
+  return splitWords(name).some((word) => /^(?:cache|past|memory|history)$/.test(word));
 }
 
 /** `q[-1:]`, `k[index]`, `q[:, start:]`; not `packed[0]`, `q[..., :n]`. */

@@ -51,7 +51,8 @@ function inOneBlock(
   const between = block.steps
     .slice(early.index + 1, late.index)
     .filter((step) => !late.temporaries.includes(step));
-  const isUntouched = (side: Side) => !between.some((step) => mayChange(step, side.input, trace));
+  const isUntouched = (side: Side) =>
+    !between.some((step) => mayChange(step, side.input, trace) || mayChangeNorm(step, side, trace));
   const ways = waysOut(between);
   const isCaught = isInTry(block);
   const isAlways = ways.every((way) => way === "error" && !isCaught);
@@ -143,6 +144,14 @@ function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
         !isHarmlessRead(read),
     )
   );
+}
+
+/** Whether a statement that does more than to compute variables speaks of the norm, or of a weight that it is given: `self.k_norm.weight.mul_(2)`. */
+function mayChangeNorm(step: Step, { event: { value } }: Side, trace: Trace): boolean {
+  if (!hasEffect(step, trace)) return false;
+  const given = value.style === "function" ? value.args.filter(({ kind }) => kind === "attribute") : [];
+  const parts = [value.norm, ...given];
+  return [...trace.values].some(([expr, seen]) => parts.includes(seen) && within(expr.span, step.span));
 }
 
 /** Whether a value is made of a tensor, or is a container that it was put into. */

@@ -15,6 +15,10 @@ test.each([
     "norms that are built where they are applied",
     ["q_norm, k_norm = Norm(self.head_dim), Norm(self.head_dim)", "q = q_norm(q)", "k = k_norm(k)"],
   ],
+  [
+    "one module for both that is given them joined",
+    ["q, k = self.qk_norm(torch.cat([q, k], 1)).split([self.heads, self.kv_heads], 1)"],
+  ],
   ["methods of tensors that are parts of one", ["q = q.rms_norm(eps=1e-6)", "k = k.rms_norm(eps=1e-6)"]],
 ])("norms that are applied through %s are told of once, and stay", (_, step) => {
   const { findings, after } = planPython({ forward: [...made, ...step] });

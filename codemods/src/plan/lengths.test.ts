@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { made, normed, planPython } from "../../test/python-plan.ts";
+import { attention, planScript } from "../../test/script-cases.ts";
 import type { FilePlan } from "./plan-file.ts";
 
 const reasonsOf = ({ findings }: FilePlan) => findings.map(({ reason, kind }) => reason ?? kind);
@@ -41,6 +42,8 @@ describe("q and k that may be of different length", () => {
     ["where k has the past before it", [...made, "k = torch.cat([context.past, k], 0)", ...normed]],
     ["where k is picked by an index", [...made, "k = k[context.index]", ...normed]],
     ["where k is picked by a function", [...made, "k = k.index_select(0, context.index)", ...normed]],
+    ["where a cache puts the past before k", [...made, "k, v = past.update(k, x)", ...normed]],
+    ["where k alone is narrowed", [...made, "k = k.narrow(0, 0, context.n)", ...normed]],
     ["where k is repeated", [...made, "k = k.repeat(2, 1, 1)", ...normed]],
     [
       "where k is pooled",
@@ -162,4 +165,16 @@ describe("q and k that are cut into heads", () => {
       ),
     ).toBe("replaced");
   });
+});
+
+test.each<[string, string]>([
+  ["where only the last token of q is projected", "q = this.qProj.forward(x.slice(-1));"],
+  ["where a cache puts the past before k", "[k] = this.cache.update(k);"],
+])("a script's q and k that may be of different length stay: %s", (_, made) => {
+  const forward = `${made}
+    q = this.qNorm.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
+    k = this.kNorm.forward(k.reshape([-1, this.headDim])).reshape(k.shape);`;
+  const { findings, after } = planScript(attention({ forward }));
+  expect(findings).toMatchObject([{ kind: "refused", reason: "helper-mismatch" }]);
+  expect(after).toBeUndefined();
 });

@@ -332,6 +332,16 @@ describe("what else happens on the way", () => {
     expect(findings).toMatchObject([{ reason: "ambiguous" }]);
   });
 
+  test("a change of k's norm between the two norms stays before the helper, or the copy is kept", () => {
+    const change = ["q = self.q_norm(q)", "self.k_norm.weight.data.mul_(2.0)"];
+    const { after = "" } = planPython({ forward: [...made, ...change, "k = self.k_norm(k)"] });
+    expect(after.indexOf("mul_(2.0)")).toBeGreaterThan(0);
+    expect(after.indexOf("mul_(2.0)")).toBeLessThan(after.indexOf("apply_qk_norm("));
+    const kept = planPython({ forward: [...made, ...change, "print(q)", "k = self.k_norm(k)"] });
+    expect(kept.after).toBeUndefined();
+    expect(kept.findings).toMatchObject([{ reason: "ambiguous" }]);
+  });
+
   test("a change of k between the two norms through a container stays before the helper, or the copy is kept", () => {
     const change = ["raw = [k]", "q = self.q_norm(q)", "raw[0].mul_(2)"];
     const { after = "" } = planPython({ forward: [...made, ...change, "k = self.k_norm(k)"] });
