@@ -1,8 +1,7 @@
 // What a caller makes layers from, looked at before any memory is taken. Nothing here runs in a forward pass.
-import { assertNormSpec, QkNormError } from "@qknorm/core";
+import { QkNormError } from "@qknorm/core";
 import { shown } from "../checkpoint/shown-value.ts";
 import type { LayerOptions } from "./module.ts";
-import type { NormSetting } from "./norm.ts";
 
 const WEIGHT_DTYPES: readonly unknown[] = ["f32", "bf16", "f16"];
 const ROUNDINGS: readonly unknown[] = ["once", "hf"];
@@ -43,15 +42,6 @@ export function assertRounding(options: unknown): asserts options is Pick<LayerO
   assertObject(options, "the options of a layer");
   const { rounding } = options as Partial<LayerOptions>;
   if (!ROUNDINGS.includes(rounding)) refuse('rounding must be "once" or "hf"', rounding);
-}
-
-/** Throws `ERR_QKNORM_ARGUMENT` for what is no setting, `ERR_QKNORM_NORM` for one that is not whole. */
-export function assertNormSetting(setting: unknown): asserts setting is NormSetting {
-  assertObject(setting, "the setting of a norm");
-  const { shape, bias } = setting as Partial<NormSetting>;
-  if (shape !== null && !Array.isArray(shape)) refuse("the shape of a norm must be an array or null", shape);
-  if (typeof bias !== "boolean") refuse("the bias of a norm must be true or false", bias);
-  assertNormSpec({ ...setting, weight: null }, "layer");
 }
 
 export function refuse(wanted: string, value: unknown): never {

@@ -1,6 +1,6 @@
-import type { NormSpec } from "@qknorm/core";
+import { assertNormSpec, type NormSpec } from "@qknorm/core";
 import { addNormalize, normalize, Tensor } from "@qknorm/tensor";
-import { assertLayerOptions, assertNormSetting } from "./layer-arguments.ts";
+import { assertLayerOptions, assertObject, refuse } from "./layer-arguments.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import type { ShardRule } from "./shard-rule.ts";
 
@@ -75,4 +75,13 @@ export function layerNormSetting(width: number, eps: number, bias: "bias" | "no 
     weightOffset: 0,
     rounding: "once",
   };
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for what is no setting, `ERR_QKNORM_NORM` for one that is not whole. */
+function assertNormSetting(setting: unknown): asserts setting is NormSetting {
+  assertObject(setting, "the setting of a norm");
+  const { shape, bias } = setting as Partial<NormSetting>;
+  if (shape !== null && !Array.isArray(shape)) refuse("the shape of a norm must be an array or null", shape);
+  if (typeof bias !== "boolean") refuse("the bias of a norm must be true or false", bias);
+  assertNormSpec({ ...setting, weight: null }, "layer");
 }
