@@ -9,13 +9,18 @@
 
 static struct { char* at; size_t bytes; int live; char* mapped; size_t pages; } blocks[4096];
 static int block_count;
+// Workers allocate and free at once.
+static pthread_mutex_t allocating = PTHREAD_MUTEX_INITIALIZER;
 
 static int is_live(Address address, size_t bytes) {
-  for (int i = 0; i < block_count; ++i) {
-    char* at = (char*)address;
-    if (blocks[i].live && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes) return 1;
+  char* at = (char*)address;
+  int live = 0;
+  pthread_mutex_lock(&allocating);
+  for (int i = 0; i < block_count && !live; ++i) {
+    live = blocks[i].live && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes;
   }
-  return 0;
+  pthread_mutex_unlock(&allocating);
+  return live;
 }
 
 // Copies from the host, in the order they were queued; all below `uploads_done` have been made.
@@ -48,8 +53,7 @@ static void arrive_all(void) {
 
 static const size_t page = 4096;
 
-/** Memory of some bytes, 16-byte aligned, the rest of its last 16 included; null if there is none. */
-static char* allocate(size_t bytes) {
+static char* allocate_alone(size_t bytes) {
   static int next;
   const int slots = sizeof blocks / sizeof *blocks;
   for (int tried = 0; blocks[next].live; next = (next + 1) % slots) if (++tried == slots) return NULL;
@@ -68,8 +72,15 @@ static char* allocate(size_t bytes) {
   return at;
 }
 
-/** The bytes it had, or -1 for what is no live block. */
-static long release(char* at) {
+/** Memory of some bytes, 16-byte aligned, the rest of its last 16 included; null if there is none. */
+static char* allocate(size_t bytes) {
+  pthread_mutex_lock(&allocating);
+  char* at = allocate_alone(bytes);
+  pthread_mutex_unlock(&allocating);
+  return at;
+}
+
+static long release_alone(char* at) {
   for (int i = 0; i < block_count; ++i) {
     if (blocks[i].at != at || !blocks[i].live) continue;
     for (size_t behind = blocks[i].bytes; behind % 16; ++behind) {
@@ -82,4 +93,12 @@ static long release(char* at) {
     return (long)blocks[i].bytes;
   }
   return -1;
+}
+
+/** The bytes it had, or -1 for what is no live block. */
+static long release(char* at) {
+  pthread_mutex_lock(&allocating);
+  const long bytes = release_alone(at);
+  pthread_mutex_unlock(&allocating);
+  return bytes;
 }

@@ -52,13 +52,15 @@ const functions = Object.entries(addon.binding ?? {}).flatMap(([name, value]) =>
   typeof value === "function" ? [name] : [],
 );
 
-/** Functions that a worker calls and nothing else: all of them where rounds are asked for, which takes ten minutes. */
+/** Functions that a worker calls and nothing else: all of them where rounds are asked for, which takes 15 minutes. */
 const alone =
   process.env.QKNORM_ENDINGS === undefined
     ? ["blasInfo", "availableIsas", "cudaDevice", "cudaUsage", "cudaDriver", "cudaPrepare", "nvrtcCompile"]
     : functions;
 
 function call(name: string): string {
+  // What is not freed would leave those that start no memory.
+  if (name === "cudaAllocate") return `addon.cudaFree(addon.cudaAllocate(${arguments_.cudaAllocate}))`;
   return `addon.${name}(${arguments_[name] ?? ""})`;
 }
 
