@@ -1,6 +1,6 @@
 // CUDA: the driver, the compiler, and the kernels of this package.
 
-export { type CudaAddNorm, cudaAddNorm } from "./cuda/add-norm.ts";
+export { type CudaAddNorm, cudaAddNorm, loadAddNorm } from "./cuda/add-norm.ts";
 export { type Alignment, alignmentOf } from "./cuda/alignment.ts";
 export {
   CudaAttention,

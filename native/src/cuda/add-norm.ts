@@ -58,3 +58,8 @@ export function cudaAddNorm(kernels: CudaKernels, stream: CudaStream, call: Cuda
   }
   launch.run(stream);
 }
+
+/** Loads what `cudaAddNorm` needs, so that a capture finds it. Throws what `CudaKernels.get` does. */
+export function loadAddNorm(kernels: CudaKernels, form: CudaNormForm): void {
+  launches.take(kernels, form, 1, rowGeometry(form.headDim).threads);
+}

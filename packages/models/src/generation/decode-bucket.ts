@@ -1,4 +1,4 @@
-import { type Device, Indices, keep, Tensor } from "@qknorm/tensor";
+import { type Device, Indices, keep, Tensor, together } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step, StepBatch } from "../layers/step.ts";
@@ -34,6 +34,7 @@ export interface SharedRows {
 export class DecodeBucket {
   /** i32 `[B, 2]`: what each row chose, in the column of the step's turn; -1 where no logit is a finite largest. */
   readonly chosen: Tensor;
+  readonly #device: Device;
   readonly #model: CausalLm;
   readonly #cache: PagedKvCache;
   readonly #bucket: Bucket;
@@ -55,6 +56,7 @@ export class DecodeBucket {
     { ids, draws }: SharedRows,
   ) {
     const { sequences, pages } = bucket;
+    this.#device = device;
     this.#model = model;
     this.#cache = cache;
     this.#bucket = bucket;
@@ -87,7 +89,7 @@ export class DecodeBucket {
     if (this.#graph.isCaptured) return this.follow(placed, turn);
     this.#place(placed, turn);
     const logits = this.#graph.call();
-    this.#graph.capture();
+    this.#graph.capture((work) => together(this.#device, work));
     return logits;
   }
 

@@ -1,5 +1,5 @@
 import { type NormSpec, QkNormError } from "@qknorm/core";
-import { alignmentOf, cudaAddNorm } from "@qknorm/native/cuda";
+import { alignmentOf, type CudaAddNorm, cudaAddNorm } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
 import { formOf, readAffine } from "./norm-side.ts";
@@ -16,6 +16,17 @@ export function addNormalize(
   out: TensorView,
   spec: NormSpec<TensorView>,
 ): void {
+  cudaAddNorm(...queueOf(x), addedNorm(x, residual, sum, out, spec));
+}
+
+/** What its launch is told. Throws as `addNormalize` does. */
+export function addedNorm(
+  x: TensorView,
+  residual: TensorView,
+  sum: TensorView,
+  out: TensorView,
+  spec: NormSpec<TensorView>,
+): CudaAddNorm {
   const [rows, headDim] = x.shape as [number, number];
   const affine = readAffine(spec, 1, headDim, "the norm's");
   if ("code" in affine) {
@@ -27,8 +38,8 @@ export function addNormalize(
   const norm = { x, heads: 1, headDim, tokenStride: 0, headStride: 0, out: { offset: 0 }, spec, affine };
   const form = { ...formOf(norm), alignment: alignmentOf(...places.map((at) => at * bytesOf[x.dtype])) };
   const { weight, bias } = affine;
-  cudaAddNorm(...queueOf(x), {
+  return {
     ...{ form, eps: spec.eps, rows, ...sides },
     ...{ weight: weight && placeOf(weight), bias: bias && placeOf(bias) },
-  });
+  };
 }

@@ -17,6 +17,7 @@ import {
   mostDecodeSteps,
 } from "@qknorm/native/cuda";
 import { cudaKernels } from "./device-state.ts";
+import { type JoinableNorm, type JoinableSum, launchSumAndNorm } from "./joined-sum.ts";
 
 type ProductStep = Extract<DecodeStep, { product: number }>;
 type AttentionStep = Extract<DecodeStep, { product: "attention" }>;
@@ -66,7 +67,7 @@ export interface JoinableAttention {
 
 /** An op as it may be joined with others, and how it is queued by itself; `step` null: only that. */
 export interface Joinable {
-  readonly step: JoinableProduct | JoinableChain | JoinableAttention | null;
+  readonly step: JoinableProduct | JoinableChain | JoinableAttention | JoinableSum | JoinableNorm | null;
   run(stream: CudaStream): void;
 }
 
@@ -75,14 +76,14 @@ const leastSteps = 3;
 const noNorm: DecodeNorm = { kind: "rms", weight: "f32", weightOffset: 0 };
 
 // What captures would have had, had it been loaded.
-const missed: { readonly kernels: CudaKernels; readonly form: DecodeForm }[] = [];
+const missed: (() => void)[] = [];
 
 /** Loads what captures of this thread were without since this was called last; whether another capture would have it. */
 export function loadMissed(): boolean {
   let loaded = false;
-  for (const { kernels, form } of missed.splice(0)) {
+  for (const load of missed.splice(0)) {
     try {
-      CudaDecodeSteps.load(kernels, form);
+      load();
       loaded = true;
     } catch (error) {
       tell(error);
@@ -105,6 +106,15 @@ function tell(error: unknown): void {
 export function launchJoined(ordinal: number, stream: CudaStream, ops: readonly Joinable[]): void {
   const kernels = cudaKernels(ordinal);
   for (let at = 0; at < ops.length; ) {
+    const [one, next] = [ops[at]?.step, ops[at + 1]?.step];
+    if (one?.kind === "sum" && next?.kind === "norm") {
+      const load = launchSumAndNorm(kernels, stream, one, next);
+      if (load === null) {
+        at += 2;
+        continue;
+      }
+      missed.push(load);
+    }
     const run = new Run(kernels);
     const taken = run.take(ops, at);
     const packed = taken === 0 ? null : run.pack();
@@ -168,7 +178,7 @@ class Run {
       return new CudaDecodeSteps(this.#kernels, form, { ...chain.heads, ...attention.heads }, this.#steps);
     } catch (error) {
       if (isQkNormError(error) && error.code === "ERR_QKNORM_SCOPE") {
-        missed.push({ kernels: this.#kernels, form });
+        missed.push(() => CudaDecodeSteps.load(this.#kernels, form));
       } else tell(error);
       return null;
     }

@@ -6,12 +6,13 @@ import {
   type RefusalCode,
   sameNormSpec,
 } from "@qknorm/core";
-import { CudaRowNorm, type RowNormOperand } from "@qknorm/native/cuda";
+import { CudaRowNorm, type CudaStream, type RowNormOperand } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { memoryOf, ordinalOfMemory } from "./memory.ts";
 import { affineEntries, formOf, readAffine, sideOf } from "./norm-side.ts";
+import { postponed } from "./postponed.ts";
 
 // By the spec, and gone with it: a norm module has one for life.
 const bySpec = new WeakMap<object, RowNormLaunch[]>();
@@ -30,7 +31,11 @@ export function normalize(x: TensorView, out: TensorView, spec: NormSpec<TensorV
     launch = new RowNormLaunch(x, spec);
     bySpec.set(spec, [launch, ...known].slice(0, mostPerSpec));
   }
-  launch.run(x, out);
+  const ordinal = ordinalOfMemory(x);
+  const step = { kind: "norm", x, out, spec } as const;
+  const late = postponed(ordinal);
+  if (late === null || !late.endsWithSumFor(step)) launch.run(x, out, cudaStream(ordinal));
+  else late.add({ step, run: (stream) => launch.run(x, out, stream) });
 }
 
 /** The launch of one norm, for all tensors of these strides that start as well aligned. */
@@ -57,11 +62,11 @@ class RowNormLaunch {
     return sameNormSpec(spec, this.#spec) && likeness(x).every((value, i) => value === this.#like[i]);
   }
 
-  run(x: TensorView, out: TensorView): void {
+  run(x: TensorView, out: TensorView, stream: CudaStream): void {
     this.#launch.tokens(x.shape[0] as number);
     this.#bind("input", x);
     this.#bind("output", out);
-    this.#launch.run(cudaStream(ordinalOfMemory(x)));
+    this.#launch.run(stream);
   }
 
   #bind(operand: RowNormOperand, x: TensorView): void {

@@ -1,6 +1,7 @@
 import type { CudaStream } from "@qknorm/native/cuda";
 import { currentCudaStream } from "./device-state.ts";
 import { type Joinable, launchJoined } from "./joined-steps.ts";
+import { isNormOf, type JoinableNorm } from "./joined-sum.ts";
 
 // By ordinal: what is being collected on this thread.
 const open: (Postponed | undefined)[] = [];
@@ -45,6 +46,12 @@ class Postponed {
     }
     if (this.#ops.length === 0) stream.postpone(() => this.#queue());
     this.#ops.push(op);
+  }
+
+  /** Whether the last op is a sum that this norm is of: the only norms that are worth waiting for. */
+  endsWithSumFor(norm: JoinableNorm): boolean {
+    const last = this.#ops.at(-1)?.step;
+    return last?.kind === "sum" && isNormOf(last, norm) && currentCudaStream(this.#ordinal) === this.#stream;
   }
 
   /** Frees memory behind the ops that may use it. False: there are none. */
