@@ -35,6 +35,13 @@ function watched() {
 }
 
 describe("a project", () => {
+  it("finds a class in a file whose own code is a chain of thousands of conditions", () => {
+    const { project } = watched();
+    const chain = Array.from({ length: 5000 }, (_, i) => `elif a == ${i}:\n    q = k\n`).join("");
+    const form = project.add(join(folder, "long.py"), "python", `${norm}if a:\n    q = k\n${chain}`)!;
+    expect(project.resolveClass("RmsNorm", form)).toMatchObject({ declaration: { name: "RmsNorm" } });
+  });
+
   it("lowers a file once that is imported first and then looked at itself", () => {
     const { project, lowered } = watched();
     const form = project.add(join(folder, "model.py"), "python", model)!;

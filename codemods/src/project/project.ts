@@ -235,11 +235,18 @@ function lookUp(
 
 /** Whether a statement of the file gives the name another meaning: `RMSNorm = OffsetRMSNorm`. */
 function isReassigned(steps: readonly Step[], name: string): boolean {
-  return steps.some((step) => {
-    if (step.kind === "assign") return step.target.kind === "name" && step.target.name === name;
-    if (step.kind === "branch") return isReassigned(step.then, name) || isReassigned(step.otherwise, name);
-    return "body" in step && isReassigned(step.body, name);
-  });
+  // Not by recursion: a chain of thousands of `elif` in one file is no reason to fail on the files that look here.
+  const pending = [...steps];
+  for (let step = pending.pop(); step !== undefined; step = pending.pop()) {
+    if (step.kind === "assign" && step.target.kind === "name" && step.target.name === name) return true;
+    for (const inner of step.kind === "branch"
+      ? [step.then, step.otherwise]
+      : "body" in step
+        ? [step.body]
+        : [])
+      pending.push(...inner);
+  }
+  return false;
 }
 
 /** Whether several declarations and imports of a file give the name a meaning, of which one counts when it runs: in a `try`, in the arms of an `if`. */
