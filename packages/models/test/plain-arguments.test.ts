@@ -11,6 +11,8 @@ import {
   KvCache,
   Linear,
   Norm,
+  type NormSetting,
+  nextStep,
   PackedLinear,
   PagedKvCache,
   PlainMlp,
@@ -43,10 +45,10 @@ const raw = JSON.parse(
 ) as object;
 const config = parseQwen3Config(raw as never);
 const options = { weightDtype: "f32", rounding: "hf" } as const;
-const norm = {
-  ...{ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding: "once" },
+const norm: NormSetting = {
+  ...({ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding: "once" } as const),
   ...{ shape: [4], bias: false },
-} as const;
+};
 const sizes = { hiddenSize: 8, queryHeads: 2, kvHeads: 1, headDim: 4 };
 const qkNorm = { q: norm, k: norm, order: "norm-rope" } as const;
 const mlp = { hiddenSize: 4, intermediateSize: 4, activation: "silu" } as const;
@@ -161,4 +163,22 @@ it("fillShard writes nothing where one parameter of several does not fit", () =>
   Object.defineProperty(whole, "downProj", { value: other, enumerable: true });
   expect(() => fillShard(part, whole, { rank: 0, of: 1 })).toThrow(/^downProj\.weight has shape \[4, 4\]/);
   for (const [, parameter] of part.parameters()) expect(Math.max(...parameter.toNumbers())).toBe(0);
+});
+
+it("a model, in one pass or in pieces, and a layer alone refuse what is no step", () => {
+  const model = new Qwen3ForCausalLm(config, { ...options, dtype: "f32" });
+  const attention = new Attention({ ...sizes, qkNorm, rope: config.rope }, options);
+  const step = nextStep([1], model.newCache());
+  const broken = [{}, { ...step, cache: null }, { ...step, cache: {} }, { ...step, positions: [0] }];
+  for (const value of [undefined, null, 0, "x", ...broken] as never[]) {
+    for (const call of [
+      () => model.forward(value),
+      () => model.hidden(value),
+      () => model.forwardInPieces(value).next(),
+      () => attention.forward(Tensor.zeros([1, 8]), value),
+    ]) {
+      expect(call).toThrow(/^a step must be one that `nextStep` or a cache's `step` made, got /);
+    }
+  }
+  expect(model.forward(step).shape).toEqual([1, model.vocabSize]);
 });

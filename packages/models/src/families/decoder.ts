@@ -6,7 +6,7 @@ import { Module } from "../layers/module.ts";
 import { pagesWithin } from "../layers/page-pool.ts";
 import { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import { blockSteps } from "../layers/sequence-step.ts";
-import type { Step } from "../layers/step.ts";
+import { assertStep, type Step } from "../layers/step.ts";
 import type { CausalLm, LogitRows, ModelOptions, PagedCacheSize } from "./causal-lm.ts";
 import { DecoderModel, type DecoderSpec } from "./decoder-model.ts";
 
@@ -76,6 +76,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
 
   *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
     this.#assertAlive();
+    assertStep(step);
     const inPieces = this.#blockLength === 1 ? this.#passInPieces(step) : this.#blocksInPieces(step);
     const hidden = yield* inPieces;
     try {
@@ -110,6 +111,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
 
   #run(step: Step): Tensor {
     this.#assertAlive();
+    assertStep(step);
     return this.#blockLength === 1 ? this.#pass(step) : this.#inBlocks(step);
   }
 

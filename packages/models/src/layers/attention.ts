@@ -9,7 +9,7 @@ import { PackedLinear } from "./packed-linear.ts";
 import { tempered } from "./query-temperature.ts";
 import { type RotaryEmbedding, RotaryTables } from "./rotary-embedding.ts";
 import { SplitNorm } from "./split-norm.ts";
-import type { Step } from "./step.ts";
+import { assertStep, type Step } from "./step.ts";
 
 export type { AttentionSpec, QkNormSetting } from "./attention-spec.ts";
 
@@ -89,7 +89,9 @@ export class Attention extends Module {
     this.#ownTables?.dispose();
   }
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for what is no step. */
   forward(x: Tensor, step: Step): Tensor {
+    assertStep(step);
     return this.oProj.forward(this.#mix(x, null, step));
   }
 

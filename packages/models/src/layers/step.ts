@@ -1,4 +1,6 @@
-import type { AttentionOptions, CacheScales, Indices, Tensor } from "@qknorm/tensor";
+import { QkNormError } from "@qknorm/core";
+import { type AttentionOptions, type CacheScales, Indices, type Tensor } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { CarriedState } from "./state-cache.ts";
 import type { ForwardTrace } from "./trace.ts";
 
@@ -21,6 +23,16 @@ export interface Step {
   readonly trace: ForwardTrace | null;
   /** `none`: every token of the pass sees all of them. Default: as each layer says. */
   readonly mask?: "none";
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for what is no step: two looks, which a pass can afford. */
+export function assertStep(step: unknown): asserts step is Step {
+  const { cache, positions } = (step ?? {}) as Partial<Step>;
+  if (typeof cache?.of === "function" && Indices.is(positions)) return;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    `a step must be one that \`nextStep\` or a cache's \`step\` made, got ${shown(step)}`,
+  );
 }
 
 /** The sequences of a step, one after the other in its tokens. */
