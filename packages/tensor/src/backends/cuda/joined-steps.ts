@@ -107,8 +107,8 @@ export function launchJoined(ordinal: number, stream: CudaStream, ops: readonly 
   const kernels = cudaKernels(ordinal);
   for (let at = 0; at < ops.length; ) {
     const [one, next] = [ops[at]?.step, ops[at + 1]?.step];
-    if (one?.kind === "sum" && next?.kind === "norm") {
-      const load = launchSumAndNorm(kernels, stream, one, next);
+    if (one?.kind === "sum" && next?.kind === "norm of the sum") {
+      const load = launchSumAndNorm(kernels, stream, next);
       if (load === null) {
         at += 2;
         continue;

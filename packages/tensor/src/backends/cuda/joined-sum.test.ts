@@ -63,7 +63,7 @@ describe.skipIf(missing !== "")(`a sum and the norm of it, on a stand-in driver$
 
   it("is one launch in a graph too, whose kernel nobody had loaded, and two where it is of something else", () => {
     tidy(() => {
-      const made = (seed: number, ...shape: number[]) => Tensor.from(normal(seed, 96), shape, "bf16", device);
+      const made = (seed: number, ...shape: number[]) => Tensor.from(normal(seed, 96), shape, "f16", device);
       const [a, b, other] = [made(1, 4, 24), made(2, 4, 24), made(3, 4, 24)];
       const spec: NormSpec<Tensor> = {
         ...({ kind: "rms", axis: "head", eps: 1e-5, weightOffset: 0, rounding: "once" } as const),

@@ -1,8 +1,13 @@
 // A sum and the norm of it, one right after the other, in one launch.
 import { isQkNormError, type NormSpec } from "@qknorm/core";
-import { type CudaKernels, type CudaStream, cudaAddNorm, loadAddNorm } from "@qknorm/native/cuda";
+import {
+  type CudaAddNorm,
+  type CudaKernels,
+  type CudaStream,
+  cudaAddNorm,
+  loadAddNorm,
+} from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
-import { addedNorm } from "./add-normalize.ts";
 
 /** `out = a + b`, dense and of one size. */
 export interface JoinableSum {
@@ -12,16 +17,14 @@ export interface JoinableSum {
   readonly out: TensorView;
 }
 
-/** `out [T, 1, D] = norm(x [T, 1, D])`, out dense. */
+/** The norm of the sum in front of it, and what the launch of both is told. */
 export interface JoinableNorm {
-  readonly kind: "norm";
-  readonly x: TensorView;
-  readonly out: TensorView;
-  readonly spec: NormSpec<TensorView>;
+  readonly kind: "norm of the sum";
+  readonly both: CudaAddNorm;
 }
 
-/** Whether a norm is of all of this sum, over rows that one launch takes. */
-export function isNormOf({ out: sum }: JoinableSum, { x, spec }: Pick<JoinableNorm, "x" | "spec">): boolean {
+/** Whether a norm of `x [T, H, D]` is of all of this sum, over rows that one launch takes. */
+export function isNormOf({ out: sum }: JoinableSum, x: TensorView, spec: NormSpec<TensorView>): boolean {
   const [rows, heads, width] = x.shape as [number, number, number];
   const [rowStride, , stride] = x.strides as [number, number, number];
   const dense = (rows === 1 || rowStride === width) && (width === 1 || stride === 1);
@@ -37,17 +40,13 @@ export function isNormOf({ out: sum }: JoinableSum, { x, spec }: Pick<JoinableNo
 export function launchSumAndNorm(
   kernels: CudaKernels,
   stream: CudaStream,
-  { a, b, out: sum }: JoinableSum,
-  { x, out, spec }: JoinableNorm,
+  { both }: JoinableNorm,
 ): (() => void) | null {
-  const [rows, , width] = x.shape as [number, number, number];
-  const asRows = (view: TensorView): TensorView => ({ ...view, shape: [rows, width], strides: [width, 1] });
-  const call = addedNorm(asRows(a), asRows(b), asRows(sum), asRows(out), spec);
   try {
-    cudaAddNorm(kernels, stream, call);
+    cudaAddNorm(kernels, stream, both);
     return null;
   } catch (error) {
     if (!isQkNormError(error) || error.code !== "ERR_QKNORM_SCOPE") throw error;
-    return () => loadAddNorm(kernels, call.form);
+    return () => loadAddNorm(kernels, both.form);
   }
 }

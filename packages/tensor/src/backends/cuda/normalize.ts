@@ -9,6 +9,7 @@ import {
 import { CudaRowNorm, type CudaStream, type RowNormOperand } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
+import { addedNorm } from "./add-normalize.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { memoryOf, ordinalOfMemory } from "./memory.ts";
 import { affineEntries, formOf, readAffine, sideOf } from "./norm-side.ts";
@@ -25,17 +26,27 @@ const mostPerSpec = 8;
  * and its compilation do.
  */
 export function normalize(x: TensorView, out: TensorView, spec: NormSpec<TensorView>): void {
-  const known = bySpec.get(spec) ?? [];
-  let launch = known.find((one) => one.takes(x, spec));
-  if (launch === undefined) {
-    launch = new RowNormLaunch(x, spec);
-    bySpec.set(spec, [launch, ...known].slice(0, mostPerSpec));
-  }
+  const launch = launchOf(x, spec);
   const ordinal = ordinalOfMemory(x);
-  const step = { kind: "norm", x, out, spec } as const;
   const late = postponed(ordinal);
-  if (late === null || !late.endsWithSumFor(step)) launch.run(x, out, cudaStream(ordinal));
-  else late.add({ step, run: (stream) => launch.run(x, out, stream) });
+  const sum = late?.sumFor(x, spec) ?? null;
+  if (late === null || sum === null) {
+    launch.run(x, out, cudaStream(ordinal));
+    return;
+  }
+  const [rows, , width] = x.shape as [number, number, number];
+  const asRows = (view: TensorView): TensorView => ({ ...view, shape: [rows, width], strides: [width, 1] });
+  const both = addedNorm(asRows(sum.a), asRows(sum.b), asRows(sum.out), asRows(out), spec);
+  late.add({ step: { kind: "norm of the sum", both }, run: (stream) => launch.run(x, out, stream) });
+}
+
+function launchOf(x: TensorView, spec: NormSpec<TensorView>): RowNormLaunch {
+  const known = bySpec.get(spec) ?? [];
+  const kept = known.find((one) => one.takes(x, spec));
+  if (kept !== undefined) return kept;
+  const made = new RowNormLaunch(x, spec);
+  bySpec.set(spec, [made, ...known].slice(0, mostPerSpec));
+  return made;
 }
 
 /** The launch of one norm, for all tensors of these strides that start as well aligned. */

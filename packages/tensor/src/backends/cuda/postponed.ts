@@ -1,7 +1,9 @@
+import type { NormSpec } from "@qknorm/core";
 import type { CudaStream } from "@qknorm/native/cuda";
+import type { TensorView } from "../../backend.ts";
 import { currentCudaStream } from "./device-state.ts";
 import { type Joinable, launchJoined } from "./joined-steps.ts";
-import { isNormOf, type JoinableNorm } from "./joined-sum.ts";
+import { isNormOf, type JoinableSum } from "./joined-sum.ts";
 
 // By ordinal: what is being collected on this thread.
 const open: (Postponed | undefined)[] = [];
@@ -48,10 +50,11 @@ class Postponed {
     this.#ops.push(op);
   }
 
-  /** Whether the last op is a sum that this norm is of: the only norms that are worth waiting for. */
-  endsWithSumFor(norm: JoinableNorm): boolean {
+  /** The last op, if it is a sum that this norm of x is of: no other norm is worth waiting for. */
+  sumFor(x: TensorView, spec: NormSpec<TensorView>): JoinableSum | null {
     const last = this.#ops.at(-1)?.step;
-    return last?.kind === "sum" && isNormOf(last, norm) && currentCudaStream(this.#ordinal) === this.#stream;
+    const here = currentCudaStream(this.#ordinal) === this.#stream;
+    return here && last?.kind === "sum" && isNormOf(last, x, spec) ? last : null;
   }
 
   /** Frees memory behind the ops that may use it. False: there are none. */
