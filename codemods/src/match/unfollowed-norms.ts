@@ -7,8 +7,9 @@ import type { RefusedMatch, Traced } from "./match.ts";
 import { type SideName, sideOfName, sideOfValue, speaksOfBoth } from "./side-of.ts";
 
 /**
- * Norms of q and k that run in a way that is not followed: given a list (`self.q_norm(*[q])`), looked up by a text (`getattr(self, "q_norm")(q)`), handed
- * to something that calls them (`Reflect.apply(qNorm.forward, qNorm, [q])`), or built where they are applied. They stay, but they are told of.
+ * Norms of q and k that run in a way that is not followed: given a list (`self.q_norm(*[q])`), looked up by a text
+ * (`getattr(self, "q_norm")(q)`), handed to something that calls them (`Reflect.apply(qNorm.forward, qNorm, [q])`), or built
+ * where they are applied. They stay, but they are told of.
  */
 export function unfollowedNorms(at: Traced): readonly RefusedMatch[] {
   const { trace, form } = at;
