@@ -109,9 +109,9 @@ extern "C" __global__ void __launch_bounds__(QK_THREADS) sample(const __grid_con
     best = Largest::of(best, maxima[c]);
   }
   best = over_block<Largest, THREADS>(best, room);
-  const bool finite = is_finite(best);
+  bool chosen = is_finite(best);
   u32 token = token_of(best);
-  if (finite && s.temperature > 0) {
+  if (chosen && s.temperature > 0) {
     const float largest = unordered(order_of(best)), floor = s.least_score();
     Candidates all = {row, maxima, list, 0, width, args.chunk, chunks};
     u32 least = MINUS_INFINITE + 1;
@@ -157,16 +157,17 @@ extern "C" __global__ void __launch_bounds__(QK_THREADS) sample(const __grid_con
       winner = over_block<Largest, THREADS>(winner, room);
       whole = over_block<Sum, THREADS>(whole, room);
     }
+    chosen = winner != 0;  // a min-p above 1 leaves none
     token = token_of(winner);
     const double wanted = __dmul_rn(static_cast<double>(s.top_p), static_cast<double>(whole));
-    while (s.top_p < 1) {
+    while (chosen && s.top_p < 1) {
       const u64 out = key_of(row.logit(token), token), above = mass_above(out);
       if (above == 0 || static_cast<double>(above) < wanted) break;
       token = token_of(winner_above(out));
     }
   }
   if (threadIdx.x != 0) return;
-  if (QK_SEEN && finite) args.seen[static_cast<u64>(b) * width + token] += 2;
+  if (QK_SEEN && chosen) args.seen[static_cast<u64>(b) * width + token] += 2;
   int* const log = args.log + static_cast<u64>(b) * args.places;
-  go_on(token, finite, args.ids + b, args.positions + b, log, args.places);
+  go_on(token, chosen, args.ids + b, args.positions + b, log, args.places);
 }

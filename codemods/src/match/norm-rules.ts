@@ -142,7 +142,10 @@ export function checkAxis(applied: AppliedNorm, rules: NormRules): Value | undef
   return last;
 }
 
-/** Whether one of the two sizes is that of a part of a head, and the class does not say that it is the other one under another name. */
+/**
+ * Whether one of the two sizes is that of a part of a head, and the class does not say that it is the other one under
+ * another name.
+ */
 function areOtherSizes(seen: string, built: string, { form, fn }: Place): boolean {
   if (!areOfOtherParts(seen, built)) return false;
   const steps = ownerOf(fn, form)?.methods.flatMap(({ body }) => body) ?? [];

@@ -146,7 +146,10 @@ function mayChange(step: Step, tensor: Value, trace: Trace): boolean {
   );
 }
 
-/** Whether a statement that does more than to compute variables speaks of the norm, or of a weight that it is given: `self.k_norm.weight.mul_(2)`. */
+/**
+ * Whether a statement that does more than to compute variables speaks of the norm, or of a weight that it is given:
+ * `self.k_norm.weight.mul_(2)`.
+ */
 function mayChangeNorm(step: Step, { event: { value } }: Side, trace: Trace): boolean {
   if (!hasEffect(step, trace)) return false;
   const given = value.style === "function" ? value.args.filter(({ kind }) => kind === "attribute") : [];

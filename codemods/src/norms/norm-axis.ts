@@ -23,7 +23,10 @@ export function meaningOfSize(value: Value): SizeMeaning {
   }
 }
 
-/** A row over a count of heads is a head; a head times anything is a row; half a head or twice one is none; `config.headDim ?? x` is a head. */
+/**
+ * A row over a count of heads is a head; a head times anything is a row; half a head or twice one is none; `config.headDim
+ * ?? x` is a head.
+ */
 function meaningOfOperation(operator: string, operands: readonly SizeMeaning[]): SizeMeaning {
   const [left, right] = operands;
   if (operator === "||" || operator === "??") return left ?? "unknown";

@@ -52,7 +52,10 @@ export function readCache<T>(cache: CacheLike<T>): ReadCache<T> {
   );
 }
 
-/** Whether two caches are the same memory, written in the same way; slots may differ. Throws `ERR_QKNORM_ARGUMENT` for no object. */
+/**
+ * Whether two caches are the same memory, written in the same way; slots may differ. Throws `ERR_QKNORM_ARGUMENT` for no
+ * object.
+ */
 export function sameCacheMemory(a: CacheSlots | null, b: CacheSlots | null): boolean {
   assertObjectOrNull(a, "a cache");
   assertObjectOrNull(b, "a cache");

@@ -59,7 +59,10 @@ export function readRope<T>(rope: RopeLike<T>): ReadRope<T> {
   );
 }
 
-/** Whether two specs ask for the same: the very same tables, equal names. Throws `ERR_QKNORM_ARGUMENT` for what is no object. */
+/**
+ * Whether two specs ask for the same: the very same tables, equal names. Throws `ERR_QKNORM_ARGUMENT` for what is no
+ * object.
+ */
 export function sameRopeSpec(a: RopeSpec | null, b: RopeSpec | null): boolean {
   assertObjectOrNull(a, "a rope spec");
   assertObjectOrNull(b, "a rope spec");

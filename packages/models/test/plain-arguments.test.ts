@@ -1,8 +1,8 @@
 // Arguments that no type would let through, as plain JavaScript passes them, in each place of what makes layers and configs.
 import { readFileSync } from "node:fs";
-import { isQkNormError } from "@qknorm/core";
 import { Tensor } from "@qknorm/tensor";
 import { describe, expect, it } from "vitest";
+import { type Loose, outcome, spoilt } from "../../tensor/test/strange-arguments.ts";
 import {
   Attention,
   Embedding,
@@ -25,21 +25,6 @@ import {
   rankConfig,
 } from "../src/index.ts";
 
-const strange: [string, unknown][] = [
-  ["undefined", undefined],
-  ["null", null],
-  ["NaN", Number.NaN],
-  ["-1.5", -1.5],
-  ["a text", "x"],
-  ["a bigint", 10n],
-  ["a symbol", Symbol("s")],
-  ["an empty array", []],
-  ["an array of null", [null]],
-  ["an empty object", {}],
-  ["an object without a prototype", Object.create(null)],
-  ["a function", () => {}],
-];
-
 const raw = JSON.parse(
   readFileSync(new URL("../golden/tiny-untied/config.json", import.meta.url), "utf8"),
 ) as object;
@@ -56,7 +41,6 @@ const heads = { kvHeads: 1, headDim: 4 };
 const paged = { layers: [heads], dtype: "f32", maxPositions: 64, pages: 2, pageSize: 4 } as const;
 const layer = () => new RmsNorm(4, 1e-6, options);
 
-type Loose = (...args: unknown[]) => unknown;
 const made =
   (Kind: unknown): Loose =>
   (...args) =>
@@ -92,30 +76,6 @@ const calls: Record<string, readonly [Loose, ...unknown[]]> = {
   rankConfig: [rankConfig as Loose, config, 1],
   fillShard: [fillShard as Loose, layer(), layer(), { rank: 0, of: 1 }],
 };
-
-/** The arguments with a strange value in one place, or in one field of one. */
-function* spoilt(args: readonly unknown[]): Generator<[place: string, args: unknown[]]> {
-  for (const [i, arg] of args.entries()) {
-    for (const [name, value] of strange) {
-      yield [`${i} = ${name}`, args.with(i, value)];
-      if (typeof arg !== "object" || arg === null || Object.getPrototypeOf(arg) !== Object.prototype)
-        continue;
-      for (const field of Object.keys(arg)) {
-        yield [`${i}.${field} = ${name}`, args.with(i, { ...arg, [field]: value })];
-      }
-    }
-  }
-}
-
-/** "taken", the code of the project's error, or whatever else was thrown. */
-function outcome(call: Loose, args: unknown[]): unknown {
-  try {
-    call(...args);
-    return "taken";
-  } catch (error) {
-    return isQkNormError(error) ? error.code : error;
-  }
-}
 
 describe.each(Object.entries(calls))("%s", (_, [call, ...args]) => {
   it("takes its arguments, and answers any other kind of value by an error with a code, if it does not take it", () => {

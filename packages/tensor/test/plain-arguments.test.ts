@@ -1,5 +1,4 @@
 // Arguments that no type would let through, as plain JavaScript passes them, in each place of each call.
-import { isQkNormError } from "@qknorm/core";
 import { describe, expect, test } from "vitest";
 import {
   drawToken,
@@ -16,23 +15,7 @@ import {
   together,
   tokensWhere,
 } from "../src/index.ts";
-
-const strange: [string, unknown][] = [
-  ["undefined", undefined],
-  ["null", null],
-  ["NaN", Number.NaN],
-  ["-1.5", -1.5],
-  ["a text", "x"],
-  ["true", true],
-  ["a bigint", 10n],
-  ["a symbol", Symbol("s")],
-  ["an empty array", []],
-  ["an array of null", [null]],
-  ["an empty object", {}],
-  ["an object without a prototype", Object.create(null)],
-  ["a function", () => {}],
-  ["an array of another kind", new Int8Array(3)],
-];
+import { type Loose, outcome, spoilt } from "./strange-arguments.ts";
 
 const f32 = (...shape: number[]) => Tensor.zeros(shape, "f32");
 const i32 = (...shape: number[]) => Tensor.zeros(shape, "i32");
@@ -41,8 +24,6 @@ const draws = { settings: f32(2, 6), keys: i32(2, 3), counters: i32(2), seen: i3
 const penalties = { repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
 const cuts = { temperature: 1, topK: 2, topP: 0.9, minP: 0.01 };
 const tokens = { ids: Uint32Array.of(0, 2), scores: Float32Array.of(0, -1) };
-
-type Loose = (...args: unknown[]) => unknown;
 
 /** What each takes, and what of the strange values it may take besides. */
 const calls: Record<string, { readonly call: unknown; readonly args: unknown[]; readonly taken?: string[] }> =
@@ -64,31 +45,6 @@ const calls: Record<string, { readonly call: unknown; readonly args: unknown[]; 
     drawToken: { call: drawToken, args: [tokens, [1, 2], 3] },
     "Indices.range": { call: Indices.range, args: [1, 2] },
   };
-
-/** The arguments with a strange value in one place, or in one field of one. */
-function* spoilt(args: readonly unknown[]): Generator<[place: string, args: unknown[]]> {
-  for (const [i, arg] of args.entries()) {
-    for (const [name, value] of strange) {
-      yield [`${i} = ${name}`, args.with(i, value)];
-      if (typeof arg !== "object" || arg instanceof Tensor || ArrayBuffer.isView(arg)) continue;
-      for (const field of Object.keys(arg as object)) {
-        const changed = Array.isArray(arg) ? [...arg] : { ...(arg as object) };
-        (changed as Record<string, unknown>)[field] = value;
-        yield [`${i}.${field} = ${name}`, args.with(i, changed)];
-      }
-    }
-  }
-}
-
-/** "taken", the code of the project's error, or whatever else was thrown. */
-function outcome(call: Loose, args: unknown[]): unknown {
-  try {
-    call(...args);
-    return "taken";
-  } catch (error) {
-    return isQkNormError(error) ? error.code : error;
-  }
-}
 
 describe.each(Object.entries(calls))("%s", (_, { call, args, taken = [] }) => {
   test("takes its arguments, and answers any other kind of value by an error with a code", () => {

@@ -129,6 +129,19 @@ export function sampleSuite(
     expect(drawn(device, { ...wide, settings, keys })).toEqual(drawn("cpu", { ...wide, settings, keys }));
   });
 
+  test("a min-p above 1 leaves nothing: -1 in the log, and nothing is counted as drawn", () => {
+    const settings = [
+      [1, 1, 1.5, 1.1, 0, 0],
+      [1, 0.9, 1.5, 1.1, 0, 0],
+      [1, 0.9, 1.5, 1.1, 0, 0],
+    ];
+    const keys = [0, 0, 5].map((topK) => [topK, 8, 9]);
+    const none = { rows: 3, width: 300, dtype: "f32", seed: 5, steps: 8, penalties: true } as const;
+    const there = drawn(device, { ...none, settings, keys });
+    expect(there[0]).toEqual(new Array(9).fill(0));
+    expect(there).toEqual(drawn("cpu", { ...none, settings, keys }));
+  });
+
   test("the largest is found wherever it stands", () => {
     const width = 4500;
     const places = [0, 31, 32, 1023, 1024, 4479, 4480, 4499];

@@ -277,7 +277,10 @@ function isFormatted(text: string, quote: number): boolean {
   return "fFtT".includes(text[quote - (isRaw ? 2 : 1)] ?? " ");
 }
 
-/** Whether a string is what something is indexed with, or looked up by `getattr`: its name may say as much as that of an attribute. */
+/**
+ * Whether a string is what something is indexed with, or looked up by `getattr`: its name may say as much as that of an
+ * attribute.
+ */
 function isKey(text: string, quote: number): boolean {
   let at = quote - 1;
   while (" \t\r\n(rRbBuU".includes(text[at] ?? "[")) at -= 1;

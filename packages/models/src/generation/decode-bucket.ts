@@ -79,7 +79,10 @@ export class DecodeBucket {
     });
   }
 
-  /** Queues a step with the ids that it says; returns its logits `[B, V]`, of the model's dtype, which the next step overwrites. */
+  /**
+   * Queues a step with the ids that it says; returns its logits `[B, V]`, of the model's dtype, which the next step
+   * overwrites.
+   */
   run(placed: PlacedStep, turn: number): Tensor {
     const { sequences } = this.#bucket;
     const ids = new Int32Array(sequences);

@@ -51,7 +51,10 @@ export class DecodeGraphs {
     this.#draws = new RowDraws(device, rows, model.vocabSize);
   }
 
-  /** `[B, V]` in the model's dtype, of B sequences or more: logits of a step of one token each. The next step overwrites them. */
+  /**
+   * `[B, V]` in the model's dtype, of B sequences or more: logits of a step of one token each. The next step overwrites
+   * them.
+   */
   logits(step: Step): Tensor {
     const rows = Array.from({ length: sequencesOf(step) }, (_, row) => row);
     return this.#run({ step, rows }, "likeliest").logits;
