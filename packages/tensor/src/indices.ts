@@ -1,7 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import type { Backend, IndexView, Memory, TensorView } from "./backend.ts";
 import { kindName } from "./made-elsewhere.ts";
-import { assertCount } from "./plain-argument.ts";
+import { assertCount, assertObject } from "./plain-argument.ts";
 import { shown } from "./strides.ts";
 
 /**
@@ -69,10 +69,20 @@ export class Indices implements IndexView {
   /**
    * Values that a device made: a dense i32 `[N]`, each of which the device keeps in `0..bound - 1`.
    *
-   * @throws QkNormError `ERR_QKNORM_DTYPE` and `ERR_QKNORM_SHAPE` for another view, `ERR_QKNORM_ARGUMENT` for a bound that
-   *   is no integer >= 0
+   * @throws QkNormError `ERR_QKNORM_DTYPE` and `ERR_QKNORM_SHAPE` for another view, `ERR_QKNORM_ARGUMENT` for what is none,
+   *   and for a bound that is no integer >= 0
    */
   static onDevice(values: TensorView, bound: number): Indices {
+    assertObject(values, "what lies on a device");
+    if (
+      typeof (values.memory as Partial<Memory> | undefined)?.backend !== "object" ||
+      !Array.isArray(values.shape)
+    ) {
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        "what lies on a device must be a tensor: it has no memory or no shape",
+      );
+    }
     if (values.dtype !== "i32") {
       throw new QkNormError("ERR_QKNORM_DTYPE", `indices must be i32, got ${values.dtype}`);
     }
@@ -110,7 +120,8 @@ export class Indices implements IndexView {
   /**
    * On a device, uploaded by the first call and again after that memory was freed: i32 `[N]`.
    *
-   * @throws QkNormError `ERR_QKNORM_DEVICE` for values that another device made, `ERR_QKNORM_LAYOUT` when they were freed
+   * @throws QkNormError `ERR_QKNORM_DEVICE` for values that another device made, `ERR_QKNORM_LAYOUT` when they were freed,
+   *   `ERR_QKNORM_ARGUMENT` for what is no backend
    */
   on(backend: Backend): TensorView {
     const there = this.#there;
@@ -127,6 +138,12 @@ export class Indices implements IndexView {
       throw new QkNormError(
         "ERR_QKNORM_LAYOUT",
         `these indices lie in memory of ${backend.device} that was freed`,
+      );
+    }
+    if (typeof (backend as Partial<Backend> | null | undefined)?.allocate !== "function") {
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `indices lie on a backend (backendOf(device)), not on ${shown(backend)}`,
       );
     }
     const memory: Memory = backend.allocate("i32", values.length, () => `${values.length} indices`);

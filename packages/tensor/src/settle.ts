@@ -13,7 +13,9 @@ import type { Tensor } from "./tensor.ts";
  * Throws `ERR_QKNORM_ARGUMENT` for what are no tensors, `ERR_QKNORM_LAYOUT` for a tensor without memory, `ERR_CUDA`.
  */
 export function settle(tensors: Iterable<Tensor>): void {
-  if (typeof (tensors as Partial<Iterable<Tensor>> | null | undefined)?.[Symbol.iterator] !== "function") {
+  const through = (tensors as Partial<Iterable<Tensor>> | null | undefined)?.[Symbol.iterator];
+  // An array of numbers whose memory is gone cannot be gone through.
+  if (typeof through !== "function" || ArrayBuffer.isView(tensors)) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", `settle takes tensors in an array, got ${shown(tensors)}`);
   }
   const byBackend = new Map<Memory["backend"], Set<Memory>>();

@@ -96,7 +96,8 @@ function assertArray<Kind extends Float32ArrayConstructor | Uint32ArrayConstruct
   kind: Kind,
   what: string,
 ): asserts value is InstanceType<Kind> {
-  if (value instanceof kind) return;
+  // A proxy of one has no elements of its own.
+  if (ArrayBuffer.isView(value) && value instanceof kind) return;
   throw new QkNormError("ERR_QKNORM_ARGUMENT", `${what} must be a ${kind.name}, got ${shown(value)}`);
 }
 

@@ -25,22 +25,29 @@ const penalties = { repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 
 const cuts = { temperature: 1, topK: 2, topP: 0.9, minP: 0.01 };
 const tokens = { ids: Uint32Array.of(0, 2), scores: Float32Array.of(0, -1) };
 
+const memory = ["0 = one whose memory grew", "0 = one in shared memory"];
+const arrays = ["an array whose memory went", "an array whose memory shrank", "an array of shared memory"];
+
 /** What each takes, and what of the strange values it may take besides. */
 const calls: Record<string, { readonly call: unknown; readonly args: unknown[]; readonly taken?: string[] }> =
   {
-    sample: { call: sample, args: [f32(2, 4), texts, draws], taken: ["2.seen = null"] },
-    likeliest: { call: likeliest, args: [f32(2, 4), texts] },
+    sample: { call: sample, args: [f32(2, 4), texts, draws], taken: [...memory, "2.seen = null"] },
+    likeliest: { call: likeliest, args: [f32(2, 4), texts], taken: memory },
     settle: { call: settle, args: [[f32(2)]], taken: ["0 = an empty array"] },
     tidy: { call: tidy, args: [() => 1], taken: ["0 = a function"] },
     freeOnFailure: { call: freeOnFailure, args: [() => 1], taken: ["0 = a function"] },
     together: { call: together, args: ["cpu", () => 1], taken: ["1 = a function"] },
-    fillFromFile: { call: fillFromFile, args: [f32(2), { descriptor: 0, position: 0 }] },
+    fillFromFile: { call: fillFromFile, args: [f32(2), { descriptor: 0, position: 0 }], taken: memory },
     penalized: {
       call: penalized,
       args: [1, 2, penalties],
       taken: ["0 = NaN", "0 = -1.5", "2.presencePenalty = -1.5", "2.frequencyPenalty = -1.5"],
     },
-    likelyTokens: { call: likelyTokens, args: [Float32Array.of(1, 2, 3), 3, cuts], taken: ["1 = -1.5"] },
+    likelyTokens: {
+      call: likelyTokens,
+      args: [Float32Array.of(1, 2, 3), 3, cuts],
+      taken: [...arrays.map((kind) => `0 = ${kind}`), "1 = -1.5"],
+    },
     tokensWhere: { call: tokensWhere, args: [tokens, () => true], taken: ["1 = a function"] },
     drawToken: { call: drawToken, args: [tokens, [1, 2], 3] },
     "Indices.range": { call: Indices.range, args: [1, 2] },
@@ -50,7 +57,7 @@ describe.each(Object.entries(calls))("%s", (_, { call, args, taken = [] }) => {
   test("takes its arguments, and answers any other kind of value by an error with a code", () => {
     expect(outcome(call as Loose, args)).toBe("taken");
     const others = [...spoilt(args)].map(([place, list]) => [place, outcome(call as Loose, list)] as const);
-    expect(others.filter(([, end]) => !/^(taken|ERR_QKNORM_[A-Z]+)$/.test(String(end)))).toEqual([]);
+    expect(others.filter(([, end]) => !/^(taken|its own|ERR_QKNORM_[A-Z]+)$/.test(String(end)))).toEqual([]);
     expect(others.filter(([, end]) => end === "taken").map(([place]) => place)).toEqual(taken);
   });
 });

@@ -3,9 +3,18 @@ const MOST = 6;
 
 /**
  * How a value that came out of a file is shown in a message: one line, escaped, at most about 80 characters. Never
- * walks into nested values, so that hostile input can neither flood a message nor exhaust the stack.
+ * walks into nested values, so that hostile input can neither flood a message nor exhaust the stack, and never throws,
+ * whatever a proxy does that is shown.
  */
 export function shown(value: unknown): string {
+  try {
+    return shownReadable(value);
+  } catch {
+    return "an object that cannot be read";
+  }
+}
+
+function shownReadable(value: unknown): string {
   if (typeof value === "string") {
     return value.length > LONGEST ? `${JSON.stringify(value.slice(0, LONGEST))}...` : JSON.stringify(value);
   }

@@ -16,6 +16,13 @@ export interface LayerOptions {
  * names are the checkpoint's in camel case (`qNorm` is `q_norm`). Anything else lives in private fields.
  */
 export abstract class Module {
+  readonly #made = true;
+
+  /** Whether a value is a module that its constructor made: a proxy and a look-alike are none. */
+  static is(value: unknown): value is Module {
+    return typeof value === "object" && value !== null && #made in value && value.#made;
+  }
+
   /** Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. */
   *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
     for (const [field, value] of Object.entries(this)) {

@@ -68,7 +68,7 @@ export function fillShard(part: Module, whole: Module, rank: Rank): void {
 
 function* sharesOf(part: unknown, whole: unknown, rank: Rank, path: string): Generator<Share> {
   for (const [name, module] of Object.entries({ part, whole })) {
-    if (!(module instanceof Module)) refuse(`${path || "all"} of the ${name} must be a Module`, module);
+    if (!Module.is(module)) refuse(`${path || "all"} of the ${name} must be a Module`, module);
   }
   const [ours, theirs] = [part as Module, whole as Module];
   const others = new Map<string, unknown>(Object.entries(theirs));

@@ -21,6 +21,7 @@ export function addNormalize(x: Tensor, residual: Tensor, spec: NormSpec<Tensor>
   );
   const last = x.shape.at(-1) as number;
   const affine = { "the norm's weight": spec.weight, "the norm's bias": spec.bias ?? null };
+  for (const [name, values] of Object.entries(affine)) if (values !== null) requireTensor(values, name);
   const op = backendOfAll({ x, residual, ...affine }).ops.addNormalize;
   const oneRow = [spec.weight, spec.bias ?? null].every((values) => values === null || values.size === last);
   if (op === undefined || !oneRow || x.size === 0) {

@@ -86,7 +86,7 @@ export function readSpan(
     if (!Number.isSafeInteger(limit) || limit < 0) fail(`a ${name} that is an integer >= 0`, limit);
     if (limit > 0 && mask === "none") fail(`no ${name} where there is no mask`, limit);
   }
-  if (!(softCap >= 0) || softCap === Number.POSITIVE_INFINITY) fail("a finite soft cap >= 0", softCap);
+  if (!Number.isFinite(softCap) || softCap < 0) fail("a finite soft cap >= 0", softCap);
   return { scale, rounding, mask, window, chunk, softCap };
 }
 

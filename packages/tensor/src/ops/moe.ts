@@ -1,6 +1,7 @@
 import { formatShape, type NormRounding, QkNormError } from "@qknorm/core";
 import type { MoeSpec } from "../backend.ts";
 import type { Activation } from "../op-specs.ts";
+import { assertObject } from "../plain-argument.ts";
 import { lastAxisIsDense } from "../strides.ts";
 import { Tensor } from "../tensor.ts";
 import {
@@ -78,7 +79,8 @@ interface Experts {
 }
 
 function readExperts(experts: ExpertWeights, x: Tensor): Experts {
-  const given = (experts ?? {}) as Partial<Experts> & { readonly gateUp?: Tensor };
+  assertObject(experts, "experts");
+  const given: Partial<Experts> & { readonly gateUp?: Tensor } = experts;
   const { gate, up, down } = "gateUp" in given ? { ...given, ...halves(given.gateUp) } : given;
   for (const [name, part] of Object.entries({ gate, up, down })) requireTensor(part, name);
   const parts = { gate, up, down } as Experts;

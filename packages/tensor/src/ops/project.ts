@@ -1,4 +1,5 @@
 import { assertNormSpec, type NormRounding, type NormSpec } from "@qknorm/core";
+import { assertObject } from "../plain-argument.ts";
 import { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { add } from "./add.ts";
@@ -37,6 +38,7 @@ export interface ProjectOptions {
  * Throws what the ops of its definition do, before anything is computed.
  */
 export function project(x: Tensor, weight: Tensor, options: ProjectOptions = {}): Tensor {
+  assertObject(options, "the options of project");
   const { norm = null, bias = null, swiglu = null, residual = null } = options;
   if (norm === null && swiglu === null && residual === null) return linear(x, weight, bias);
   const shape = checkedShape(x, weight, { norm, bias, swiglu, residual });
@@ -84,20 +86,20 @@ function checkedShape(
     { x, weight },
   );
   const outputs = weight.dim(0);
-  if (norm) {
+  if (norm !== null) {
     assertNormSpec(norm, "given");
     checkAffine(norm, weight.dim(1), 1, "the");
   }
-  if (bias) {
+  if (bias !== null) {
     requireTensor(bias, "bias");
     requireShape(bias.shape.length === 1 && bias.dim(0) === outputs, "bias must be [N]", { weight, bias });
   }
-  if (swiglu) {
+  if (swiglu !== null) {
     requireRounding(swiglu);
     requireShape(outputs % 2 === 0, "the weight must hold gates and ups in equal numbers", { weight });
   }
-  const shape = withLast(x.shape, swiglu ? outputs / 2 : outputs);
-  if (residual) {
+  const shape = withLast(x.shape, swiglu !== null ? outputs / 2 : outputs);
+  if (residual !== null) {
     requireTensor(residual, "residual", [x.dtype]);
     const fits = residual.shape.length === shape.length && residual.shape.every((dim, i) => dim === shape[i]);
     if (!fits)
