@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
+import { QkNormError } from "@qknorm/core";
 import type { SamplingOptions } from "../generation/sampling-options.ts";
 import type { SequenceBias, TokenRules } from "../generation/token-rules.ts";
 import { ConfigFields } from "./config-fields.ts";
 import { GENERATION_DEFAULTS, HARMLESS_GENERATION_KEYS } from "./generation-keys.ts";
-import { type JsonObject, readJsonObject } from "./json-file.ts";
+import { isJsonObject, type JsonObject, readJsonObject } from "./json-file.ts";
 import { pathIn } from "./model-folder.ts";
 import { shown, shownList } from "./shown-value.ts";
 
@@ -120,9 +121,11 @@ export class GenerationConfig {
  * Reads `generation_config.json`; a folder without one may have its keys in `config.json`, passed as `config`, as
  * transformers 4 wrote them first. End-of-text ids that the file does not give come from there too.
  *
- * @throws ERR_CHECKPOINT for a file that is not JSON, or end-of-text ids that are none
+ * @throws ERR_CHECKPOINT for a file that is not JSON, a config that is no object, or end-of-text ids that are none
  */
 export function readGenerationConfig(dir: string, config: JsonObject = {}): GenerationConfig {
+  if (!isJsonObject(config))
+    throw new QkNormError("ERR_CHECKPOINT", `config.json must be an object, got ${shown(config)}`);
   const path = pathIn(dir, FILE);
   const old = new ConfigFields(config, "config.json");
   if (!existsSync(path)) return new GenerationConfig(generationFields(config), old.tokenIds("eos_token_id"));

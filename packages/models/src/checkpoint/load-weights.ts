@@ -1,6 +1,7 @@
 import { formatShape, QkNormError } from "@qknorm/core";
 import { bytesOf, convert, type FloatDtype, fillFromFile, settle, Tensor, tidy } from "@qknorm/tensor";
-import type { Module } from "../layers/module.ts";
+import { assertText, refuse } from "../layers/layer-arguments.ts";
+import { Module } from "../layers/module.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { shownList, shownName } from "./shown-value.ts";
 import { readFloat32, type Weight, type Weights, weightsOf } from "./weights.ts";
@@ -44,9 +45,12 @@ export function loadWeights(model: Module, weights: Weights, dir: string): void 
  *     loadModule(attention, dir, "model.layers.0.self_attn.");
  *     attention.forward(hidden, nextStep(ids, new KvCache({ layers: 1, dtype: "f32", maxPositions: 64 })));
  *
- * Throws `ERR_CHECKPOINT` as `loadWeights` does, and for a folder that cannot be read.
+ * Throws `ERR_CHECKPOINT` as `loadWeights` does, and for a folder that cannot be read; `ERR_QKNORM_ARGUMENT` for what is no
+ * module, or no prefix.
  */
 export function loadModule(module: Module, dir: string, prefix: string): void {
+  if (!Module.is(module)) refuse("what is loaded must be a Module", module);
+  assertText(prefix, "the prefix of a module");
   const checkpoint = openCheckpoint(dir);
   try {
     const below = [...weightsOf(checkpoint)].filter(([name]) => name.startsWith(prefix));

@@ -3,6 +3,7 @@ import { type Indices, scale, type Tensor, tidy } from "@qknorm/tensor";
 import { Attention } from "../layers/attention.ts";
 import { DecoderLayer, type Layer } from "../layers/decoder-layer.ts";
 import { Embedding } from "../layers/embedding.ts";
+import { assertSizes } from "../layers/layer-arguments.ts";
 import { Module } from "../layers/module.ts";
 import { Norm, type NormSetting } from "../layers/norm.ts";
 import { lengthOfFirstFrequencies } from "../layers/rope-frequencies.ts";
@@ -55,8 +56,10 @@ export class DecoderModel extends Module {
   readonly #embeddingNorm: Norm | null;
   readonly #dtype: ModelOptions["dtype"];
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for a number of layers that is no integer from 1. */
   constructor(spec: DecoderSpec, options: ModelOptions) {
     super();
+    assertSizes({ layers: spec.layers }, 1);
     const rotary = new RotaryTables(options);
     this.#rotary = rotary;
     this.embedTokens = new Embedding(spec.vocabSize, spec.hiddenSize, options);

@@ -1,7 +1,9 @@
 import { QkNormError } from "@qknorm/core";
 import { gatherRows, scale, softCap, Tensor, tidy } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import { Head } from "../layers/head.ts";
 import { KvCache } from "../layers/kv-cache.ts";
+import { assertObject } from "../layers/layer-arguments.ts";
 import { Module } from "../layers/module.ts";
 import { pagesWithin } from "../layers/page-pool.ts";
 import { PagedKvCache } from "../layers/paged-kv-cache.ts";
@@ -57,6 +59,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   newPagedCache(size: PagedCacheSize): PagedKvCache {
     this.#assertAlive();
     const { cacheDtype: dtype = this.#options.dtype, device } = this.#options;
+    assertObject(size, "the size of a paged cache");
     const { pageSize = 16 } = size;
     if (this.#blockLength !== 1) {
       throw new QkNormError(
@@ -155,5 +158,5 @@ function blockLengthOf({ blockLength }: DecoderSpec, { blockLength: asked }: Mod
   if (Number.isSafeInteger(length) && length > 0 && (length === 1 || blockLength !== undefined))
     return length;
   const problem = blockLength === undefined ? "this model is causal" : "it must be an integer from 1";
-  throw new QkNormError("ERR_QKNORM_ARGUMENT", `blockLength is ${String(length)}; ${problem}`);
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", `blockLength is ${shown(length)}; ${problem}`);
 }

@@ -3,6 +3,7 @@ import type { LayerShapes } from "../checkpoint/outline.ts";
 import type { Attention, AttentionOptions } from "../layers/attention.ts";
 import { DecoderLayer } from "../layers/decoder-layer.ts";
 import type { GatedDeltaNet, GatedDeltaNetSpec } from "../layers/gated-delta-net.ts";
+import { assertList } from "../layers/layer-arguments.ts";
 import { GatedMlp, type Mlp } from "../layers/mlp.ts";
 import { onePlusSetting } from "../layers/norm.ts";
 import { SharedExpertMoe } from "../layers/shared-expert-moe.ts";
@@ -41,8 +42,12 @@ export function hybridDecoder<Config extends Qwen3HybridConfig>(
   };
 }
 
-/** The MLPs of a decoder whose sparse layers have an expert that all tokens take, by a gate of its own. */
+/**
+ * The MLPs of a decoder whose sparse layers have an expert that all tokens take, by a gate of its own. Throws
+ * `ERR_QKNORM_ARGUMENT` for fields that do not say which layers are sparse.
+ */
 export function sharedExpertMlps({ sparse, moe }: ExpertFields): (context: LayerContext) => Mlp | null {
+  assertList(sparse, "sparse of the config");
   return (context) => (sparse[context.layer] === true ? new SharedExpertMoe(moe, context) : null);
 }
 

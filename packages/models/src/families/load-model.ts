@@ -7,6 +7,8 @@ import { loadWeights, weightDtypeOf } from "../checkpoint/load-weights.ts";
 import { openModelWeights, type Purpose } from "../checkpoint/model-weights.ts";
 import { requireOutline } from "../checkpoint/outline.ts";
 import { requireRoom } from "../checkpoint/room.ts";
+import { shown } from "../checkpoint/shown-value.ts";
+import { assertObject, refuse } from "../layers/layer-arguments.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { modelFamily } from "./model-types.ts";
 import { readPooling, TextEmbedder } from "./text-embedder.ts";
@@ -59,7 +61,7 @@ export interface LoadedEmbedder extends Loaded {
  * On a device that reads files, weights go there past the memory of JavaScript. Whatever is thrown, also by `onProgress`,
  * frees what was made until then.
  *
- * Throws `ERR_CHECKPOINT`, in one sentence, for anything missing, broken or not supported; `ERR_CUDA`, before anything is
+ * Throws `ERR_QKNORM_ARGUMENT` for options that are none; `ERR_CHECKPOINT`, in one sentence, for anything missing, broken or not supported; `ERR_CUDA`, before anything is
  * copied, for a model that does not fit on its device.
  */
 export function loadModel(dir: string, options: LoadOptions = {}): LoadedModel {
@@ -78,11 +80,18 @@ export function loadEmbedder(dir: string, options: LoadOptions = {}): LoadedEmbe
   return { ...loaded, embedder: new TextEmbedder(model, pooling) };
 }
 
+function assertLoadOptions(options: unknown): asserts options is LoadOptions {
+  assertObject(options, "the options of a model");
+  const { onProgress } = options as LoadOptions;
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    refuse("onProgress must be a function", onProgress);
+}
+
 function readCacheDtype(asked: CacheDtype | undefined): CacheDtype | undefined {
   if (asked === undefined || cacheDtypes.includes(asked)) return asked;
   throw new QkNormError(
     "ERR_QKNORM_DTYPE",
-    `a cache is of ${cacheDtypes.join(", ")}, got ${JSON.stringify(asked)}; e4m3 is the OCP's (float8_e4m3fn), whose patterns the other flavour (e4m3fnuz) reads as half their values`,
+    `a cache is of ${cacheDtypes.join(", ")}, got ${shown(asked)}; e4m3 is the OCP's (float8_e4m3fn), whose patterns the other flavour (e4m3fnuz) reads as half their values`,
   );
 }
 
@@ -91,6 +100,7 @@ function load(
   purpose: Purpose,
   options: LoadOptions,
 ): Loaded & { readonly model: CausalLm; readonly raw: Readonly<Record<string, unknown>> } {
+  assertLoadOptions(options);
   const { modelType, raw } = readConfig(dir);
   const warnings: string[] = [];
   const warn = (sentence: string): void => {

@@ -1,11 +1,16 @@
 import type { DecoderFields } from "../checkpoint/decoder-fields.ts";
 import type { ExpertFields } from "../checkpoint/expert-fields.ts";
 import { type LayerShapes, llamaShapes } from "../checkpoint/outline.ts";
+import { assertList } from "../layers/layer-arguments.ts";
 import { MoeMlp } from "../layers/moe.ts";
 import type { LayerContext } from "./decoder-model.ts";
 
-/** The MLPs of a decoder some of whose layers are mixtures of experts. */
+/**
+ * The MLPs of a decoder some of whose layers are mixtures of experts. Throws `ERR_QKNORM_ARGUMENT` for fields that do not say which
+ * layers are.
+ */
 export function sparseMlps({ sparse, moe }: ExpertFields): (context: LayerContext) => MoeMlp | null {
+  assertList(sparse, "sparse of the config");
   return (context) => (sparse[context.layer] === true ? new MoeMlp(moe, context) : null);
 }
 

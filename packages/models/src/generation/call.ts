@@ -2,11 +2,13 @@
 import { QkNormError } from "@qknorm/core";
 import { shown } from "../checkpoint/shown-value.ts";
 import type { CausalLm } from "../families/causal-lm.ts";
+import { Module } from "../layers/module.ts";
 
 /** @throws ERR_GENERATION for what is no model; what `loadModel` returns has it in `model` */
 export function assertModel(model: unknown): asserts model is CausalLm {
   const { forward, newCache } = (model ?? {}) as Partial<CausalLm>;
-  if (typeof forward === "function" && typeof newCache === "function") return;
+  const imitates = model instanceof Module && !Module.is(model);
+  if (typeof forward === "function" && typeof newCache === "function" && !imitates) return;
   const inside = typeof (model as { model?: unknown } | null | undefined)?.model === "object";
   const hint = inside ? "; what `loadModel` returns has it: pass its `model`" : "";
   refuse(`the model must be one that \`loadModel\` made, got ${shown(model)}${hint}`);
@@ -19,11 +21,13 @@ export function assertPrompt(prompt: unknown): asserts prompt is readonly number
   refuse(`the prompt must be an array of token ids, got ${shown(prompt)}${hint}`);
 }
 
-/** @throws ERR_GENERATION for options of other types than `TextOptions` has; `maxTokens` is not looked at */
+/** @throws ERR_GENERATION for options of other types than `GenerateOptions` has; `maxTokens` is not looked at */
 export function assertTextOptions(options: unknown): void {
   if (typeof options !== "object" || options === null)
     refuse(`options must be an object, got ${shown(options)}`);
-  const { sample, stopIds, signal } = options as Record<string, unknown>;
+  const { sample, stopIds, signal, onTrace } = options as Record<string, unknown>;
+  if (onTrace !== undefined && typeof onTrace !== "function")
+    refuse(`onTrace must be a function, got ${shown(onTrace)}`);
   if (sample !== undefined && typeof sample !== "function")
     refuse(`sample must be a function, as \`createSampler\` makes, got ${shown(sample)}`);
   if (stopIds !== undefined && !Array.isArray(stopIds))

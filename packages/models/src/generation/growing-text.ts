@@ -44,7 +44,7 @@ export class GrowingText {
     if (prompt.length > maxPositions)
       fail(`the prompt has ${prompt.length} tokens; the model's context is ${maxPositions}`);
     const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabSize);
-    if (unknown !== undefined) fail(`token id ${String(unknown)} is outside 0..${vocabSize - 1}`);
+    if (unknown !== undefined) fail(`token id ${shown(unknown)} is outside 0..${vocabSize - 1}`);
     if (typeof maxTokens !== "number" || !(maxTokens >= 0))
       fail(`maxTokens must be a number >= 0, got ${shown(maxTokens)}`);
     this.ids = [...prompt];

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { drawToken, likelyTokens } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import { logitsProcessors } from "./logits-processors.ts";
 import { cutoffsOf } from "./sampling-cutoffs.ts";
 import { resolveSampling, type SamplingOptions } from "./sampling-options.ts";
@@ -10,7 +11,7 @@ import { penalizes, type TokenDraw, tokenDrawOf } from "./token-draw.ts";
  *
  * @param logits [V], one per token id; not written to
  * @param seen ids so far, prompt included, in order; needed for penalties and the token rules
- * @throws ERR_GENERATION for logits that are empty, hold a NaN or +Infinity, or are all -Infinity
+ * @throws ERR_GENERATION for logits that are empty, hold a NaN or +Infinity, or are all -Infinity, and for ids that are none
  */
 export interface Sampler {
   (logits: Float32Array, seen?: Iterable<number>): number;
@@ -33,11 +34,14 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   let promptTokens: number | null = null;
   let calls = 0;
   const sample = (logits: Float32Array, seen?: Iterable<number>): number => {
-    const ids =
-      seen === undefined || Array.isArray(seen) ? (seen as readonly number[] | undefined) : [...seen];
+    const ids = listed(seen);
     let scores = logits;
     if (processors.length > 0) {
       if (ids === undefined) throw new QkNormError("ERR_GENERATION", NEEDS_IDS);
+      assertLogits(logits);
+      const stranger = ids.find((id) => !Number.isSafeInteger(id));
+      if (stranger !== undefined)
+        throw new QkNormError("ERR_GENERATION", `the ids so far must be token ids, got ${shown(stranger)}`);
       promptTokens ??= ids.length;
       scores = logits.slice();
       for (const process of processors) process(scores, { ids, promptTokens });
@@ -54,14 +58,27 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
 
 const NEEDS_IDS = "penalties and the token rules need the ids so far: pass them with the logits";
 
+function assertLogits(logits: unknown): asserts logits is Float32Array {
+  if (ArrayBuffer.isView(logits) && logits instanceof Float32Array && logits.length > 0) return;
+  throw new QkNormError(
+    "ERR_GENERATION",
+    "there are no logits to choose a token from: expected a Float32Array [V]",
+  );
+}
+
+/** The ids so far as a list. @throws ERR_GENERATION for what has no ids */
+function listed(seen: Iterable<number> | undefined): readonly number[] | undefined {
+  if (seen === undefined || Array.isArray(seen)) return seen;
+  // An array whose memory is gone cannot be gone through.
+  const isGone = ArrayBuffer.isView(seen) && seen.byteLength === 0;
+  const through = (seen as Partial<Iterable<number>> | null)?.[Symbol.iterator];
+  if (!isGone && typeof through === "function") return [...seen];
+  throw new QkNormError("ERR_GENERATION", `the ids so far must be a list of token ids, got ${shown(seen)}`);
+}
+
 /** Id of the largest logit, of equal ones the lowest. @throws ERR_GENERATION as `Sampler` */
 export function argmax(logits: Float32Array): number {
-  if (!(logits instanceof Float32Array) || logits.length === 0) {
-    throw new QkNormError(
-      "ERR_GENERATION",
-      "there are no logits to choose a token from: expected a Float32Array [V]",
-    );
-  }
+  assertLogits(logits);
   let best = -Infinity;
   let id = -1;
   for (let i = 0; i < logits.length; i++) {

@@ -95,7 +95,9 @@ export class Attention extends Module {
     return this.oProj.forward(this.#mix(x, null, step));
   }
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for what is no step, or no norm. */
   residual(x: Tensor, norm: Norm, step: Step): Tensor {
+    assertStep(step);
     return this.oProj.forward(this.#mix(x, norm, step), { residual: x });
   }
 

@@ -3,10 +3,11 @@ import { type Activation, activate, convert, gatedDeltaRule, siluMul, Tensor } f
 import type { AttentionOptions } from "./attention.ts";
 import { CausalConv } from "./causal-conv.ts";
 import type { Mixer } from "./decoder-layer.ts";
+import { assertLayerOptions, assertObject, refuse } from "./layer-arguments.ts";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting, rmsSetting } from "./norm.ts";
-import type { Step } from "./step.ts";
+import { assertStep, type Step } from "./step.ts";
 
 /** The sizes of a gated delta net. */
 export interface GatedDeltaNetSpec {
@@ -68,8 +69,11 @@ export abstract class GatedDeltaNet extends Module implements Mixer {
   readonly #rounding: LayerOptions["rounding"];
   readonly #qkNorm: QkNormOptions;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for a spec without sizes, and for options that lack something. */
   constructor(spec: GatedDeltaNetSpec, options: AttentionOptions) {
     super();
+    assertObject(spec, "the spec of a gated delta net");
+    assertLayerOptions(options);
     const { hiddenSize, keyHeads, valueHeads, keyDim, valueDim, taps, eps } = spec;
     const { layer = 0, weightDtype, device } = options;
     const channels = 2 * keyHeads * keyDim + valueHeads * valueDim;
@@ -85,7 +89,10 @@ export abstract class GatedDeltaNet extends Module implements Mixer {
     this.#qkNorm = options.qkNorm ?? {};
   }
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for what is no tensor or no step. */
   forward(x: Tensor, step: Step): Tensor {
+    assertStep(step);
+    if (!Tensor.is(x)) refuse("x must be a Tensor", x);
     const { keyHeads, valueHeads, keyDim, valueDim, activation } = this.#spec;
     const { qkv, z, b, a } = this.project(x);
     const spread = activate(this.conv1d.forward(qkv, step), activation);

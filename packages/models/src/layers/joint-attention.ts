@@ -1,11 +1,12 @@
 import { applyQkNorm, QkNormError, type QkNormOptions } from "@qknorm/core";
 import { Indices, type RopeTable, rope, Tensor } from "@qknorm/tensor";
 import { fullAttention } from "./full-attention.ts";
+import { assertObject, assertSizes, refuse } from "./layer-arguments.ts";
 import { Linear } from "./linear.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import { Norm, type NormSetting } from "./norm.ts";
 import { PackedLinear } from "./packed-linear.ts";
-import type { ForwardTrace } from "./trace.ts";
+import { ForwardTrace } from "./trace.ts";
 
 /** Attention of a diffusion transformer as data, in the words of diffusers' files. */
 export interface JointAttentionSpec {
@@ -69,9 +70,11 @@ export class JointAttention extends Module {
   readonly #spec: JointAttentionSpec;
   readonly #qkNorm: QkNormOptions;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for heads that are none. */
   constructor(spec: JointAttentionSpec, options: JointAttentionOptions) {
     super();
     const { image, context } = spec;
+    assertSizes({ heads: spec.heads, headDim: spec.headDim }, 1);
     const inner = spec.heads * spec.headDim;
     const inward = (
       { width, bias }: StreamSpec,
@@ -94,8 +97,10 @@ export class JointAttention extends Module {
     this.#qkNorm = options.qkNorm ?? {};
   }
 
-  /** Throws `ERR_QKNORM_ARGUMENT` for a second stream that is missing or not asked for. */
-  forward({ hidden, context, rope: angles, trace }: JointInputs): JointOutputs {
+  /** Throws `ERR_QKNORM_ARGUMENT` for what are no inputs, and a second stream that is missing or not asked for. */
+  forward(inputs: JointInputs): JointOutputs {
+    assertInputs(inputs);
+    const { hidden, context, rope: angles, trace } = inputs;
     const { first } = this.#spec;
     const image = this.#heads(this.toQkv, hidden, [this.normQ, this.normK], trace);
     const text = this.#contextHeads(context, trace);
@@ -147,6 +152,15 @@ export class JointAttention extends Module {
     const [normedQ, normedK] = trace?.qkNorm(0, request, run) ?? run();
     return [normedQ, normedK, v];
   }
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for what are no inputs of such an attention. */
+export function assertInputs(inputs: unknown): asserts inputs is JointInputs {
+  assertObject(inputs, "the inputs of attention");
+  const { hidden, context, trace } = inputs as Partial<JointInputs>;
+  if (!Tensor.is(hidden)) refuse("hidden must be a Tensor", hidden);
+  if (context !== undefined && !Tensor.is(context)) refuse("context must be a Tensor", context);
+  if (trace !== undefined && !ForwardTrace.is(trace)) refuse("trace must be a ForwardTrace", trace);
 }
 
 /** One sequence of the tokens of all streams, in their order. */

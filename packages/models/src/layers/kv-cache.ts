@@ -1,17 +1,17 @@
 import { QkNormError } from "@qknorm/core";
-import {
-  attention,
-  type CacheDtype,
-  type Device,
-  type FloatDtype,
-  type Tensor,
-  writeCache,
-} from "@qknorm/tensor";
+import { attention, type CacheDtype, type Device, type FloatDtype, Tensor, writeCache } from "@qknorm/tensor";
 import { shown } from "../checkpoint/shown-value.ts";
-import { assertObject, assertSizes } from "./layer-arguments.ts";
+import { assertNumber, assertObject, assertSizes, refuse } from "./layer-arguments.ts";
 import { assertCacheDtype, copyLayer, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { type CarriedState, StateCache } from "./state-cache.ts";
-import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step } from "./step.ts";
+import {
+  type AttentionCache,
+  type KvHeads,
+  type LayerCache,
+  type LayerSpan,
+  type Step,
+  tokensOf,
+} from "./step.ts";
 
 /** What one cache holds. */
 export interface KvCacheShape {
@@ -50,6 +50,11 @@ export class KvCache implements AttentionCache {
     this.#layers = new Array(layers).fill(undefined);
   }
 
+  /** Whether a value is a cache that the constructor made. */
+  static is(value: unknown): value is KvCache {
+    return typeof value === "object" && value !== null && #shape in value;
+  }
+
   /** Where its memory lies; absent for where tensors lie by themselves. */
   get device(): Device | undefined {
     return this.#shape.device;
@@ -66,7 +71,6 @@ export class KvCache implements AttentionCache {
    * @throws ERR_GENERATION when they do not fit in the model's context, `ERR_QKNORM_ARGUMENT` for no number of tokens
    */
   reserve(tokens: number): void {
-    if (!Number.isSafeInteger(tokens) || tokens < 0) assertSizes({ tokens }, 0);
     this.assertRoom(tokens);
     const needed = this.length + tokens;
     if (needed <= this.#capacity) return;
@@ -76,6 +80,7 @@ export class KvCache implements AttentionCache {
 
   of(layer: number, heads?: KvHeads): LayerCache {
     if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
+    assertNumber(layer, "a layer");
     const held = this.#layers[layer];
     if (held !== undefined && held.keys.dim(0) >= this.#capacity) return held;
     if (held === undefined && heads === undefined) {
@@ -94,32 +99,43 @@ export class KvCache implements AttentionCache {
     return grown;
   }
 
-  write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
+  write(layer: number, k: Tensor, v: Tensor, step: Step): void {
+    assertObject(step, "a step");
+    if (!Tensor.is(k)) refuse("k must be a Tensor", k);
     const held = this.of(layer, { kvHeads: k.dim(1), headDim: k.dim(2) });
-    writeCache(k, v, held.keys, held.values, slots, writeScalesOf(held));
+    writeCache(k, v, held.keys, held.values, step.slots, writeScalesOf(held));
   }
 
-  attend(layer: number, q: Tensor, { past }: Step, span: LayerSpan): Tensor {
+  attend(layer: number, q: Tensor, step: Step, span: LayerSpan): Tensor {
+    assertObject(step, "a step");
     const { keys, values, scales } = this.of(layer);
-    return attention(q, keys, values, { ...span, past, scales });
+    return attention(q, keys, values, { ...span, past: step.past, scales });
   }
 
-  carried(state: CarriedState, { ids }: Step): Tensor {
-    return this.states.advance(state, this.length, ids.length);
+  carried(state: CarriedState, step: Step): Tensor {
+    return this.states.advance(state, this.length, tokensOf(step));
   }
 
-  advance({ ids }: Step): void {
-    this.length += ids.length;
+  advance(step: Step): void {
+    this.length += tokensOf(step);
   }
 
-  /** Says how many tokens every layer has, after passes that nobody called, as those of a graph. */
+  /**
+   * Says how many tokens every layer has, after passes that nobody called, as those of a graph. Throws `ERR_QKNORM_ARGUMENT` for
+   * no number of tokens.
+   */
   holds(tokens: number): void {
+    assertSizes({ tokens }, 0);
     this.length = tokens;
     this.states.holds(tokens);
   }
 
-  /** Throws `ERR_GENERATION` when that many more tokens do not fit in the model's context. */
+  /**
+   * Throws `ERR_GENERATION` when that many more tokens do not fit in the model's context, `ERR_QKNORM_ARGUMENT` for no number of
+   * tokens.
+   */
   assertRoom(tokens: number): void {
+    if (!Number.isSafeInteger(tokens) || tokens < 0) assertSizes({ tokens }, 0);
     const { maxPositions } = this.#shape;
     if (this.length + tokens > maxPositions) {
       throw new QkNormError(

@@ -29,6 +29,16 @@ export function assertSizes(sizes: Readonly<Record<string, unknown>>, least: num
   }
 }
 
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value is a number. Every layer of a pass comes by here. */
+export function assertNumber(value: unknown, what: string): asserts value is number {
+  if (typeof value !== "number") refuse(`${what} must be a number`, value);
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` unless the value is a string. */
+export function assertText(value: unknown, what: string): asserts value is string {
+  if (typeof value !== "string") refuse(`${what} must be a string`, value);
+}
+
 /** Throws `ERR_QKNORM_ARGUMENT` for options of a layer without a dtype of its weights or a rounding. */
 export function assertLayerOptions(options: unknown): asserts options is LayerOptions {
   assertObject(options, "the options of a layer");

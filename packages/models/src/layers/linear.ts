@@ -1,7 +1,7 @@
 import { type ProjectOptions, project, Tensor } from "@qknorm/tensor";
-import { assertLayerOptions, assertSizes } from "./layer-arguments.ts";
+import { assertLayerOptions, assertObject, assertSizes, refuse } from "./layer-arguments.ts";
 import { type LayerOptions, Module } from "./module.ts";
-import type { Norm } from "./norm.ts";
+import { Norm } from "./norm.ts";
 import type { ShardRule, SharedSide } from "./shard-rule.ts";
 
 export interface LinearOptions extends LayerOptions {
@@ -42,7 +42,11 @@ export class Linear extends Module {
     return field === "bias" ? "first" : { axis: 1 };
   }
 
-  forward(x: Tensor, { norm = null, swiglu, residual }: LinearAround = {}): Tensor {
+  /** Throws `ERR_QKNORM_ARGUMENT` for what is no norm and no object around it, and what `project` throws. */
+  forward(x: Tensor, around: LinearAround = {}): Tensor {
+    assertObject(around, "what stands around a projection");
+    const { norm = null, swiglu, residual } = around;
+    if (norm !== null && !Norm.is(norm)) refuse("the norm of a projection must be a Norm", norm);
     return project(x, this.weight, { swiglu, residual, norm: norm?.spec, bias: this.bias });
   }
 }

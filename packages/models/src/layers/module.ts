@@ -1,4 +1,6 @@
+import { QkNormError } from "@qknorm/core";
 import { type Device, type FloatDtype, Tensor } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { ShardRule } from "./shard-rule.ts";
 
 /** Settings that every layer of a model shares. */
@@ -20,11 +22,17 @@ export abstract class Module {
 
   /** Whether a value is a module that its constructor made: a proxy and a look-alike are none. */
   static is(value: unknown): value is Module {
-    return typeof value === "object" && value !== null && #made in value && value.#made;
+    return typeof value === "object" && value !== null && #made in value;
   }
 
-  /** Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. */
+  /**
+   * Every parameter below this module, by its checkpoint path: `["self_attn.q_norm.weight", Tensor]`. Throws
+   * `ERR_QKNORM_ARGUMENT` for a prefix that is no string.
+   */
   *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
+    if (typeof prefix !== "string") {
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `a prefix must be a string, got ${shown(prefix)}`);
+    }
     for (const [field, value] of Object.entries(this)) {
       const name = this.checkpointName(field);
       const path = prefix + name;

@@ -12,6 +12,7 @@ import {
   softCap,
   Tensor,
 } from "@qknorm/tensor";
+import { assertObject } from "./layer-arguments.ts";
 import { GatedMlp, type Mlp } from "./mlp.ts";
 import { type LayerOptions, Module } from "./module.ts";
 import type { ShardRule } from "./shard-rule.ts";
@@ -58,8 +59,12 @@ export class Router extends Module {
   readonly #setting: RouterSetting;
   readonly #rounding: LayerOptions["rounding"];
 
-  constructor({ hiddenSize, experts, router }: MoeSpec, options: LayerOptions) {
+  /** Throws `ERR_QKNORM_ARGUMENT` for a spec without sizes or a router. */
+  constructor(spec: MoeSpec, options: LayerOptions) {
     super();
+    assertObject(spec, "the spec of experts");
+    const { hiddenSize, experts, router } = spec;
+    assertObject(router, "the router of experts");
     const zeros = (shape: readonly number[], dtype: "f32" | "model") =>
       Tensor.zeros(shape, dtype === "f32" ? "f32" : options.weightDtype, options.device);
     this.weight = zeros([experts, hiddenSize], router.gate);
@@ -114,8 +119,10 @@ export class MoeMlp extends Module implements Mlp {
   readonly sharedExperts: GatedMlp | null;
   readonly #routedScale: number;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` as its parts do. */
   constructor(spec: MoeSpec, options: LayerOptions) {
     super();
+    assertObject(spec, "the spec of experts");
     const { hiddenSize, sharedSize: intermediateSize, activation, sharedBias: bias = false } = spec;
     this.gate = new Router(spec, options);
     this.experts = new Experts(spec, options);

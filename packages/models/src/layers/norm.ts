@@ -34,6 +34,11 @@ export class Norm extends Module {
     this.#spec = Object.freeze({ ...setting, rounding, weight: this.weight, bias: this.bias });
   }
 
+  /** Whether a value is a norm that the constructor made. */
+  static override is(value: unknown): value is Norm {
+    return typeof value === "object" && value !== null && #spec in value;
+  }
+
   get spec(): NormSpec<Tensor> {
     return this.#spec;
   }

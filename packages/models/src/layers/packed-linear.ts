@@ -1,5 +1,5 @@
 import type { Tensor } from "@qknorm/tensor";
-import { assertObject, assertSizes } from "./layer-arguments.ts";
+import { assertObject, assertSizes, assertText } from "./layer-arguments.ts";
 import { Linear, type LinearOptions } from "./linear.ts";
 
 /**
@@ -23,6 +23,7 @@ export class PackedLinear extends Linear {
 
   /** The parts, as siblings of this module: rows of the packed weight, under the names the checkpoint has. */
   override *parameters(prefix = ""): Generator<[path: string, parameter: Tensor]> {
+    assertText(prefix, "a prefix");
     const siblings = prefix.slice(0, prefix.lastIndexOf(".", prefix.length - 2) + 1);
     for (const [name, packed] of super.parameters()) {
       const rows = packed.split(0, Object.values(this.#parts));

@@ -61,7 +61,7 @@ export class PagePool {
 /**
  * How many pages, with the one for padding, fit in so many bytes.
  *
- * @throws ERR_GENERATION when not one does
+ * @throws ERR_GENERATION when not one does, and for what are no numbers
  */
 export function pagesWithin(
   bytes: number,
@@ -69,6 +69,10 @@ export function pagesWithin(
   layers: readonly (KvHeads | null)[],
   dtype: CacheDtype,
 ): number {
+  for (const [name, value] of Object.entries({ bytes, pageSize })) {
+    if (typeof value === "number") continue;
+    throw new QkNormError("ERR_GENERATION", `${name} must be a number, got ${shown(value)}`);
+  }
   const ofSlot = layers.reduce((sum, heads) => sum + (heads === null ? 0 : bytesOfSlot(dtype, heads)), 0);
   const ofPage = ofSlot * pageSize;
   const pages = Math.floor(bytes / ofPage) - 1;

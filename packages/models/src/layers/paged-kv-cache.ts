@@ -7,7 +7,13 @@ import {
   type Tensor,
   writeCache,
 } from "@qknorm/tensor";
-import { assertList, assertObject, assertObjectOrNull, assertSizes } from "./layer-arguments.ts";
+import {
+  assertList,
+  assertNumber,
+  assertObject,
+  assertObjectOrNull,
+  assertSizes,
+} from "./layer-arguments.ts";
 import { assertCacheDtype, disposeLayer, newLayer, writeScalesOf } from "./layer-cache.ts";
 import { PagePool } from "./page-pool.ts";
 import type { AttentionCache, KvHeads, LayerCache, LayerSpan, Step, StepBatch } from "./step.ts";
@@ -174,19 +180,23 @@ export class PagedKvCache implements AttentionCache {
 
   of(layer: number): LayerCache {
     if (this.#layers === null) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
+    assertNumber(layer, "a layer");
     const held = this.#layers[layer];
     if (held != null) return held;
     throw new QkNormError("ERR_GENERATION", `layer ${layer} stores no keys and values`);
   }
 
-  write(layer: number, k: Tensor, v: Tensor, { slots }: Step): void {
+  write(layer: number, k: Tensor, v: Tensor, step: Step): void {
+    assertObject(step, "a step");
     const held = this.of(layer);
-    writeCache(k, v, held.keys, held.values, slots, writeScalesOf(held));
+    writeCache(k, v, held.keys, held.values, step.slots, writeScalesOf(held));
   }
 
-  attend(layer: number, q: Tensor, { batch }: Step, span: LayerSpan): Tensor {
+  attend(layer: number, q: Tensor, step: Step, span: LayerSpan): Tensor {
+    assertObject(step, "a step");
+    assertObject(step.batch, "the sequences of a step in pages");
     const { keys, values, scales } = this.of(layer);
-    const { queryStarts, lengths, pages, mostQueries } = batch as StepBatch;
+    const { queryStarts, lengths, pages, mostQueries } = step.batch;
     const { pageSize } = this.pool;
     const sequences = { queryStarts, lengths, pages, pageSize, mostQueries };
     return pagedAttention(q, keys, values, { ...span, ...sequences, scales });
@@ -200,7 +210,9 @@ export class PagedKvCache implements AttentionCache {
   }
 
   /** Counts the tokens of a step that this cache made. Twice counts them once. */
-  advance({ batch }: Step): void {
+  advance(step: Step): void {
+    assertObject(step, "a step");
+    const { batch } = step;
     for (const [sequence, count] of this.#stepped.get(batch as StepBatch) ?? []) sequence.length += count;
     this.#stepped.delete(batch as StepBatch);
   }
@@ -216,7 +228,7 @@ export class PagedKvCache implements AttentionCache {
   }
 
   #reserveAll(tokens: readonly SequenceTokens[]): void {
-    const before = tokens.map(({ sequence }) => sequence.pages.length);
+    const before = tokens.map(({ sequence }) => this.#opened(sequence).pages.length);
     try {
       for (const { sequence, ids } of tokens) this.reserve(sequence, ids.length);
     } catch (error) {

@@ -1,8 +1,8 @@
-import { isCapturing, type NormRounding, type RopeSpec as RotationSpec } from "@qknorm/core";
+import { isCapturing, type NormRounding, QkNormError, type RopeSpec as RotationSpec } from "@qknorm/core";
 import {
   convert,
   type FloatDtype,
-  type Indices,
+  Indices,
   keep,
   type RopeLayout,
   type RopeTable,
@@ -11,7 +11,7 @@ import {
   Tensor,
 } from "@qknorm/tensor";
 import type { RopeParameters } from "../checkpoint/rope-parameters.ts";
-import { assertObject, assertRounding, assertSizes } from "./layer-arguments.ts";
+import { assertObject, assertRounding, assertSizes, refuse } from "./layer-arguments.ts";
 import type { LayerOptions } from "./module.ts";
 import { lengthOfFirstFrequencies, ropeFrequencies } from "./rope-frequencies.ts";
 
@@ -66,19 +66,27 @@ export class RotaryEmbedding {
     this.#device = options.device;
   }
 
-  /** The angles of these positions and the rounding, as data; null where nothing turns. */
+  /** The angles of these positions and the rounding, as data; null where nothing turns. Throws as `apply` does. */
   tables(positions: Indices, dtype: FloatDtype): RotationSpec<Tensor> | null {
+    assertPositions(positions);
     const table = this.#tableOf(positions.bound, dtype);
     return table.cos.dim(1) === 0 ? null : { ...table, rounding: this.#rounding };
   }
 
-  /** Rotates `x [T, H, D]` in place, one position a token. */
+  /**
+   * Rotates `x [T, H, D]` in place, one position a token. Throws `ERR_QKNORM_ARGUMENT` for what is no tensor or no positions,
+   * `ERR_QKNORM_SHAPE` for a position whose table would not fit into memory, and what `rope` throws.
+   */
   apply(x: Tensor, positions: Indices): void {
+    if (!Tensor.is(x)) refuse("what is rotated must be a Tensor", x);
+    assertPositions(positions);
     rope(x, this.#tableOf(positions.bound, x.dtype as FloatDtype), positions, this.#rounding);
   }
 
-  /** Whether sequences of these lengths, and all between, have the same angles. */
+  /** Whether sequences of these lengths, and all between, have the same angles. Throws `ERR_QKNORM_ARGUMENT` for no lengths. */
   keepsAngles(fromTokens: number, toTokens: number): boolean {
+    if (typeof fromTokens !== "number" || typeof toTokens !== "number")
+      assertSizes({ fromTokens, toTokens }, 0);
     const first = lengthOfFirstFrequencies(this.#rope);
     return toTokens <= first || (this.#rope.type !== "dynamic" && fromTokens > first);
   }
@@ -116,8 +124,7 @@ export class RotaryEmbedding {
     const positions = 2 ** Math.ceil(Math.log2(Math.max(tokens, 64)));
     const half = inverse.length;
     const { direction = 1, layout = "halves" } = this.#spec;
-    const cos = new Float32Array(positions * half);
-    const sin = new Float32Array(positions * half);
+    const [cos, sin] = [roomFor(positions * half), roomFor(positions * half)];
     for (const [i, frequency] of inverse.entries()) {
       for (let position = 0; position < positions; position++) {
         const angle = Math.fround(position * frequency);
@@ -140,6 +147,21 @@ export class RotaryEmbedding {
     if (this.#rope.type === "dynamic") return { fromTokens: tokens, toTokens: tokens };
     return { fromTokens: first + 1, toTokens: Number.POSITIVE_INFINITY };
   }
+}
+
+/** Throws `ERR_QKNORM_SHAPE` for more angles than there is memory for. */
+function roomFor(angles: number): Float32Array {
+  try {
+    return new Float32Array(angles);
+  } catch (cause) {
+    throw new QkNormError("ERR_QKNORM_SHAPE", `there is no memory for a table of ${angles} angles`, {
+      cause,
+    });
+  }
+}
+
+function assertPositions(positions: unknown): asserts positions is Indices {
+  if (!Indices.is(positions)) refuse("positions must be Indices", positions);
 }
 
 /** The tables of a model: one for all layers of a kind. */

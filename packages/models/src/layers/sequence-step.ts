@@ -19,7 +19,7 @@ export function nextStep(
   cache: KvCache,
   trace: ForwardTrace | null = null,
 ): SequenceStep {
-  if (!(cache instanceof KvCache))
+  if (!KvCache.is(cache))
     throw new QkNormError("ERR_GENERATION", `the cache must be one of \`newCache\`, got ${shown(cache)}`);
   const chosen = Indices.is(ids) ? ids : Indices.from(ids);
   if (chosen.length === 0) throw new QkNormError("ERR_GENERATION", "a forward pass needs at least one token");
@@ -44,7 +44,7 @@ export function nextStep(
  */
 export function* blockSteps({ ids, cache, trace }: Step, length: number): Generator<SequenceStep> {
   const { values } = ids;
-  if (!(cache instanceof KvCache)) {
+  if (!KvCache.is(cache)) {
     throw new QkNormError("ERR_GENERATION", "blocks of tokens need a cache of one sequence");
   }
   if (values === null) {

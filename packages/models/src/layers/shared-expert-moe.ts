@@ -1,4 +1,5 @@
 import { activate, add, mul, type Tensor } from "@qknorm/tensor";
+import { assertObject } from "./layer-arguments.ts";
 import { Linear } from "./linear.ts";
 import { GatedMlp, type Mlp } from "./mlp.ts";
 import { type LayerOptions, Module } from "./module.ts";
@@ -14,8 +15,10 @@ export class SharedExpertMoe extends Module implements Mlp {
   readonly sharedExpert: GatedMlp;
   readonly sharedExpertGate: Linear;
 
+  /** Throws `ERR_QKNORM_ARGUMENT` as its parts do. */
   constructor(spec: MoeSpec, options: LayerOptions) {
     super();
+    assertObject(spec, "the spec of experts");
     const { hiddenSize, sharedSize: intermediateSize, activation } = spec;
     this.gate = new Router(spec, options);
     this.experts = new Experts(spec, options);

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { type Device, type FloatDtype, keep, Tensor } from "@qknorm/tensor";
+import { assertNumber, assertObject, assertText } from "./layer-arguments.ts";
 
 /** One thing that a layer carries from token to token. */
 export interface CarriedState {
@@ -38,8 +39,13 @@ export class StateCache {
    *
    * @throws ERR_GENERATION when other tokens went into it: unlike keys, a state cannot be written twice, so a sequence
    *   whose last step failed does not go on
+   * @throws ERR_QKNORM_ARGUMENT for a state without a layer or a name
    */
-  advance({ layer, name, shape, dtype = this.#dtype }: CarriedState, past: number, count: number): Tensor {
+  advance(state: CarriedState, past: number, count: number): Tensor {
+    assertObject(state, "what a layer carries");
+    const { layer, name, shape, dtype = this.#dtype } = state;
+    assertNumber(layer, "a layer");
+    assertText(name, "the name of what a layer carries");
     if (this.#disposed) throw new QkNormError("ERR_GENERATION", "this cache was disposed");
     const key = `${layer}.${name}`;
     const held = this.#states.get(key) ?? {

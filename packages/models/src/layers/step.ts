@@ -1,8 +1,7 @@
-import { QkNormError } from "@qknorm/core";
 import { type AttentionOptions, type CacheScales, Indices, type Tensor } from "@qknorm/tensor";
-import { shown } from "../checkpoint/shown-value.ts";
+import { refuse } from "./layer-arguments.ts";
 import type { CarriedState } from "./state-cache.ts";
-import type { ForwardTrace } from "./trace.ts";
+import { ForwardTrace } from "./trace.ts";
 
 /**
  * What every layer needs to know of one forward pass: the new tokens and where they stand. All of it may lie on a device,
@@ -25,15 +24,21 @@ export interface Step {
   readonly mask?: "none";
 }
 
-/** Throws `ERR_QKNORM_ARGUMENT` for what is no step: two looks, which a pass can afford. */
+/** Throws `ERR_QKNORM_ARGUMENT` for what is no step: three looks, which a pass can afford. */
 export function assertStep(step: unknown): asserts step is Step {
-  const { cache, positions } = (step ?? {}) as Partial<Step>;
-  if (typeof cache?.of === "function" && Indices.is(positions)) return;
-  throw new QkNormError(
-    "ERR_QKNORM_ARGUMENT",
-    `a step must be one that \`nextStep\` or a cache's \`step\` made, got ${shown(step)}`,
-  );
+  const { cache, positions, trace } = (step ?? {}) as Partial<Step>;
+  if (typeof cache?.of !== "function" || !Indices.is(positions)) refuse(`${A_STEP} made`, step);
+  if (trace !== null && !ForwardTrace.is(trace))
+    refuse("the trace of a step must be a ForwardTrace or null", trace);
 }
+
+/** How many tokens a step has. Throws `ERR_QKNORM_ARGUMENT` for what is no step. */
+export function tokensOf(step: Pick<Step, "ids">): number {
+  const { ids } = (step ?? {}) as Partial<Step>;
+  return Indices.is(ids) ? ids.length : refuse(`${A_STEP} made`, step);
+}
+
+const A_STEP = "a step must be one that `nextStep` or a cache's `step`";
 
 /** The sequences of a step, one after the other in its tokens. */
 export interface StepBatch {

@@ -25,6 +25,11 @@ export class ForwardTrace {
   readonly #started = performance.now();
   #planningMs = 0;
 
+  /** Whether a value is a trace that the constructor made. */
+  static is(value: unknown): value is ForwardTrace {
+    return typeof value === "object" && value !== null && #started in value;
+  }
+
   /** Runs one QK norm and records its plan and time. */
   qkNorm(layer: number, request: QkNormRequest<Tensor>, run: () => [Tensor, Tensor]): [Tensor, Tensor] {
     return this.#record(layer, () => planQkNorm(request), run);

@@ -8,6 +8,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type AfmoeConfig, parseAfmoeConfig } from "./config.ts";
 
@@ -24,6 +25,7 @@ export class AfmoeAttention extends Attention {
   readonly gateProj: Linear;
 
   constructor(config: AfmoeConfig, options: AttentionOptions) {
+    assertMade(config, options, "kinds");
     const { hiddenSize, queryHeads, headDim, eps, attentionBias, kinds, window, rope } = config;
     const slides = kinds[options.layer ?? 0] === "sliding_attention";
     const norm = normOf(headDim, eps);
@@ -48,6 +50,7 @@ export class AfmoeAttention extends Attention {
 /** AFMoE (Arcee's Trinity). */
 export class AfmoeForCausalLm extends DecoderForCausalLm {
   constructor(config: AfmoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: AfmoeAttention,

@@ -7,6 +7,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type ApertusConfig, parseApertusConfig } from "./config.ts";
 
 export { type ApertusConfig, parseApertusConfig } from "./config.ts";
@@ -37,6 +38,7 @@ class ApertusMlp extends PlainMlp {
   readonly actFn: Xielu | null;
 
   constructor(config: ApertusConfig, options: LayerOptions) {
+    assertMade(config, options);
     super(config, { up: "up_proj", down: "down_proj" }, options);
     this.actFn = config.xielu ? new Xielu(options) : null;
   }
@@ -53,6 +55,7 @@ class ApertusMlp extends PlainMlp {
  */
 export class ApertusAttention extends Attention {
   constructor(config: ApertusConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const bias = { qkv: config.attentionBias, out: config.attentionBias };
     const norm = rmsSetting(config.headDim, config.eps);
     super({ ...config, bias, qkNorm: { q: norm, k: norm, order: "norm-rope" } }, options);
@@ -62,6 +65,7 @@ export class ApertusAttention extends Attention {
 /** Apertus. */
 export class ApertusForCausalLm extends DecoderForCausalLm {
   constructor(config: ApertusConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: ApertusAttention,

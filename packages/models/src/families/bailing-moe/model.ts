@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps } from "../sparse-decoder.ts";
 import { type BailingMoeConfig, parseBailingMoeConfig } from "./config.ts";
 
@@ -17,6 +18,7 @@ export { type BailingMoeConfig, parseBailingMoeConfig } from "./config.ts";
  */
 export class BailingMoeAttention extends Attention {
   constructor(config: BailingMoeConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const { headDim, eps, qkvBias, outBias, useQkNorm } = config;
     const norm = rmsSetting(headDim, eps);
     super(
@@ -40,6 +42,7 @@ export class BailingMoeAttention extends Attention {
 /** Ling 2 and Ring 2. */
 export class BailingMoeForCausalLm extends DecoderForCausalLm {
   constructor(config: BailingMoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     const layerNames = { mixer: "attention" };
     super(
       denseDecoder(config, { attention: BailingMoeAttention, mlp: sparseMlps(config), layerNames }),

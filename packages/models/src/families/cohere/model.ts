@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type CohereConfig, parseCohereConfig } from "./config.ts";
 
 export { type CohereConfig, parseCohereConfig } from "./config.ts";
@@ -15,6 +16,7 @@ export { type CohereConfig, parseCohereConfig } from "./config.ts";
  */
 export class CohereAttention extends Attention {
   constructor(config: CohereConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const { queryHeads, kvHeads, headDim, eps, attentionBias, usesQkNorm } = config;
     const norm = layerNormSetting(headDim, eps, "no bias");
     super(
@@ -37,6 +39,7 @@ export class CohereAttention extends Attention {
 /** Command R and R+. */
 export class CohereForCausalLm extends DecoderForCausalLm {
   constructor(config: CohereConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: CohereAttention,

@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type Dots1Config, parseDots1Config } from "./config.ts";
 
@@ -17,6 +18,7 @@ export { type Dots1Config, parseDots1Config } from "./config.ts";
  */
 export class Dots1Attention extends Attention {
   constructor(config: Dots1Config, options: AttentionOptions) {
+    assertMade(config, options, "kinds");
     const { headDim, eps, attentionBias, kinds, window } = config;
     const norm = rmsSetting(headDim, eps);
     super(
@@ -34,6 +36,7 @@ export class Dots1Attention extends Attention {
 /** dots.llm1. */
 export class Dots1ForCausalLm extends DecoderForCausalLm {
   constructor(config: Dots1Config, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: Dots1Attention, mlp: sparseMlps(config) }), options);
   }
 }

@@ -5,6 +5,7 @@ import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { Exaone4Attention } from "../exaone4/model.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type ExaoneMoeConfig, parseExaoneMoeConfig } from "./config.ts";
 
@@ -19,6 +20,7 @@ export class ExaoneMoeAttention extends Exaone4Attention {}
 /** K-EXAONE. */
 export class ExaoneMoeForCausalLm extends DecoderForCausalLm {
   constructor(config: ExaoneMoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: ExaoneMoeAttention, mlp: sparseMlps(config) }), options);
   }
 }

@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type Exaone4Config, parseExaone4Config } from "./config.ts";
 
 export { type Exaone4Config, parseExaone4Config } from "./config.ts";
@@ -15,6 +16,7 @@ export { type Exaone4Config, parseExaone4Config } from "./config.ts";
  */
 export class Exaone4Attention extends Attention {
   constructor(config: Exaone4Config, options: AttentionOptions) {
+    assertMade(config, options, "kinds");
     const { kinds, window, rope, headDim, eps } = config;
     const slides = kinds[options.layer ?? 0] === "sliding_attention";
     const norm = rmsSetting(headDim, eps);
@@ -33,6 +35,7 @@ export class Exaone4Attention extends Attention {
 /** EXAONE 4. */
 export class Exaone4ForCausalLm extends DecoderForCausalLm {
   constructor(config: Exaone4Config, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: Exaone4Attention, arrangement: "post" }), options);
   }
 }

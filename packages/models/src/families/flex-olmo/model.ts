@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { Olmo2Attention } from "../olmo2/model.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type FlexOlmoConfig, parseFlexOlmoConfig } from "./config.ts";
@@ -16,6 +17,7 @@ export class FlexOlmoAttention extends Olmo2Attention {}
 /** FlexOlmo: norms where OLMo 2 has them, and experts as OLMoE's. */
 export class FlexOlmoForCausalLm extends DecoderForCausalLm {
   constructor(config: FlexOlmoConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: FlexOlmoAttention,

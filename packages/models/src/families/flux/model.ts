@@ -1,5 +1,6 @@
 import { JointAttention, type JointAttentionOptions } from "../../layers/joint-attention.ts";
 import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { assertMade } from "../made-config.ts";
 import type { FluxAttentionConfig } from "./config.ts";
 
 export type { JointInputs, JointOutputs } from "../../layers/joint-attention.ts";
@@ -12,6 +13,7 @@ export { type FluxAttentionConfig, parseFluxAttentionConfig } from "./config.ts"
  */
 export class FluxAttention extends JointAttention {
   constructor(config: FluxAttentionConfig, options: JointAttentionOptions) {
+    assertMade(config, options);
     const { heads, headDim, width, outWidth, eps, bias, outBias, contextWidth, contextBias } = config;
     const norm: NormSetting = { ...rmsSetting(headDim, eps), rounding: "once" };
     super(

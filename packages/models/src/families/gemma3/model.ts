@@ -1,9 +1,11 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import { assertNumber, assertSizes, assertText } from "../../layers/layer-arguments.ts";
 import { onePlusSetting } from "../../layers/norm.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type Gemma3Config, parseGemma3Config } from "./config.ts";
 
 export { type Gemma3Config, parseGemma3Config } from "./config.ts";
@@ -15,8 +17,11 @@ export { type Gemma3Config, parseGemma3Config } from "./config.ts";
  */
 export class Gemma3Attention extends Attention {
   constructor(config: Gemma3Config, options: AttentionOptions) {
+    assertMade(config, options, "kinds", "ropes");
     const { headDim, eps, attentionBias, kinds, ropes, window, queryPreAttnScalar } = config;
     const kind = kinds[options.layer ?? 0] ?? "full_attention";
+    assertText(kind, "the kind of a layer");
+    assertNumber(queryPreAttnScalar, "queryPreAttnScalar of the config");
     const norm = onePlusSetting(headDim, eps);
     super(
       {
@@ -35,6 +40,8 @@ export class Gemma3Attention extends Attention {
 /** Gemma 3, its text part. */
 export class Gemma3ForCausalLm extends DecoderForCausalLm {
   constructor(config: Gemma3Config, options: ModelOptions) {
+    assertMade(config, options);
+    assertSizes({ hiddenSize: config.hiddenSize }, 1);
     super(
       denseDecoder(config, {
         attention: Gemma3Attention,

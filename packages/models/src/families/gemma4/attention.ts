@@ -1,6 +1,9 @@
 import type { LayerHeads } from "../../checkpoint/layer-heads.ts";
+import { shown } from "../../checkpoint/shown-value.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import { assertObject } from "../../layers/layer-arguments.ts";
 import { type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { assertMade } from "../made-config.ts";
 import type { Gemma4Config } from "./config.ts";
 
 /** RMS times the weight as it is, rounded once. */
@@ -16,8 +19,11 @@ export function gemma4Norm(width: number, eps: number): NormSetting {
  */
 export class Gemma4Attention extends Attention {
   constructor(config: Gemma4Config, options: AttentionOptions) {
+    assertMade(config, options, "perLayer", "ropes");
     const { layer = 0 } = options;
-    const { kind, headDim, kvHeads, keysOf } = config.perLayer[layer] as LayerHeads;
+    const heads: LayerHeads | undefined = config.perLayer[layer];
+    assertObject(heads, `the heads of layer ${shown(layer)}`);
+    const { kind, headDim, kvHeads, keysOf } = heads;
     const norm = gemma4Norm(headDim, config.eps);
     const full = kind === "full_attention";
     const ownValues = full && config.keysAreValues ? "keys" : "projected";

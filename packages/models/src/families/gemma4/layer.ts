@@ -1,11 +1,13 @@
 import { add, type Tensor } from "@qknorm/tensor";
 import { DecoderLayer } from "../../layers/decoder-layer.ts";
 import { ExpertsBeside } from "../../layers/experts-beside.ts";
+import { assertSizes } from "../../layers/layer-arguments.ts";
 import { LayerScalar } from "../../layers/layer-scalar.ts";
 import { GatedMlp } from "../../layers/mlp.ts";
 import type { Step } from "../../layers/step.ts";
 import { TokenInputGate } from "../../layers/token-inputs.ts";
 import type { LayerContext } from "../decoder-model.ts";
+import { assertMade } from "../made-config.ts";
 import { Gemma4Attention, gemma4Norm } from "./attention.ts";
 import type { Gemma4Config } from "./config.ts";
 
@@ -16,6 +18,8 @@ export class Gemma4Layer extends DecoderLayer {
   readonly beside: ExpertsBeside | null;
 
   constructor(config: Gemma4Config, context: LayerContext) {
+    assertMade(config, context, "perLayer");
+    assertSizes({ intermediateSize: config.intermediateSize }, 1);
     const { layerInputs, doubleWide, experts } = config;
     const shares = config.perLayer[context.layer]?.keysOf !== null;
     const intermediateSize = config.intermediateSize * (doubleWide && shares ? 2 : 1);

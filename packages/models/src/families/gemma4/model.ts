@@ -1,10 +1,12 @@
 import type { Indices, Tensor } from "@qknorm/tensor";
 import { type LayerHeads, withoutSharedKeys } from "../../checkpoint/layer-heads.ts";
+import { assertSizes } from "../../layers/layer-arguments.ts";
 import { TokenInputs } from "../../layers/token-inputs.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { DecoderModel, type DecoderSpec } from "../decoder-model.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { gemma4Norm } from "./attention.ts";
 import { type Gemma4Config, parseGemma4Config } from "./config.ts";
 import { Gemma4Layer } from "./layer.ts";
@@ -17,6 +19,7 @@ class Gemma4Model extends DecoderModel {
   readonly tokenInputs: TokenInputs | null;
 
   constructor(config: Gemma4Config, spec: DecoderSpec, options: ModelOptions) {
+    assertMade(config, options);
     super(spec, options);
     const { layerInputs, eps } = config;
     this.tokenInputs =
@@ -36,6 +39,8 @@ class Gemma4Model extends DecoderModel {
 /** Gemma 4, its text part. */
 export class Gemma4ForCausalLm extends DecoderForCausalLm {
   constructor(config: Gemma4Config, options: ModelOptions) {
+    assertMade(config, options);
+    assertSizes({ hiddenSize: config.hiddenSize }, 1);
     const { hiddenSize } = config;
     const spec: DecoderSpec = {
       ...config,

@@ -6,6 +6,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type Glm4MoeConfig, parseGlm4MoeConfig } from "./config.ts";
 
@@ -18,6 +19,7 @@ export { type Glm4MoeConfig, parseGlm4MoeConfig } from "./config.ts";
  */
 export class Glm4MoeAttention extends Attention {
   constructor(config: Glm4MoeConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const norm = rmsSetting(config.headDim, config.eps);
     super(
       {
@@ -33,6 +35,7 @@ export class Glm4MoeAttention extends Attention {
 /** GLM-4.5, 4.6 and 4.7. */
 export class Glm4MoeForCausalLm extends DecoderForCausalLm {
   constructor(config: Glm4MoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: Glm4MoeAttention, mlp: sparseMlps(config) }), options);
   }
 }

@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type HunyuanV1DenseConfig, parseHunyuanV1DenseConfig } from "./config.ts";
 
 export { type HunyuanV1DenseConfig, parseHunyuanV1DenseConfig } from "./config.ts";
@@ -15,6 +16,7 @@ export { type HunyuanV1DenseConfig, parseHunyuanV1DenseConfig } from "./config.t
  */
 export class HunyuanV1DenseAttention extends Attention {
   constructor(config: HunyuanV1DenseConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const bias = { qkv: config.attentionBias, out: config.attentionBias };
     const norm = rmsSetting(config.headDim, config.eps);
     const names = { qNorm: "query_layernorm", kNorm: "key_layernorm" };
@@ -25,6 +27,7 @@ export class HunyuanV1DenseAttention extends Attention {
 /** Hunyuan v1 (dense). */
 export class HunyuanV1DenseForCausalLm extends DecoderForCausalLm {
   constructor(config: HunyuanV1DenseConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: HunyuanV1DenseAttention }), options);
   }
 }

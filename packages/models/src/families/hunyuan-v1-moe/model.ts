@@ -7,6 +7,7 @@ import type { LayerContext } from "../decoder-model.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { HunyuanV1DenseAttention } from "../hunyuan-v1-dense/model.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseShapes } from "../sparse-decoder.ts";
 import { type HunyuanV1MoeConfig, parseHunyuanV1MoeConfig } from "./config.ts";
 
@@ -21,6 +22,7 @@ export class HunyuanV1MoeAttention extends HunyuanV1DenseAttention {}
 /** Hunyuan v1 MoE: layers may differ in how many experts a token goes to. */
 export class HunyuanV1MoeForCausalLm extends DecoderForCausalLm {
   constructor(config: HunyuanV1MoeConfig, options: ModelOptions) {
+    assertMade(config, options, "moe", "topKs");
     const { moe, topKs } = config;
     const mlp = (context: LayerContext) => {
       const router = { ...moe.router, topK: topKs[context.layer] as number };

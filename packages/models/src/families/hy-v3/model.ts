@@ -6,6 +6,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type HyV3Config, parseHyV3Config } from "./config.ts";
 
@@ -17,6 +18,7 @@ export { type HyV3Config, parseHyV3Config } from "./config.ts";
  */
 export class HyV3Attention extends Attention {
   constructor(config: HyV3Config, options: AttentionOptions) {
+    assertMade(config, options);
     const { headDim, eps, attentionBias } = config;
     const norm = rmsSetting(headDim, eps);
     const bias = { qkv: attentionBias, out: attentionBias };
@@ -27,6 +29,7 @@ export class HyV3Attention extends Attention {
 /** HY v3. */
 export class HyV3ForCausalLm extends DecoderForCausalLm {
   constructor(config: HyV3Config, options: ModelOptions) {
+    assertMade(config, options);
     const { mlpBias } = config;
     super(denseDecoder(config, { attention: HyV3Attention, mlp: sparseMlps(config), mlpBias }), options);
   }

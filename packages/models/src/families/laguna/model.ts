@@ -2,12 +2,14 @@ import { activate, linear, mul, Tensor } from "@qknorm/tensor";
 import { stackedExperts } from "../../checkpoint/stacked-experts.ts";
 import { renamed } from "../../checkpoint/weight-names.ts";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import { assertText } from "../../layers/layer-arguments.ts";
 import { Linear } from "../../layers/linear.ts";
 import { rmsSetting } from "../../layers/norm.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type LagunaConfig, parseLagunaConfig } from "./config.ts";
 
@@ -25,9 +27,11 @@ export class LagunaAttention extends Attention {
   readonly #spread: Tensor | null;
 
   constructor(config: LagunaConfig, options: AttentionOptions) {
+    assertMade(config, options, "kinds", "ropes", "headsOf");
     const { hiddenSize, headDim, eps, attentionBias, kinds, ropes, window, headsOf, gate } = config;
     const { layer = 0 } = options;
     const kind = kinds[layer] ?? "full_attention";
+    assertText(kind, "the kind of a layer");
     const queryHeads = headsOf[layer] as number;
     const norm = rmsSetting(headDim, eps);
     super(
@@ -60,6 +64,7 @@ export class LagunaAttention extends Attention {
 /** Laguna. */
 export class LagunaForCausalLm extends DecoderForCausalLm {
   constructor(config: LagunaConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: LagunaAttention, mlp: sparseMlps(config) }), options);
   }
 }

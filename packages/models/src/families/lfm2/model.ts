@@ -1,15 +1,17 @@
-import { mul, type Tensor } from "@qknorm/tensor";
+import { mul, Tensor } from "@qknorm/tensor";
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
 import { CausalConv } from "../../layers/causal-conv.ts";
 import { DecoderLayer, type Mixer } from "../../layers/decoder-layer.ts";
+import { assertSizes, refuse } from "../../layers/layer-arguments.ts";
 import { Linear } from "../../layers/linear.ts";
 import { GatedMlp } from "../../layers/mlp.ts";
 import { Module } from "../../layers/module.ts";
 import { rmsSetting } from "../../layers/norm.ts";
-import type { Step } from "../../layers/step.ts";
+import { assertStep, type Step } from "../../layers/step.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type Lfm2Config, parseLfm2Config } from "./config.ts";
 
 export { type Lfm2Config, parseLfm2Config } from "./config.ts";
@@ -21,6 +23,7 @@ export { type Lfm2Config, parseLfm2Config } from "./config.ts";
  */
 export class Lfm2Attention extends Attention {
   constructor(config: Lfm2Config, options: AttentionOptions) {
+    assertMade(config, options);
     const norm = rmsSetting(config.headDim, config.eps);
     super(
       {
@@ -42,8 +45,11 @@ export class Lfm2ShortConv extends Module implements Mixer {
   readonly conv: CausalConv;
   readonly outProj: Linear;
 
-  constructor({ hiddenSize, convTaps, convBias }: Lfm2Config, options: AttentionOptions) {
+  constructor(config: Lfm2Config, options: AttentionOptions) {
     super();
+    assertMade(config, options);
+    const { hiddenSize, convTaps, convBias } = config;
+    assertSizes({ hiddenSize }, 1);
     const { layer = 0 } = options;
     const bias = { ...options, bias: convBias };
     this.inProj = new Linear(hiddenSize, 3 * hiddenSize, bias);
@@ -51,7 +57,10 @@ export class Lfm2ShortConv extends Module implements Mixer {
     this.outProj = new Linear(hiddenSize, hiddenSize, bias);
   }
 
+  /** Throws `ERR_QKNORM_ARGUMENT` for what is no tensor or no step. */
   forward(hidden: Tensor, step: Step): Tensor {
+    assertStep(step);
+    if (!Tensor.is(hidden)) refuse("hidden must be a Tensor", hidden);
     const width = hidden.dim(1);
     const [b, c, x] = this.inProj.forward(hidden).split(-1, [width, width, width]) as [
       Tensor,
@@ -68,6 +77,7 @@ const LAYER_NAMES = { mlp: "feed_forward", inputNorm: "operator_norm", mlpInputN
 /** LFM2. */
 export class Lfm2ForCausalLm extends DecoderForCausalLm {
   constructor(config: Lfm2Config, options: ModelOptions) {
+    assertMade(config, options, "kinds");
     const norm = rmsSetting(config.hiddenSize, config.eps);
     super(
       {

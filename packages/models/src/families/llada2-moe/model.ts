@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps } from "../sparse-decoder.ts";
 import { type Llada2MoeConfig, parseLlada2MoeConfig } from "./config.ts";
 
@@ -18,6 +19,7 @@ export class Llada2MoeAttention extends BailingMoeAttention {}
 /** LLaDA2-MoE: Ling 2's mathematics under a mask of blocks, of 32 tokens where the caller asks for no other length. */
 export class Llada2MoeForCausalLm extends DecoderForCausalLm {
   constructor(config: Llada2MoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: Llada2MoeAttention,

@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type LlamaConfig, parseLlamaConfig } from "./config.ts";
 
 export { type LlamaConfig, parseLlamaConfig } from "./config.ts";
@@ -13,6 +14,7 @@ export { type LlamaConfig, parseLlamaConfig } from "./config.ts";
  */
 export class LlamaAttention extends Attention {
   constructor(config: LlamaConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const bias = { qkv: config.attentionBias, out: config.attentionBias };
     super({ ...config, bias, qkNorm: null }, options);
   }
@@ -21,6 +23,7 @@ export class LlamaAttention extends Attention {
 /** Llama 2, 3 and what shares their config. */
 export class LlamaForCausalLm extends DecoderForCausalLm {
   constructor(config: LlamaConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: LlamaAttention, mlpBias: config.mlpBias }), options);
   }
 }

@@ -10,6 +10,7 @@ import { DecoderForCausalLm } from "../decoder.ts";
 import type { LayerContext } from "../decoder-model.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseShapes } from "../sparse-decoder.ts";
 import { type Llama4Config, parseLlama4Config } from "./config.ts";
 
@@ -23,6 +24,7 @@ export { type Llama4Config, parseLlama4Config } from "./config.ts";
  */
 export class Llama4Attention extends Attention {
   constructor(config: Llama4Config, options: AttentionOptions) {
+    assertMade(config, options, "rotated", "chunks");
     const { eps, attentionBias, rotated, chunks, useQkNorm, rope, temperature } = config;
     const { layer = 0 } = options;
     const turns = rotated[layer] === true;
@@ -46,6 +48,7 @@ export class Llama4Attention extends Attention {
 /** Llama 4, its text part. */
 export class Llama4ForCausalLm extends DecoderForCausalLm {
   constructor(config: Llama4Config, options: ModelOptions) {
+    assertMade(config, options, "sparse", "moe");
     const { sparse, moe, denseSize } = config;
     const mlp = (context: LayerContext) =>
       sparse[context.layer] === true

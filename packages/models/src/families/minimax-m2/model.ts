@@ -6,6 +6,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type MiniMaxM2Config, parseMiniMaxM2Config } from "./config.ts";
 
@@ -18,6 +19,7 @@ export { type MiniMaxM2Config, parseMiniMaxM2Config } from "./config.ts";
  */
 export class MiniMaxM2Attention extends Attention {
   constructor(config: MiniMaxM2Config, options: AttentionOptions) {
+    assertMade(config, options);
     super({ ...config, qkNorm: qkNormAcrossHeads(config, "hf") }, options);
   }
 }
@@ -25,6 +27,7 @@ export class MiniMaxM2Attention extends Attention {
 /** MiniMax-M2. */
 export class MiniMaxM2ForCausalLm extends DecoderForCausalLm {
   constructor(config: MiniMaxM2Config, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: MiniMaxM2Attention, mlp: sparseMlps(config) }), options);
   }
 }

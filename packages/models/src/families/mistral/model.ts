@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type MistralConfig, parseMistralConfig } from "./config.ts";
 
 export { type MistralConfig, parseMistralConfig } from "./config.ts";
@@ -13,6 +14,7 @@ export { type MistralConfig, parseMistralConfig } from "./config.ts";
  */
 export class MistralAttention extends Attention {
   constructor(config: MistralConfig, options: AttentionOptions) {
+    assertMade(config, options);
     super({ ...config, qkNorm: null }, options);
   }
 }
@@ -20,6 +22,7 @@ export class MistralAttention extends Attention {
 /** Mistral 7B and what shares its config. */
 export class MistralForCausalLm extends DecoderForCausalLm {
   constructor(config: MistralConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: MistralAttention }), options);
   }
 }

@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type NanochatConfig, parseNanochatConfig } from "./config.ts";
 
 export { type NanochatConfig, parseNanochatConfig } from "./config.ts";
@@ -20,6 +21,7 @@ function weightless({ headDim, eps }: NanochatConfig): NormSetting {
  */
 export class NanochatAttention extends Attention {
   constructor(config: NanochatConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const bias = { qkv: config.attentionBias, out: config.attentionBias };
     const norm = weightless(config);
     super({ ...config, bias, qkNorm: { q: norm, k: norm, order: "rope-norm" } }, options);
@@ -29,6 +31,7 @@ export class NanochatAttention extends Attention {
 /** nanochat: no norm has a weight, and the embedding goes through one too. */
 export class NanochatForCausalLm extends DecoderForCausalLm {
   constructor(config: NanochatConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: NanochatAttention,

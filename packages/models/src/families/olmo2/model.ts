@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type Olmo2Config, parseOlmo2Config } from "./config.ts";
 
 export { type Olmo2Config, parseOlmo2Config } from "./config.ts";
@@ -16,6 +17,7 @@ export { type Olmo2Config, parseOlmo2Config } from "./config.ts";
  */
 export class Olmo2Attention extends Attention {
   constructor(config: Olmo2Config, options: AttentionOptions) {
+    assertMade(config, options);
     const { attentionBias } = config;
     super(
       {
@@ -31,6 +33,7 @@ export class Olmo2Attention extends Attention {
 /** OLMo 2. */
 export class Olmo2ForCausalLm extends DecoderForCausalLm {
   constructor(config: Olmo2Config, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: Olmo2Attention,

@@ -1,10 +1,12 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
+import { assertText } from "../../layers/layer-arguments.ts";
 import { rmsSetting } from "../../layers/norm.ts";
 import { qkNormAcrossHeads } from "../across-heads.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type Olmo3Config, parseOlmo3Config } from "./config.ts";
 
 export { type Olmo3Config, parseOlmo3Config } from "./config.ts";
@@ -15,8 +17,10 @@ export { type Olmo3Config, parseOlmo3Config } from "./config.ts";
  */
 export class Olmo3Attention extends Attention {
   constructor(config: Olmo3Config, options: AttentionOptions) {
+    assertMade(config, options, "kinds", "ropes");
     const { attentionBias, kinds, ropes, window } = config;
     const kind = kinds[options.layer ?? 0] ?? "full_attention";
+    assertText(kind, "the kind of a layer");
     super(
       {
         ...config,
@@ -33,6 +37,7 @@ export class Olmo3Attention extends Attention {
 /** OLMo 3. */
 export class Olmo3ForCausalLm extends DecoderForCausalLm {
   constructor(config: Olmo3Config, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: Olmo3Attention,

@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { type OlmoeConfig, parseOlmoeConfig } from "./config.ts";
 
@@ -17,6 +18,7 @@ export { type OlmoeConfig, parseOlmoeConfig } from "./config.ts";
  */
 export class OlmoeAttention extends Attention {
   constructor(config: OlmoeConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const { attentionBias } = config;
     super(
       {
@@ -32,6 +34,7 @@ export class OlmoeAttention extends Attention {
 /** OLMoE. */
 export class OlmoeForCausalLm extends DecoderForCausalLm {
   constructor(config: OlmoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: OlmoeAttention, mlp: sparseMlps(config) }), options);
   }
 }

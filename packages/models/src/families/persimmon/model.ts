@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type PersimmonConfig, parsePersimmonConfig } from "./config.ts";
 
 export { type PersimmonConfig, parsePersimmonConfig } from "./config.ts";
@@ -16,6 +17,7 @@ export { type PersimmonConfig, parsePersimmonConfig } from "./config.ts";
  */
 export class PersimmonAttention extends Attention {
   constructor(config: PersimmonConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const norm = layerNormSetting(config.headDim, config.eps, "bias");
     super(
       {
@@ -33,6 +35,7 @@ export class PersimmonAttention extends Attention {
 /** Persimmon. */
 export class PersimmonForCausalLm extends DecoderForCausalLm {
   constructor(config: PersimmonConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: PersimmonAttention,

@@ -5,6 +5,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { type PhiConfig, parsePhiConfig } from "./config.ts";
 
 export { type PhiConfig, parsePhiConfig } from "./config.ts";
@@ -16,6 +17,7 @@ export { type PhiConfig, parsePhiConfig } from "./config.ts";
  */
 export class PhiAttention extends Attention {
   constructor(config: PhiConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const norm = layerNormSetting(config.headDim, config.eps, "bias");
     super(
       {
@@ -32,6 +34,7 @@ export class PhiAttention extends Attention {
 /** Phi-1, Phi-1.5 and Phi-2. */
 export class PhiForCausalLm extends DecoderForCausalLm {
   constructor(config: PhiConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: PhiAttention,

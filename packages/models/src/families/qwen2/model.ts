@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { parseQwen2Config, type Qwen2Config } from "./config.ts";
 
 export { parseQwen2Config, type Qwen2Config } from "./config.ts";
@@ -13,6 +14,7 @@ export { parseQwen2Config, type Qwen2Config } from "./config.ts";
  */
 export class Qwen2Attention extends Attention {
   constructor(config: Qwen2Config, options: AttentionOptions) {
+    assertMade(config, options, "windows");
     const { layer = 0 } = options;
     super(
       {
@@ -29,6 +31,7 @@ export class Qwen2Attention extends Attention {
 /** Qwen2 and Qwen2.5. */
 export class Qwen2ForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen2Config, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: Qwen2Attention }), options);
   }
 }

@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { hybridDecoder, sharedExpertMlps } from "../hybrid-decoder.ts";
+import { assertMade } from "../made-config.ts";
 import { Qwen35Attention, Qwen35DeltaNet, qwen35Shapes, textWeights } from "../qwen3-5/model.ts";
 import { parseQwen35MoeConfig, type Qwen35MoeConfig } from "./config.ts";
 
@@ -17,6 +18,7 @@ export class Qwen35MoeAttention extends Qwen35Attention {}
 /** Qwen3.5-MoE, its text part. */
 export class Qwen35MoeForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen35MoeConfig, options: ModelOptions) {
+    assertMade(config, options, "kinds", "delta");
     const parts = { attention: Qwen35MoeAttention, delta: Qwen35DeltaNet, mlp: sharedExpertMlps(config) };
     super(hybridDecoder(config, parts), options);
   }

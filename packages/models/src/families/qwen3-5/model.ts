@@ -15,6 +15,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { hybridDecoder, hybridShapes } from "../hybrid-decoder.ts";
+import { assertMade } from "../made-config.ts";
 import { parseQwen35Config, type Qwen3HybridConfig } from "./config.ts";
 
 export { parseQwen35Config, type Qwen3HybridConfig } from "./config.ts";
@@ -26,6 +27,7 @@ export { parseQwen35Config, type Qwen3HybridConfig } from "./config.ts";
  */
 export class Qwen35Attention extends Attention {
   constructor(config: Qwen3HybridConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const { headDim, eps, attentionBias } = config;
     const norm = onePlusSetting(headDim, eps);
     super(
@@ -71,6 +73,7 @@ export class Qwen35DeltaNet extends GatedDeltaNet {
 /** Qwen3.5, its text part. */
 export class Qwen35ForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3HybridConfig, options: ModelOptions) {
+    assertMade(config, options, "kinds", "delta");
     super(hybridDecoder(config, { attention: Qwen35Attention, delta: Qwen35DeltaNet }), options);
   }
 }

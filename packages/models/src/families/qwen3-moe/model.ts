@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { Qwen3Attention } from "../qwen3/model.ts";
 import { sparseMlps, sparseShapes } from "../sparse-decoder.ts";
 import { parseQwen3MoeConfig, type Qwen3MoeConfig } from "./config.ts";
@@ -18,6 +19,7 @@ export class Qwen3MoeAttention extends Qwen3Attention {}
 /** Qwen3-MoE. */
 export class Qwen3MoeForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3MoeConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: Qwen3MoeAttention, mlp: sparseMlps(config) }), options);
   }
 }

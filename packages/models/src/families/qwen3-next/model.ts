@@ -11,6 +11,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { decoderFamily } from "../family.ts";
 import { hybridDecoder, hybridShapes, sharedExpertMlps } from "../hybrid-decoder.ts";
+import { assertMade } from "../made-config.ts";
 import { Qwen35Attention, textWeights } from "../qwen3-5/model.ts";
 import { parseQwen3NextConfig, type Qwen3NextConfig } from "./config.ts";
 
@@ -71,6 +72,7 @@ function sideBySide(parts: readonly Tensor[]): Tensor {
 /** Qwen3-Next. */
 export class Qwen3NextForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3NextConfig, options: ModelOptions) {
+    assertMade(config, options, "kinds", "delta");
     const parts = { attention: Qwen3NextAttention, delta: Qwen3NextDeltaNet, mlp: sharedExpertMlps(config) };
     super(hybridDecoder(config, parts), options);
   }

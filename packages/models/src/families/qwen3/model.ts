@@ -1,10 +1,10 @@
 import { Attention, type AttentionOptions } from "../../layers/attention.ts";
-import { assertLayerOptions, assertList, assertObject, assertSizes } from "../../layers/layer-arguments.ts";
 import { rmsSetting } from "../../layers/norm.ts";
 import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { parseQwen3Config, type Qwen3Config } from "./config.ts";
 
 export { parseQwen3Config, type Qwen3Config } from "./config.ts";
@@ -16,7 +16,7 @@ export { parseQwen3Config, type Qwen3Config } from "./config.ts";
  */
 export class Qwen3Attention extends Attention {
   constructor(config: Qwen3Config, options: AttentionOptions) {
-    assertConfig(config, options);
+    assertMade(config, options, "windows");
     const { headDim, eps, attentionBias } = config;
     const norm = rmsSetting(headDim, eps);
     super(
@@ -35,18 +35,9 @@ export class Qwen3Attention extends Attention {
 /** Qwen3 (dense). */
 export class Qwen3ForCausalLm extends DecoderForCausalLm {
   constructor(config: Qwen3Config, options: ModelOptions) {
-    assertConfig(config, options);
+    assertMade(config, options, "windows");
     super(denseDecoder(config, { attention: Qwen3Attention }), options);
   }
-}
-
-/** Throws `ERR_QKNORM_ARGUMENT` for what `parseQwen3Config` did not make, and for no options. */
-function assertConfig(config: unknown, options: unknown): void {
-  assertObject(config, "the config of Qwen3");
-  const { layers, windows } = config as Partial<Qwen3Config>;
-  assertSizes({ layers }, 1);
-  assertList(windows, "the windows of a config of Qwen3");
-  assertLayerOptions(options);
 }
 
 export const qwen3 = decoderFamily({ modelType: "qwen3", parse: parseQwen3Config, create: Qwen3ForCausalLm });

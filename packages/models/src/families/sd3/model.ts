@@ -1,5 +1,7 @@
 import { JointAttention, type JointAttentionOptions } from "../../layers/joint-attention.ts";
+import { assertText, refuse } from "../../layers/layer-arguments.ts";
 import { layerNormSetting, type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { assertMade } from "../made-config.ts";
 import type { Sd3AttentionConfig, Sd3Norm } from "./config.ts";
 
 export type { JointInputs, JointOutputs } from "../../layers/joint-attention.ts";
@@ -12,7 +14,10 @@ export { parseSd3AttentionConfig, type Sd3AttentionConfig } from "./config.ts";
  */
 export class Sd3Attention extends JointAttention {
   constructor(config: Sd3AttentionConfig, options: JointAttentionOptions) {
+    assertMade(config, options);
     const { heads, headDim, width, outWidth, bias, outBias, context } = config;
+    assertText(config.norm, "the norm of the config");
+    if (!Object.hasOwn(NORMS, config.norm)) refuse("the norm of a config must be a known one", config.norm);
     const norm = NORMS[config.norm](headDim, config.eps);
     super(
       {

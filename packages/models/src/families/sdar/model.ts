@@ -2,6 +2,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { Qwen3Attention } from "../qwen3/model.ts";
 import { parseSdarConfig, type SdarConfig } from "./config.ts";
 
@@ -16,6 +17,7 @@ export class SdarAttention extends Qwen3Attention {}
 /** SDAR: Qwen3's mathematics under a mask of blocks. */
 export class SdarForCausalLm extends DecoderForCausalLm {
   constructor(config: SdarConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: SdarAttention, blockLength: config.blockLength }), options);
   }
 }

@@ -3,6 +3,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { parseSmolLm3Config, type SmolLm3Config } from "./config.ts";
 
 export { parseSmolLm3Config, type SmolLm3Config } from "./config.ts";
@@ -13,6 +14,7 @@ export { parseSmolLm3Config, type SmolLm3Config } from "./config.ts";
  */
 export class SmolLm3Attention extends Attention {
   constructor(config: SmolLm3Config, options: AttentionOptions) {
+    assertMade(config, options, "rotated", "windows");
     const { layer = 0 } = options;
     const { rope, rotated, windows, attentionBias } = config;
     super(
@@ -31,6 +33,7 @@ export class SmolLm3Attention extends Attention {
 /** SmolLM3. */
 export class SmolLm3ForCausalLm extends DecoderForCausalLm {
   constructor(config: SmolLm3Config, options: ModelOptions) {
+    assertMade(config, options);
     super(denseDecoder(config, { attention: SmolLm3Attention, mlpBias: config.mlpBias }), options);
   }
 }

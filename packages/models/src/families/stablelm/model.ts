@@ -4,6 +4,7 @@ import type { ModelOptions } from "../causal-lm.ts";
 import { DecoderForCausalLm } from "../decoder.ts";
 import { denseDecoder } from "../dense-decoder.ts";
 import { decoderFamily } from "../family.ts";
+import { assertMade } from "../made-config.ts";
 import { parseStableLmConfig, type StableLmConfig } from "./config.ts";
 
 export { parseStableLmConfig, type StableLmConfig } from "./config.ts";
@@ -15,6 +16,7 @@ export { parseStableLmConfig, type StableLmConfig } from "./config.ts";
  */
 export class StableLmAttention extends Attention {
   constructor(config: StableLmConfig, options: AttentionOptions) {
+    assertMade(config, options);
     const { queryHeads, kvHeads, headDim, eps, qkvBias, usesQkNorm } = config;
     const norm = layerNormSetting(headDim, eps, "no bias");
     super(
@@ -39,6 +41,7 @@ export class StableLmAttention extends Attention {
 /** StableLM and StableLM 2. */
 export class StableLmForCausalLm extends DecoderForCausalLm {
   constructor(config: StableLmConfig, options: ModelOptions) {
+    assertMade(config, options);
     super(
       denseDecoder(config, {
         attention: StableLmAttention,

@@ -1,10 +1,12 @@
 import { applyQkNorm, QkNormError, type QkNormOptions } from "@qknorm/core";
 import { add, Indices, rope, type Tensor } from "@qknorm/tensor";
 import { fullAttention } from "../../layers/full-attention.ts";
-import type { JointAttentionOptions, JointInputs } from "../../layers/joint-attention.ts";
+import { assertInputs, type JointAttentionOptions, type JointInputs } from "../../layers/joint-attention.ts";
+import { assertSizes } from "../../layers/layer-arguments.ts";
 import { Linear } from "../../layers/linear.ts";
 import { Module } from "../../layers/module.ts";
 import { Norm, type NormSetting, rmsSetting } from "../../layers/norm.ts";
+import { assertMade } from "../made-config.ts";
 import type { WanAttentionConfig } from "./config.ts";
 
 export type { JointInputs } from "../../layers/joint-attention.ts";
@@ -33,8 +35,10 @@ export class WanAttention extends Module {
   readonly #qkNorm: QkNormOptions;
 
   constructor(config: WanAttentionConfig, options: JointAttentionOptions) {
+    assertMade(config, options);
     super();
     const { width, heads, headDim, eps, imageWidth } = config;
+    assertSizes({ heads, headDim }, 1);
     const inner = heads * headDim;
     const norm: NormSetting = { ...rmsSetting(inner, eps), axis: "row", rounding: "once" };
     const inward = (from: number): Linear => new Linear(from, inner, { ...options, bias: true });
@@ -51,8 +55,10 @@ export class WanAttention extends Module {
     this.#qkNorm = options.qkNorm ?? {};
   }
 
-  /** Throws `ERR_QKNORM_ARGUMENT` for a context without the image's tokens that this block has projections for. */
-  forward({ hidden, context, rope: angles, trace }: JointInputs): Tensor {
+  /** Throws `ERR_QKNORM_ARGUMENT` for what are no inputs, and a context without the image's tokens that this block has projections for. */
+  forward(inputs: JointInputs): Tensor {
+    assertInputs(inputs);
+    const { hidden, context, rope: angles, trace } = inputs;
     const [image, text] = this.#parts(context);
     const [q, k] = this.#normed(hidden, text, trace).map((x) => this.#asHeads(x)) as [Tensor, Tensor];
     if (angles !== undefined) {
