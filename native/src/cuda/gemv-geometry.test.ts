@@ -39,3 +39,15 @@ test("the order of additions does not depend on the number of tokens", () => {
     }),
   );
 });
+
+test("loads under way are so many bytes of the weight, and half of that where sums of three tokens or more are kept", () => {
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 1, max: 8 }), (size, tokens) => {
+      const plain = { ...size, tensor: false, tokens };
+      const { rows, depth } = gemvGeometry(plain);
+      const most = (16 * 2) / { f32: 4, bf16: 2, f16: 2 }[size.weight as "f32"] / (tokens > 2 ? 2 : 1);
+      expect(rows * depth).toBeLessThanOrEqual(Math.max(rows, most));
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -11,7 +11,7 @@ describe.skipIf(missing !== "")(`mixtures of experts on a device, on a stand-in 
       { ...small, tokens: 2 },
       { ...small, tokens: 9 },
     ],
-    activations: ["silu"],
+    activations: ["silu", "gelu"],
   });
   moeGraphSuite("cuda:0");
 });
