@@ -161,8 +161,11 @@ describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing
 
   it("lets an empty block be, and a stream be freed before its memory", () => {
     const stream = new CudaStream(0);
-    using empty = new CudaMemory(stream, 0);
+    const empty = new CudaMemory(stream, 0);
     empty.upload(new Uint8Array(0), stream);
+    notes();
+    empty.free();
+    expect(notes()).toEqual([]);
     const memory = new CudaMemory(stream, 8);
     stream.free();
     notes();

@@ -130,6 +130,10 @@ describe.skipIf(missing !== "")(`launches, on a stand-in driver${missing}`, () =
     expect(load(new Uint8Array(100)).message).toBe("this is no module: neither a cubin nor PTX");
     expect(load(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1)).message).toMatch(/its header is cut off/);
     expect(load(new TextEncoder().encode(".version broken")).message).toMatch(/sm_90; ptxas: broken$/);
+    // As NVRTC gives text, with a zero at its end; one within would cut it short.
+    expect(load(new TextEncoder().encode(".version broken\0")).message).toMatch(/sm_90; ptxas: broken$/);
+    expect(load(new TextEncoder().encode(".version\0broken")).message).toMatch(/neither a cubin nor PTX$/);
+    expect(load(new TextEncoder().encode(".version broken\0\0")).message).toMatch(/neither a cubin nor PTX$/);
   });
 
   it("take no cubin that is cut off anywhere, or says that it is longer", () => {

@@ -208,6 +208,9 @@ describe.skipIf(missing !== "")(`linear${missing}`, () => {
     expect(code({ out: { ...view, rowStride: made.x.rowStride, offset: offset + 2 } })).toBe(
       "ERR_QKNORM_OVERLAP",
     );
+    const { weight } = made;
+    const over = { data: weight.data, dtype, offset: weight.offset, rowStride: weight.rowStride };
+    expect(code({ out: over })).toBe("ERR_QKNORM_OVERLAP");
     expect(code({ bias: { data: made.out.data, dtype, offset: made.out.offset } })).toBe(
       "ERR_QKNORM_OVERLAP",
     );
