@@ -12,7 +12,7 @@ import {
   loadBinding,
   openCuda,
 } from "../src/index.ts";
-import { missing, notes, scripted } from "./cuda-fake.ts";
+import { failureOf, missing, notes, scripted } from "./cuda-fake.ts";
 
 // The addon itself, whatever it is called with: it returns or throws an Error with a code that we know.
 const codes = new Set([
@@ -124,6 +124,21 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
     new CudaMemory(home, 16).free();
     expect(cudaUsage(0).liveBytes).toBe(before);
     expect(notes().filter((note) => /in a graph|dead/.test(note))).toEqual([]);
+  });
+
+  it("tell a layout of a kernel that is empty from one without parameters", () => {
+    scripted();
+    openCuda();
+    const module = binding.cudaModule(0, new TextEncoder().encode(".version 8.0 .target sm_90"));
+    const failure = (layout: Float64Array) =>
+      failureOf(() => binding.cudaKernel(module, "scale", layout, false));
+    expect(failure(new Float64Array(0))).toMatchObject({
+      code: "ERR_QKNORM_ARGUMENT",
+      message: "layout is empty",
+    });
+    expect(failure(Float64Array.of(0)).message).toMatch(/^kernel scale has more than 0 parameters/);
+    expect(failure(Float64Array.of(16)).message).toBe("layout has bytes of no parameter");
+    binding.cudaFree(module);
   });
 
   it("survive arguments of any kind and number, real handles among them", {
