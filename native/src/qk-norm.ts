@@ -3,7 +3,7 @@ import { paramCounts } from "./binding.ts";
 import { requireBinding } from "./loader.ts";
 import { type NormSide, writeSide } from "./norm-side.ts";
 import { type CpuIsa, dtypeNumbers } from "./numbers.ts";
-import { ParamWriter } from "./params.ts";
+import { ParamWriter, requireObject } from "./params.ts";
 
 export interface QkNormCall {
   readonly dtype: FloatDtype;
@@ -32,6 +32,7 @@ export interface QkNormCall {
  */
 export function qkNorm(call: QkNormCall): void {
   const binding = requireBinding();
+  requireObject(call, "a call");
   const { sides } = call;
   if (!Array.isArray(sides) || sides.length < 1 || sides.length > 2) {
     throw new QkNormError("ERR_QKNORM_ARGUMENT", "sides must be an array of one or two sides");

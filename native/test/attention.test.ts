@@ -32,6 +32,20 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
     );
   });
 
+  it.each(isas)("takes the few rows of several heads together, on one thread (%s)", (isa) => {
+    setThreadCount(1);
+    const sizes = { tokens: 3, past: 20, kvHeads: 6, group: 2, headDim: 8 } as const;
+    const made = build({ seed: 14, dtype: "f32", rounding: "once", isa, ...sizes });
+    attention(made.call);
+    const expected = reference(made);
+    forEachRow(made, (t, h) => {
+      const { row, error } = expected(t, h);
+      for (const [i, wanted] of row.entries())
+        expectRounded("f32", made.out.get(t, h, i), wanted, error[i]!, `out[${t}, ${h}, ${i}]`);
+    });
+    made.out.expectUntouched(sizes.headDim);
+  });
+
   it("rounds where transformers does, with rounding hf", () => {
     let [elements, equal] = [0, 0];
     fc.assert(
