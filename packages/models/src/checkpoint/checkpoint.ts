@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { QkNormError } from "@qknorm/core";
+import { assertObject, refuse } from "../layers/layer-arguments.ts";
 import type { TensorData } from "./dtypes.ts";
 import { requireFolder } from "./model-folder.ts";
 import { type FilePiece, openSafetensors, type SafetensorsFile } from "./safetensors.ts";
@@ -24,9 +25,14 @@ export interface CheckpointOptions {
  * Opens the weights of a Hugging Face model folder: `model.safetensors`, or else the shards of
  * `model.safetensors.index.json`. Headers are read and checked now, tensors when asked for.
  *
- * @throws ERR_CHECKPOINT that names the folder and what was looked for, or the first file and tensor that is wrong
+ * @throws ERR_CHECKPOINT that names the folder and what was looked for, or the first file and tensor that is wrong;
+ *   ERR_QKNORM_ARGUMENT for options that are none
  */
 export function openCheckpoint(dir: string, options: CheckpointOptions = {}): Checkpoint {
+  assertObject(options, "the options of a checkpoint");
+  const { onProgress } = options;
+  if (onProgress !== undefined && typeof onProgress !== "function")
+    refuse("onProgress must be a function", onProgress);
   requireFolder(dir);
   if (existsSync(join(dir, SINGLE)))
     return new Checkpoint(dir, [openSafetensors(join(dir, SINGLE))], options);

@@ -6,6 +6,7 @@ import { ConfigFields } from "./config-fields.ts";
 import { GENERATION_DEFAULTS, HARMLESS_GENERATION_KEYS } from "./generation-keys.ts";
 import { isJsonObject, type JsonObject, readJsonObject } from "./json-file.ts";
 import { pathIn } from "./model-folder.ts";
+import { assertOptions } from "./options-argument.ts";
 import { shown, shownList } from "./shown-value.ts";
 
 const FILE = "generation_config.json";
@@ -53,9 +54,15 @@ export class GenerationConfig {
    *
    * @param maxLength how many tokens the text may have, prompt included, where the caller knows; the last is the one that
    *   `forced_eos_token_id` forces
-   * @throws ERR_CHECKPOINT for a field of the file that is needed and wrong
+   * @throws ERR_CHECKPOINT for a field of the file that is needed and wrong, ERR_GENERATION for options that are no object
    */
   sampling(given: SamplingOptions = {}, maxLength: number | null = this.#maxLength()): SamplingOptions {
+    assertOptions(given);
+    if (given.temperature !== undefined && typeof given.temperature !== "number")
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `temperature must be a number from 0, got ${shown(given.temperature)}`,
+      );
     const temperature = this.#temperature(given);
     const cuts: Partial<Record<keyof typeof CUTS, number | undefined>> = {};
     if (temperature > 0) {

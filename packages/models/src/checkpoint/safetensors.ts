@@ -106,9 +106,11 @@ export class SafetensorsFile {
   /**
    * The tensor as it lies in the file, a chunk at a time, for who reads it by himself.
    *
-   * @throws ERR_CHECKPOINT as `read`
+   * @throws ERR_CHECKPOINT as `read`, ERR_QKNORM_ARGUMENT for what is called after each chunk and is no function
    */
   *pieces(name: string, onChunk?: OnChunk): Generator<FilePiece, void, undefined> {
+    if (onChunk != null && typeof onChunk !== "function")
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `onChunk must be a function, got ${shown(onChunk)}`);
     const { begin, bytes } = this.#supported(name);
     for (let offset = 0; offset < bytes; offset += CHUNK_BYTES) {
       const count = Math.min(CHUNK_BYTES, bytes - offset);

@@ -8,7 +8,7 @@ import { openModelWeights, type Purpose } from "../checkpoint/model-weights.ts";
 import { requireOutline } from "../checkpoint/outline.ts";
 import { requireRoom } from "../checkpoint/room.ts";
 import { shown } from "../checkpoint/shown-value.ts";
-import { assertObject, refuse } from "../layers/layer-arguments.ts";
+import { assertObject } from "../layers/layer-arguments.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { modelFamily } from "./model-types.ts";
 import { readPooling, TextEmbedder } from "./text-embedder.ts";
@@ -80,13 +80,6 @@ export function loadEmbedder(dir: string, options: LoadOptions = {}): LoadedEmbe
   return { ...loaded, embedder: new TextEmbedder(model, pooling) };
 }
 
-function assertLoadOptions(options: unknown): asserts options is LoadOptions {
-  assertObject(options, "the options of a model");
-  const { onProgress } = options as LoadOptions;
-  if (onProgress !== undefined && typeof onProgress !== "function")
-    refuse("onProgress must be a function", onProgress);
-}
-
 function readCacheDtype(asked: CacheDtype | undefined): CacheDtype | undefined {
   if (asked === undefined || cacheDtypes.includes(asked)) return asked;
   throw new QkNormError(
@@ -100,7 +93,7 @@ function load(
   purpose: Purpose,
   options: LoadOptions,
 ): Loaded & { readonly model: CausalLm; readonly raw: Readonly<Record<string, unknown>> } {
-  assertLoadOptions(options);
+  assertObject(options, "the options of a model");
   const { modelType, raw } = readConfig(dir);
   const warnings: string[] = [];
   const warn = (sentence: string): void => {

@@ -4,7 +4,8 @@ import { convert, tidy } from "@qknorm/tensor";
 import { ConfigFields } from "../checkpoint/config-fields.ts";
 import { readJsonObject } from "../checkpoint/json-file.ts";
 import { pathIn } from "../checkpoint/model-folder.ts";
-import { shownList } from "../checkpoint/shown-value.ts";
+import { shown, shownList } from "../checkpoint/shown-value.ts";
+import { assertModel } from "../generation/call.ts";
 import { nextStep } from "../layers/sequence-step.ts";
 import type { CausalLm } from "./causal-lm.ts";
 
@@ -43,7 +44,11 @@ export class TextEmbedder {
   readonly #model: CausalLm;
   readonly pooling: Pooling;
 
+  /** Throws `ERR_GENERATION` for what is no model, or no way of pooling. */
   constructor(model: CausalLm, pooling: Pooling) {
+    assertModel(model);
+    if (!Object.values(MODES).includes(pooling))
+      throw new QkNormError("ERR_GENERATION", `pooling must be last, first or mean, got ${shown(pooling)}`);
     this.#model = model;
     this.pooling = pooling;
   }

@@ -1,5 +1,6 @@
 // What a caller hands over to have a text continued, looked at before any work.
 import { QkNormError } from "@qknorm/core";
+import { assertOptions } from "../checkpoint/options-argument.ts";
 import { shown } from "../checkpoint/shown-value.ts";
 import type { CausalLm } from "../families/causal-lm.ts";
 import { Module } from "../layers/module.ts";
@@ -23,8 +24,7 @@ export function assertPrompt(prompt: unknown): asserts prompt is readonly number
 
 /** @throws ERR_GENERATION for options of other types than `GenerateOptions` has; `maxTokens` is not looked at */
 export function assertTextOptions(options: unknown): void {
-  if (typeof options !== "object" || options === null)
-    refuse(`options must be an object, got ${shown(options)}`);
+  assertOptions(options);
   const { sample, stopIds, signal, onTrace } = options as Record<string, unknown>;
   if (onTrace !== undefined && typeof onTrace !== "function")
     refuse(`onTrace must be a function, got ${shown(onTrace)}`);

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { convert, type HostArray, tidy } from "@qknorm/tensor";
+import { shown } from "../checkpoint/shown-value.ts";
 import type { CausalLm, PagedCacheSize } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step } from "../layers/step.ts";
@@ -245,5 +246,5 @@ function end(batched: BatchedText, error: unknown): void {
 
 function requireCount(name: string, value: number, least: number): void {
   if (Number.isSafeInteger(value) && value >= least) return;
-  throw new QkNormError("ERR_GENERATION", `${name} must be an integer from ${least}, got ${String(value)}`);
+  throw new QkNormError("ERR_GENERATION", `${name} must be an integer from ${least}, got ${shown(value)}`);
 }

@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { assertOptions } from "../checkpoint/options-argument.ts";
 import { shown } from "../checkpoint/shown-value.ts";
 import { type ResolvedTokenRules, resolveTokenRules, type TokenRules } from "./token-rules.ts";
 
@@ -91,8 +92,7 @@ const SEED: Omit<Rule, "fallback"> = {
 
 /** @throws ERR_GENERATION that names the option, its range and what was given */
 export function resolveSampling(options: SamplingOptions): Sampling {
-  if (typeof options !== "object" || options === null)
-    throw new QkNormError("ERR_GENERATION", `options must be an object, got ${shown(options)}`);
+  assertOptions(options);
   const read = (key: keyof typeof RULES) => check(key, options[key] ?? RULES[key].fallback, RULES[key]);
   return Object.freeze({
     ...resolveTokenRules(options),

@@ -3,7 +3,9 @@ import { basename, join } from "node:path";
 import { QkNormError } from "@qknorm/core";
 import { isJsonObject, type JsonObject, readTextFile } from "../checkpoint/json-file.ts";
 import { pathIn } from "../checkpoint/model-folder.ts";
+import { assertOptions } from "../checkpoint/options-argument.ts";
 import { shown, shownList } from "../checkpoint/shown-value.ts";
+import { assertText } from "../layers/layer-arguments.ts";
 import { within } from "./deadline.ts";
 import { type Node, parseTemplate } from "./template/jinja.ts";
 import { JsonText } from "./template/json-text.ts";
@@ -76,8 +78,15 @@ export class ChatTemplate {
    * @param source a Jinja text, or `[{ name, template }]`
    * @param config `tokenizer_config.json`, for its special tokens
    * @param path shown in errors
+   * @throws ERR_CHECKPOINT for what is no template or no config
    */
   constructor(source: unknown, config: JsonObject = {}, path = "chat_template") {
+    assertText(path, "the path of a template");
+    if (!isJsonObject(config))
+      throw new QkNormError(
+        "ERR_CHECKPOINT",
+        `${path}: a tokenizer's config must be an object, got ${shown(config)}`,
+      );
     this.#templates = parseTemplates(source, path);
     this.#specialTokens = namedSpecialTokens(config);
     this.#path = path;
@@ -89,7 +98,9 @@ export class ChatTemplate {
    *   that takes longer than 0.6 s, or more steps or memory than `LIMITS` of the interpreter allow
    */
   renderChat(messages: readonly ChatMessage[] | JsonText, options: RenderOptions = {}): string {
+    assertOptions(options);
     const { addGenerationPrompt = true, enableThinking, variables = {} } = options;
+    assertOptions(variables);
     const { name = variables.tools != null && this.#templates.has("tool_use") ? "tool_use" : "default" } =
       options;
     const template = this.#templates.get(name);

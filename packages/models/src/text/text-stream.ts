@@ -1,4 +1,7 @@
-import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
+import { QkNormError } from "@qknorm/core";
+import { assertOptions } from "../checkpoint/options-argument.ts";
+import { shown } from "../checkpoint/shown-value.ts";
+import { type DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
 /** Tokens kept as context. UTF-8 needs 3 bytes of it, and a token has one at least; the rest is margin. */
 const CONTEXT = 8;
@@ -21,10 +24,19 @@ export class TextStream {
   /** How much of the window's text has been given out. */
   #given = 0;
 
+  /** @throws ERR_GENERATION for what is no tokenizer, and options that are no object */
   constructor(
     tokenizer: Pick<Tokenizer, "decode" | "specialIds" | "token" | "isOpenByte">,
     options: DecodeOptions = {},
   ) {
+    const { decode, token } = (tokenizer ?? {}) as Partial<Tokenizer>;
+    const imitates = tokenizer instanceof Tokenizer && !Tokenizer.is(tokenizer);
+    if (typeof decode !== "function" || typeof token !== "function" || imitates)
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `the tokenizer must be one that \`loadTokenizer\` made, got ${shown(tokenizer)}`,
+      );
+    assertOptions(options);
     this.#tokenizer = tokenizer;
     this.#options = options;
   }

@@ -1,5 +1,8 @@
 import { QkNormError } from "@qknorm/core";
-import type { JsonObject } from "../checkpoint/json-file.ts";
+import { isJsonObject, type JsonObject } from "../checkpoint/json-file.ts";
+import { assertOptions } from "../checkpoint/options-argument.ts";
+import { shown } from "../checkpoint/shown-value.ts";
+import { assertText } from "../layers/layer-arguments.ts";
 import { within } from "./deadline.ts";
 import { type AddedToken, AddedTokenFinder } from "./tokenizer/added-tokens.ts";
 import { Decoder, isByteToken } from "./tokenizer/decoders.ts";
@@ -58,6 +61,9 @@ export class Tokenizer {
    * @throws ERR_CHECKPOINT that names the path and what is wrong
    */
   constructor(file: JsonObject, config: JsonObject = {}, path = "tokenizer.json") {
+    assertText(path, "the path of a tokenizer");
+    if (!isJsonObject(file) || !isJsonObject(config))
+      throw new QkNormError("ERR_CHECKPOINT", `${path}: a tokenizer and its config must be objects`);
     this.#model = readTokenModel(file.model, path);
     this.#normalizer = new Normalizer(file.normalizer, path);
     this.#preTokenizer = new PreTokenizer(file.pre_tokenizer, path);
@@ -87,7 +93,9 @@ export class Tokenizer {
    * @throws ERR_GENERATION if the vocabulary cannot express the text, or it takes longer than 0.6 s and a
    *   millisecond for 200 characters: a splitting rule of the tokenizer then backtracks without end
    */
-  encode(text: string, { addSpecialTokens = false }: EncodeOptions = {}): number[] {
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    assertOptions(options);
+    const { addSpecialTokens = false } = options;
     if (typeof text !== "string")
       throw new QkNormError("ERR_GENERATION", `can only encode a string, got ${typeof text}`);
     const ids = this.#inTime("encode", text.length, () => this.#encode(text.toWellFormed()));
@@ -100,7 +108,13 @@ export class Tokenizer {
    *
    * @throws ERR_GENERATION for ids that are not integers from 0, or if it takes too long, as in `encode`
    */
-  decode(ids: Iterable<number>, { skipSpecialTokens = false }: DecodeOptions = {}): string {
+  decode(ids: Iterable<number>, options: DecodeOptions = {}): string {
+    assertOptions(options);
+    const { skipSpecialTokens = false } = options;
+    const through = (ids as Partial<Iterable<number>> | null | undefined)?.[Symbol.iterator];
+    // An array whose memory is gone cannot be gone through.
+    if (typeof through !== "function" || (ArrayBuffer.isView(ids) && ids.byteLength === 0))
+      throw new QkNormError("ERR_GENERATION", `can only decode a list of token ids, got ${shown(ids)}`);
     const tokens: string[] = [];
     for (const id of ids) {
       const token = this.token(id);
@@ -114,9 +128,14 @@ export class Tokenizer {
   /** How the vocabulary spells an id, byte-level letters and all. @throws ERR_GENERATION unless an integer from 0 */
   token(id: number): string | undefined {
     if (!Number.isSafeInteger(id) || id < 0) {
-      throw new QkNormError("ERR_GENERATION", `a token id must be an integer from 0, got ${String(id)}`);
+      throw new QkNormError("ERR_GENERATION", `a token id must be an integer from 0, got ${shown(id)}`);
     }
     return this.#tokens.get(id);
+  }
+
+  /** Whether a value is a tokenizer that the constructor made. */
+  static is(value: unknown): value is Tokenizer {
+    return typeof value === "object" && value !== null && #tokens in value;
   }
 
   /** The id of a token as the vocabulary spells it, such as `<|im_end|>`. */

@@ -1,4 +1,6 @@
 import { QkNormError } from "@qknorm/core";
+import { shown } from "../../checkpoint/shown-value.ts";
+import { assertText } from "../../layers/layer-arguments.ts";
 
 /**
  * JSON that stays text on its way to a chat template. `JSON.parse` makes the same number of `1` and of `1.0`, rounds
@@ -9,6 +11,9 @@ export class JsonText {
 
   /** @throws ERR_GENERATION for a text that is not JSON; `source` names it there */
   constructor(text: string, source = "the text") {
+    if (typeof text !== "string")
+      throw new QkNormError("ERR_GENERATION", `JSON must be in a string, got ${shown(text)}`);
+    assertText(source, "the name of a text");
     try {
       JSON.parse(text);
     } catch (cause) {
