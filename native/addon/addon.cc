@@ -4,7 +4,7 @@
 #include "addon/bindings.h"
 
 static Napi::Object RegisterAll(Napi::Env env, Napi::Object exports) {
-  exports.Set("abi", Napi::Number::New(env, 12));
+  exports.Set("abi", Napi::Number::New(env, 13));
   qknorm::register_attention(exports);
   qknorm::register_causal_conv(exports);
   qknorm::register_copy_bytes(exports);

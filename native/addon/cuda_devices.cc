@@ -1,7 +1,8 @@
 // isLibraryLoaded(name), loadLibrary(path), cudaOpen(path), cudaDriver(), cudaDevice(ordinal), cudaUsage(ordinal),
-// cudaSetBudget(ordinal, bytes).
+// cudaSetBudget(ordinal, bytes), cudaFaults(ordinal).
 #include "addon/cuda_call.h"
 #include "cuda/device.h"
+#include "cuda/faults.h"
 #include "cuda/library.h"
 
 namespace qknorm::cuda {
@@ -59,6 +60,10 @@ napi_value set_budget(const Args& args) {
   return nullptr;
 }
 
+napi_value faults(const Args& args) {
+  return Napi::Number::New(args.env(), static_cast<double>(device_at(args).faults().address()));
+}
+
 }  // namespace
 
 void register_devices(Napi::Object exports) {
@@ -69,6 +74,7 @@ void register_devices(Napi::Object exports) {
   define_cuda<describe>(exports, "cudaDevice");
   define_cuda<usage>(exports, "cudaUsage");
   define_cuda<set_budget>(exports, "cudaSetBudget");
+  define_cuda<faults>(exports, "cudaFaults");
 }
 
 }  // namespace qknorm::cuda

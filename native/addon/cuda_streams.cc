@@ -2,6 +2,7 @@
 // cudaEvent(device, timed), cudaEventRecord(event, stream), cudaEventIsDone(event), cudaEventSynchronize(event),
 // cudaEventElapsed(start, end).
 #include "addon/cuda_call.h"
+#include "cuda/faults.h"
 #include "cuda/stream.h"
 
 namespace qknorm::cuda {
@@ -16,6 +17,7 @@ napi_value synchronize(const Args& args) {
   stream->refuse_capture("waiting for the stream");
   stream->device().enter();
   check(driver().stream_synchronize(stream->raw()), "cuStreamSynchronize");
+  stream->device().faults().raise();
   return nullptr;
 }
 
@@ -49,7 +51,9 @@ napi_value event_is_done(const Args& args) {
 }
 
 napi_value event_synchronize(const Args& args) {
-  handle_at<Event>(args, 0, "event")->synchronize();
+  const auto event = handle_at<Event>(args, 0, "event");
+  event->synchronize();
+  event->device().faults().raise();
   return nullptr;
 }
 

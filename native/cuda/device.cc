@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cuda/faults.h"
 #include "cuda/staging.h"
 
 namespace qknorm::cuda {
@@ -31,7 +32,7 @@ Device& Device::at(std::size_t ordinal) {
   return *devices[ordinal];
 }
 
-Device::Device(std::size_t ordinal) : ordinal_(ordinal) {
+Device::Device(std::size_t ordinal) : ordinal_(ordinal), faults_(std::make_unique<Faults>(*this)) {
   const DriverApi& api = driver();
   check(api.device_get(&raw_, static_cast<int>(ordinal)), "cuDeviceGet");
   char name[256] = {};

@@ -11,6 +11,7 @@
 
 namespace qknorm::cuda {
 
+class Faults;
 class Staging;
 
 class Device {
@@ -30,6 +31,7 @@ class Device {
   std::size_t bytes() const { return bytes_; }
   RawPool pool() const { return pool_; }  // null: no stream-ordered memory
   Staging& staging();
+  Faults& faults() { return *faults_; }
 
   // Bytes that allocations hold, those that a graph still keeps included; and the most they may. 0: no limit.
   std::size_t live_bytes() const { return live_bytes_.load(); }
@@ -60,6 +62,7 @@ class Device {
   std::mutex mutex_;
   RawStream side_stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<Faults> faults_;
 };
 
 }  // namespace qknorm::cuda

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "cuda/faults.h"
+
 namespace qknorm::cuda {
 namespace {
 
@@ -115,6 +117,7 @@ void Staging::download(const std::shared_ptr<Stream>& stream, void* to, const st
     std::memcpy(static_cast<char*>(to) + done, arrived.memory, std::min(kBytes, bytes - done));
   }
   next_ += static_cast<unsigned>(pieces);
+  device_.faults().raise();
 }
 
 }  // namespace qknorm::cuda

@@ -14,6 +14,12 @@
 // QK_HEAD_NORM    0: q and k have no norm
 // QK_ROPE_FIRST   1: the rotation, then the norm
 
+// The tables are read at their last row then, and nothing is stored.
+DEVICE void check_position(const DecodeArgs& args, u32 position) {
+  if (QK_HALF > 0 && position >= args.places) tell_fault(args.faults, STEP_POSITION, position, args.places, 0);
+  if (position >= args.capacity) tell_fault(args.faults, STEP_SLOT, position, args.capacity, 0);
+}
+
 // The warp that starts copies, ahead of the others.
 DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Copies& copies) {
   if (step.kind == ATTENTION) return prefetch_attention(args, step);
@@ -28,6 +34,7 @@ extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(cons
     for (u32 slot = 0; slot < QK_SLOTS; ++slot) begin_barrier(&room().full[slot], 1), begin_barrier(&room().empty[slot], WARPS);
     room().position = *args.position;
     room().launch = args.launches[0] + 1;
+    if (blockIdx.x == 0) check_position(args, room().position);
     find_piece_of_block(args);
   }
   if (warp == WARPS - 1) assign_step(args, 0);

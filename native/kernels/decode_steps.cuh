@@ -44,6 +44,7 @@ struct DecodeArgs {
   u32 places;             // P
   u32 group, kv_heads, capacity, window, chunk, pieces, least_keys;
   u32 words;              // of a set
+  Faults* faults;         // of a position from P or from `capacity` up
 };
 
 constexpr u32 WARPS = 8, THREADS = 32 * WARPS;  // that compute; of four warps more, which leave them their registers, one starts copies

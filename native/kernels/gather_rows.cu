@@ -12,6 +12,8 @@ struct Args {
   char* y;
   i64 table_stride, y_stride;   // bytes between rows
   u32 chunks, rows;             // ceil(width / 8)
+  u32 table_rows;
+  Faults* faults;               // of ids that are not below it, which take the last row
 };
 
 extern "C" __global__ void __launch_bounds__(256) gather_rows(const __grid_constant__ Args args) {
@@ -21,7 +23,12 @@ extern "C" __global__ void __launch_bounds__(256) gather_rows(const __grid_const
   wait_for_predecessor();
   if (row >= args.rows) return;
   const int count = QK_TAIL && c == args.chunks - 1 ? QK_TAIL : CHUNK;
-  const char* from = args.table + args.ids[row] * args.table_stride + static_cast<i64>(c) * CHUNK * bytes_of(QK_FROM);
+  u32 id = args.ids[row];
+  if (id >= args.table_rows) {
+    if (c == 0) tell_fault(args.faults, GATHERED_ROW, id, args.table_rows, row);
+    id = args.table_rows - 1;
+  }
+  const char* from = args.table + id * args.table_stride + static_cast<i64>(c) * CHUNK * bytes_of(QK_FROM);
   const auto x = load_part<QK_FROM, QK_FROM_ALIGN>(from, count);
   Chunk<QK_TO> y;
 #pragma unroll

@@ -23,6 +23,8 @@ struct Args {
   u32 chunks;            // ceil(K / 8)
   u32 outputs;           // N
   u32 rows_of;           // choices that share a row of x
+  u32 experts;           // E
+  Faults* faults;        // of experts from E up, which count as the last; with one choice of a run
 };
 
 constexpr int X_BYTES = CHUNK * bytes_of(QK_X), W_BYTES = CHUNK * bytes_of(QK_W);
@@ -60,7 +62,11 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) moe_gemv(const __gri
   const u32 first = (blockIdx.x * QK_WARPS + warp) * OUTPUTS;
   allow_successor();
   wait_for_predecessor();
-  const int expert = args.runs[run];
+  int expert = args.runs[run];
+  if (QK_TOKENS == 1 && static_cast<u32>(expert) >= args.experts) {
+    if (first == 0 && lane == 0) tell_fault(args.faults, EXPERT, expert, args.experts, run);
+    expert = static_cast<int>(args.experts) - 1;
+  }
   if (expert < 0 || first >= args.outputs) return;
   int choices[QK_TOKENS];
 #pragma unroll

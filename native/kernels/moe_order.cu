@@ -9,7 +9,13 @@ struct Args {
   int* order;          // [most runs, QK_TOKENS]: the choices of each, -1 where it has less
   u32 choices, count;  // count: E
   u32 most_runs;
+  Faults* faults;      // of experts from E up, which count as the last
 };
+
+DEVICE u32 expert_of(const Args& args, u32 choice) {
+  const u32 expert = args.experts[choice];
+  return expert < args.count ? expert : args.count - 1;
+}
 
 extern "C" __global__ void __launch_bounds__(1024) moe_order(const __grid_constant__ Args args) {
   __shared__ u32 of_warp[32];
@@ -20,7 +26,11 @@ extern "C" __global__ void __launch_bounds__(1024) moe_order(const __grid_consta
   for (u32 i = threadIdx.x; i < args.most_runs * QK_TOKENS; i += blockDim.x) args.order[i] = -1;
   for (u32 i = threadIdx.x; i < args.most_runs; i += blockDim.x) args.runs[i] = -1;
   __syncthreads();
-  for (u32 i = threadIdx.x; i < args.choices; i += blockDim.x) atomicAdd(&next[args.experts[i]], 1u);
+  for (u32 i = threadIdx.x; i < args.choices; i += blockDim.x) {
+    const u32 expert = args.experts[i];
+    if (expert >= args.count) tell_fault(args.faults, EXPERT, expert, args.count, i);
+    atomicAdd(&next[expert_of(args, i)], 1u);
+  }
   __syncthreads();
 
   // Each warp has an equal share of the experts; runs before it are those of the warps before it.
@@ -43,6 +53,6 @@ extern "C" __global__ void __launch_bounds__(1024) moe_order(const __grid_consta
   }
   __syncthreads();
   for (u32 i = threadIdx.x; i < args.choices; i += blockDim.x) {
-    args.order[atomicAdd(&next[args.experts[i]], 1u)] = static_cast<int>(i);
+    args.order[atomicAdd(&next[expert_of(args, i)], 1u)] = static_cast<int>(i);
   }
 }

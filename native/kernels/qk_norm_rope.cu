@@ -49,6 +49,7 @@ struct Args {
   u32 slices;                 // lane groups for each of those; without QK_LOOP T
   u32 trips;                  // ceil(T / slices), read with QK_LOOP
   u32 multiplier, shift;      // n / groups == n * multiplier >> shift for every n < 2^31
+  Faults* faults;             // of positions from P and slots from S up
 };
 
 // Where there is much to do, registers decide how many bytes are on their way: what is cheap to get again is not kept.
@@ -75,7 +76,12 @@ DEVICE u32 index_now(const char* list, u32 token) {
   return *reinterpret_cast<const volatile u32*>(list + static_cast<i64>(token) * 4);
 }
 
-// A position past the tables, which the caller excludes, may read nothing else.
+// Once angles or rows are on their way, so that nothing waits for it.
+DEVICE void check_position(const Args& args, u32 position, u32 token, u32 lane) {
+  if (TURNS && position >= args.places && lane == 0) tell_fault(args.faults, CHAIN_POSITION, position, args.places, token);
+}
+
+// A position past the tables may read nothing else.
 DEVICE void load_turns_at(Angles (&angles)[TURNING], const Args& args, u32 position, u32 lane, bool wanted) {
   const i64 row = static_cast<i64>(position < args.places ? position : args.places - 1) * (4 * HALF);
   load_turns(angles, args.cos + row, args.sin + row, lane, wanted);
@@ -149,9 +155,9 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
   if constexpr (QK_CACHE) {
     float largest[ROWS];
     if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
-    // As unsigned, a slot below 0 lies past the cache.
     if constexpr (FRUGAL || QK_LOOP) ready.find_cache(args, heads);
     if (slot < args.cache_slots) store_slot(rows, ready.cache, slot, left, heads.lane, largest);
+    else if (slot != NO_SLOT && heads.lane == 0) tell_fault(args.faults, CHAIN_SLOT, slot, args.cache_slots, token);
   }
 }
 
@@ -205,7 +211,7 @@ DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
     asked += args.slices;
   }
   const bool turns = TURNS && !heads.is_v() && left > 0, keeps = QK_CACHE && !heads.is_q() && left > 0;
-  u32 position = 0, slot = 0xffffffffu;
+  u32 position = 0, slot = NO_SLOT;
   if (turns && token < args.tokens) position = load_index(args.positions, token);
   if (keeps && token < args.tokens) slot = load_index(args.slots, token);
   u32 stage = 0;
@@ -215,6 +221,7 @@ DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
     pin(heads.tensor);
     Angles angles[TURNING];
     if constexpr (TURNS && !LATE) load_turns_at(angles, args, position, heads.lane, turns && here > 0);
+    check_position(args, position, token, heads.lane);
     const u32 token_here = token;
     token += args.slices;
     if (turns && token < args.tokens) position = load_index(args.positions, token);
@@ -282,7 +289,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
 #if QK_LOOP
   walk(args, heads, token, left);
 #else
-  u32 position = 0, slot = 0xffffffffu;
+  u32 position = 0, slot = NO_SLOT;
   if (turns) position = GUESSES ? index_now(args.positions, token) : load_index(args.positions, token);
   Row rows[ROWS];
   load_rows(rows, x, x_stride, left, lane);
@@ -291,6 +298,7 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
   if constexpr (TURNS && !LATE) {
     if (!GUESSES || position != guess) load_turns_at(angles, args, position, lane, turns);
   }
+  check_position(args, position, token, lane);
   finish(rows, args, heads, token, ready, angles, position, slot, left);
 #endif
   if constexpr (QK_TRIGGER == AT_END) allow_successor();

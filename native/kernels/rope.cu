@@ -18,9 +18,11 @@ struct Args {
   char* x;
   const char* cos;              // f32 [P, R], dense
   const char* sin;
-  const int* positions;         // [tokens], below P
+  const int* positions;         // [tokens]
   i64 token_stride, head_stride;   // bytes
   u32 tokens, heads, half, pieces;   // R, and ceil(R / pairs)
+  u32 places;                   // P
+  Faults* faults;               // of positions that are not below it, which take the last row
 };
 
 constexpr int PAIRS = QK_INTERLEAVED ? CHUNK / 2 : CHUNK;
@@ -58,7 +60,12 @@ extern "C" __global__ void __launch_bounds__(256) rope(const __grid_constant__ A
   if (token >= args.tokens) return;
   const int count = QK_TAIL && piece == args.pieces - 1 ? QK_TAIL : PAIRS;
   const u32 first = piece * PAIRS;
-  const i64 of_row = (static_cast<i64>(args.positions[token]) * args.half + first) * 4;
+  u32 position = args.positions[token];
+  if (position >= args.places) {
+    if (head == 0 && piece == 0) tell_fault(args.faults, ROPE_POSITION, position, args.places, token);
+    position = args.places - 1;
+  }
+  const i64 of_row = (static_cast<i64>(position) * args.half + first) * 4;
   float c[CHUNK], s[CHUNK];
   load_angles(c, args.cos + of_row, count);
   load_angles(s, args.sin + of_row, count);

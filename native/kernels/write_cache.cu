@@ -19,6 +19,7 @@ struct Args {
   i64 v_slot_stride, v_cache_head_stride;
   u32 heads, chunks;        // chunks: of all tokens
   u32 capacity;             // slots of a cache; a token for one that is not there is left out
+  Faults* faults;           // of those, but for NO_SLOT
 };
 
 constexpr u32 CHUNKS = (QK_HEAD_DIM + CHUNK - 1) / CHUNK;
@@ -50,7 +51,10 @@ extern "C" __global__ void __launch_bounds__(128) write_cache(const __grid_const
   const u32 slot = args.slots[token];
   const auto k = load_part<QK_DTYPE, QK_ALIGN>(args.k + token * args.k_token_stride + head * args.k_head_stride + from, count);
   const auto v = load_part<QK_DTYPE, QK_ALIGN>(args.v + token * args.v_token_stride + head * args.v_head_stride + from, count);
-  if (slot >= args.capacity) return;
+  if (slot >= args.capacity) {
+    if (slot != NO_SLOT && head == 0 && c == 0) tell_fault(args.faults, WRITE_SLOT, slot, args.capacity, token);
+    return;
+  }
   char* const k_to = args.k_cache + slot * args.k_slot_stride + head * args.k_cache_head_stride + to;
   char* const v_to = args.v_cache + slot * args.v_slot_stride + head * args.v_cache_head_stride + to;
   store_part<QK_CACHE, QK_CACHE_ALIGN>(k_to, converted<QK_DTYPE, QK_CACHE>(k), count);

@@ -21,6 +21,7 @@ struct Args {
   i64 v_scale_slot_stride, v_scale_head_stride;
   u32 heads, rows;  // rows: of all tokens
   u32 capacity;     // slots of a cache; a token for one that is not there is left out
+  Faults* faults;   // of those, but for NO_SLOT
 };
 
 constexpr int HELD = (QK_HEAD_DIM + 31) / 32;
@@ -64,7 +65,11 @@ extern "C" __global__ void __launch_bounds__(128) write_cache_e4m3(const __grid_
   const u32 head = row % args.heads, token = row / args.heads;
   wait_for_predecessor();
   const u32 slot = args.slots[token];
-  if (slot >= args.capacity) return;
+  if (slot >= args.capacity) {
+    const bool tells = head == 0 && blockIdx.y == 0 && threadIdx.x % 32 == 0;
+    if (slot != NO_SLOT && tells) tell_fault(args.faults, WRITE_SLOT, slot, args.capacity, token);
+    return;
+  }
   if (blockIdx.y == 0) {
     write_row(args.k + token * args.k_token_stride + head * args.k_head_stride,
               args.k_cache + slot * args.k_slot_stride + head * args.k_cache_head_stride,

@@ -11,7 +11,7 @@ export interface BindingModule extends QkNormBinding, OpsBinding, CudaBinding {
   readonly abi: number;
 }
 
-export const BINDING_ABI = 12;
+export const BINDING_ABI = 13;
 
 /**
  * Lengths of the parts of `params`: one `Float64Array` in place of forty properties read through Node-API.

@@ -21,6 +21,8 @@ export interface CudaBinding {
   };
   cudaUsage(device: number): { liveBytes: number; budget: number; freeBytes: number };
   cudaSetBudget(device: number, bytes: number): void;
+  /** The address where kernels of this thread tell of an index out of range; every wait for the device throws the first. */
+  cudaFaults(device: number): number;
 
   cudaStream(device: number): CudaHandle;
   cudaStreamSynchronize(stream: CudaHandle): void;

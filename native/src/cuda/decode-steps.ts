@@ -12,7 +12,7 @@ import {
 import type { DecodeHeads, DecodeStep } from "./decode-step.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
-import { CudaOp, type OpLaunch, type ParameterType } from "./op.ts";
+import { CudaOp, faultsParameter, type OpLaunch, type ParameterType } from "./op.ts";
 import type { ByteRange } from "./product.ts";
 import type { CudaStream } from "./stream.ts";
 
@@ -50,6 +50,7 @@ const commonParameters = {
     chunk: "u32",
   },
   ...{ pieces: "u32", leastKeys: "u32", words: "u32" },
+  ...faultsParameter,
 } as const satisfies Record<string, ParameterType>;
 
 interface Specialised {
@@ -77,7 +78,15 @@ function opOf(steps: number): CudaOp<Specialised, string> {
     op = new CudaOp({
       kernel: "decode_steps",
       includes: [
-        ...["scalars.cuh", "e4m3.cuh", "matvec.cuh", "tensor_core.cuh", "cluster.cuh", "grid.cuh"],
+        ...[
+          "faults.cuh",
+          "scalars.cuh",
+          "e4m3.cuh",
+          "matvec.cuh",
+          "tensor_core.cuh",
+          "cluster.cuh",
+          "grid.cuh",
+        ],
         { namespace: "heads", files: ["norm_rows.cuh", "rope.cuh"] },
         {
           namespace: "attend",

@@ -3,7 +3,7 @@ import { dtypeNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
-import { CudaOp } from "./op.ts";
+import { CudaOp, faultsParameter } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
 interface Form {
@@ -19,13 +19,15 @@ const threads = 256;
 
 const launches = new FormLaunches<
   Form,
-  "table" | "ids" | "y" | "tableStride" | "yStride" | "chunks" | "rows"
+  "table" | "ids" | "y" | "tableStride" | "yStride" | "chunks" | "rows" | "tableRows" | "faults"
 >(
   new CudaOp({
     kernel: "gather_rows",
+    includes: ["faults.cuh"],
     parameters: {
       ...({ table: "address", ids: "address", y: "address" } as const),
-      ...({ tableStride: "i64", yStride: "i64", chunks: "u32", rows: "u32" } as const),
+      ...({ tableStride: "i64", yStride: "i64", chunks: "u32", rows: "u32", tableRows: "u32" } as const),
+      ...faultsParameter,
     },
     macros: ({ from, to, fromAlignment, toAlignment, tail }) => ({
       QK_FROM: dtypeNumbers[from],
@@ -38,7 +40,10 @@ const launches = new FormLaunches<
   ["table", "ids", "y"],
 );
 
-/** `y [rows, width] = table [tableRows, width]` by i32 `ids [rows]`, every one of them below `tableRows`. */
+/**
+ * `y [rows, width] = table [tableRows, width]` by i32 `ids [rows]`. One that is not below
+ * `tableRows` takes the last row, and is told (`CudaStream.synchronize`).
+ */
 export interface CudaGatherRows {
   readonly from: FloatDtype;
   readonly to: FloatDtype;
@@ -67,6 +72,7 @@ export function cudaGatherRows(kernels: CudaKernels, stream: CudaStream, call: C
     .set("yStride", yStride)
     .set("chunks", chunks)
     .set("rows", rows)
+    .set("tableRows", tableRows)
     .bind("table", table.memory, tableAt, (tableRows - 1) * tableStride + width * fromBytes)
     .bind("ids", ids.memory, ids.offset * 4, rows * 4)
     .bind("y", y.memory, yAt, (rows - 1) * yStride + width * toBytes)

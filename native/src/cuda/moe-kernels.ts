@@ -1,7 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { type activationNumbers, dtypeNumbers } from "../numbers.ts";
 import type { Alignment } from "./alignment.ts";
-import { CudaOp } from "./op.ts";
+import { CudaOp, faultsParameter } from "./op.ts";
 
 /** The stacked weights of all experts `[E, N, K]`, the last axis dense. Strides in bytes. */
 export interface ExpertStack {
@@ -45,9 +45,11 @@ export const rowsOfWarp = 4;
 /** moe_order.cu, for runs of so many choices. */
 export const order = new CudaOp<number, string>({
   kernel: "moe_order",
+  includes: ["faults.cuh"],
   parameters: {
     ...{ experts: "address", runs: "address", order: "address" },
     ...{ choices: "u32", count: "u32", mostRuns: "u32" },
+    ...faultsParameter,
   },
   macros: (tokens) => ({ QK_TOKENS: tokens }),
 });
@@ -69,7 +71,7 @@ export interface Product {
 
 export const product = new CudaOp<Product, string>({
   kernel: "moe_gemv",
-  includes: ["matvec.cuh", "activation.cuh"],
+  includes: ["faults.cuh", "matvec.cuh", "activation.cuh"],
   parameters: {
     ...{
       x: "address",
@@ -81,7 +83,8 @@ export const product = new CudaOp<Product, string>({
       y: "address",
     },
     ...{ xStride: "i64", wStride: "i64", wExpert: "i64", upStride: "i64", upExpert: "i64", yStride: "i64" },
-    ...{ chunks: "u32", outputs: "u32", rowsOf: "u32" },
+    ...{ chunks: "u32", outputs: "u32", rowsOf: "u32", experts: "u32" },
+    ...faultsParameter,
   },
   macros: (form) => ({
     QK_X: dtypeNumbers[form.x],

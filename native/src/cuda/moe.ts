@@ -181,7 +181,8 @@ export class CudaMoe {
       .set("yStride", of.yStride)
       .set("chunks", Math.ceil(inputs / chunk))
       .set("outputs", outputs)
-      .set("rowsOf", of.rowsOf);
+      .set("rowsOf", of.rowsOf)
+      .set("experts", form.experts);
     const outputsOfBlock = (warps * rowsOfWarp) / (up === null ? 1 : 2);
     const grid = [Math.ceil(outputs / outputsOfBlock), this.#runs];
     return { launch, wanted, grid, threads: lanes * warps, sharedBytes: 0 };

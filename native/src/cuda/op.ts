@@ -1,12 +1,16 @@
 import { QkNormError } from "@qknorm/core";
+import { requireBinding } from "../loader.ts";
 import { type Include, kernelSource } from "./kernel-request.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaLaunch } from "./launch.ts";
 import type { CudaMemory } from "./memory.ts";
 import type { CudaStream } from "./stream.ts";
 
-/** What a field of a kernel's arguments holds. */
-export type ParameterType = "address" | "i64" | "u32" | "i32" | "f32";
+/** What a field of a kernel's arguments holds. `faults` is where it tells of indices out of range, and nobody's to set. */
+export type ParameterType = "address" | "i64" | "u32" | "i32" | "f32" | "faults";
+
+/** The parameter of a kernel with indices, whose text stands behind `faults.cuh`. */
+export const faultsParameter = { faults: "faults" } as const satisfies Record<string, ParameterType>;
 
 /** A kernel as data: all that has to be said of it besides its source. */
 export interface OpDeclaration<Form, Name extends string> {
@@ -20,7 +24,14 @@ export interface OpDeclaration<Form, Name extends string> {
   readonly macros: (form: Form) => Readonly<Record<string, number | string>>;
 }
 
-const sizes: Readonly<Record<ParameterType, number>> = { address: 8, i64: 8, u32: 4, i32: 4, f32: 4 };
+const sizes: Readonly<Record<ParameterType, number>> = {
+  address: 8,
+  i64: 8,
+  u32: 4,
+  i32: 4,
+  f32: 4,
+  faults: 8,
+};
 
 /**
  * An op on a device: declared once, then specialised for forms and launched.
@@ -68,9 +79,15 @@ export class CudaOp<Form, Name extends string> {
     };
   }
 
-  /** A launch that binds these addresses; those left out are null. */
+  /** A launch that binds these addresses; those left out are null. Throws `ERR_CUDA` without a page for what it tells. */
   launch(kernels: CudaKernels, addresses: readonly Name[]): OpLaunch<Name> {
     return new OpLaunch(kernels, this, addresses);
+  }
+
+  /** Bytes of the arguments at which a launch says where faults are told; null for an op without indices. */
+  get faultsAt(): number | null {
+    const { faults } = this.#declaration.parameters as Record<string, ParameterType>;
+    return faults === "faults" ? (this.#offsets.get("faults" as Name) as number) : null;
   }
 
   /** Where a field lies and what it holds. Throws `ERR_QKNORM_ARGUMENT` for a name that is not declared. */
@@ -102,6 +119,9 @@ export class OpLaunch<Name extends string> {
     this.#op = op;
     this.#addresses = addresses;
     this.#packed = new DataView(new ArrayBuffer(op.argumentBytes));
+    if (op.faultsAt === null) return;
+    const told = requireBinding().cudaFaults(kernels.device.ordinal);
+    this.#packed.setBigUint64(op.faultsAt, BigInt(told), true);
   }
 
   /** Writes a number. It is taken as it is: the caller has checked its range. */

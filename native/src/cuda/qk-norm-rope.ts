@@ -13,7 +13,7 @@ import {
 } from "./launch-config.ts";
 import type { CudaNormSide } from "./norm-form.ts";
 import { type NormGeometry, NormLaunch, type OtherOperand, sideParameters } from "./norm-launch.ts";
-import { CudaOp, type ParameterType } from "./op.ts";
+import { CudaOp, faultsParameter, type ParameterType } from "./op.ts";
 import type { DeviceKind } from "./qk-norm.ts";
 
 /** The memory of keys or values, `[S, Hkv, D]`, and its scales, `[S, Hkv]`. Strides are in bytes. */
@@ -67,7 +67,7 @@ const cacheParameters = (side: "k" | "v"): Record<string, ParameterType> => ({
 
 const op = new CudaOp<CudaChainForm, string>({
   kernel: "qk_norm_rope",
-  includes: ["norm_rows.cuh", "rope.cuh", "e4m3.cuh", "cache_rows.cuh", "tensor_core.cuh"],
+  includes: ["faults.cuh", "norm_rows.cuh", "rope.cuh", "e4m3.cuh", "cache_rows.cuh", "tensor_core.cuh"],
   parameters: {
     ...sideParameters("q"),
     qHeads: "u32",
@@ -92,6 +92,7 @@ const op = new CudaOp<CudaChainForm, string>({
     trips: "u32",
     multiplier: "u32",
     shift: "u32",
+    ...faultsParameter,
   },
   macros: chainMacros,
 });
@@ -102,8 +103,8 @@ const absent: CudaNormSide = { heads: 0, eps: 0, tokenStride: 0, headStride: 0 }
  * times; used like `CudaQkNorm`. A row's bits are those of the three in turn: they depend on that row, its angles and its
  * scale alone.
  *
- * Positions are i32 `[T]` below P; one past it takes the last row of the tables. Slots are i32 `[T]`; one below 0 or from S
- * up stores nothing.
+ * Positions are i32 `[T]` below P; one outside takes the last row of the tables, and is told (`CudaStream.synchronize`).
+ * Slots are i32 `[T]`; -1 stores nothing, and so does any other outside of S, which is told.
  */
 export class CudaQkNormRope extends NormLaunch<QkNormRopeOperand> {
   readonly #ranges: readonly ConfigRange[];

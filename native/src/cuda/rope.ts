@@ -3,7 +3,7 @@ import { dtypeNumbers, layoutNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
 import { type CudaPlace, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
-import { CudaOp } from "./op.ts";
+import { CudaOp, faultsParameter } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
 interface Form {
@@ -20,14 +20,16 @@ const threads = 256;
 const launches = new FormLaunches<
   Form,
   | ("x" | "cos" | "sin" | "positions" | "tokenStride" | "headStride")
-  | ("tokens" | "heads" | "half" | "pieces")
+  | ("tokens" | "heads" | "half" | "pieces" | "places" | "faults")
 >(
   new CudaOp({
     kernel: "rope",
+    includes: ["faults.cuh"],
     parameters: {
       ...({ x: "address", cos: "address", sin: "address", positions: "address" } as const),
       ...({ tokenStride: "i64", headStride: "i64" } as const),
-      ...({ tokens: "u32", heads: "u32", half: "u32", pieces: "u32" } as const),
+      ...({ tokens: "u32", heads: "u32", half: "u32", pieces: "u32", places: "u32" } as const),
+      ...faultsParameter,
     },
     macros: ({ dtype, layout, rounding, alignment, tableAlignment, tail }) => ({
       QK_DTYPE: dtypeNumbers[dtype],
@@ -53,7 +55,7 @@ export interface CudaRope {
   readonly x: CudaPlace & { readonly tokenStride: number; readonly headStride: number };
   readonly cos: CudaPlace;
   readonly sin: CudaPlace;
-  /** i32 `[tokens]`, below `tableRows`. */
+  /** i32 `[tokens]`. One that is not below `tableRows` takes the last row, and is told. */
   readonly positions: CudaPlace;
 }
 
@@ -82,6 +84,7 @@ export function cudaRope(kernels: CudaKernels, stream: CudaStream, call: CudaRop
     .set("heads", heads)
     .set("half", half)
     .set("pieces", pieces)
+    .set("places", tableRows)
     .bind("x", x.memory, at, (tokens - 1) * tokenStride + (heads - 1) * headStride + 2 * half * bytes)
     .bind("cos", cos.memory, cos.offset * 4, tableRows * half * 4)
     .bind("sin", sin.memory, sin.offset * 4, tableRows * half * 4)

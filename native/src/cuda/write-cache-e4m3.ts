@@ -4,7 +4,7 @@ import { bytesOf } from "./alignment.ts";
 import type { HeadStrides } from "./attention-form.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
-import { CudaOp, type OpLaunch } from "./op.ts";
+import { CudaOp, faultsParameter, type OpLaunch } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
 const operands = ["k", "v", "kCache", "vCache", "kScales", "vScales"] as const;
@@ -13,7 +13,7 @@ const threads = 128;
 type Operand = (typeof operands)[number];
 type Address = Operand | "slots";
 type Stride = `${"k" | "v"}${"Token" | "Head" | "Slot" | "CacheHead" | "ScaleSlot" | "ScaleHead"}Stride`;
-type Field = Address | Stride | "heads" | "rows" | "capacity";
+type Field = Address | Stride | "heads" | "rows" | "capacity" | "faults";
 
 /** One write of `tokens` keys and values into caches of e4m3 with scales; strides in bytes. */
 export interface CudaWriteE4m3Shape {
@@ -30,7 +30,7 @@ export interface CudaWriteE4m3Shape {
 
 const op = new CudaOp<CudaWriteE4m3Shape, Field>({
   kernel: "write_cache_e4m3",
-  includes: ["e4m3.cuh"],
+  includes: ["faults.cuh", "e4m3.cuh"],
   parameters: {
     ...{ k: "address", v: "address", kCache: "address", vCache: "address" },
     ...{ kScales: "address", vScales: "address", slots: "address" },
@@ -38,6 +38,7 @@ const op = new CudaOp<CudaWriteE4m3Shape, Field>({
     ...{ kSlotStride: "i64", kCacheHeadStride: "i64", vSlotStride: "i64", vCacheHeadStride: "i64" },
     ...{ kScaleSlotStride: "i64", kScaleHeadStride: "i64", vScaleSlotStride: "i64", vScaleHeadStride: "i64" },
     ...{ heads: "u32", rows: "u32", capacity: "u32" },
+    ...faultsParameter,
   },
   macros: ({ dtype, mode, headDim }) => ({
     QK_DTYPE: dtypeNumbers[dtype],

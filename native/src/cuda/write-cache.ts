@@ -4,7 +4,7 @@ import { alignmentOf, bytesOf } from "./alignment.ts";
 import type { HeadStrides } from "./attention-form.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
-import { CudaOp, type OpLaunch } from "./op.ts";
+import { CudaOp, faultsParameter, type OpLaunch } from "./op.ts";
 import type { CudaStream } from "./stream.ts";
 
 const operands = ["k", "v", "kCache", "vCache"] as const;
@@ -33,13 +33,17 @@ export interface CudaWriteCacheShape {
   readonly phases: Readonly<Record<Operand, number>>;
 }
 
-const op = new CudaOp<CudaWriteCacheShape, Operand | "slots" | Stride | "heads" | "chunks" | "capacity">({
+type Field = Operand | "slots" | Stride | "heads" | "chunks" | "capacity" | "faults";
+
+const op = new CudaOp<CudaWriteCacheShape, Field>({
   kernel: "write_cache",
+  includes: ["faults.cuh"],
   parameters: {
     ...{ k: "address", v: "address", kCache: "address", vCache: "address", slots: "address" },
     ...{ kTokenStride: "i64", kHeadStride: "i64", vTokenStride: "i64", vHeadStride: "i64" },
     ...{ kSlotStride: "i64", kCacheHeadStride: "i64", vSlotStride: "i64", vCacheHeadStride: "i64" },
     ...{ heads: "u32", chunks: "u32", capacity: "u32" },
+    ...faultsParameter,
   },
   macros: ({ dtype, cacheDtype, headDim, strides, phases }) => {
     const alignment = (...names: readonly Operand[]) =>
@@ -64,7 +68,7 @@ interface Place {
 
 /** Writes of one shape: packed once, run many times. The slots are read on the device. */
 export class CudaWriteCache {
-  readonly #launch: OpLaunch<Operand | "slots" | Stride | "heads" | "chunks" | "capacity">;
+  readonly #launch: OpLaunch<Field>;
   readonly #lengths: Readonly<Record<Operand | "slots", number>>;
 
   /** Throws `ERR_QKNORM_SHAPE` for more tokens than a launch has blocks; what `CudaKernels.get` throws. */

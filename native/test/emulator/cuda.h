@@ -144,6 +144,7 @@ template <class T> static inline void __stcs(T* p, T value) { *p = value; }
 
 static inline void __syncthreads(int line = __builtin_LINE()) { ::emulator::wait_at_barrier(0, 0, line); }
 static inline void __threadfence() {}
+static inline void __threadfence_system() {}
 static inline void __threadfence_block() {}
 static inline void __nanosleep(unsigned) {}
 [[noreturn]] static inline void __trap() { ::emulator::fail("trap"); }

@@ -16,6 +16,7 @@ import {
   tidy,
   together,
 } from "../src/index.ts";
+import { failure } from "./errors.ts";
 
 /** A decoder's step for one token. */
 export interface StepCase {
@@ -64,6 +65,34 @@ export function togetherSuite(device: Device, cases: Readonly<Record<string, Ste
     } finally {
       launches.restore();
     }
+  });
+
+  test("a token that stands outside of the cache is told by who reads, and the next step is whole", () => {
+    tidy(() => {
+      const [one] = Object.values(cases) as [StepCase];
+      const { step, forget, stand } = decoder(one, device);
+      let left: readonly Tensor[] = [];
+      tidy(() => together(device, step));
+      using graph = DeviceGraph.capture(device, () =>
+        together(device, () => {
+          left = step();
+        }),
+      );
+      for (const past of [one.capacity, -1, 2 ** 31 - 1]) {
+        stand(past);
+        graph.replay();
+        const told = failure("ERR_QKNORM_ARGUMENT", () => left[0]?.toNumbers());
+        expect(told).toContain(
+          `position ${past} at 0 is outside 0..${one.capacity - 1}: a decode step on ${device}`,
+        );
+      }
+      stand(3);
+      forget();
+      const apart = tidy(() => read(step()));
+      forget();
+      graph.replay();
+      expectSame(read(left), apart);
+    });
   });
 
   test.each(Object.entries(cases))("%s: the same by a replayed graph, at places that move", (_, one) => {

@@ -23,7 +23,21 @@ export class CudaQueueMark implements QueueMark {
 
   readNow(memory: Memory, offset: number, into: HostArray): void {
     this.#reader.waitFor(this.#event);
-    memoryOf({ memory }).download(into, this.#reader, offset);
+    try {
+      memoryOf({ memory }).download(into, this.#reader, offset);
+    } catch (error) {
+      this.#waitForRest();
+      throw error;
+    }
+  }
+
+  /** An index out of range that later passes have too is told once, and not of whoever waits next. */
+  #waitForRest(): void {
+    try {
+      cudaStream(this.#ordinal).synchronize();
+    } catch {
+      // The first is thrown.
+    }
   }
 
   dispose(): void {
