@@ -34,7 +34,7 @@ export class CudaMemory extends CudaResource {
     return requireBinding().cudaUploadFile(this.handle, offset, descriptor, position, bytes, stream.handle);
   }
 
-  /** Fills `array` from the device; waits for what `stream` holds. */
+  /** Fills `array` from the device; waits for what `stream` holds, and throws what `CudaStream.synchronize` does. */
   download(array: NodeJS.TypedArray, stream: CudaStream, offset = 0): void {
     requireBinding().cudaDownload(array, this.handle, offset, stream.handle);
   }

@@ -73,7 +73,10 @@ export class CudaStream extends CudaResource {
     super.free();
   }
 
-  /** Waits on the host until all that was queued has run. */
+  /**
+   * Waits on the host until all that was queued has run. Throws `ERR_QKNORM_ARGUMENT`, once, with the first index out of range
+   * that a kernel of this thread has met; so do `CudaEvent.synchronize` and `CudaMemory.download`.
+   */
   synchronize(): void {
     requireBinding().cudaStreamSynchronize(this.handle);
   }

@@ -29,7 +29,8 @@ export class DeviceMark {
 
   /**
    * The elements of a dense tensor, once what was queued before the mark has run, whatever came after it. Throws
-   * `ERR_QKNORM_LAYOUT` for memory that is gone or a view with gaps, `ERR_CUDA`.
+   * `ERR_QKNORM_LAYOUT` for memory that is gone or a view with gaps, `ERR_QKNORM_ARGUMENT` for an index out of range
+   * (`Indices.onDevice`), `ERR_CUDA`.
    */
   readNow(x: Tensor): HostArray {
     assertMemory(x, "the tensor");

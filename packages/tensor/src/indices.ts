@@ -67,7 +67,9 @@ export class Indices implements IndexView {
   }
 
   /**
-   * Values that a device made: a dense i32 `[N]`, each of which the device keeps in `0..bound - 1`.
+   * Values that a device made: a dense i32 `[N]`, each of which the device keeps in `0..bound - 1`. On CUDA, a position, a
+   * slot, a row or an expert that lies outside of what an op addresses all the same counts as the last (a slot is left out), and
+   * whoever waits for the device next gets `ERR_QKNORM_ARGUMENT` with the first of them.
    *
    * @throws QkNormError `ERR_QKNORM_DTYPE` and `ERR_QKNORM_SHAPE` for another view, `ERR_QKNORM_ARGUMENT` for what is none,
    *   and for a bound that is no integer >= 0

@@ -24,7 +24,7 @@ export interface CacheTarget {
  * Writes keys and values into their caches: token `t` of `k` and `v` `[T, Hkv, D]` goes to slot `slots[t]` of `kCache` and
  * `vCache` `[S, Hkv, D]`, each value rounded once to the caches' dtype. In a paged cache a slot is
  * `page * pageSize + offset`. Slots of one call differ; nothing but they is written. A token whose slot is below 0
- * (`Indices.slots`), or that a device put past the caches, goes nowhere.
+ * (`Indices.slots`), or that a device put past the caches, goes nowhere; of the latter the next wait tells (`Indices.onDevice`).
  *
  * Caches of e4m3 hold `x * (1 / scale)`, both in f32, for the scale of slot and head in f32 `[S, Hkv]`: `scaleE4m3` of the
  * row's largest magnitude, which is written, or one that is given. What is larger than 448 becomes 448, NaN stays.
