@@ -147,6 +147,7 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
   if constexpr (LATE) {
     pin(position);
     load_turns_at(angles, args, position, heads.lane, left > 0 && !heads.is_v());
+    if constexpr (QK_LOOP) check_position(args, position, token, heads.lane);
   }
   if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
   if constexpr (FRUGAL) pin(heads.tensor);
@@ -156,6 +157,7 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
     float largest[ROWS];
     if constexpr (QK_SCALES == COMPUTED) largest_of(rows, largest, heads.lane);
     if constexpr (FRUGAL || QK_LOOP) ready.find_cache(args, heads);
+    // As unsigned, a slot below 0 lies past the cache.
     if (slot < args.cache_slots) store_slot(rows, ready.cache, slot, left, heads.lane, largest);
     else if (slot != NO_SLOT && heads.lane == 0) tell_fault(args.faults, CHAIN_SLOT, slot, args.cache_slots, token);
   }
@@ -221,7 +223,7 @@ DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
     pin(heads.tensor);
     Angles angles[TURNING];
     if constexpr (TURNS && !LATE) load_turns_at(angles, args, position, heads.lane, turns && here > 0);
-    check_position(args, position, token, heads.lane);
+    if constexpr (!LATE) check_position(args, position, token, heads.lane);
     const u32 token_here = token;
     token += args.slices;
     if (turns && token < args.tokens) position = load_index(args.positions, token);

@@ -1,6 +1,7 @@
 import { setQkNormLogger } from "@qknorm/core";
 import { openDevice } from "@qknorm/tensor";
 import { beforeAll, describe } from "vitest";
+import { deviceFaultsSuite } from "./device-faults-suite.ts";
 import { deviceLifeSuite } from "./device-life-suite.ts";
 import { twoDevicesSuite } from "./two-devices-suite.ts";
 
@@ -17,6 +18,7 @@ describe.skipIf(missing !== "")(`the life of a model on a GPU${missing}`, () => 
     setQkNormLogger(null);
   });
   deviceLifeSuite("cuda:0");
+  deviceFaultsSuite("cuda:0");
 });
 
 describe.skipIf(alone !== "")(`models on two GPUs${alone}`, () => {

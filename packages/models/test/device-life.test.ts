@@ -5,6 +5,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { missing, notes, scripted } from "../../tensor/test/stand-in.ts";
 import { type LoadOptions, loadModel } from "../src/families/load-model.ts";
 import { generateNow } from "../src/generation/generate.ts";
+import { deviceFaultsSuite } from "./device-faults-suite.ts";
 import { deviceLifeSuite } from "./device-life-suite.ts";
 import { twoDevicesSuite } from "./two-devices-suite.ts";
 
@@ -25,6 +26,7 @@ describe.skipIf(missing !== "")(`the life of a model on a device, on a stand-in 
     expect(notes().filter((note) => /^dead|in a graph|of nothing/.test(note))).toEqual([]);
   });
   deviceLifeSuite("cuda:0");
+  deviceFaultsSuite("cuda:0");
   twoDevicesSuite();
 
   it("refuses a model that does not fit before anything is made of it, with what it needs and what is free", () => {
