@@ -168,12 +168,14 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
         )
         .map((make) => make()),
       fc.constantFrom(image, new BigUint64Array(2), new Float32Array(4), new Uint16Array(0), detached()),
+      fc.constantFrom<unknown>(shrunk(), new Float64Array(new SharedArrayBuffer(24)), ...throwing),
       fc.constant(launch),
     );
     const attempt = (run: () => unknown) => {
       try {
         run();
       } catch (error) {
+        if (error === own) return;
         expect(error).toBeInstanceOf(Error);
         expect(codes, String(error)).toContain((error as { code?: string }).code);
       }
@@ -195,6 +197,31 @@ describe.skipIf(missing !== "")(`the CUDA functions of the addon${missing}`, () 
     expect(notes().filter((note) => /dead|of nothing/.test(note))).toEqual([]);
   });
 });
+
+/** A view whose buffer has shrunk below it. */
+function shrunk(): Uint8Array {
+  const buffer = new ResizableBuffer(16, { maxByteLength: 16 });
+  const array = new Uint8Array(buffer, 8, 8);
+  buffer.resize(4);
+  return array;
+}
+
+// Node 20 has it; the types of this project's target do not.
+const ResizableBuffer = ArrayBuffer as unknown as new (
+  bytes: number,
+  options: { readonly maxByteLength: number },
+) => ArrayBuffer & { resize(bytes: number): void };
+
+const own = new Error("of the value itself");
+const boom = () => {
+  throw own;
+};
+/** Values that throw when they are asked for anything. */
+const throwing: readonly unknown[] = [
+  new Proxy(new Uint8Array(16), { get: boom }),
+  { toString: boom, valueOf: boom, [Symbol.toPrimitive]: boom },
+  Object.defineProperty(new Float64Array(3), "length", { get: boom }),
+];
 
 function detached(): Uint8Array {
   const array = new Uint8Array(8);

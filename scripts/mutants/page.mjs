@@ -21,8 +21,9 @@ export function page() {
   return `# Faults that were planted
 
 \`npm run mutants -- --part NAME --count 50 --seed 14\` drew these and judged them; \`-- --again scripts/mutants/results/NAME.json\` judges
-those again that are left, and \`-- --page\` writes this page. A run may be ended before its count, and \`native\` was: compiled code came
-first there, judged by tests that were chosen by their names, so that its ten are neither a random draw nor what the command gives.
+those again that are left, and \`-- --page\` writes this page. A run may be ended before its count. \`native\` has the 50 of the command
+and ten of an earlier run that was ended: compiled code came first there, judged by tests that were chosen by their names. Two of the 50
+are seen by \`doctor.test.ts\` in processes of its own, which the choice of tests passes over, and were judged by it alone.
 What survived in \`tensor\` and \`models\` was judged once more, by the tests nearest to it.
 \`codemods\` was ended before its count, too, and judged by the tests of \`codemods/src\`, its survivors in rooms of their own by some of \`codemods/test\`.
 \`named\` are faults that somebody chose.
