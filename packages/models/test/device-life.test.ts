@@ -2,8 +2,10 @@ import { fileURLToPath } from "node:url";
 import { setQkNormLogger } from "@qknorm/core";
 import { liveBytes, openDevice } from "@qknorm/tensor";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { setCudaBudget } from "../../../native/src/index.ts";
 import { missing, notes, scripted } from "../../tensor/test/stand-in.ts";
 import { type LoadOptions, loadModel } from "../src/families/load-model.ts";
+import { ContinuousBatch } from "../src/generation/continuous-batch.ts";
 import { generateNow } from "../src/generation/generate.ts";
 import { deviceFaultsSuite } from "./device-faults-suite.ts";
 import { deviceLifeSuite } from "./device-life-suite.ts";
@@ -81,5 +83,52 @@ describe.skipIf(missing !== "")(`the life of a model on a device, on a stand-in 
     there.dispose();
     scripted();
     expect(liveBytes("cuda:0")).toBe(before);
+  });
+
+  it.each([
+    ["a replay", "cuGraphLaunch"],
+    ["waiting for tokens", "cuEventSynchronize"],
+    ["a copy", "cuMemcpyDtoHAsync"],
+  ])(
+    "ends all texts of a batch whose device is lost at %s, by a typed error; others are told at once",
+    async (_, api) => {
+      const before = liveBytes("cuda:0");
+      const there = load({ dtype: "f32", device: "cuda:0" });
+      const batch = new ContinuousBatch(there, { cache: { pages: 16 } });
+      const answer = async (text: readonly number[], atThird = (): void => {}): Promise<number> => {
+        let heard = 0;
+        for await (const _ of batch.generate(text, { maxTokens: 40 })) if (++heard === 3) atThird();
+        return heard;
+      };
+      const lost = { status: "rejected", reason: expect.objectContaining({ code: "ERR_CUDA" }) };
+      const lose = (): void => scripted({ cuLaunchKernelEx: 700, [api]: 700 });
+      expect(await Promise.allSettled([answer([5, 17, 9], lose), answer([7, 2])])).toEqual([lost, lost]);
+      expect(await Promise.allSettled([answer([3])])).toEqual([lost]);
+      expect([batch.running, batch.waiting, batch.pages.free]).toEqual([0, 0, 16]);
+      batch.dispose();
+      there.dispose();
+      scripted();
+      expect(liveBytes("cuda:0")).toBe(before);
+    },
+  );
+
+  it("leaves no cache behind a batch that has no memory for what its steps need", () => {
+    const there = load({ dtype: "f32", device: "cuda:0" });
+    const cache = { pages: 16 };
+    const before = liveBytes("cuda:0");
+    const whole = new ContinuousBatch(there, { cache });
+    const needed = liveBytes("cuda:0") - before;
+    whole.dispose();
+    setCudaBudget(0, before + needed - 1);
+    try {
+      expect(() => new ContinuousBatch(there, { cache })).toThrow(
+        expect.objectContaining({ code: "ERR_CUDA", message: expect.stringContaining("do not fit") }),
+      );
+      expect(liveBytes("cuda:0")).toBe(before);
+    } finally {
+      setCudaBudget(0, 0);
+    }
+    new ContinuousBatch(there, { cache }).dispose();
+    there.dispose();
   });
 });

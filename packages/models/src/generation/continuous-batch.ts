@@ -59,7 +59,12 @@ export class ContinuousBatch {
     requireCount("maxStepTokens", maxStepTokens, maxSequences);
     this.#model = model;
     this.#cache = model.newPagedCache(cache);
-    this.#graphs = DecodeGraphs.on(this.#cache.device, model, this.#cache, maxSequences);
+    try {
+      this.#graphs = DecodeGraphs.on(this.#cache.device, model, this.#cache, maxSequences);
+    } catch (error) {
+      this.#cache.dispose();
+      throw error;
+    }
     this.#schedule = new Schedule(this.#cache, { sequences: maxSequences, tokens: maxStepTokens });
   }
 

@@ -1,4 +1,4 @@
-import { type Device, Indices, keep, Tensor, together } from "@qknorm/tensor";
+import { type Device, freeOnFailure, Indices, keep, Tensor, together } from "@qknorm/tensor";
 import type { CausalLm } from "../families/causal-lm.ts";
 import type { PagedKvCache } from "../layers/paged-kv-cache.ts";
 import type { Step, StepBatch } from "../layers/step.ts";
@@ -62,10 +62,13 @@ export class DecodeBucket {
     this.#bucket = bucket;
     this.#ids = ids.slice(0, 0, sequences);
     this.#here = new Int32Array(sequences * (4 + pages));
-    this.#there = keep(Tensor.empty([this.#here.length], "i32", device));
     const rows = Array.from({ length: sequences + 1 }, (_, row) => row);
-    this.#fixed = keep(new Tensor(Int32Array.from(rows), "i32", [rows.length]).to(device));
-    this.chosen = keep(Tensor.zeros([sequences, 2], "i32", device));
+    const made = freeOnFailure(() => ({
+      there: Tensor.empty([this.#here.length], "i32", device),
+      fixed: new Tensor(Int32Array.from(rows), "i32", [rows.length]).to(device),
+      chosen: Tensor.zeros([sequences, 2], "i32", device),
+    }));
+    ({ there: this.#there, fixed: this.#fixed, chosen: this.chosen } = keep(made));
     const step = this.#stepOnDevice();
     const [positions, turns] = [0, 3].map((part) =>
       this.#there.slice(0, part * sequences, (part + 1) * sequences),
