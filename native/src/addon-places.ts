@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { home, ownFile } from "./home.ts";
 
 /** The platforms whose addon is published, as `@qknorm/native-<platform>`. Others are built from the sources. */
@@ -26,7 +26,7 @@ export function thisPlatform(): string {
 }
 
 /**
- * The addons that are there, in the order they are tried: what was built from the sources, then what was installed. Which C
+ * Where addons are to be, in the order they are tried: what was built from the sources, then what was installed. Which C
  * library Linux has is not asked: package managers install by `os`, `cpu` and `libc`, and an addon of the other does not open.
  */
 export function addonPaths(): string[] {
@@ -41,7 +41,8 @@ function installedAddon(platform: string): string | null {
   for (const from of [home === null ? null : join(home, "package.json"), ownFile]) {
     if (from === null) continue;
     try {
-      return createRequire(from).resolve(packageOf(platform));
+      // Not its main file, which may be missing: npm does not look into the folders that it finds.
+      return join(dirname(createRequire(from).resolve(`${packageOf(platform)}/package.json`)), "qknorm.node");
     } catch {}
   }
   return null;

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { QkNormError } from "@qknorm/core";
+import { type AddonFault, causeOf, damageOf } from "./addon-file.ts";
 import { addonPaths } from "./addon-places.ts";
 import { BINDING_ABI, type BindingModule } from "./binding.ts";
 import { environmentVariable } from "./environment.ts";
@@ -41,32 +42,41 @@ function open(): LoadedBinding {
   }
   const chosen = environmentVariable("QKNORM_NATIVE_PATH");
   if (chosen) return openChosen(chosen);
-  const faults: string[] = [];
+  const faults: AddonFault[] = [];
   for (const path of addonPaths()) {
     const opened = openAt(path);
-    if (typeof opened !== "string") return opened;
+    if ("binding" in opened) return opened;
     faults.push(opened);
   }
-  const reason = faults.length > 0 ? faults.join("; ") : reasonForNone();
+  const reason = faults.length > 0 ? faults.map((fault) => fault.reason).join("; ") : reasonForNone();
   return { binding: null, reason, remedy: remedyFor(faults) };
 }
 
 function openChosen(path: string): LoadedBinding {
   const opened = existsSync(path)
     ? openAt(path)
-    : `QKNORM_NATIVE_PATH names a file that is not there: ${path}`;
-  if (typeof opened !== "string") return opened;
-  return { binding: null, reason: opened, remedy: "go without QKNORM_NATIVE_PATH, or name another file" };
+    : { reason: `QKNORM_NATIVE_PATH names a file that is not there: ${path}` };
+  if ("binding" in opened) return opened;
+  const remedy = "go without QKNORM_NATIVE_PATH, or name another file";
+  return { binding: null, reason: opened.reason, remedy };
 }
 
 /** The addon, or why this file is none that this package can use. */
-function openAt(path: string): LoadedBinding | string {
+function openAt(path: string): LoadedBinding | AddonFault {
+  const damage = damageOf(path);
+  if (damage !== null) return { path, reason: `${path} ${damage}`, cause: "damaged" };
   try {
     const binding = createRequire(ownFile)(path) as Partial<BindingModule>;
     if (binding.abi === BINDING_ABI) return { binding: withTypedErrors(binding as BindingModule), path };
-    return `${path} speaks version ${binding.abi} of the binding, this package ${BINDING_ABI}`;
+    const reason = `${path} speaks version ${binding.abi} of the binding, this package ${BINDING_ABI}`;
+    return { path, reason, cause: "other-version" };
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    return `${path} cannot be opened: ${detail}`;
+    return { path, reason: `${path} cannot be opened: ${inOneLine(detail, path)}`, cause: causeOf(detail) };
   }
+}
+
+/** Without the path that was said, and what a damaged file puts among the words. */
+function inOneLine(message: string, path: string): string {
+  return message.replace(`${path}: `, "").replace(/[\p{Cc}\uFFFD]+/gu, "?");
 }

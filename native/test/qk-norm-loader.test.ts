@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { availableIsas } from "../src/index.ts";
+import { availableIsas, loadBinding } from "../src/index.ts";
 import { isas, missing } from "./qk-norm-case.ts";
 
 const entry = new URL("../src/index.ts", import.meta.url).href;
@@ -61,6 +61,32 @@ describe("the loader", () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  // As a full disk or a broken download leaves it; the system's loader ends the process on such a file.
+  it.skipIf(missing || process.platform !== "linux")(
+    `goes without an addon that is cut off at any length, and says so in one line${missing}`,
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "qknorm-"));
+      try {
+        const { path } = loadBinding() as { path: string };
+        const whole = readFileSync(path);
+        const lengths = [0, 1, 63, 64, 500, 5_000, whole.length >> 1];
+        for (const length of lengths) {
+          const cut = join(folder, `cut-${length}.node`);
+          writeFileSync(cut, whole.subarray(0, length));
+          const { reason } = inProcess({ QKNORM_NATIVE_PATH: cut }, "(native) => native.loadBinding()") as {
+            reason: string;
+          };
+          expect(reason).toMatch(
+            length < 64 ? /cannot be opened: file too short$/ : / is cut off: \d+ of at least \d+ bytes$/,
+          );
+          expect(reason.split(cut)).toHaveLength(2);
+        }
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 
   it.skipIf(missing)(`takes the instruction set that QKNORM_CPU_ISA names${missing}`, () => {
     expect(isas).toEqual(availableIsas());
