@@ -1,4 +1,4 @@
-import { normalizeInTurn, normalizeSideBySide } from "./fallback.ts";
+import { normalizeBoth } from "./fallback.ts";
 import { logAdvice, logFallback } from "./fallback-log.ts";
 import { decide } from "./plan.ts";
 import { runAgain, runFirst } from "./prepared-calls.ts";
@@ -58,7 +58,5 @@ export function applyQkNorm<T extends TensorLike<T>>(
   }
   const { reasons, layout } = decision.plan;
   logFallback(reasons);
-  return decision.fork === null
-    ? normalizeInTurn(q, k, qNorm, kNorm, layout)
-    : normalizeSideBySide(q, k, qNorm, kNorm, layout, decision.fork);
+  return normalizeBoth(q, k, qNorm, kNorm, layout, decision.fork);
 }

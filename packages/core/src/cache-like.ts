@@ -1,5 +1,5 @@
 import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import { assertObjectOrNull } from "./plain-argument.ts";
 
 /**
@@ -46,10 +46,7 @@ export function readCache<T>(cache: CacheLike<T>): ReadCache<T> {
     }
     if (k !== undefined) return { spec: checked(cache as CacheSlots<T>), write: null };
   }
-  throw new QkNormError(
-    "ERR_QKNORM_ARGUMENT",
-    `cache must be memory (k, v, slots), an object with write, or null, got ${describe(cache)}`,
-  );
+  throw wrongArgument("cache must be memory (k, v, slots), an object with write, or null", cache);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { describe } from "./describe.ts";
+
 /**
  * Every code a public function of this project can throw. Codes are stable; messages may change.
  *
@@ -44,6 +46,11 @@ export class QkNormError extends Error {
     this.name = "QkNormError";
     this.code = code;
   }
+}
+
+/** An `ERR_QKNORM_ARGUMENT` for what must be something else. `what`: "headDim must be a positive integer". */
+export function wrongArgument(what: string, got: unknown): QkNormError {
+  return new QkNormError("ERR_QKNORM_ARGUMENT", `${what}, got ${describe(got)}`);
 }
 
 /**

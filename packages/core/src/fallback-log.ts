@@ -1,5 +1,4 @@
-import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { wrongArgument } from "./errors.ts";
 import type { FallbackReason, FusedPlan } from "./plan.ts";
 import { processState } from "./process-state.ts";
 
@@ -16,10 +15,7 @@ const warn: QkNormLogger = (message) => console.warn(message);
  */
 export function setQkNormLogger(next: QkNormLogger | null): QkNormLogger | null {
   if (next !== null && typeof next !== "function") {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `the logger must be a function or null, got ${describe(next)}`,
-    );
+    throw wrongArgument("the logger must be a function or null", next);
   }
   const { logger: former = warn } = state;
   state.logger = next;

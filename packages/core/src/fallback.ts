@@ -4,42 +4,27 @@ import { type Fork, withStream } from "./stream.ts";
 import { assertShape, type NormLike, normForward, shapeOf, type TensorLike } from "./tensor-like.ts";
 
 /**
- * Two norms on the current stream: q, then k.
+ * Two norms: q, then k, on the current stream; or k on the other one, forked and joined by stream order. A norm that
+ * throws leaves them joined too: a graph with a loose branch cannot be ended.
  *
  * q and k are each used exactly once (their handles go into one reshape), so libraries whose operations consume their
  * arguments work as well.
  */
-export function normalizeInTurn<T extends TensorLike<T>>(
+export function normalizeBoth<T extends TensorLike<T>>(
   q: T,
   k: T,
   qNorm: NormLike<T>,
   kNorm: NormLike<T>,
   layout: HeadLayout,
+  fork: Fork | null,
 ): [T, T] {
-  const nq = normalizeSide(q, qNorm, layout, "q");
-  const nk = normalizeSide(k, kNorm, layout, "k");
-  return [nq, nk];
-}
-
-/**
- * q on the current stream and k on the other one, forked and joined by stream order. A norm that throws leaves them
- * joined too: a graph with a loose branch cannot be ended.
- */
-export function normalizeSideBySide<T extends TensorLike<T>>(
-  q: T,
-  k: T,
-  qNorm: NormLike<T>,
-  kNorm: NormLike<T>,
-  layout: HeadLayout,
-  { main, alt }: Fork,
-): [T, T] {
-  alt.waitFor(main as never);
+  fork?.alt.waitFor(fork.main as never);
   try {
     const nq = normalizeSide(q, qNorm, layout, "q");
-    const nk = withStream(alt, () => normalizeSide(k, kNorm, layout, "k"));
-    return [nq, nk];
+    const other = () => normalizeSide(k, kNorm, layout, "k");
+    return [nq, fork === null ? other() : withStream(fork.alt, other)];
   } finally {
-    main.waitFor(alt as never);
+    fork?.main.waitFor(fork.alt as never);
   }
 }
 

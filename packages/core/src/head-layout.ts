@@ -103,11 +103,16 @@ function elements(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
-/** `[2, 7, 128]`, as every message of the project writes a shape. Throws `ERR_QKNORM_SHAPE` for what is no array of numbers. */
+/** `[2, 7, 128]`, as every message of the project writes a shape. */
 export function format(shape: readonly number[]): string {
+  return `[${shape.join(", ")}]`;
+}
+
+/** `format` for what comes from outside. Throws `ERR_QKNORM_SHAPE` for what is no array of numbers. */
+export function formatShape(shape: readonly number[]): string {
   const wrong = Array.isArray(shape) ? shape.find((dim) => typeof dim !== "number") : shape;
   if (!Array.isArray(shape) || wrong !== undefined) {
     throw new QkNormError("ERR_QKNORM_SHAPE", `a shape must be an array of numbers, got ${describe(wrong)}`);
   }
-  return `[${shape.join(", ")}]`;
+  return format(shape);
 }

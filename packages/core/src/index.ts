@@ -7,7 +7,7 @@ export { explainQkNormRope } from "./explain-qk-norm-rope.ts";
 export { type QkNormLogger, setQkNormLogger } from "./fallback-log.ts";
 export { decodeBf16, decodeF16, encodeBf16, encodeF16, type FloatDtype, roundTo } from "./float-format.ts";
 export { decodeE4m3, encodeE4m3, largestE4m3, scaleE4m3 } from "./float8.ts";
-export { format as formatShape, type HeadLayout, type HeadOrder } from "./head-layout.ts";
+export { formatShape, type HeadLayout, type HeadOrder } from "./head-layout.ts";
 export {
   assertNormSpec,
   copyNormSpec,

@@ -44,9 +44,12 @@ export interface NormSpec<Weight = unknown> {
   readonly rounding: NormRounding;
 }
 
-const kinds: readonly unknown[] = ["rms", "layer", "l2", "unit"];
-const axes: readonly unknown[] = ["head", "row"];
-const roundings: readonly unknown[] = ["once", "hf"];
+const choices: Readonly<Record<string, readonly unknown[]>> = {
+  kind: ["rms", "layer", "l2", "unit"] satisfies NormKind[],
+  axis: ["head", "row"] satisfies NormAxis[],
+  rounding: ["once", "hf"] satisfies NormRounding[],
+  weightOffset: [0, 1],
+};
 
 /** Throws `ERR_QKNORM_NORM` unless `spec` is a whole `NormSpec`; `side` ("q", "k") names it in the message. */
 export function assertNormSpec(spec: unknown, side: string): asserts spec is NormSpec {
@@ -54,12 +57,12 @@ export function assertNormSpec(spec: unknown, side: string): asserts spec is Nor
     throw new QkNormError("ERR_QKNORM_NORM", `the ${side} norm's spec ${what}`);
   };
   if (!isObject(spec)) return fail(`must be an object, got ${describe(spec)}`);
-  const { kind, axis, weight, eps, weightOffset, rounding } = spec as Partial<NormSpec>;
-  if (!kinds.includes(kind)) fail(`has kind ${describe(kind)}; it must be "rms", "layer", "l2" or "unit"`);
-  if (!axes.includes(axis)) fail(`has axis ${describe(axis)}; it must be "head" or "row"`);
-  if (!roundings.includes(rounding)) fail(`has rounding ${describe(rounding)}; it must be "once" or "hf"`);
-  if (weightOffset !== 0 && weightOffset !== 1)
-    fail(`has weightOffset ${describe(weightOffset)}; it must be 0 or 1`);
+  for (const [field, allowed] of Object.entries(choices)) {
+    const value: unknown = Reflect.get(spec, field);
+    if (allowed.includes(value)) continue;
+    fail(`has ${field} ${describe(value)}; it must be ${allowed.map(describe).join(" or ")}`);
+  }
+  const { weight, eps } = spec as Partial<NormSpec>;
   if (typeof eps !== "number" || !(eps >= 0) || eps === Number.POSITIVE_INFINITY) {
     fail(`has eps ${describe(eps)}; it must be a finite number >= 0`);
   }

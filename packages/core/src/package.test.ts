@@ -1,4 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
 import { expect, test } from "vitest";
 import * as core from "./index.ts";
 
@@ -34,6 +37,15 @@ test("core uses no global of Node", () => {
     /\b(?:process|Buffer|global|__dirname|setImmediate)\b[.(]/.test(text),
   );
   expect(used.map(([file]) => file)).toEqual([]);
+});
+
+// `npm run test:packed` asks the same of what is published.
+test("a call of core adds less than 5000 bytes to a bundle, minified and compressed", async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: 'export { applyQkNorm } from "./index.ts"', resolveDir: fileURLToPath(folder) },
+    ...{ bundle: true, minify: true, write: false, format: "esm", platform: "browser" },
+  });
+  expect(gzipSync(outputFiles[0]?.contents as Uint8Array, { level: 9 }).length).toBeLessThan(5000);
 });
 
 test("core exports this and nothing else", () => {

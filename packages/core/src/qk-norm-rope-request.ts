@@ -1,6 +1,5 @@
 import { type CacheLike, type ReadCache, readCache } from "./cache-like.ts";
-import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import { format, type HeadLayout, resolveHeadLayout } from "./head-layout.ts";
 import type { NormSpec } from "./norm-spec.ts";
 import type { FusedQkNormRopeCall, QkNormRopeOrder, QkNormRopeTensors } from "./qk-norm-rope-provider.ts";
@@ -57,14 +56,11 @@ export interface CheckedQkNormRope<T> {
 /** Throws for requests that are wrong on any path, as `planQkNormRope` does. */
 export function checkQkNormRope<T>(request: QkNormRopeRequest<T>): CheckedQkNormRope<T> {
   if (typeof request !== "object" || request === null) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the request must be an object, got ${describe(request)}`);
+    throw wrongArgument("the request must be an object", request);
   }
   const { q, k, qNorm, kNorm, options } = request;
   if (typeof options !== "object" || options === null) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `options must be an object with headDim, got ${describe(options)}`,
-    );
+    throw wrongArgument("options must be an object with headDim", options);
   }
   const { headDim, rope = null, positions, order = "norm-rope", v = null, cache = null } = options;
   const { altStream, allowInplace, path, order: headOrder } = readOptions(options);
@@ -74,10 +70,7 @@ export function checkQkNormRope<T>(request: QkNormRopeRequest<T>): CheckedQkNorm
   if (qNorm !== null) normForward(qNorm, "q");
   if (kNorm !== null) normForward(kNorm, "k");
   if (order !== "norm-rope" && order !== "rope-norm") {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `order must be norm-rope or rope-norm, got ${describe(order)}`,
-    );
+    throw wrongArgument("order must be norm-rope or rope-norm", order);
   }
   const turns = rope === null ? null : readRope<T>(rope);
   if (turns !== null && (positions === undefined || positions === null)) {

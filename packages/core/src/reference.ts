@@ -1,5 +1,5 @@
 import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import { type FloatDtype, roundTo } from "./float-format.ts";
 import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
 
@@ -56,14 +56,14 @@ export function referenceNorm(rows: ReferenceRows): Float64Array {
 
 function assertRows(rows: ReferenceRows): void {
   if (typeof rows !== "object" || rows === null) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the rows must be an object, got ${describe(rows)}`);
+    throw wrongArgument("the rows must be an object", rows);
   }
   const { x, heads, headDim, spec, dtype } = rows;
   assertNormSpec(spec, "reference");
   if (dtype !== "f64") roundTo(dtype, 0);
   const length: unknown = (x as ArrayLike<number> | null | undefined)?.length;
   if (typeof x !== "object" || !Number.isSafeInteger(length)) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `x must be an array of numbers, got ${describe(x)}`);
+    throw wrongArgument("x must be an array of numbers", x);
   }
   const whole = [heads, headDim].every((n) => Number.isSafeInteger(n) && n > 0);
   if (!whole || (length as number) % (heads * headDim) !== 0) {

@@ -1,5 +1,4 @@
-import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import { type HeadLayout, type HeadOrder, headOrders, resolveHeadLayout } from "./head-layout.ts";
 import { assertNormSpec, type NormSpec } from "./norm-spec.ts";
 import type { FusedQkNormCall } from "./provider.ts";
@@ -46,7 +45,7 @@ export interface CheckedRequest<T> {
 /** Throws for requests that are wrong on any path, as `planQkNorm` does. */
 export function checkRequest<T>(request: QkNormRequest<T>): CheckedRequest<T> {
   if (typeof request !== "object" || request === null) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `the request must be an object, got ${describe(request)}`);
+    throw wrongArgument("the request must be an object", request);
   }
   const { q, k, qNorm, kNorm, headDim } = request;
   const options = readOptions(request.options);
@@ -76,12 +75,9 @@ export interface ReadOptions {
 }
 
 /** Throws `ERR_QKNORM_ARGUMENT` for options that are none. */
-export function readOptions(options: unknown): ReadOptions {
-  if (options === undefined) {
-    return { altStream: null, allowInplace: true, path: "auto", order: "tokens-first" };
-  }
+export function readOptions(options: unknown = {}): ReadOptions {
   if (typeof options !== "object" || options === null) {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `options must be an object, got ${describe(options)}`);
+    throw wrongArgument("options must be an object", options);
   }
   const {
     altStream = null,
@@ -90,20 +86,14 @@ export function readOptions(options: unknown): ReadOptions {
     layout: order = "tokens-first",
   } = options as QkNormOptions;
   if (typeof allowInplace !== "boolean") {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `allowInplace must be a boolean, got ${describe(allowInplace)}`,
-    );
+    throw wrongArgument("allowInplace must be a boolean", allowInplace);
   }
   if (altStream !== null) assertStream(altStream, "altStream");
   if (path !== "auto" && path !== "fallback") {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `path must be auto or fallback, got ${describe(path)}`);
+    throw wrongArgument("path must be auto or fallback", path);
   }
   if (!headOrders.includes(order)) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `layout must be ${headOrders.join(" or ")}, got ${describe(order)}`,
-    );
+    throw wrongArgument(`layout must be ${headOrders.join(" or ")}`, order);
   }
   return { altStream, allowInplace, path, order };
 }

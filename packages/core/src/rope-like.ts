@@ -1,5 +1,5 @@
 import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import type { NormRounding } from "./norm-spec.ts";
 import { assertObjectOrNull } from "./plain-argument.ts";
 
@@ -53,9 +53,9 @@ export function readRope<T>(rope: RopeLike<T>): ReadRope<T> {
     }
     if (cos !== undefined) return { spec: checked(rope as RopeSpec), turn: null };
   }
-  throw new QkNormError(
-    "ERR_QKNORM_ARGUMENT",
-    `rope must be tables (cos, sin, rounding), a function, an object with forward, or null, got ${describe(rope)}`,
+  throw wrongArgument(
+    "rope must be tables (cos, sin, rounding), a function, an object with forward, or null",
+    rope,
   );
 }
 

@@ -1,5 +1,4 @@
-import { describe } from "./describe.ts";
-import { QkNormError } from "./errors.ts";
+import { QkNormError, wrongArgument } from "./errors.ts";
 import { processState } from "./process-state.ts";
 
 /**
@@ -94,27 +93,21 @@ export function forkTo(alt: StreamLike | null): Fork | null {
 export function assertStream(stream: unknown, what: string): asserts stream is StreamLike {
   const candidate = stream as Partial<StreamLike> | null | undefined;
   if (typeof candidate?.waitFor !== "function") {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `${what} must be a stream with device and waitFor, got ${describe(stream)}`,
-    );
+    throw wrongArgument(`${what} must be a stream with device and waitFor`, stream);
   }
   deviceIndex(candidate.device);
 }
 
 function deviceIndex(device: unknown): number {
   if (!Number.isSafeInteger(device) || (device as number) < 0 || (device as number) > maxDevice) {
-    throw new QkNormError(
-      "ERR_QKNORM_ARGUMENT",
-      `a stream's device must be an index from 0 to ${maxDevice}, got ${describe(device)}`,
-    );
+    throw wrongArgument(`a stream's device must be an index from 0 to ${maxDevice}`, device);
   }
   return device as number;
 }
 
 function runSynchronous<R>(fn: () => R, scope: string): R {
   if (typeof fn !== "function") {
-    throw new QkNormError("ERR_QKNORM_ARGUMENT", `${scope} takes a function, got ${describe(fn)}`);
+    throw wrongArgument(`${scope} takes a function`, fn);
   }
   const result = fn();
   if (typeof (result as { then?: unknown } | null | undefined)?.then === "function") {
