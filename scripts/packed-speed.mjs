@@ -1,8 +1,8 @@
 // npm run packed-speed: the time of a fused native call as it was installed by npm from the packed packages of `npm run pack`,
 // and of the same program in this checkout, in turn; fails where the installed one takes more than 1.2 times as long. On one thread:
-// whether the other cores are free is not what is compared.
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+// whether the other cores are free is not what is compared. Writes packages/tensor/bench/results/packed-speed.json.
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeProject, run, tarballsIn } from "./packed/project.mjs";
 import { root } from "./setup.mjs";
@@ -29,6 +29,12 @@ try {
     `64 tokens, 16 query heads and 8 KV heads of 128, bf16, in place, one thread: installed ${installed.toFixed(1)} us, ` +
       `checkout ${here.toFixed(1)} us, ratio ${ratio.toFixed(2)} (at most ${most})\n`,
   );
+  const microseconds = { installed: rounded(installed), checkout: rounded(here) };
+  const result = { device: cpus()[0]?.model, node: process.version, microseconds, ratio: rounded(ratio) };
+  writeFileSync(
+    join(root, "packages/tensor/bench/results/packed-speed.json"),
+    `${JSON.stringify(result, null, 1)}\n`,
+  );
   process.exitCode = ratio <= most ? 0 : 1;
 } finally {
   for (const folder of [place, checkout]) rmSync(folder, { recursive: true, force: true });
@@ -39,4 +45,8 @@ function measure(flags, folder) {
   const { microseconds, running } = JSON.parse(stdout);
   if (!running.startsWith("native kernels")) throw new Error(`${folder} runs ${running}`);
   return microseconds;
+}
+
+function rounded(value) {
+  return Number(value.toFixed(2));
 }
