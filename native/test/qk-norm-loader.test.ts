@@ -70,7 +70,8 @@ describe("the loader", () => {
       try {
         const { path } = loadBinding() as { path: string };
         const whole = readFileSync(path);
-        const lengths = [0, 1, 63, 64, 500, 5_000, whole.length >> 1];
+        // Within what is loaded: symbols for debugging, as of a build with sanitizers, stand behind it.
+        const lengths = [0, 1, 63, 64, 500, 5_000, 50_000];
         for (const length of lengths) {
           const cut = join(folder, `cut-${length}.node`);
           writeFileSync(cut, whole.subarray(0, length));
