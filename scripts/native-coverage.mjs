@@ -23,7 +23,7 @@ process.exitCode = node([join(root, "node_modules/vitest/vitest.mjs"), ...suite]
     ...process.env,
     QKNORM_NATIVE_PATH: join(out, "Release", "qknorm.node"),
     // vitest ends its processes by a signal, on which the counters are lost; they are written where a process exits.
-    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('process.on("SIGTERM",()=>process.exit())')}`,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('process.send&&process.on("SIGTERM",()=>process.exit())')}`,
   },
 });
 tell();
