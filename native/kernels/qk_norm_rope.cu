@@ -76,9 +76,13 @@ DEVICE u32 index_now(const char* list, u32 token) {
   return *reinterpret_cast<const volatile u32*>(list + static_cast<i64>(token) * 4);
 }
 
-// Once angles or rows are on their way, so that nothing waits for it.
-DEVICE void check_position(const Args& args, u32 position, u32 token, u32 lane) {
-  if (TURNS && position >= args.places && lane == 0) tell_fault(args.faults, CHAIN_POSITION, position, args.places, token);
+// Last of all, so that nothing waits for it. As unsigned, an index below 0 lies past everything.
+DEVICE void check_places(const Args& args, u32 position, u32 slot, u32 token, u32 lane) {
+  if (lane != 0) return;
+  if (TURNS && position >= args.places) tell_fault(args.faults, CHAIN_POSITION, position, args.places, token);
+  if (QK_CACHE && slot >= args.cache_slots && slot != NO_SLOT) {
+    tell_fault(args.faults, CHAIN_SLOT, slot, args.cache_slots, token);
+  }
 }
 
 // A position past the tables may read nothing else.
@@ -147,7 +151,6 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
   if constexpr (LATE) {
     pin(position);
     load_turns_at(angles, args, position, heads.lane, left > 0 && !heads.is_v());
-    if constexpr (QK_LOOP) check_position(args, position, token, heads.lane);
   }
   if constexpr (!QK_ROPE_FIRST) rotate(rows, angles, heads.lane, !heads.is_v());
   if constexpr (FRUGAL) pin(heads.tensor);
@@ -159,7 +162,6 @@ DEVICE void finish(Row (&rows)[ROWS], const Args& args, Heads heads, u32 token, 
     if constexpr (FRUGAL || QK_LOOP) ready.find_cache(args, heads);
     // As unsigned, a slot below 0 lies past the cache.
     if (slot < args.cache_slots) store_slot(rows, ready.cache, slot, left, heads.lane, largest);
-    else if (slot != NO_SLOT && heads.lane == 0) tell_fault(args.faults, CHAIN_SLOT, slot, args.cache_slots, token);
   }
 }
 
@@ -223,7 +225,6 @@ DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
     pin(heads.tensor);
     Angles angles[TURNING];
     if constexpr (TURNS && !LATE) load_turns_at(angles, args, position, heads.lane, turns && here > 0);
-    if constexpr (!LATE) check_position(args, position, token, heads.lane);
     const u32 token_here = token;
     token += args.slices;
     if (turns && token < args.tokens) position = load_index(args.positions, token);
@@ -232,6 +233,7 @@ DEVICE void walk(const Args& args, Heads heads, u32 token, int left) {
     take_rows(rows, here, heads.lane, stage);
     Ready ready;
     finish(rows, args, heads, token_here, ready, angles, position_here, slot_here, here);
+    check_places(args, position_here, slot_here, token_here, heads.lane);
     pin(heads.tensor);
     ask_for_rows(heads.x(args, asked), heads.x_stride(args), asked < args.tokens ? left : 0, heads.lane, stage);
     asked += args.slices;
@@ -300,8 +302,8 @@ extern "C" __global__ void __launch_bounds__(QK_BLOCK, QK_RESIDENT) qk_norm_rope
   if constexpr (TURNS && !LATE) {
     if (!GUESSES || position != guess) load_turns_at(angles, args, position, lane, turns);
   }
-  check_position(args, position, token, lane);
   finish(rows, args, heads, token, ready, angles, position, slot, left);
+  check_places(args, position, slot, token, lane);
 #endif
   if constexpr (QK_TRIGGER == AT_END) allow_successor();
 }
