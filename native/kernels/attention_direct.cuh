@@ -147,6 +147,12 @@ DEVICE void load_step(const Args& args, const Piece& piece, int key, Step& step)
   clear_missing(args, piece, key, step);
 }
 
+// The score of the lane's row with a key of which it may see nothing.
+DEVICE float score_at(const Args& args, const Row& row, float dot, int key) {
+  const float score = score_of(args, dot);
+  return key >= row.seen.first && key < row.seen.last ? score : NOTHING;
+}
+
 // The scores of the lane's row with keys 8 * n + 2 * pair and the next.
 DEVICE void score_step(const Args& args, const Row& row, const Step& step, int key, float (&scores)[2][2]) {
 #pragma unroll
@@ -161,9 +167,7 @@ DEVICE void score_step(const Args& args, const Row& row, const Step& step, int k
     }
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      const int at = key + 8 * n + threadIdx.x % 4 * 2 + i;
-      const float score = score_of(args, c[i]);
-      scores[n][i] = at >= row.seen.first && at < row.seen.last ? score : NOTHING;
+      scores[n][i] = score_at(args, row, c[i], key + 8 * n + threadIdx.x % 4 * 2 + i);
     }
   }
 }

@@ -1,23 +1,14 @@
 // Attention of few queries, of one sequence or of many whose keys lie in pages: the products of attention_direct.cuh, with
-// keys and values on their way to a lane through shared memory.
-//
-// A lane copies just the 16 bytes that it multiplies itself, QK_RING units ahead, so that shared memory is a longer register
-// file: no lane waits for another, and a multiprocessor has as much asked for as its shared memory holds. A unit is the keys
-// of a warp's step, or its values.
+// keys and values on their way to a lane through shared memory (attention_feed.cuh), QK_RING units ahead, so that a multiprocessor
+// has as much asked for as its shared memory holds. A unit is the keys of a warp's step, or its values.
 //
 // Blocks go over a list of all pieces that there are, which each makes for itself from the lengths: an empty piece costs
 // nothing, and a sequence's pieces depend on its own keys alone.
 //
-// QK_RING       units that a warp has room for, 2 to 4
+// QK_SINGLE     1: no head of a sequence can have more than one piece. Each has a block, and nothing is listed
 // QK_RESIDENT   blocks that a multiprocessor is to have room for
-// The other macros: attention_direct.cuh; QK_STAGE and QK_CLUSTER are 0.
+// The other macros: attention_feed.cuh, attention_direct.cuh; QK_STAGE and QK_CLUSTER are 0.
 
-constexpr int TURN = QK_WARPS * STEP;                        // keys between two steps of a warp
-constexpr int UNIT_BYTES = STEP * QK_HEAD_DIM * 2;
-constexpr int LOAD_BYTES = 32 * 16;                          // of a warp
-constexpr int RING_BYTES = QK_WARPS * QK_RING * UNIT_BYTES;  // of a block
-
-static_assert(QK_RING >= 2 && QK_RING <= 4, "the first units are of the first two steps");
 static_assert(sizeof(Shared) <= RING_BYTES, "what the warps leave lies where their keys were");
 
 // ---- which piece ----
@@ -63,18 +54,11 @@ DEVICE void list_pieces(const Args& args, int* ends) {
   __syncthreads();
 }
 
-// Heads side by side, since their keys are neighbours.
-DEVICE Piece piece_at(const Args& args, const int* ends, u32 index) {
+// Of several pieces of a key/value head of a sequence, the `number`-th of all its tiles.
+DEVICE Piece piece_of(const Args& args, u32 sequence, u32 kv_head, int number) {
   Piece piece;
-  int number = index / args.kv_heads, low = 0, high = args.batch - 1;
-  while (low < high) {
-    const int middle = (low + high) / 2;
-    if (ends[middle] > number) high = middle;
-    else low = middle + 1;
-  }
-  if (low > 0) number -= ends[low - 1];
-  piece.sequence = sequence_of(args, low);
-  piece.tile = {index % args.kv_heads, 0, 0};
+  piece.sequence = sequence_of(args, sequence);
+  piece.tile = {kv_head, 0, 0};
   Keys seen;
   for (;; piece.tile.first += QK_ROWS) {
     piece.cut = cut_of_tile(args, piece.sequence, piece.tile, seen);
@@ -88,86 +72,61 @@ DEVICE Piece piece_at(const Args& args, const int* ends, u32 index) {
   return piece;
 }
 
-// ---- keys on their way ----
-
-constexpr u32 NO_SLOT = ~0u;
-
-// What a warp asks for, and where it has room: unit by unit, keys and values of a step in turn.
-struct Feed {
-  char* units;
-  int begin, steps, place;
-  u32 slots, next;  // of the two steps that are asked for, and of the two after: slots_of
-};
-
-// Lane l: where key l % 16 of step `step` + l / 16 lies.
-DEVICE u32 slots_of(const Args& args, const Piece& piece, const Feed& feed, int step) {
-  const int lane = threadIdx.x % 32, at = feed.begin + (step + lane / STEP) * TURN + lane % STEP;
-  const i64 slot = at < piece.keys.last ? slot_of(args, piece.sequence, at) : NOWHERE;
-  return slot == NOWHERE ? NO_SLOT : static_cast<u32>(slot);
-}
-
-template <bool OF_VALUES>
-DEVICE void ask(const Args& args, const Piece& piece, Feed& feed, int step) {
-  if (step < feed.steps) {
-    if (!OF_VALUES && step > 0 && step % 2 == 0) {
-      feed.slots = feed.next;
-      feed.next = slots_of(args, piece, feed, step + 2);
-    }
-    constexpr int KEYS = OF_VALUES ? 4 : 2, LOADS = OF_VALUES ? HALVES : QUARTERS, APART = OF_VALUES ? 128 : 64;
-    const int lane = threadIdx.x % 32;
-    const i64 stride = OF_VALUES ? args.v_token_stride : args.k_token_stride;
-    const char* head = OF_VALUES ? args.v + piece.tile.kv_head * args.v_head_stride + lane / 4 * 16
-                                 : args.k + piece.tile.kv_head * args.k_head_stride + lane % 4 * 16;
-    char* to = feed.units + feed.place * UNIT_BYTES + lane * 16;
-#pragma unroll
-    for (int n = 0; n < KEYS; ++n) {
-      const int key = OF_VALUES ? n / 2 * 8 + lane % 4 * 2 + n % 2 : 8 * n + lane / 4;
-      const u32 slot = __shfl_sync(0xffffffffu, feed.slots, step % 2 * STEP + key);
-      const bool there = slot != NO_SLOT;
-      const char* from = head + (there ? slot : 0) * stride;
-#pragma unroll
-      for (int i = 0; i < LOADS; ++i, to += LOAD_BYTES) copy_async(to, from + APART * i, there ? 16 : 0);
-    }
+// Which sequence piece `number` of a key/value head of all sequences belongs to; `number` becomes that among its own.
+DEVICE u32 sequence_of_piece(const Args& args, const int* ends, int& number) {
+  int low = 0, high = args.batch - 1;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (ends[middle] > number) high = middle;
+    else low = middle + 1;
   }
-  commit_copies();
-  feed.place = feed.place + 1 < QK_RING ? feed.place + 1 : 0;
+  if (low > 0) number -= ends[low - 1];
+  return low;
 }
 
-// The oldest unit that was asked for, in whose place the next one goes.
-template <int ROWS, int LOADS>
-DEVICE void take(const Feed& feed, u32 (&to)[ROWS][LOADS][4]) {
-  wait_for_copies<QK_RING - 1>();
-  const uint4* from = reinterpret_cast<const uint4*>(feed.units + feed.place * UNIT_BYTES) + threadIdx.x % 32;
+// All keys of a head of a sequence that has one tile and one piece; false: it has no query, or is not for here.
+DEVICE bool find_whole(const Args& args, u32 sequence, u32 kv_head, Piece& piece) {
+  piece.sequence = sequence_of(args, sequence);
+  const int rows = piece.sequence.queries * static_cast<int>(args.group);
+  if (rows <= 0 || is_long(args, piece.sequence)) return false;
+  piece.tile = {kv_head, 0, rows < QK_ROWS ? rows : QK_ROWS};
+  piece.keys = seen_by_rows(args, piece.sequence, 0, piece.tile.count);
+  piece.cut = {piece.keys.count(), 1, 1};
+  piece.number = 0;
+  return true;
+}
+
+// As score_step, but that the 16 rows of a product have both halves of the row's q, and of each product half is of use: so q is
+// in as many registers as it has words, and no product waits for more than QUARTERS others.
+DEVICE void score_unit(const Args& args, const Row& row, const u32 (&k)[2][QUARTERS][4], int key, float (&scores)[2][2]) {
 #pragma unroll
-  for (int n = 0; n < ROWS; ++n) {
+  for (int n = 0; n < 2; ++n) {
+    float low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0};
 #pragma unroll
-    for (int i = 0; i < LOADS; ++i, from += 32) {
-      const uint4 words = *from;
-      to[n][i][0] = words.x, to[n][i][1] = words.y, to[n][i][2] = words.z, to[n][i][3] = words.w;
+    for (int j = 0; j < QUARTERS; ++j) {
+      const u32 q[4] = {row.q[j][0], row.q[j][2], row.q[j][1], row.q[j][3]};
+      multiply_16x8x16<QK_DTYPE>(low, q, {k[n][j][0], k[n][j][1]});
+      multiply_16x8x16<QK_DTYPE>(high, q, {k[n][j][2], k[n][j][3]});
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      scores[n][i] = score_at(args, row, low[i] + high[2 + i], key + 8 * n + threadIdx.x % 4 * 2 + i);
     }
   }
 }
 
 DEVICE void absorb_piece(const Args& args, const Piece& piece, char* ring) {
-  const int warp = threadIdx.x / 32, begin = piece.keys.first + warp * STEP;
-  const int steps = begin < piece.keys.last ? (piece.keys.last - begin + TURN - 1) / TURN : 0;
-  Feed feed = {ring + warp * QK_RING * UNIT_BYTES, begin, steps, 0, 0, 0};
-  feed.slots = slots_of(args, piece, feed, 0);
-  feed.next = slots_of(args, piece, feed, 2);
-  ask<false>(args, piece, feed, 0);
-  ask<true>(args, piece, feed, 0);
-  if constexpr (QK_RING > 2) ask<false>(args, piece, feed, 1);
-  if constexpr (QK_RING > 3) ask<true>(args, piece, feed, 1);
+  Feed feed = begin_feed(args, piece, ring);
   Row row;
   load_row(args, piece, row);
-  for (int step = 0, key = begin; step < steps; ++step, key += TURN) {
+  for (int step = 0, key = feed.begin; step < feed.steps; ++step, key += TURN) {
     Step there;
     float scores[2][2];
-    take(feed, there.k);
-    score_step(args, row, there, key, scores);
+    take<false>(feed, there.k);
+    score_unit(args, row, there.k, key, scores);
     ask<QK_RING % 2 == 1>(args, piece, feed, step + QK_RING / 2);
     absorb(row, scores);
-    take(feed, there.v);
+    take<true>(feed, there.v);
     multiply_values(row, there, scores);
     ask<QK_RING % 2 == 0>(args, piece, feed, step + (QK_RING + 1) / 2);
   }
@@ -184,10 +143,19 @@ extern "C" __global__ void __launch_bounds__(QK_WARPS * 32, QK_RESIDENT)
   int* const ends = reinterpret_cast<int*>(ring + RING_BYTES);
   allow_successor();
   wait_for_predecessor();
-  list_pieces(args, ends);
-  const u32 total = ends[args.batch - 1] * args.kv_heads;
-  for (u32 index = blockIdx.x; index < total; index += gridDim.x) {
-    absorb_piece(args, piece_at(args, ends, index), ring);
-    __syncthreads();
+  // Heads side by side, since their keys are neighbours.
+  if constexpr (QK_SINGLE) {
+    Piece piece;
+    if (!find_whole(args, blockIdx.x / args.kv_heads, blockIdx.x % args.kv_heads, piece)) return;
+    absorb_piece(args, piece, ring);
+  } else {
+    list_pieces(args, ends);
+    const u32 total = ends[args.batch - 1] * args.kv_heads;
+    for (u32 index = blockIdx.x; index < total; index += gridDim.x) {
+      int number = index / args.kv_heads;
+      const u32 sequence = sequence_of_piece(args, ends, number);
+      absorb_piece(args, piece_of(args, sequence, index % args.kv_heads, number), ring);
+      __syncthreads();
+    }
   }
 }

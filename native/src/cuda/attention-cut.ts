@@ -29,6 +29,8 @@ export const attentionTuning: AttentionTuning = {
   ring: { units: 2, resident: 4, leastPagedKeys: 512, leastKeys: 128, leastCapacity: 2 ** 31 },
 };
 const mostPieces = 32;
+/** Rows of a tile of few queries. */
+const mostTileRows = 8;
 
 type Chip = Pick<CudaDevice, "arch" | "multiprocessors">;
 
@@ -93,14 +95,16 @@ function cutForRing(
   const [resident, units] = form.headDim > 128 ? [2, 2] : [tuning.resident, tuning.units];
   const leastKeys = form.paged ? tuning.leastPagedKeys : tuning.leastKeys;
   const unitBytes = 16 * form.headDim * 2;
+  const mayBeSeveral = reachOf(form, shape) > leastKeys;
+  const single = !mayBeSeveral && (shape.mostQueries * shape.queryHeads) / shape.kvHeads <= mostTileRows;
   return {
     kernel: "attention_ring",
-    macros: { QK_RESIDENT: resident, QK_RING: units },
-    pieces: Math.min(mostPieces, Math.ceil(shape.capacity / leastKeys)),
+    macros: { QK_RESIDENT: resident, QK_RING: units, QK_SINGLE: single ? 1 : 0 },
+    pieces: mayBeSeveral ? Math.min(mostPieces, Math.ceil(shape.capacity / leastKeys)) : 1,
     leastKeys,
-    mayBeSeveral: reachOf(form, shape) > leastKeys,
-    ...{ cluster: 0, warps, resident: multiprocessors * resident },
-    sharedBytes: warps * units * unitBytes + 4 * shape.batch,
+    mayBeSeveral,
+    ...{ cluster: 0, warps, resident: single ? Number.POSITIVE_INFINITY : multiprocessors * resident },
+    sharedBytes: warps * units * unitBytes + (single ? 0 : 4 * shape.batch),
   };
 }
 
