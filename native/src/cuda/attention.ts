@@ -82,7 +82,15 @@ const ops = {
   attention: declaration("attention", cluster, ...span, pieces),
   attention_decode: declaration("attention_decode", tensorCore, cluster, ...span, pieces, ...direct),
   attention_join: declaration("attention_join", ...span),
-  attention_ring: declaration("attention_ring", tensorCore, cluster, ...span, pieces, ...direct, "attention_feed.cuh"),
+  attention_ring: declaration(
+    "attention_ring",
+    tensorCore,
+    cluster,
+    ...span,
+    pieces,
+    ...direct,
+    "attention_feed.cuh",
+  ),
   attention_prefill: declaration("attention_prefill", tensorCore, ...span),
 } as const;
 
