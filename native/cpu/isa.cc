@@ -7,9 +7,16 @@
 namespace qknorm {
 namespace {
 
-constexpr const char* kNames[kIsas] = {"scalar", "avx2", "avx512"};
+constexpr const char* kNames[kIsas] = {"scalar", "avx2", "avx512", "avx512bf16"};
 
-Isa best_isa() { return available_isas().back(); }
+// Intel's processors start a product of bf16 pairs every other cycle, and two of f32 in each; AMD's start one of either.
+Isa best_isa() {
+  const Isa last = available_isas().back();
+#if defined(QKNORM_X86)
+  if (last == Isa::kAvx512Bf16 && !__builtin_cpu_is("amd")) return Isa::kAvx512;
+#endif
+  return last;
+}
 
 std::string list_available() {
   std::string list;
@@ -32,6 +39,8 @@ bool is_available(Isa isa) {
     case Isa::kAvx512:
       return is_available(Isa::kAvx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    case Isa::kAvx512Bf16:
+      return is_available(Isa::kAvx512) && __builtin_cpu_supports("avx512bf16");
 #endif
     default:
       return false;

@@ -8,15 +8,15 @@
 
 namespace qknorm {
 
-// The numbers are part of the binding's protocol (src/binding.ts); a higher one is a faster one.
-enum class Isa : std::uint8_t { kScalar = 0, kAvx2 = 1, kAvx512 = 2 };
-inline constexpr int kIsas = 3;
+// The numbers are part of the binding's protocol (src/binding.ts).
+enum class Isa : std::uint8_t { kScalar = 0, kAvx2 = 1, kAvx512 = 2, kAvx512Bf16 = 3 };
+inline constexpr int kIsas = 4;
 
 const char* name_of(Isa isa);
 bool is_available(Isa isa);
 std::vector<Isa> available_isas();
 
-// The best available one, unless QKNORM_CPU_ISA names another. Throws CodedError (ERR_QKNORM_ARGUMENT) if that
+// The fastest available one, unless QKNORM_CPU_ISA names another. Throws CodedError (ERR_QKNORM_ARGUMENT) if that
 // variable names none or one that cannot run here. Read once, at the first call.
 Isa active_isa();
 

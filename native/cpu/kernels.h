@@ -22,14 +22,21 @@ inline constexpr std::size_t kDotBlock = 1024;
 // the same result alone and in a batch.
 struct GemmKernels {
   // sums[i][j] = x[i] . w[j] for i < rows, j < cols; adds to what is there if `accumulate`. Strides in elements.
-  using Dot = void (*)(const float* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
+  using Dot = void (*)(const void* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
                        std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate);
   // out[i][c] += sum over j in order of p[i][j] * v[j][c], for i < rows, j < count, c < width.
   using Mix = void (*)(const float* p, std::size_t p_stride, std::size_t rows, const void* v, std::size_t v_stride,
                        std::size_t count, std::size_t width, float* out, std::size_t out_stride);
 
-  Dot dot[kDtypes];  // by dtype of w
+  Dot dot[kDtypes];  // of f32, by dtype of w
+  Dot dot_bf16;      // of bf16 with bf16, without widening: products are exact, sums f32; null where there is none
   Mix mix[kDtypes];  // by dtype of v
+
+  // The dtype that rows of x are to be handed over in.
+  Dtype operand_of(Dtype x, Dtype w) const {
+    return dot_bf16 != nullptr && x == Dtype::kBf16 && w == Dtype::kBf16 ? Dtype::kBf16 : Dtype::kF32;
+  }
+  Dot dot_of(Dtype operand, Dtype w) const { return operand == Dtype::kBf16 ? dot_bf16 : dot[static_cast<int>(w)]; }
 };
 
 // The running softmax of one query: weights are exp(score - peak), and `total` is their sum.

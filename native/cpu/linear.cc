@@ -29,14 +29,15 @@ const void* at(const void* base, Dtype dtype, std::size_t i) {
 }
 void* at(void* base, Dtype dtype, std::size_t i) { return static_cast<unsigned char*>(base) + i * bytes_of(dtype); }
 
-// Rows of x as f32: the caller's own, or a widened copy.
+// Rows of x as a product takes them: the caller's own, or a widened copy.
 struct Rows {
-  const float* data;
+  const void* data;
   std::size_t stride;
+  Dtype dtype;
 };
 
-Rows widen_rows(const Linear& call, const CpuKernels& kernels, Scratch& memory) {
-  if (call.x_dtype == Dtype::kF32) return {static_cast<const float*>(call.x), call.x_stride};
+Rows rows_as(Dtype dtype, const Linear& call, const CpuKernels& kernels, Scratch& memory) {
+  if (call.x_dtype == dtype) return {call.x, call.x_stride, dtype};
   float* const copy = memory.need(call.rows * call.in);
   const auto widen = kernels.widen(call.x_dtype);
   parallel_for(call.rows, kGrain / std::max<std::size_t>(call.in, 1) + 1, [&](std::size_t begin, std::size_t end) {
@@ -44,7 +45,7 @@ Rows widen_rows(const Linear& call, const CpuKernels& kernels, Scratch& memory) 
       widen(at(call.x, call.x_dtype, r * call.x_stride), copy + r * call.in, call.in);
     }
   });
-  return {copy, call.in};
+  return {copy, call.in, Dtype::kF32};
 }
 
 struct Piece {
@@ -80,13 +81,15 @@ void finish(const Linear& call, const CpuKernels& kernels, const Piece& piece, f
   }
 }
 
-// Weights are read in their own type; for many rows the kernel widens them once for all, a few columns at a time.
+// Weights are read in their own type; where they have to be widened, the kernel does so once for many rows, a few columns
+// at a time.
 void linear_own(const Linear& call, const CpuKernels& kernels, const Rows& x) {
-  const auto dot = kernels.gemm.dot[static_cast<int>(call.weight_dtype)];
+  const auto dot = kernels.gemm.dot_of(x.dtype, call.weight_dtype);
   for_each_piece(call, kRows, kCols, [&](const Piece& piece) {
     alignas(64) float sums[kRows * kCols];
-    dot(x.data + piece.row * x.stride, x.stride, piece.rows, at(call.weight, call.weight_dtype, piece.col * call.weight_stride),
-        call.weight_stride, piece.cols, call.in, sums, kCols, false);
+    dot(at(x.data, x.dtype, piece.row * x.stride), x.stride, piece.rows,
+        at(call.weight, call.weight_dtype, piece.col * call.weight_stride), call.weight_stride, piece.cols, call.in, sums,
+        kCols, false);
     finish(call, kernels, piece, sums, kCols);
   });
 }
@@ -103,7 +106,7 @@ void linear_blas(const Linear& call, const CpuKernels& kernels, const Rows& x) {
         widen(at(call.weight, call.weight_dtype, (piece.col + c) * call.weight_stride + k), panel + c * depth, depth);
       }
       blas().sgemm(Blas::kRowMajor, Blas::kNoTranspose, Blas::kTranspose, int(piece.rows), int(piece.cols), int(depth),
-                   1.0f, x.data + piece.row * x.stride + k, int(x.stride), panel, int(depth), k > 0 ? 1.0f : 0.0f, sums,
+                   1.0f, static_cast<const float*>(x.data) + piece.row * x.stride + k, int(x.stride), panel, int(depth), k > 0 ? 1.0f : 0.0f, sums,
                    int(kBlasCols));
     }
     finish(call, kernels, piece, sums, kBlasCols);
@@ -112,10 +115,10 @@ void linear_blas(const Linear& call, const CpuKernels& kernels, const Rows& x) {
 
 // With AVX2 and AVX-512 our kernels are the faster ones (bench/linear.bench.ts), so the default keeps their promise
 // that a row's result does not depend on its company.
-bool wants_blas(const Linear& call, Isa isa, LinearEngine engine, const Rows& x) {
+bool wants_blas(const Linear& call, Isa isa, LinearEngine engine) {
   if (engine == LinearEngine::kOwn || (engine == LinearEngine::kAuto && isa != Isa::kScalar)) return false;
   constexpr std::size_t kIntMax = 0x7fffffff;  // OpenBLAS takes strides as int
-  return call.rows >= kBlasPays && call.in > 0 && x.stride <= kIntMax && blas().sgemm != nullptr;
+  return call.rows >= kBlasPays && call.in > 0 && std::max(call.x_stride, call.in) <= kIntMax && blas().sgemm != nullptr;
 }
 
 }  // namespace
@@ -124,11 +127,11 @@ void linear(const Linear& call, Isa isa, LinearEngine engine) {
   if (call.rows == 0 || call.out == 0) return;
   const CpuKernels& kernels = kernels_of(isa);
   thread_local Scratch x_memory;
-  const Rows x = widen_rows(call, kernels, x_memory);
-  if (wants_blas(call, isa, engine, x)) {
-    linear_blas(call, kernels, x);
+  if (wants_blas(call, isa, engine)) {
+    linear_blas(call, kernels, rows_as(Dtype::kF32, call, kernels, x_memory));
   } else {
-    linear_own(call, kernels, x);
+    const Dtype operand = kernels.gemm.operand_of(call.x_dtype, call.weight_dtype);
+    linear_own(call, kernels, rows_as(operand, call, kernels, x_memory));
   }
   x_memory.trim();
 }

@@ -26,11 +26,16 @@ struct Line {
 class Projection {
  public:
   Projection(const Project& call, Isa isa)
-      : call_(call), linear_(call.linear), dtype_(linear_.x_dtype), isa_(isa), kernels_(kernels_of(isa)) {}
+      : call_(call),
+        linear_(call.linear),
+        dtype_(linear_.x_dtype),
+        isa_(isa),
+        kernels_(kernels_of(isa)),
+        operand_(kernels_.gemm.operand_of(dtype_, linear_.weight_dtype)) {}
 
   void run() const {
     thread_local Scratch normed_memory, wide_memory;
-    const float* const x = rows(normed_memory, wide_memory);
+    const Rows x = rows(normed_memory, wide_memory);
     const std::size_t outputs = call_.swiglu ? linear_.out / 2 : linear_.out;
     const std::size_t blocks = outputs / kCols + (outputs % kCols != 0);
     const std::size_t weights = kCols * std::max<std::size_t>(linear_.in, 1) * (call_.swiglu ? 2 : 1);
@@ -42,8 +47,14 @@ class Projection {
   }
 
  private:
-  // norm(x) [rows, in] in f32.
-  const float* rows(Scratch& normed_memory, Scratch& wide_memory) const {
+  // As a product takes them.
+  struct Rows {
+    const void* data;
+    std::size_t stride;
+  };
+
+  // norm(x) [rows, in].
+  Rows rows(Scratch& normed_memory, Scratch& wide_memory) const {
     const std::size_t in = linear_.in;
     const void* x = linear_.x;
     std::size_t stride = linear_.x_stride;
@@ -60,12 +71,13 @@ class Projection {
       x = side.output;
       stride = in;
     }
+    if (operand_ == dtype_) return {x, stride};
     float* const wide = wide_memory.need(linear_.rows * in);
     for (std::size_t r = 0; r < linear_.rows; ++r) kernels_.widen(dtype_)(at(x, dtype_, r * stride), wide + r * in, in);
-    return wide;
+    return {wide, in};
   }
 
-  void piece(const float* x, std::size_t col, std::size_t n) const {
+  void piece(const Rows& x, std::size_t col, std::size_t n) const {
     alignas(64) float sums[kMostProjectRows * kCols], up_sums[kMostProjectRows * kCols];
     multiply(x, col, n, sums);
     if (call_.swiglu) multiply(x, linear_.out / 2 + col, n, up_sums);
@@ -88,11 +100,11 @@ class Projection {
   }
 
   // sums [rows, kCols] of n rows of the weight, with the bias.
-  void multiply(const float* x, std::size_t row, std::size_t n, float* sums) const {
+  void multiply(const Rows& x, std::size_t row, std::size_t n, float* sums) const {
     const Dtype dtype = linear_.weight_dtype;
-    kernels_.gemm.dot[static_cast<int>(dtype)](x, linear_.in, linear_.rows,
-                                               at(linear_.weight, dtype, row * linear_.weight_stride),
-                                               linear_.weight_stride, n, linear_.in, sums, kCols, false);
+    kernels_.gemm.dot_of(operand_, dtype)(x.data, x.stride, linear_.rows,
+                                          at(linear_.weight, dtype, row * linear_.weight_stride), linear_.weight_stride, n,
+                                          linear_.in, sums, kCols, false);
     if (linear_.bias == nullptr) return;
     float bias[kCols];
     kernels_.widen(linear_.bias_dtype)(at(linear_.bias, linear_.bias_dtype, row), bias, n);
@@ -106,6 +118,7 @@ class Projection {
   const Dtype dtype_;
   const Isa isa_;
   const CpuKernels& kernels_;
+  const Dtype operand_;  // what x is multiplied as
 };
 
 }  // namespace

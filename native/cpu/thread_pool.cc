@@ -23,7 +23,7 @@ namespace {
 // Decode makes a call every few microseconds; waking a sleeping thread costs tens.
 constexpr auto kSpin = std::chrono::microseconds(60);
 // More slices than threads, so that a thread that is late or slowed down does not hold up the loop.
-constexpr std::size_t kSlicesPerThread = 4;
+constexpr std::size_t kSlicesPerThread = 8;
 
 void pause_core() {
 #if defined(__x86_64__) || defined(__i386__)

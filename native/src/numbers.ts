@@ -41,4 +41,4 @@ export const pointwiseNumbers = { ...activationNumbers, scale: 8, "soft-cap": 9,
 export const weighingNumbers = { output: 0, input: 1 } as const;
 
 /** An instruction set that the CPU kernels come in. */
-export type CpuIsa = "scalar" | "avx2" | "avx512";
+export type CpuIsa = "scalar" | "avx2" | "avx512" | "avx512bf16";
