@@ -26,18 +26,19 @@ QueryGroup QueryGroups::at(std::size_t i) const {
   return {first, std::min(rows_, total_ - first), head, std::min(head + heads_, kv_heads_)};
 }
 
-void AttentionBlock::load_queries(float* q) const {
-  const auto widen = kernels_.widen(call_.dtype);
+void AttentionBlock::load_queries(void* q) const {
+  const auto convert = kernels_.convert(call_.dtype, operand_);
   for (std::size_t r = 0; r < block_.count; ++r) {
-    widen(row(call_.q, token_of(r), head_of(r)), q + r * call_.head_dim, call_.head_dim);
+    convert(row(call_.q, token_of(r), head_of(r)),
+            static_cast<unsigned char*>(q) + r * call_.head_dim * bytes_of(operand_), call_.head_dim);
   }
 }
 
-void AttentionBlock::score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores,
+void AttentionBlock::score(const void* q, KeyRange keys, std::size_t base, std::size_t width, float* scores,
                            std::size_t stride) const {
-  kernels_.gemm.dot[static_cast<int>(call_.dtype)](q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
-                                           call_.k.token_stride, keys.size(), call_.head_dim,
-                                           scores + (keys.begin - base), stride, false);
+  kernels_.gemm.dot_of(operand_, call_.dtype)(q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
+                                              call_.k.token_stride, keys.size(), call_.head_dim,
+                                              scores + (keys.begin - base), stride, false);
   const Dtype rounded = call_.rounding == AttentionRounding::kHf ? call_.dtype : Dtype::kF32;
   const auto soften = kernels_.attention.soften[static_cast<int>(rounded)];
   constexpr float kNothing = -std::numeric_limits<float>::infinity();

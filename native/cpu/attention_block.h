@@ -52,7 +52,11 @@ class QueryGroups {
 class AttentionBlock {
  public:
   AttentionBlock(const Attention& call, Isa isa, const QueryBlock& block)
-      : call_(call), block_(block), group_(call.query_heads / call.kv_heads), kernels_(kernels_of(isa)) {}
+      : call_(call),
+        block_(block),
+        group_(call.query_heads / call.kv_heads),
+        kernels_(kernels_of(isa)),
+        operand_(kernels_.gemm.operand_of(call.dtype, call.dtype)) {}
 
   // The keys that row r of the block sees.
   KeyRange keys_of(std::size_t r) const {
@@ -65,11 +69,11 @@ class AttentionBlock {
   // The keys that any row sees: ranges move forward from row to row.
   KeyRange keys() const { return {keys_of(0).begin, keys_of(block_.count - 1).end}; }
 
-  // q [count, head_dim] as f32.
-  void load_queries(float* q) const;
+  // q [count, head_dim] as products with keys take it, in no more bytes than f32.
+  void load_queries(void* q) const;
   // scores[r][key - base] for all rows and the keys in range, and -inf around what row r sees, up to `width`. With a
   // soft cap they are scaled already.
-  void score(const float* q, KeyRange keys, std::size_t base, std::size_t width, float* scores, std::size_t stride) const;
+  void score(const void* q, KeyRange keys, std::size_t base, std::size_t width, float* scores, std::size_t stride) const;
   // out[r] += sum of weights[r][key - base] * v[key] over the keys in range that row r sees, in order.
   void mix(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, float* out) const;
   // The factor that scores still need.
@@ -93,6 +97,7 @@ class AttentionBlock {
   const QueryBlock block_;
   const std::size_t group_;
   const CpuKernels& kernels_;
+  const Dtype operand_;
 };
 
 void attention_once(const Attention& call, Isa isa);

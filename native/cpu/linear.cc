@@ -1,6 +1,7 @@
 #include "cpu/linear.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "cpu/blas.h"
 #include "cpu/kernels.h"
@@ -10,8 +11,11 @@
 namespace qknorm {
 namespace {
 
-// One piece of work is kRows x kCols sums: kRows x kDotBlock of x stay in the second-level cache while the weights pass.
-constexpr std::size_t kRows = 96;
+// One piece of work is some rows by kCols sums: kDotBlock of each row of x stay in the second-level cache while the weights
+// pass.
+constexpr std::size_t kBlockBytes = std::size_t(384) << 10;
+constexpr std::size_t kMostRows = kBlockBytes / (kDotBlock * sizeof(std::uint16_t));
+constexpr std::size_t kTileRows = 6;  // what kernels take together
 constexpr std::size_t kCols = 64;
 // OpenBLAS packs both operands anew on every call and wants larger pieces. Their size is fixed, and it runs on the
 // calling thread alone, so that the bits do not depend on the number of threads.
@@ -84,9 +88,11 @@ void finish(const Linear& call, const CpuKernels& kernels, const Piece& piece, f
 // Weights are read in their own type; where they have to be widened, the kernel does so once for many rows, a few columns
 // at a time.
 void linear_own(const Linear& call, const CpuKernels& kernels, const Rows& x) {
+  const std::size_t blocks = ceil_div(call.rows, kBlockBytes / (kDotBlock * bytes_of(x.dtype)));
+  const std::size_t rows = ceil_div(ceil_div(call.rows, blocks), kTileRows) * kTileRows;
   const auto dot = kernels.gemm.dot_of(x.dtype, call.weight_dtype);
-  for_each_piece(call, kRows, kCols, [&](const Piece& piece) {
-    alignas(64) float sums[kRows * kCols];
+  for_each_piece(call, rows, kCols, [&](const Piece& piece) {
+    alignas(64) float sums[kMostRows * kCols];
     dot(at(x.data, x.dtype, piece.row * x.stride), x.stride, piece.rows,
         at(call.weight, call.weight_dtype, piece.col * call.weight_stride), call.weight_stride, piece.cols, call.in, sums,
         kCols, false);
@@ -106,8 +112,8 @@ void linear_blas(const Linear& call, const CpuKernels& kernels, const Rows& x) {
         widen(at(call.weight, call.weight_dtype, (piece.col + c) * call.weight_stride + k), panel + c * depth, depth);
       }
       blas().sgemm(Blas::kRowMajor, Blas::kNoTranspose, Blas::kTranspose, int(piece.rows), int(piece.cols), int(depth),
-                   1.0f, static_cast<const float*>(x.data) + piece.row * x.stride + k, int(x.stride), panel, int(depth), k > 0 ? 1.0f : 0.0f, sums,
-                   int(kBlasCols));
+                   1.0f, static_cast<const float*>(x.data) + piece.row * x.stride + k, int(x.stride), panel, int(depth),
+                   k > 0 ? 1.0f : 0.0f, sums, int(kBlasCols));
     }
     finish(call, kernels, piece, sums, kBlasCols);
   });
