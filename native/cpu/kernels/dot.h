@@ -183,21 +183,35 @@ struct DotOver {
     }
 #pragma GCC unroll 8
     for (std::size_t r = 0; r < R; ++r) {
+      float row[kPackedCols];
+      Lanes::reduce_packed(acc[r], row);
       float* const to = sums + r * sums_stride;
-#pragma GCC unroll 4
-      for (std::size_t c = 0; c < kPackedCols; ++c) {
-        const float sum = Lanes::reduce(acc[r][c]);
-        to[c] = accumulate ? to[c] + sum : sum;
-      }
+      for (std::size_t c = 0; c < kPackedCols; ++c) to[c] = accumulate ? to[c] + row[c] : row[c];
     }
   }
 
+  // Weights that memory should bring meanwhile: columns of `bytes`, `stride` bytes apart.
+  struct Ahead {
+    const void* w;
+    std::size_t stride, bytes;
+
+    // The share of rows [begin, end) of `rows`.
+    void ask(std::size_t begin, std::size_t end, std::size_t rows) const {
+      const std::size_t column = (bytes + kLine - 1) / kLine, lines = kPackedCols * column;
+      for (std::size_t i = lines * begin / rows; i < lines * end / rows; ++i) {
+        prefetch(w, i / column * stride + i % column * kLine, 1);
+      }
+    }
+  };
+  static constexpr std::size_t kLine = 64;
+
   static void packed_rows(const X* x, std::size_t x_stride, std::size_t rows, const Packed* panel, std::size_t k,
-                          float* sums, std::size_t sums_stride, bool accumulate) {
+                          float* sums, std::size_t sums_stride, bool accumulate, const Ahead& ahead) {
     std::size_t r = 0;
     const auto take = [&](auto tile_rows) {
       constexpr std::size_t kTaken = decltype(tile_rows)::value;
       for (; r + kTaken <= rows; r += kTaken) {
+        ahead.ask(r, r + kTaken, rows);
         packed_tile<kTaken>(x + r * x_stride, x_stride, panel, k, sums + r * sums_stride, sums_stride, accumulate);
       }
     };
@@ -231,7 +245,8 @@ struct DotOver {
         alignas(64) Packed panel[kPackedCols * kDotBlock];
         for (; rows >= kPackingPays && c + kPackedCols <= cols; c += kPackedCols) {
           pack<D>(at(c), w_stride, length, panel);
-          packed_rows(x + done, x_stride, rows, panel, length, sums + c, sums_stride, add);
+          const Ahead next = {at(c + kPackedCols), w_stride * bytes_of(D), length * bytes_of(D)};
+          packed_rows(x + done, x_stride, rows, panel, length, sums + c, sums_stride, add, next);
         }
       }
       for (; c + kCols <= cols; c += kCols) {

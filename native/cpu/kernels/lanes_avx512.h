@@ -84,7 +84,7 @@ struct LanesAvx512 {
     }
   }
 
-  // `reduce` and `reduce_tile` add in the same order: the bits of a sum do not depend on its neighbours.
+  // `reduce`, `reduce_tile` and `reduce_packed` add in the same order: the bits of a sum do not depend on its neighbours.
   static float reduce(F32 x) {
     const __m512 pairs = add(_mm512_shuffle_f32x4(x, x, 0x88), _mm512_shuffle_f32x4(x, x, 0xdd));
     const __m128 four = _mm_add_ps(_mm512_castps512_ps128(pairs), _mm512_extractf32x4_ps(pairs, 1));
@@ -98,6 +98,13 @@ struct LanesAvx512 {
     const F32 one = add(two, _mm512_permute_ps(two, 0xee));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
     _mm256_storeu_ps(sums, _mm512_castps512_ps256(_mm512_permutexvar_ps(order, one)));
+  }
+  static void reduce_packed(const F32 (&x)[kPackedCols], float* sums) {
+    const F32 four = quarters(halves(x[0], x[1]), halves(x[2], x[3]));  // 128 bits for each
+    const F32 two = add(four, _mm512_permute_ps(four, 0x4e));
+    const F32 one = add(two, _mm512_permute_ps(two, 0xb1));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    _mm_storeu_ps(sums, _mm512_castps512_ps128(_mm512_permutexvar_ps(order, one)));
   }
   static float reduce_max(F32 x) { return _mm512_reduce_max_ps(x); }
 
