@@ -12,6 +12,7 @@ struct Bf16Pairs {
   using Packed = std::uint16_t;
   using Operand = __m512i;
   static constexpr std::size_t kStep = 32;
+  static constexpr std::size_t kStreamAhead = 256;
 
   static Operand load_x(const X* x) { return _mm512_loadu_si512(x); }
   static Operand load_x(const X* x, std::size_t count) { return _mm512_maskz_loadu_epi16((1u << count) - 1, x); }

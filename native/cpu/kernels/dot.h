@@ -16,6 +16,8 @@ struct F32Operands {
   using Packed = float;
   using Operand = typename Lanes::F32;
   static constexpr std::size_t kStep = Lanes::kLanes;
+  // One row of x waits for its weights: this many bytes ahead in each stream of them keeps memory busy.
+  static constexpr std::size_t kStreamAhead = 512;
 
   static Operand load_x(const X* x) { return Lanes::template load<Dtype::kF32>(x, 0); }
   static Operand load_x(const X* x, std::size_t count) { return Lanes::template load_some<Dtype::kF32>(x, 0, count); }
@@ -44,9 +46,6 @@ struct DotOver {
 
   static constexpr std::size_t kShortRow = 256;  // elements; longer rows are streams of their own
 
-  // One row of x waits for its weights: this many bytes ahead in each stream of them keeps memory busy.
-  static constexpr std::size_t kStreamAhead = 512;
-
   // Both operands run along k, so a tile needs no packing and every sum is taken in the same order.
   template <Dtype D, std::size_t R, std::size_t C, bool kStreams = false>
   static void dot_tile(const X* x, std::size_t x_stride, const void* w, std::size_t w_stride, std::size_t k,
@@ -64,7 +63,7 @@ struct DotOver {
       for (std::size_t r = 0; r < R; ++r) xs[r] = Operands::load_x(x + r * x_stride + i);
 #pragma GCC unroll 8
       for (std::size_t c = 0; c < C; ++c) {
-        if constexpr (kStreams) prefetch(w, (c * w_stride + i) * bytes_of(D) + kStreamAhead, 1);
+        if constexpr (kStreams) prefetch(w, (c * w_stride + i) * bytes_of(D) + Operands::kStreamAhead, 1);
         const Operand ws = Operands::template load_w<D>(w, c * w_stride + i);
 #pragma GCC unroll 4
         for (std::size_t r = 0; r < R; ++r) acc[r][c] = Operands::muladd(xs[r], ws, acc[r][c]);
