@@ -214,13 +214,25 @@ describe.each(Object.entries(calls))("%s", (_, [call, ...args]) => {
   });
 });
 
-it("a position whose angles no memory holds is refused by a rotary embedding", () => {
-  const wideRotary = new RotaryEmbedding({ ...config.rope, rotaryDim: 128 }, options);
+describe("a rotary embedding and positions that are far out", () => {
   const far = Indices.from([2 ** 31 - 1]);
-  const refusal = {
-    code: "ERR_QKNORM_SHAPE",
-    message: expect.stringMatching(/^there is no memory for a table/),
-  };
-  expect(() => wideRotary.tables(far, "f32")).toThrow(expect.objectContaining(refusal));
-  expect(() => wideRotary.apply(f32(1, 1, 128), far)).toThrow(expect.objectContaining(refusal));
+  const refusal = (message: RegExp) =>
+    expect.objectContaining({ code: "ERR_QKNORM_SHAPE", message: expect.stringMatching(message) });
+
+  it("are refused beyond the model's context, and taken up to it", () => {
+    const known = new RotaryEmbedding({ ...config.rope, maxPositions: 70 }, options);
+    const message = /^position 2147483647 is beyond the model's context of 70$/;
+    expect(() => known.tables(far, "f32")).toThrow(refusal(message));
+    expect(() => known.apply(kv, Indices.from([0, 2 ** 31 - 1]))).toThrow(refusal(message));
+    expect(() => known.tables(Indices.from([70]), "f32")).toThrow(refusal(/^position 70 is beyond/));
+    expect(known.tables(Indices.from([69]), "f32")?.cos.dim(0)).toBe(70);
+  });
+
+  it("are refused where no memory holds the angles of a context that long", () => {
+    const spec = { ...config.rope, rotaryDim: 128, maxPositions: 2 ** 31 };
+    const wide = new RotaryEmbedding(spec, options);
+    const message = /^there is no memory for a table/;
+    expect(() => wide.tables(far, "f32")).toThrow(refusal(message));
+    expect(() => wide.apply(f32(1, 1, 128), far)).toThrow(refusal(message));
+  });
 });

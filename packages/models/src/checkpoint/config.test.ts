@@ -95,7 +95,7 @@ describe("parseQwen3Config", () => {
       kvHeads: 8,
       headDim: 128,
       eps: 1e-6,
-      rope: { parameters: { type: "default", theta: 1e6 }, rotaryDim: 128 },
+      rope: { parameters: { type: "default", theta: 1e6 }, rotaryDim: 128, maxPositions: 40960 },
       windows: new Array(28).fill(null),
       causal: true,
       maxPositions: 40960,

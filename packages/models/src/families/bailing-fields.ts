@@ -7,13 +7,13 @@ import {
   readSparseFrom,
   type SigmoidDefaults,
 } from "../checkpoint/expert-fields.ts";
-import { readRopeParameters, readRotaryDim } from "../checkpoint/rope-parameters.ts";
+import { contextLength, readRopeParameters, readRotaryDim } from "../checkpoint/rope-parameters.ts";
 import { stackedExperts } from "../checkpoint/stacked-experts.ts";
 import type { Warn } from "../checkpoint/warnings.ts";
 import { renamed, withoutLayers } from "../checkpoint/weight-names.ts";
 import type { Weights } from "../checkpoint/weights.ts";
 import type { RopeSpec } from "../layers/rotary-embedding.ts";
-import { type DenseFields, maxPositionsOf } from "./family.ts";
+import type { DenseFields } from "./family.ts";
 import { sparseShapes } from "./sparse-decoder.ts";
 
 export interface BailingFields extends DenseFields, ExpertFields {
@@ -63,7 +63,7 @@ export function readBailingFields(
   return {
     ...common,
     rope,
-    maxPositions: maxPositionsOf(common, rope),
+    maxPositions: rope.maxPositions,
     useQkNorm: fields.boolean("use_qk_norm", true),
     qkvBias: fields.boolean("use_qkv_bias", false),
     outBias: fields.boolean("use_bias", outBias),
@@ -77,7 +77,7 @@ export function readBailingFields(
 /** `rotary_dim` values of a head are rotated, or else a share of them. */
 function readRotation(
   fields: ConfigFields,
-  { headDim, trainedPositions: maxPositions }: DecoderFields,
+  { headDim, trainedPositions }: DecoderFields,
   { theta: defaultTheta, share: defaultShare }: BailingDefaults["rope"],
 ): RopeSpec {
   const written = fields.has("rotary_dim");
@@ -87,8 +87,9 @@ function readRotation(
     : readRotaryDim(fields, headDim, defaultShare);
   if (rotaryDim > headDim || rotaryDim % 2 !== 0)
     fields.fail("rotary_dim", `is ${rotaryDim}; it must be an even number up to the head dim ${headDim}`);
-  const parameters = readRopeParameters(fields, { rotaryDim, maxPositions, defaultTheta, defaultShare });
-  return Object.freeze({ parameters, rotaryDim });
+  const setting = { rotaryDim, maxPositions: trainedPositions, defaultTheta, defaultShare };
+  const parameters = readRopeParameters(fields, setting);
+  return Object.freeze({ parameters, rotaryDim, maxPositions: contextLength(parameters, trainedPositions) });
 }
 
 /** What tells the sizes of these checkpoints, and their tensors as the model has them. */

@@ -51,7 +51,9 @@ export function configParser<Config extends object>(
 
 /** How a family's RoPE is read, and how it turns. */
 export type RopeReading = Omit<RopeSetting, "rotaryDim" | "maxPositions"> &
-  Omit<RopeSpec, "parameters" | "rotaryDim"> & {
+  Omit<RopeSpec, "parameters" | "rotaryDim" | "maxPositions"> & {
+    /** The model's context, where another kind of layer says it. */
+    readonly maxPositions?: number;
     /** Transformers cuts off the values that are rotated before it pairs them, so that an odd number cannot be. */
     readonly pairs?: "whole";
   };
@@ -62,7 +64,7 @@ export function readRope(
   { headDim, trainedPositions }: Pick<DecoderFields, "headDim" | "trainedPositions">,
   setting: RopeReading = {},
 ): RopeSpec {
-  const { layout, rounding, direction, pairs, ...rest } = setting;
+  const { layout, rounding, direction, pairs, maxPositions, ...rest } = setting;
   const rotaryDim =
     rest.defaultShare === undefined
       ? headDim
@@ -78,6 +80,7 @@ export function readRope(
   return Object.freeze({
     parameters,
     rotaryDim,
+    maxPositions: maxPositions ?? contextLength(parameters, trainedPositions),
     ...(layout && { layout }),
     ...(rounding && { rounding }),
     ...(direction && { direction }),
@@ -99,12 +102,7 @@ export function readDenseFields(
 ): DenseFields {
   const common = readDecoderFields(fields, defaults, warn);
   const rope = readRope(fields, common, setting);
-  return { ...common, rope, maxPositions: maxPositionsOf(common, rope) };
-}
-
-/** The longest context, where RoPE stretches it. */
-export function maxPositionsOf({ trainedPositions }: DecoderFields, rope: RopeSpec): number {
-  return contextLength(rope.parameters, trainedPositions);
+  return { ...common, rope, maxPositions: rope.maxPositions };
 }
 
 /** How a dense family is found and made. */

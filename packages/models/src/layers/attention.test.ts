@@ -15,7 +15,7 @@ const shape: AttentionSpec = {
   headDim: 8,
   bias: { qkv: false, out: false },
   qkNorm: { q: norm, k: norm, order: "norm-rope" },
-  rope: { parameters: { type: "default", theta: 1e4 }, rotaryDim: 8 },
+  rope: { parameters: { type: "default", theta: 1e4 }, rotaryDim: 8, maxPositions: 64 },
   window: null,
   scale: 8 ** -0.5,
 };

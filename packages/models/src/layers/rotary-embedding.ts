@@ -23,6 +23,8 @@ export interface RopeSpec {
    * the last ones stay. 0: all stay.
    */
   readonly rotaryDim: number;
+  /** The model's context: positions are below it. What the scaling stretches it to, as `contextLength` says. */
+  readonly maxPositions: number;
   /** Default `halves`. */
   readonly layout?: RopeLayout;
   /**
@@ -54,11 +56,12 @@ export class RotaryEmbedding {
   readonly #device: LayerOptions["device"];
   #table: AngleTable | null = null;
 
-  /** Throws `ERR_QKNORM_ARGUMENT` for a spec without parameters or a rotary dim, and for options without a rounding. */
+  /** Throws `ERR_QKNORM_ARGUMENT` for a spec without parameters or sizes, and for options without a rounding. */
   constructor(spec: RopeSpec, options: Pick<LayerOptions, "rounding" | "device">) {
     assertObject(spec, "the spec of a rotary embedding");
     assertObject(spec.parameters, "the parameters of a rotary embedding");
     assertSizes({ rotaryDim: spec.rotaryDim }, 0);
+    assertSizes({ maxPositions: spec.maxPositions }, 1);
     assertRounding(options);
     this.#spec = spec;
     this.#rope = spec.parameters;
@@ -75,7 +78,7 @@ export class RotaryEmbedding {
 
   /**
    * Rotates `x [T, H, D]` in place, one position a token. Throws `ERR_QKNORM_ARGUMENT` for what is no tensor or no positions,
-   * `ERR_QKNORM_SHAPE` for a position whose table would not fit into memory, and what `rope` throws.
+   * `ERR_QKNORM_SHAPE` for positions beyond the context, before a table is made, and what `rope` throws.
    */
   apply(x: Tensor, positions: Indices): void {
     if (!Tensor.is(x)) refuse("what is rotated must be a Tensor", x);
@@ -99,6 +102,13 @@ export class RotaryEmbedding {
   }
 
   #tableOf(tokens: number, dtype: FloatDtype): AngleTable {
+    const { maxPositions } = this.#spec;
+    if (tokens > maxPositions) {
+      throw new QkNormError(
+        "ERR_QKNORM_SHAPE",
+        `position ${tokens - 1} is beyond the model's context of ${maxPositions}`,
+      );
+    }
     const known = this.#table;
     if (
       known !== null &&
@@ -121,7 +131,8 @@ export class RotaryEmbedding {
   // As transformers makes them: products in f32, cos and sin of the f32 angle.
   #tabulate(tokens: number, dtype: FloatDtype): AngleTable {
     const { inverse, attentionFactor } = ropeFrequencies(this.#rope, this.#spec.rotaryDim, tokens);
-    const positions = 2 ** Math.ceil(Math.log2(Math.max(tokens, 64)));
+    const grown = 2 ** Math.ceil(Math.log2(Math.max(tokens, 64)));
+    const positions = Math.min(grown, this.#spec.maxPositions);
     const half = inverse.length;
     const { direction = 1, layout = "halves" } = this.#spec;
     const [cos, sin] = [roomFor(positions * half), roomFor(positions * half)];

@@ -6,7 +6,7 @@ import {
 } from "../../checkpoint/attention-windows.ts";
 import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-fields.ts";
 import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, readRope } from "../family.ts";
 
 export interface Gemma3Config extends DecoderFields {
   readonly kinds: readonly AttentionKind[];
@@ -35,10 +35,13 @@ export const parseGemma3Config = configParser(
     const defaults = { eps: 1e-6, maxPositions: 131_072, kvHeads: 4, headDim: 256, tied: true };
     const activation = { activation: "gelu_pytorch_tanh", activationKey: "hidden_activation" };
     const common = readDecoderFields(fields, { ...defaults, ...activation }, warn);
+    const full = readRope(fields, common, { layerType: "full_attention", defaultTheta: 1e6 });
+    const { maxPositions } = full;
     const ropes = {
-      full_attention: readRope(fields, common, { layerType: "full_attention", defaultTheta: 1e6 }),
+      full_attention: full,
       sliding_attention: readRope(fields, common, {
         layerType: "sliding_attention",
+        maxPositions,
         defaultTheta: 1e4,
         thetaKey: "rope_local_base_freq",
         older: "unscaled",
@@ -52,7 +55,7 @@ export const parseGemma3Config = configParser(
       kinds,
       ropes,
       window: readWindow(fields, kinds, 4096),
-      maxPositions: maxPositionsOf(common, ropes.full_attention),
+      maxPositions,
       attentionBias: fields.boolean("attention_bias", false),
       queryPreAttnScalar: fields.positiveNumber("query_pre_attn_scalar", 256),
       logitSoftCap: capped ? fields.positiveNumber("final_logit_softcapping") : null,

@@ -9,7 +9,7 @@ import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-
 import { type LayerHeads, readLayerHeads } from "../../checkpoint/layer-heads.ts";
 import type { ExpertsBesideSpec } from "../../layers/experts-beside.ts";
 import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, type RopeReading, readRope } from "../family.ts";
 
 export interface Gemma4Config extends DecoderFields {
   readonly perLayer: readonly LayerHeads[];
@@ -51,14 +51,16 @@ export const parseGemma4Config = configParser(
     kinds[common.layers - 1] = "full_attention";
     const keysAreValues = fields.boolean("attention_k_eq_v", false);
     const perLayer = readLayerHeads(fields, { ...common, kinds, ownGlobalHeads: keysAreValues });
-    const ropeOf = (layerType: AttentionKind): RopeSpec => {
+    const ropeOf = (layerType: AttentionKind, context: RopeReading = {}): RopeSpec => {
       const headDim = perLayer.find(({ kind }) => kind === layerType)?.headDim ?? common.headDim;
       const setting = { layerType, absent: ROPES[layerType], older: "ignored" } as const;
-      return readRope(fields, { ...common, headDim }, setting);
+      return readRope(fields, { ...common, headDim }, { ...setting, ...context });
     };
+    const full = ropeOf("full_attention");
+    const { maxPositions } = full;
     const ropes = {
-      full_attention: ropeOf("full_attention"),
-      sliding_attention: ropeOf("sliding_attention"),
+      full_attention: full,
+      sliding_attention: ropeOf("sliding_attention", { maxPositions }),
     };
     const width = fields.nonNegativeInteger("hidden_size_per_layer_input", 256);
     const vocabSize = fields.positiveInteger("vocab_size_per_layer_input", 262_144);
@@ -70,7 +72,7 @@ export const parseGemma4Config = configParser(
       perLayer,
       ropes,
       window: readWindow(fields, kinds, 512),
-      maxPositions: maxPositionsOf(common, ropes.full_attention),
+      maxPositions,
       attentionBias: fields.boolean("attention_bias", false),
       keysAreValues,
       doubleWide: fields.boolean("use_double_wide_mlp", false),

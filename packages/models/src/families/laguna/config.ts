@@ -3,7 +3,7 @@ import type { ConfigFields } from "../../checkpoint/config-fields.ts";
 import { type DecoderFields, readDecoderFields, readHeadsPerLayer } from "../../checkpoint/decoder-fields.ts";
 import { type ExpertFields, readExperts, readMlpTypes, readTopK } from "../../checkpoint/expert-fields.ts";
 import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, type RopeReading, readRope } from "../family.ts";
 
 export interface LagunaConfig extends DecoderFields, ExpertFields {
   readonly kinds: readonly AttentionKind[];
@@ -42,7 +42,7 @@ export const parseLagunaConfig = configParser(
       kinds,
       ropes,
       window: readWindow(fields, kinds, 512),
-      maxPositions: maxPositionsOf(common, ropes.full_attention),
+      maxPositions: ropes.full_attention.maxPositions,
       attentionBias: fields.boolean("attention_bias", false),
       headsOf: readHeadsPerLayer(fields, common),
       gate: gating === true || gating === "per-head" ? "head" : "value",
@@ -66,10 +66,14 @@ function readRopes(
   kinds: LagunaConfig["kinds"],
 ): LagunaConfig["ropes"] {
   const written = fields.has("rope_parameters");
-  const read = (layerType: AttentionKind, theta: number, share: number) =>
-    readRope(fields, common, { layerType, defaultTheta: theta, defaultShare: written ? 1 : share });
+  const read = (layerType: AttentionKind, theta: number, share: number, context: RopeReading = {}) =>
+    readRope(fields, common, {
+      ...context,
+      ...{ layerType, defaultTheta: theta, defaultShare: written ? 1 : share },
+    });
   const full = kinds.includes("full_attention") ? read("full_attention", 5e5, 0.5) : null;
-  const sliding = kinds.includes("sliding_attention") ? read("sliding_attention", 1e4, 1) : null;
+  const context = full === null ? {} : { maxPositions: full.maxPositions };
+  const sliding = kinds.includes("sliding_attention") ? read("sliding_attention", 1e4, 1, context) : null;
   const either = (full ?? sliding) as RopeSpec;
   return { full_attention: full ?? either, sliding_attention: sliding ?? either };
 }

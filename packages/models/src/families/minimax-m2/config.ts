@@ -1,6 +1,6 @@
 import { readDecoderFields } from "../../checkpoint/decoder-fields.ts";
 import { type ExpertFields, readExperts, readTopK } from "../../checkpoint/expert-fields.ts";
-import { configParser, type DenseFields, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, type DenseFields, readRope } from "../family.ts";
 
 export interface MiniMaxM2Config extends DenseFields, ExpertFields {}
 
@@ -43,7 +43,7 @@ export const parseMiniMaxM2Config = configParser(
     return {
       ...common,
       rope,
-      maxPositions: maxPositionsOf(common, rope),
+      maxPositions: rope.maxPositions,
       sparse: Object.freeze(new Array<boolean>(common.layers).fill(true)),
       moe: {
         ...moe,

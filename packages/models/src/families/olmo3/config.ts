@@ -6,7 +6,7 @@ import {
 } from "../../checkpoint/attention-windows.ts";
 import { type DecoderFields, readDecoderFields } from "../../checkpoint/decoder-fields.ts";
 import type { RopeSpec } from "../../layers/rotary-embedding.ts";
-import { configParser, maxPositionsOf, readRope } from "../family.ts";
+import { configParser, readRope } from "../family.ts";
 
 export interface Olmo3Config extends DecoderFields {
   readonly kinds: readonly AttentionKind[];
@@ -25,12 +25,15 @@ export const parseOlmo3Config = configParser(
   (fields, warn): Olmo3Config => {
     const common = readDecoderFields(fields, { eps: 1e-5, maxPositions: 2048 }, warn);
     const usual = { defaultTheta: 5e5, rounding: "once" } as const;
+    const full = readRope(fields, common, { ...usual, layerType: "full_attention" });
+    const { maxPositions } = full;
     const ropes = {
-      full_attention: readRope(fields, common, { ...usual, layerType: "full_attention" }),
+      full_attention: full,
       // The older keys speak of full layers alone; transformers 5 drops `rope_theta` for the others.
       sliding_attention: readRope(fields, common, {
         ...usual,
         layerType: "sliding_attention",
+        maxPositions,
         older: "ignored",
       }),
     };
@@ -40,7 +43,7 @@ export const parseOlmo3Config = configParser(
       kinds,
       ropes,
       window: readWindow(fields, kinds, 4096),
-      maxPositions: maxPositionsOf(common, ropes.full_attention),
+      maxPositions,
       attentionBias: fields.boolean("attention_bias", false),
     };
   },
