@@ -44,6 +44,8 @@ interface Model {
   /** How the norms are called. */
   readonly norms?: readonly [string, string];
   readonly before?: string;
+  /** The head of the method that calls them. */
+  readonly forward?: string;
 }
 
 function attention({
@@ -52,6 +54,7 @@ function attention({
   constructs = "",
   norms: [q, k] = ["this.qNorm", "this.kNorm"],
   before = "",
+  forward = "forward(x: Tensor): Tensor",
 }: Model): string {
   return `import type { Tensor } from "./tensor";
 import { ${imports} } from "./norms";
@@ -61,7 +64,7 @@ ${members}
   constructor(readonly config: Config, readonly headDim: number) {
 ${constructs}
   }
-  forward(x: Tensor): Tensor {
+  ${forward} {
     let q = this.qProj.forward(x);
     let k = this.kProj.forward(x);
     q = ${q}.forward(q.reshape([-1, this.headDim])).reshape(q.shape);
@@ -180,6 +183,64 @@ describe("--types finds the class of norms that names and annotations do not tel
         norms: ["qNorm", "kNorm"],
       },
     ],
+    [
+      "asked for by a key",
+      {
+        imports: "makeParts",
+        members: "  readonly parts = makeParts(64);",
+        norms: ['this.parts["qNorm"]', 'this.parts["kNorm"]'],
+      },
+    ],
+    [
+      "beside each other in an item of a list",
+      {
+        imports: "makeParts",
+        members: "  readonly layers = [makeParts(64)];",
+        norms: ["this.layers[0]!.qNorm", "this.layers[0]!.kNorm"],
+      },
+    ],
+    [
+      "beside each other in an item of a tuple",
+      {
+        imports: "makeCentered, makeParts",
+        before: "const layers = [makeCentered(64, 1e-6), makeParts(64)] as const;",
+        norms: ["layers[1].qNorm", "layers[1].kNorm"],
+      },
+    ],
+    [
+      "by names that no type spells",
+      {
+        imports: "type Scaled",
+        members: "  declare all: Record<string, ReturnType<() => Scaled>>;",
+        norms: ["this.all.qNorm!", "this.all.kNorm!"],
+      },
+    ],
+    [
+      "in what a method gives back",
+      {
+        imports: "makeParts",
+        members: "  parts() { return makeParts(64); }",
+        norms: ["this.parts().qNorm", "this.parts().kNorm"],
+      },
+    ],
+    [
+      "in what is awaited",
+      {
+        imports: "makeParts",
+        members: "  readonly parts = Promise.resolve(makeParts(64));",
+        forward: "async forward(x: Tensor): Promise<Tensor>",
+        norms: ["(await this.parts).qNorm", "(await this.parts).kNorm"],
+      },
+    ],
+    [
+      "in arguments",
+      {
+        imports: "makeScaled",
+        forward: "forward(x: Tensor, parts: { qNorm: Scales; kNorm: Scales })",
+        before: "type Scales = ReturnType<typeof makeScaled>;",
+        norms: ["parts.qNorm", "parts.kNorm"],
+      },
+    ],
   ];
   const together = new Together(cases.map(([, model]) => model));
   it.each(cases)("%s", async (_, model) => {
@@ -259,6 +320,47 @@ describe("--types leaves a norm unknown", () => {
     ["of type any", made("makeAny")],
     ["that is one of two classes", made("makeEither")],
     [
+      "behind an interface that two different classes have",
+      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
+    ],
+    [
+      "in what a method gives back, and another by the same name",
+      {
+        imports: "makeParts, type Centered",
+        before:
+          "interface Parts { (size: number): ReturnType<typeof makeParts>; (size: string): Both<Centered> }\ninterface Both<N> { readonly qNorm: N; readonly kNorm: N }",
+        members: "  declare parts: Parts;",
+        norms: ['this.parts("64").qNorm', 'this.parts("64").kNorm'],
+      },
+    ],
+    [
+      "in what a method gives back by the type that it is called with",
+      {
+        imports: "type Scaled",
+        before: "interface Both<N> { readonly qNorm: N; readonly kNorm: N }",
+        members: "  declare parts: <Parts extends Both<Scaled>>() => Parts;",
+        norms: ["this.parts().qNorm", "this.parts().kNorm"],
+      },
+    ],
+    [
+      "of an attribute that its type does not have",
+      {
+        imports: "makeParts",
+        members: "  declare parts: ReturnType<typeof makeParts>;",
+        norms: ["this.parts.x.qNorm", "this.parts.x.kNorm"],
+      },
+    ],
+  ];
+  const known = made("makeScaled");
+  const together = new Together([known, ...cases.map(([, model]) => model)]);
+  it.each(cases)("%s", async (_, model) => {
+    expect(await together.findings(known, "typed")).toMatchObject(replaced);
+    expect(await together.findings(model, "typed")).toMatchObject(unknown);
+  });
+
+  // Alone, since a class that is mixed up with another is known nowhere in the project.
+  it.each<[string, Model, Record<string, string>]>([
+    [
       "out of a map of two classes with the same members",
       {
         imports: "makeScaled, makeCentered",
@@ -267,10 +369,7 @@ describe("--types leaves a norm unknown", () => {
         members:
           '  readonly all = makeMixed();\n  readonly qNorm = this.all.get("q")!;\n  readonly kNorm = this.all.get("k")!;',
       },
-    ],
-    [
-      "behind an interface that two different classes have",
-      { imports: "type Norm", members: "  declare qNorm: Norm;\n  declare kNorm: Norm;" },
+      {},
     ],
     [
       "that is set to another one as well",
@@ -279,14 +378,8 @@ describe("--types leaves a norm unknown", () => {
         members: "  qNorm: ReturnType<typeof makeScaled>;\n  kNorm = makeScaled(64, 1e-6);",
         constructs: "    this.qNorm = makeScaled(64, 1e-6);\n    this.qNorm = new Centered(ones(64), 1e-6);",
       },
+      {},
     ],
-  ];
-  const together = new Together(cases.map(([, model]) => model));
-  it.each(cases)("%s", async (_, model) => {
-    expect(await together.findings(model, "typed")).toMatchObject(unknown);
-  });
-
-  it.each<[string, Model, Record<string, string>]>([
     [
       "that may be of a derived class which computes something else",
       made("makeScaled"),
