@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../src/doctor/cli.ts";
+import type { CpuFindings } from "../src/doctor/findings.ts";
 import { report } from "../src/doctor/report.ts";
-import { stepsTo } from "../src/doctor/verdict.ts";
+import { stepsTo, verdictOf } from "../src/doctor/verdict.ts";
 import type { Diagnosis } from "../src/index.ts";
 import { fakeLibrary, folder, missing, scripted } from "./cuda-fake.ts";
+import { isas } from "./qk-norm-case.ts";
 
 const bin = fileURLToPath(new URL("../bin/qknorm.mjs", import.meta.url));
 const cache = mkdtempSync(join(tmpdir(), "qknorm-doctor-"));
@@ -56,6 +58,9 @@ describe("qknorm doctor", () => {
     const stdout = report(diagnosis, "short");
     expect(stdout).toMatch(/^Everything runs, on plain TypeScript kernels\nSlow: .*\nNext: .+\n/);
     expect(stdout).toMatch(/addon +none: QKNORM_NATIVE=off/);
+    expect(stdout.split("QKNORM_NATIVE=off switches it off")).toHaveLength(2);
+    expect(stdout).toMatch(/ cuda +not ready: no usable addon\n +cpu-native +not ready: no usable addon\n/);
+    expect(stdout).toMatch(/ driver +no usable addon\n +NVRTC +no usable addon\n/);
     const required = qknorm(["doctor", "--require=native"], { QKNORM_NATIVE: "off" });
     expect(required).toMatchObject({ status: 1, stdout: expect.stringMatching(/^Everything runs/) });
     expect(required.stderr).toMatch(/^native is required and not ready: QKNORM_NATIVE=off .*; next: /);
@@ -153,6 +158,10 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
     });
     // What the processes of other tests leave of the processor is not known: a figure, and no bound on it.
     expect(verdict.runs).toBe("Everything runs on the CPU, by native kernels: scalar on 3 threads");
+    const best = isas.at(-1);
+    expect(verdict.next).toEqual(
+      best === "scalar" ? [] : [`let go of QKNORM_CPU_ISA: it forces scalar, and this processor has ${best}`],
+    );
     expect(verdict.speed).toMatch(
       /^QK norm of 512 tokens, 16 query and 8 KV heads of 128, bf16: [\d.]+ (us|ms) by cpu-native$/,
     );
@@ -167,6 +176,12 @@ describe.skipIf(missing !== "")(`qknorm doctor with the addon${missing}`, () => 
       ready: false,
       because: expect.stringContaining('QKNORM_CPU_ISA is "sse9"'),
     });
+  });
+
+  it("finds nothing to let go of where the library itself chose another instruction set than the last", () => {
+    const diagnosis = diagnose(nowhere);
+    const cpu = { ...(diagnosis.cpu as CpuFindings), isa: "avx512", isas: [...isas, "avx512bf16"] } as const;
+    expect(verdictOf({ ...diagnosis, cpu }).next).toEqual([]);
   });
 
   it("shows driver, devices, compiler and cache where they are", () => {

@@ -4,6 +4,7 @@ import { type CudaFailure, openCuda } from "../cuda/driver.ts";
 import { Jit } from "../cuda/jit.ts";
 import type { Rung } from "../cuda/jit-state.ts";
 import { openNvrtc } from "../cuda/nvrtc.ts";
+import { environmentVariable } from "../environment.ts";
 import { blasInfo, threadCount } from "../linear.ts";
 import { loadBinding } from "../loader.ts";
 import { availableIsas, cpuIsa } from "../qk-norm.ts";
@@ -44,6 +45,7 @@ export function examine(): Diagnosis {
     cpu: attempt(() => ({
       isa: cpuIsa(),
       isas: availableIsas(),
+      forced: (environmentVariable("QKNORM_CPU_ISA") ?? "") !== "",
       threads: threadCount(),
       openBlas: blasInfo(),
     })),

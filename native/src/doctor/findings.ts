@@ -18,6 +18,8 @@ export interface Absence {
 export interface CpuFindings {
   readonly isa: CpuIsa;
   readonly isas: readonly CpuIsa[];
+  /** Whether `QKNORM_CPU_ISA` chose it. */
+  readonly forced: boolean;
   readonly threads: number;
   readonly openBlas: BlasInfo;
 }

@@ -14,29 +14,40 @@ export function report(diagnosis: Diagnosis, detail: Detail, required: readonly 
   const { verdict, providers, driver, nvrtc, cublasLt } = diagnosis;
   const steps = [...new Set([...required, ...verdict.next])];
   const paths = detail === "verbose" ? triedPaths : () => [];
+  const why = reasonsOnce(diagnosis);
   const lines = [
     verdict.runs,
     verdict.speed,
     ...(steps.length === 0 ? ["Nothing more to do here."] : steps.map((step) => `Next: ${step}`)),
     "",
     "Providers, fastest first",
-    ...providers.map(({ name, ready, because }) => row(name, `${ready ? "ready" : "not ready"}: ${because}`)),
+    ...providers.map(({ name, ready, because }) =>
+      row(name, ready ? `ready: ${because}` : `not ready: ${why(because)}`),
+    ),
     "",
     ...versionLines(diagnosis),
     "",
-    ...cpuLines(diagnosis, detail),
+    ...cpuLines(diagnosis, detail, why),
     "",
     "CUDA",
-    row("driver", "reason" in driver ? driver.reason : `${driver.path}, runs CUDA ${driver.version}`),
+    row("driver", "reason" in driver ? why(driver.reason) : `${driver.path}, runs CUDA ${driver.version}`),
     ...paths(driver.tried),
     ...deviceLines(diagnosis),
-    row("NVRTC", "reason" in nvrtc ? nvrtc.reason : `${nvrtc.path}, version ${nvrtc.version}`),
+    row("NVRTC", "reason" in nvrtc ? why(nvrtc.reason) : `${nvrtc.path}, version ${nvrtc.version}`),
     ...paths(nvrtc.tried),
-    row("cuBLASLt", "reason" in cublasLt ? cublasLt.reason : `${cublasLt.path}, version ${cublasLt.version}`),
+    row(
+      "cuBLASLt",
+      "reason" in cublasLt ? why(cublasLt.reason) : `${cublasLt.path}, version ${cublasLt.version}`,
+    ),
     ...paths(cublasLt.tried),
     ...jitLines(diagnosis),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Reasons as they are told: why no usable addon stands in its own line alone, however much stands on it. */
+function reasonsOnce({ addon }: Diagnosis): (reason: string) => string {
+  return (reason) => ("reason" in addon && reason.endsWith(addon.reason) ? "no usable addon" : reason);
 }
 
 function versionLines({ node, platform, addon, versions }: Diagnosis): string[] {
@@ -52,8 +63,8 @@ function packagesInWords({ native, core, binding }: Versions): string {
   return `@qknorm/native ${native ?? "of a bundle"}, @qknorm/core ${core ?? "of a bundle"}, binding ${binding}`;
 }
 
-function cpuLines({ cpu }: Diagnosis, detail: Detail): string[] {
-  if ("reason" in cpu) return ["CPU", row("kernels", `none: ${cpu.reason}`)];
+function cpuLines({ cpu }: Diagnosis, detail: Detail, why: (reason: string) => string): string[] {
+  if ("reason" in cpu) return ["CPU", row("kernels", `none: ${why(cpu.reason)}`)];
   const { library, tried } = cpu.openBlas;
   return [
     "CPU",

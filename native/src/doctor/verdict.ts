@@ -72,7 +72,7 @@ function nextOf(findings: Findings): string[] {
   const next = gpuSteps(findings);
   if ("reason" in cpu) return [...next, `mend this: ${cpu.reason}`];
   const best = cpu.isas.at(-1);
-  if (cpu.isa !== best)
+  if (cpu.forced && cpu.isa !== best)
     next.push(`let go of QKNORM_CPU_ISA: it forces ${cpu.isa}, and this processor has ${best}`);
   if (devices.length === 0) return next;
   const fault = "reason" in jit ? jit.reason : jit.fault;
