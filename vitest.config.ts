@@ -13,6 +13,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     setupFiles: ["./vitest.setup.ts"],
+    globalSetup: ["./vitest.temporary.ts"],
     testTimeout: 60_000,
     // By itself vitest leaves one core idle. Types (*.test-d.ts) are checked with all others, by tsc.
     maxWorkers: "100%",
