@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { numbersAreCurrent } from "./numbers.mjs";
+import { published } from "./published.mjs";
 import { root, setUp } from "./setup.mjs";
 
 const documents = [
@@ -31,6 +32,18 @@ describe("the documents", () => {
       ...readFileSync(join(root, document), "utf8").matchAll(/npm run (?:-s |--silent )?([\w:-]+)/g),
     ];
     expect(named.map(([, name]) => name).filter((name) => scripts[name] === undefined)).toEqual([]);
+  });
+
+  it("know the one version that all packages have", () => {
+    const text = (file) => readFileSync(join(root, file), "utf8");
+    const platforms = readdirSync(join(root, "native/npm")).map((name) => `native/npm/${name}`);
+    const versions = [...published, ...platforms].map(
+      (folder) => JSON.parse(text(`${folder}/package.json`)).version,
+    );
+    const [version] = versions;
+    expect(new Set(versions)).toEqual(new Set([version]));
+    expect(/^version: (.*)$/m.exec(text("CITATION.cff"))?.[1]).toBe(version);
+    expect(/^## (.*)$/m.exec(text("CHANGELOG.md"))?.[1]).toBe(version);
   });
 
   it("show an example that runs and prints what it says", () => {
