@@ -118,6 +118,36 @@ describe("a copy is imported only where nobody could tell", () => {
     });
   });
 
+  test("what the class alone named goes with it, unless that does something", async () => {
+    const text = (own: string) => `import { make } from "./make.js";
+
+${own}
+// How much is added.
+const eps = 1e-6;
+
+const sizes = [eps, 2 * 3];
+const made = make();
+
+// What heads go through.
+export class RmsNorm {
+  constructor(weight) { this.weight = [weight, sizes, made]; }
+}
+`;
+    const path = tree({
+      "a.js": text("export const a = 1;"),
+      "b.js": text("export const b = 2; // unlike a"),
+      "make.js": "",
+    });
+    await collapse(path, "--write");
+    expect(contentsOf(path)["b.js"]).toBe(`import { make } from "./make.js";
+
+export const b = 2; // unlike a
+const made = make();
+
+export { RmsNorm } from "./a.js";
+`);
+  });
+
   test("the copy that stays is one whose file loads none of the others", async () => {
     const path = tree({ "a.js": `import "./b.js";\n${rms}`, "b.js": rms });
     expect(await outcomesOf(path)).toEqual({

@@ -18,6 +18,17 @@ describe("--explain", () => {
     });
   });
 
+  it.each([
+    ["param q", "q = this.qNorm.forward(q);"],
+    ["await self.toQ(param x)", "q = this.qNorm.forward(await this.toQ(x));"],
+    ["(param x + 1)", "q = this.qNorm.forward(x + 1);"],
+    ["choose(param deep, param x, (param x, param q))", "q = this.qNorm.forward(deep ? x : [x, q]);"],
+    ["self.parts(param x)[1]", "q = this.qNorm.forward(this.parts(x)[1]);"],
+  ])("says in words that a norm is given %s", async (given, line) => {
+    await models.write("a.js", `class A {\n  async run(x, q, deep) {\n    ${line}\n    return q;\n  }\n}\n`);
+    expect((await explain("a.js")).stdout).toContain(`line 3: norm<self.qNorm>(${given})`);
+  });
+
   it("of one line tells of the function around it only", async () => {
     await models.write("a.js", twice);
     const { stdout } = await explain("a.js:14");

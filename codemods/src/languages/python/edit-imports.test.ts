@@ -41,6 +41,14 @@ describe("adding an import", () => {
     expect(added(lines(...before, ...after))).toBe(lines(...before, statement, ...after));
   });
 
+  test("puts it behind its closest relative where the statements are in no order", () => {
+    const [near, far] = ["from repo.models.layers import x", "from repo.data import y"];
+    const statement = "from repo.models.utils import apply_qk_norm";
+    expect(added(lines(near, far, "from repo.tools import z"))).toBe(
+      lines(near, statement, far, "from repo.tools import z"),
+    );
+  });
+
   test("puts it first or last in the section if that is its place", () => {
     const statement = "from repo.models.utils import apply_qk_norm";
     expect(added(lines("import os", "", "from repo.zoo import x"))).toBe(
