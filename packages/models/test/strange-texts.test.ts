@@ -114,6 +114,16 @@ it("an embedder rejects what are no ids by an error with a code", async () => {
   }
 });
 
+it("an embedder has its model's context, frees what the model holds, and embeds nothing from then on", async () => {
+  const own = loadModel(at("../golden/tiny-untied")).model;
+  const embedder = new TextEmbedder(own, "mean");
+  expect(embedder.maxPositions).toBe(own.maxPositions);
+  expect(await embedder.embed([1, 2])).toHaveLength(16);
+  embedder.dispose();
+  embedder.dispose();
+  await expect(embedder.embed([1, 2])).rejects.toMatchObject({ code: "ERR_GENERATION" });
+});
+
 function raise(error: unknown): never {
   throw error;
 }

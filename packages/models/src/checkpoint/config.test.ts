@@ -171,6 +171,10 @@ describe("parseQwen3Config", () => {
       { quantization_config: { quant_method: "fp8", activation_scheme: "static" } },
       'quantization_config.activation_scheme must be "dynamic", got "static"',
     ],
+    ...[[128], [128, 0], [1.5, 128], [1, 2, 3]].map((size): [Record<string, unknown>, string] => [
+      { quantization_config: { quant_method: "fp8", weight_block_size: size } },
+      "quantization_config.weight_block_size must be two positive integers, got ",
+    ]),
     [
       { rope_scaling: { rope_type: "su", factor: 4 } },
       'rope_scaling.rope_type is "su"; supported: default, linear, dynamic, proportional, yarn, llama3, longrope',
@@ -197,6 +201,18 @@ describe("parseQwen3Config", () => {
     const act = () => parseQwen3Config({ ...published, ...change });
     expect(act).toThrow(message);
     expect(act).toThrow(expect.objectContaining({ code: "ERR_CHECKPOINT" }));
+  });
+
+  it("reads the blocks of FP8 weights, and f64 as f32, which it says", () => {
+    const quantization = { quant_method: "fp8", weight_block_size: [128, 64], fmt: "e4m3" };
+    expect(parseQwen3Config({ ...published, quantization_config: quantization }).quantization).toEqual({
+      rows: 128,
+      columns: 64,
+    });
+    const said: string[] = [];
+    const raw = { ...published, torch_dtype: "float64" };
+    expect(parseQwen3Config(raw, (text) => said.push(text)).dtype).toBe("f32");
+    expect(said).toEqual(['config.json: torch_dtype is "float64"; the model runs in f32']);
   });
 
   it("returns or throws ERR_CHECKPOINT, whatever any field is", () => {

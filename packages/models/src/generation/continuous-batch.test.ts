@@ -41,6 +41,19 @@ describe("ContinuousBatch", () => {
     expect([batch.running, batch.pages]).toEqual([0, { all: 256, free: 256 }]);
   });
 
+  it("ends a text that its reader throws into or disposes of, and the others go on", async () => {
+    using batch = batchOf({}, small);
+    const [thrown, dropped, other] = [1, 2, 3].map((id) => batch.generate([id], { maxTokens: 8 }));
+    await Promise.all([thrown!.next(), dropped!.next()]);
+    const own = new Error("of the reader");
+    await expect(thrown!.throw?.(own)).rejects.toBe(own);
+    await dropped![Symbol.asyncDispose]();
+    for (const ended of [thrown!, dropped!])
+      expect(await ended.next()).toEqual({ done: true, value: undefined });
+    expect(await all(other!)).toHaveLength(8);
+    expect([batch.running, batch.pages]).toEqual([0, { all: 256, free: 256 }]);
+  });
+
   it("gives every text the tokens that it has alone, whenever it comes, however little room there is", async () => {
     const someText = fc.record({
       prompt: fc.array(fc.integer({ min: 0, max: small.vocabSize - 1 }), { minLength: 1, maxLength: 20 }),

@@ -47,6 +47,12 @@ describe("PagedKvCache", () => {
     );
   });
 
+  it("has no place for what a layer carries from token to token, and says so", () => {
+    using cache = model.newPagedCache({ pages: 3, pageSize: 4 });
+    const refusal = { code: "ERR_GENERATION", message: expect.stringContaining("a cache of one sequence") };
+    expect(() => cache.carried()).toThrow(expect.objectContaining(refusal));
+  });
+
   it("says what is needed and what is free when it is full, and takes nothing", () => {
     const cache = model.newPagedCache({ pages: 3, pageSize: 4 });
     const [first, second] = [cache.join(), cache.join()];
