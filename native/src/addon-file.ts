@@ -6,7 +6,7 @@ export interface AddonFault {
   /** In one sentence, with the path. */
   readonly reason: string;
   /** Of what kind, which decides what mends it: see `remedyFor`. */
-  readonly cause: "damaged" | "other-version" | "system" | "not-allowed";
+  readonly cause: "damaged" | "other-version" | "system" | "not-allowed" | "addons-off";
 }
 
 /** What a file header must hold for its parts to be found. */
@@ -34,9 +34,11 @@ export function damageOf(path: string): string | null {
   }
 }
 
-/** Which kind of fault it is that the system's loader gave this message for. */
+/** Which kind of fault it is that the system's loader, or the runtime in front of it, gave this message for. */
 export function causeOf(message: string): AddonFault["cause"] {
   if (/--allow-(ffi|read)/.test(message)) return "not-allowed";
+  // Node with --no-addons, or with --permission and without --allow-addons.
+  if (/loading addons is disabled/.test(message)) return "addons-off";
   // A library that is missing or older than the addon asks for, by glibc and by musl.
   if (/version `|\.so[.\d]*: cannot open shared object|Error (loading|relocating)/.test(message))
     return "system";

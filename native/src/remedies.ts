@@ -17,6 +17,8 @@ export function reasonForNone(): string {
 export function remedyFor(faults: readonly AddonFault[]): string {
   const of = (cause: AddonFault["cause"]) => faults.find((fault) => fault.cause === cause);
   if (of("not-allowed")) return "give Deno --allow-read, --allow-env and --allow-ffi";
+  if (of("addons-off"))
+    return "let Node load addons: without --no-addons, and with --allow-addons beside --permission";
   if (situation() === "cloned") return "`npm run setup` builds it, with a C++20 compiler and CMake";
   const platform = thisPlatform();
   const damaged = of("damaged");

@@ -66,6 +66,12 @@ describe.skipIf(!isPublished(thisPlatform()))("packages that were installed with
       "give Deno --allow-read, --allow-env and --allow-ffi",
     );
   });
+
+  it("are told to let Node load addons where it may not, and to install nothing", () => {
+    expect(remedyFor([fault("addons-off")])).toBe(
+      "let Node load addons: without --no-addons, and with --allow-addons beside --permission",
+    );
+  });
 });
 
 describe("what the system's loader says", () => {
@@ -78,6 +84,7 @@ describe("what the system's loader says", () => {
     ["a.node: invalid ELF header", "damaged"],
     ["a.node: undefined symbol: x, version CXXABI_1.3", "damaged"],
     ["Module did not self-register: 'a.node'.", "damaged"],
+    ["Cannot load native addon because loading addons is disabled.", "addons-off"],
     ["Requires ffi access to a.node, run again with the --allow-ffi flag", "not-allowed"],
   ])("%s: %s", (message, cause) => {
     expect(causeOf(message)).toBe(cause);

@@ -67,6 +67,18 @@ describe("a fused native call runs", () => {
   });
 });
 
+it.each([["--no-addons"], ["--experimental-permission", "--allow-fs-read=*"]])(
+  "Node with %s goes without the addon, and says what lets it load one",
+  (...flags) => {
+    const { reason, remedy, running } = call(projects.npm, { flags });
+    expect(running).toBe("TypeScript kernels");
+    expect(reason).toMatch(/ cannot be opened: .*loading addons is disabled/);
+    expect(remedy).toBe(
+      "let Node load addons: without --no-addons, and with --allow-addons beside --permission",
+    );
+  },
+);
+
 describe("an installed addon that is damaged", () => {
   const spoil = {
     "is missing": { damage: (path) => rmSync(path), says: / is not there$/ },
