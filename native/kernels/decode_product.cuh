@@ -1,4 +1,5 @@
-// A product of decode_steps.cu: its weights come through the ring, and the sums of a row are added up in the order of gemv.cu.
+// A product of decode_steps.cu: its weights come through the ring (decode_ring.cuh), and the sums of a row are added up in the order
+// of gemv.cu.
 
 // What a thread has to do of a product, known before x is there.
 struct Work {
@@ -64,29 +65,53 @@ struct Stage {
   }
 };
 
+// AHEAD chunks of x and of each of AT_ONCE rows of w, as a lane reads them.
+template <int AT_ONCE, int AHEAD>
+struct Batch {
+  Chunk<QK_DTYPE> x[AHEAD][1], w[AHEAD][AT_ONCE];
+
+  // Chunk `begin` and those that are `step` behind; of those past the last the first is read, and not added.
+  __device__ __forceinline__ void read(const u32 (&row_at)[AT_ONCE], u32 begin, u32 step, u32 chunks) {
+    const Held* const ring_chunks = reinterpret_cast<const Held*>(ring());
+#pragma unroll
+    for (int j = 0; j < AHEAD; ++j) {
+      const u32 c = begin + j * step, at = c < chunks ? c : 0;
+      x[j][0] = room().x[at].chunk;
+#pragma unroll
+      for (int i = 0; i < AT_ONCE; ++i) w[j][i] = ring_chunks[row_at[i] + at].chunk;
+    }
+  }
+
+  __device__ __forceinline__ void add_to(float (&sum)[AT_ONCE], u32 begin, u32 step, u32 chunks) const {
+#pragma unroll
+    for (int j = 0; j < AHEAD; ++j) {
+      if (begin + j * step < chunks) add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, w[j], x[j]);
+    }
+  }
+};
+
 // The sums of AT_ONCE rows, the first of them and then each that is `groups` behind; those past the last are it again.
+// Two batches in turn: one is on its way while the other is added up, which is one chain of additions a row. The sooner a slot's
+// rows are through, the sooner memory is asked for more.
 template <int AT_ONCE>
 DEVICE void multiply_rows(const Work& work, const Stage& stage, u32 first, float* sums) {
-  constexpr int AHEAD = 2;  // chunks of each row that are asked for before the first is used
-  const u32 lane = threadIdx.x % 32, next = 32u << work.shift, rows = stage.rows[0] + stage.rows[1];
-  const Held* const w = reinterpret_cast<const Held*>(ring());
+  constexpr int AHEAD = AT_ONCE == 1 ? 2 : 1;
+  const u32 lane = threadIdx.x % 32, step = 32u << work.shift, rows = stage.rows[0] + stage.rows[1];
   u32 row_at[AT_ONCE];
 #pragma unroll
   for (int i = 0; i < AT_ONCE; ++i) row_at[i] = stage.chunk_of_row(work, min(first + i * work.groups, rows - 1));
   float sum[AT_ONCE] = {};
-  for (u32 begin = work.part * 32 + lane; begin < work.chunks; begin += AHEAD * next) {
-    Chunk<QK_DTYPE> x[AHEAD][1], of_row[AHEAD][AT_ONCE];
-#pragma unroll
-    for (int j = 0; j < AHEAD; ++j) {
-      const u32 c = begin + j * next, read = c < work.chunks ? c : begin;
-      x[j][0] = room().x[read].chunk;
-#pragma unroll
-      for (int i = 0; i < AT_ONCE; ++i) of_row[j][i] = w[row_at[i] + read].chunk;
-    }
-#pragma unroll
-    for (int j = 0; j < AHEAD; ++j) {
-      if (begin + j * next < work.chunks) add_products<QK_DTYPE, QK_DTYPE, AT_ONCE, 1>(sum, of_row[j], x[j]);
-    }
+  Batch<AT_ONCE, AHEAD> even, odd;
+  u32 begin = work.part * 32 + lane;
+  even.read(row_at, begin, step, work.chunks);
+  while (begin < work.chunks) {
+    const u32 second = begin + AHEAD * step;
+    odd.read(row_at, second, step, work.chunks);
+    even.add_to(sum, begin, step, work.chunks);
+    if (second >= work.chunks) break;
+    begin = second + AHEAD * step;
+    even.read(row_at, begin, step, work.chunks);
+    odd.add_to(sum, second, step, work.chunks);
   }
   __syncwarp();
   sum_lanes<AT_ONCE>(sum, lane, 16);
@@ -185,31 +210,4 @@ DEVICE void run_product(const DecodeArgs& args, const Assigned& own, Place& plac
   if (own.step.kind & NORM) take_norm(args, own.step);
   else take_x(args, own.step);
   multiply(work, added, place);
-}
-
-// Asks for what a product reads besides its weights, each block for a line: the weights under way would be in front of it.
-DEVICE void prefetch_product(const DecodeStep& step) {
-  constexpr u32 LINE = 128;
-  const u32 at = blockIdx.x * LINE;
-  if (threadIdx.x % 32 != 0 || !(step.kind & NORM) || step.at[2] == nullptr) return;
-  if (at < step.inputs * bytes_of(QK_NORM_DTYPE)) prefetch_line(step.at[2] + at);
-}
-
-// The weights of a product on their way into the ring; one thread, in the order in which they are taken out.
-DEVICE void fetch_weights(const DecodeStep& step, Copies& copies) {
-  const u32 row_bytes = step.inputs * bytes_of(QK_DTYPE), last = first_output(step.outputs, blockIdx.x + 1);
-  const bool swiglu = step.kind & SWIGLU;
-  for (u32 tile = first_output(step.outputs, blockIdx.x); tile < last; tile += step.tile) {
-    const u32 count = min(step.tile, last - tile);
-    for (u32 at = 0; at < count; at += step.stage) {
-      const u32 here = min(step.stage, count - at), bytes = here * row_bytes;
-      const Place place = copies.next(step.under_way);
-      u64* const full = &room().full[place.slot];
-      char* const to = ring() + place.slot * QK_SLOT;
-      arrive_expecting(full, swiglu ? 2 * bytes : bytes);
-      const char* from = step.at[1] + static_cast<i64>(tile + at) * row_bytes;
-      start_copy(to, from, bytes, full);
-      if (swiglu) start_copy(to + bytes, from + static_cast<i64>(step.outputs) * row_bytes, bytes, full);
-    }
-  }
 }

@@ -21,10 +21,11 @@ DEVICE void check_position(const DecodeArgs& args, u32 position) {
 }
 
 // The warp that starts copies, ahead of the others.
-DEVICE void fetch_step(const DecodeArgs& args, const DecodeStep& step, Copies& copies) {
+DEVICE void fetch_step(const DecodeArgs& args, u32 i, Copies& copies) {
+  const DecodeStep& step = args.steps[i];
   if (step.kind == ATTENTION) return prefetch_attention(args, step);
   prefetch_product(step);
-  if (threadIdx.x % 32 == 0) fetch_weights(step, copies);
+  if (threadIdx.x % 32 == 0) fetch_weights(args, i, copies);
   __syncwarp();
 }
 
@@ -44,7 +45,7 @@ extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(cons
     give_registers<40>();
     if (warp > WARPS) return;
     Copies copies;
-    for (u32 i = 0; i < args.count; ++i) fetch_step(args, args.steps[i], copies);
+    for (u32 i = 0; i < args.count; ++i) fetch_step(args, i, copies);
     return;
   }
   take_registers<232>();

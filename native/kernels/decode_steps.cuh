@@ -128,33 +128,6 @@ DEVICE void end_launch(const DecodeArgs& args) {
   args.launches[1] = 0;
 }
 
-// ---- the ring ----
-
-// A place in the ring of weights, which producer and consumers go round alike.
-struct Place {
-  u32 slot = 0, parity = 0;
-  __device__ __forceinline__ void advance() {
-    if (++slot == QK_SLOTS) slot = 0, parity ^= 1;
-  }
-};
-
-// Copies that one thread starts. Few are under way at once: what all blocks ask for stands in front of every word that they tell
-// and hear meanwhile.
-struct Copies {
-  Place place, oldest;
-  u32 under_way = 0;
-
-  // The place of the next copy, as soon as it is free and fewer than `most` are under way.
-  __device__ __forceinline__ Place next(u32 most) {
-    const Place here = place;
-    wait_at(&room().empty[here.slot], here.parity ^ 1);  // nobody holds what was never filled
-    for (; under_way >= most; --under_way) wait_at(&room().full[oldest.slot], oldest.parity), oldest.advance();
-    ++under_way;
-    place.advance();
-    return here;
-  }
-};
-
 // The outputs that are this block's, from its first to the next one's: pairs, since two are a word, but for the last of an odd
 // number. Outputs times blocks are below 2^32.
 DEVICE u32 first_output(u32 outputs, u32 block) {

@@ -40,6 +40,13 @@ DEVICE void tell_words(u32* place, const u32 (&words)[COUNT]) {
 // What is looked for is not there yet: on the stand-in device others run.
 DEVICE void look_again() {}
 
+// The cycles of the multiprocessor, modulo 2^32.
+DEVICE u32 cycles_now() {
+  u32 now;
+  asm volatile("mov.u32 %0, %%clock;" : "=r"(now) :: "memory");
+  return now;
+}
+
 // ---- the block ----
 
 // Waits until `count` threads of the block, a multiple of 32, are at barrier `number`, 1 to 15.
@@ -82,6 +89,23 @@ DEVICE void wait_at(u64* barrier, u32 parity) {
       "{.reg .pred over;\n"
       "again:\n mbarrier.try_wait.parity.shared::cta.b64 over, [%0], %1;\n @!over bra again;}"
       :: "r"(barrier_address(barrier)), "r"(parity) : "memory");
+}
+
+// Whether the phase of that parity is over.
+DEVICE bool is_over(u64* barrier, u32 parity) {
+  u32 over;
+  asm volatile(
+      "{.reg .pred over;\n"
+      "mbarrier.test_wait.parity.shared::cta.b64 over, [%1], %2;\n selp.u32 %0, 1, 0, over;}"
+      : "=r"(over) : "r"(barrier_address(barrier)), "r"(parity) : "memory");
+  return over != 0;
+}
+
+// ---- memory ----
+
+// Asks for `bytes` in the L2, which like their address are a multiple of 16, without waiting for them.
+DEVICE void prefetch_bytes(const char* from, u32 bytes) {
+  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" :: "l"(from), "r"(bytes) : "memory");
 }
 
 // Starts a copy of `bytes` to shared memory, all three multiples of 16, which `barrier` was told of. Of what is read once the L2

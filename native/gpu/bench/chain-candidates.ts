@@ -32,7 +32,6 @@ export function chainCandidates(row: ChainRow): LaunchConfig[] {
   }
   return [
     ...many,
-    ...many.flatMap((config) => [1, 2, 3, 4, 5, 7].map((stream) => ({ ...config, stream }))),
     ...all({ lanes: [8], rows: [4], block: [64], trigger: [atEnd], late: [1], resident: [10] }),
     ...all({ lanes: [8], rows: [1], trigger: [atEnd], late: [1], resident: [10] }),
     ...[

@@ -97,7 +97,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
             "attention_warps.cuh",
           ],
         },
-        ...["decode_steps.cuh", "decode_row.cuh", "decode_product.cuh"],
+        ...["decode_steps.cuh", "decode_ring.cuh", "decode_row.cuh", "decode_product.cuh"],
         ...["decode_pieces.cuh", "decode_attention.cuh"],
       ],
       parameters: { ...parameters, ...commonParameters },

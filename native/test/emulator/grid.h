@@ -83,6 +83,21 @@ static inline void wait_at(u64* barrier, u32 parity, int line = __builtin_LINE()
   emulator::make_bulk_copies(waited);
   while (waited.parity == parity) emulator::look_again(line), emulator::make_bulk_copies(waited);
 }
+static inline bool is_over(u64* barrier, u32 parity) {
+  emulator::Barrier& asked = emulator::barrier_at(barrier);
+  emulator::make_bulk_copies(asked);
+  return asked.parity != parity;
+}
+static inline void prefetch_bytes(const char* from, u32 bytes) {
+  expect_aligned<16>(from);
+  if (bytes % 16 != 0) emulator::fail("%u bytes are asked for", bytes);
+  // What is asked for is there: AddressSanitizer looks at both ends.
+  static_cast<void>(*static_cast<const volatile char*>(from) + *static_cast<const volatile char*>(from + bytes - 1));
+}
+static inline u32 cycles_now() {
+  static u32 now;
+  return now += 1000;
+}
 static inline void start_copy(char* to, const char* from, u32 bytes, u64* barrier) {
   expect_aligned<16>(to), expect_aligned<16>(from);
   if (bytes % 16 != 0) emulator::fail("a copy of %u bytes", bytes);

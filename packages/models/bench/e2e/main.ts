@@ -73,7 +73,7 @@ function parts(models: readonly ModelName[]): Part[] {
     ours("machine", "tiny", 20),
     ...measured,
     python("logits", 50, ...program("logits"), "--device", values.device),
-    python("torch", 170),
+    python("torch", 300),
     ...models.slice(1).map((model) => ours("costs", model, 25)),
   ];
   return all.filter(({ name }) => wanted.size === 0 || wanted.has(name.split(" ")[0] as string));
