@@ -46,8 +46,9 @@ std::size_t quota_threads() {
 std::size_t default_threads() {
   static const std::size_t count = [] {
     if (const char* text = std::getenv("QKNORM_THREADS")) {
-      const long asked = std::strtol(text, nullptr, 10);
-      if (asked > 0) return std::min<std::size_t>(asked, kMaxThreads);
+      // Not strtol, which glibc's headers of 2.38 and later make a function that older systems lack.
+      const double asked = std::strtod(text, nullptr);
+      if (asked >= 1) return static_cast<std::size_t>(std::min(asked, double(kMaxThreads)));
     }
     return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, quota_threads());
   }();

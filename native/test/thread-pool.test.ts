@@ -89,7 +89,9 @@ describe.skipIf(missing !== "")(`the thread pool${missing}`, () => {
   it("starts as QKNORM_THREADS says", async () => {
     const code = `console.log(require(${JSON.stringify(path)}).threadCount())`;
     expect(await inProcess(code, { QKNORM_THREADS: "7" })).toBe("7");
-    expect(Number(await inProcess(code, { QKNORM_THREADS: "none" }))).toBeGreaterThanOrEqual(1);
+    expect(await inProcess(code, { QKNORM_THREADS: "99999999999999999999" })).toBe("256");
+    for (const unusable of ["none", "0", "-3", "nan"])
+      expect(await inProcess(code, { QKNORM_THREADS: unusable })).toBe(await inProcess(code));
   });
 
   it("finds OpenBLAS only where it may look", async () => {
