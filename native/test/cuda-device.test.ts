@@ -10,6 +10,7 @@ import {
   openCuda,
   setCudaBudget,
 } from "../src/index.ts";
+import { requireBinding } from "../src/loader.ts";
 import { expectCleanDriver } from "./cuda-case.ts";
 import { failureOf, fakeLibrary, folder, missing, notes, scripted } from "./cuda-fake.ts";
 
@@ -183,7 +184,9 @@ describe.skipIf(missing !== "")(`the device layer, on a stand-in driver${missing
     using memory = new CudaMemory(stream, 8);
     using event = new CudaEvent(1);
     const asStream = memory as unknown as CudaStream;
-    expect(failureOf(() => memory.fill(0, asStream)).message).toMatch(
+    expect(failureOf(() => memory.fill(0, asStream)).message).toBe("a stream must be a CudaStream");
+    const { handle } = memory;
+    expect(failureOf(() => requireBinding().cudaFill(handle, 0, 8, 0, handle)).message).toMatch(
       /is not a stream: .* names something else/,
     );
     expect(failureOf(() => memory.fill(0, elsewhere))).toMatchObject({

@@ -1,4 +1,5 @@
 import { bytesOf } from "./alignment.ts";
+import { requireCall, requireFields, requireKernels } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaNormForm } from "./norm-form.ts";
@@ -30,6 +31,7 @@ export interface CudaAddNorm {
 
 /** Queues `sum = x + residual` and `y = norm(sum)`, with the bits of those two steps. Throws as `cudaElementwise` does. */
 export function cudaAddNorm(kernels: CudaKernels, stream: CudaStream, call: CudaAddNorm): void {
+  requireCall(kernels, stream, call, "cudaAddNorm", ["x", "residual", "sum", "y"]);
   const { form, eps, rows, x, residual, sum, y, weight, bias } = call;
   const { chunks, threads } = rowGeometry(form.headDim);
   const bytes = bytesOf(form.dtype);
@@ -61,5 +63,7 @@ export function cudaAddNorm(kernels: CudaKernels, stream: CudaStream, call: Cuda
 
 /** Loads what `cudaAddNorm` needs, so that a capture finds it. Throws what `CudaKernels.get` does. */
 export function loadAddNorm(kernels: CudaKernels, form: CudaNormForm): void {
+  requireKernels(kernels);
+  requireFields(form, "the form of a norm");
   launches.take(kernels, form, 1, rowGeometry(form.headDim).threads);
 }

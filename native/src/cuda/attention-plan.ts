@@ -7,6 +7,7 @@ import {
   type PieceCut,
 } from "./attention-cut.ts";
 import type { AttentionLaunch, CudaAttentionForm, CudaAttentionShape } from "./attention-form.ts";
+import { requireDevice, requireFields } from "./call-arguments.ts";
 import type { CudaDevice } from "./device.ts";
 
 /** How a call is cut: its launches in order, and the memory that they share. */
@@ -37,6 +38,9 @@ export function planAttention(
   device: Pick<CudaDevice, "arch" | "multiprocessors">,
   tuning: AttentionTuning = attentionTuning,
 ): AttentionPlan {
+  requireFields(form, "the form of attention");
+  requireFields(shape, "the shape of attention");
+  requireDevice(device);
   const { headDim } = form;
   if (!Number.isInteger(headDim) || headDim < 1 || headDim > mostHeadDim) {
     throw new QkNormError(

@@ -4,10 +4,11 @@ import type { AttentionTuning } from "./attention-cut.ts";
 import type { CudaAttentionForm, CudaAttentionShape, HeadStrides } from "./attention-form.ts";
 import { type AttentionPlan, planAttention } from "./attention-plan.ts";
 import { type CudaCacheDtype, cacheBytesOf } from "./cache-dtype.ts";
+import { requireKernels, requireOperands } from "./call-arguments.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
-import type { CudaStream } from "./stream.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 const tensors = ["q", "k", "v", "out"] as const;
 const indices = ["lengths", "queryStarts", "pages"] as const;
@@ -109,6 +110,8 @@ export class CudaAttention {
   readonly #launches: readonly OpLaunch<Address | Number>[];
   /** Each operand, and the bytes of it that the kernels may touch. */
   readonly #bound: readonly (readonly [name: Address, length: number])[];
+  /** Those that a caller gives. */
+  readonly #wanted: readonly string[];
   readonly #workspaceBytes: number;
 
   /** Throws what `planAttention` and `CudaKernels.get` do. */
@@ -118,11 +121,13 @@ export class CudaAttention {
     shape: CudaAttentionShape,
     tuning?: AttentionTuning,
   ) {
+    requireKernels(kernels);
     const { arch } = kernels.device;
     const plan = planAttention(form, shape, kernels.device, tuning);
     this.#bound = Object.entries(lengthsOf(form, shape, plan)) as [Address, number][];
     this.#workspaceBytes = plan.workspaceBytes;
     const bound = this.#bound.map(([name]) => name);
+    this.#wanted = bound.filter((name) => name !== "partial");
     this.#launches = plan.launches.map(({ kernel, macros, grid, threads, sharedBytes, blocks }) => {
       const wanted = ops[kernel].request({ ...form, macros }, arch);
       const launch = ops[kernel].launch(kernels, bound).use(wanted, grid, threads, sharedBytes);
@@ -133,6 +138,8 @@ export class CudaAttention {
 
   /** Queues the launches. Throws what `OpLaunch.run` does, and what `CudaMemory` does for the room that pieces need. */
   run(stream: CudaStream, operands: Operands): void {
+    requireStream(stream);
+    requireOperands(operands, "attention", this.#wanted);
     const partial = this.#workspaceBytes > 0 ? new CudaMemory(stream, this.#workspaceBytes) : null;
     try {
       const places = partial === null ? operands : { ...operands, partial: { memory: partial, offset: 0 } };

@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -54,6 +55,7 @@ export interface CudaCausalConv {
 
 /** Queues `y`, and then the state's move. Throws as `cudaElementwise` does. */
 export function cudaCausalConv(kernels: CudaKernels, stream: CudaStream, call: CudaCausalConv): void {
+  requireCall(kernels, stream, call, "cudaCausalConv", ["x", "weight", "state", "y"]);
   const { dtype, tokens, channels, taps, x, weight, bias, state, y } = call;
   const bytes = bytesOf(dtype);
   const queue = (move: 0 | 1, outputs: number): void => {

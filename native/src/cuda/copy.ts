@@ -1,3 +1,4 @@
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -55,6 +56,7 @@ export interface CudaCopy {
  * axes are left than the kernel has. Throws as `cudaElementwise` does.
  */
 export function cudaCopy(kernels: CudaKernels, stream: CudaStream, call: CudaCopy): boolean {
+  requireCall(kernels, stream, call, "cudaCopy", ["from", "to"]);
   const { bytes, axes } = piecesOf(call);
   if (axes.length > mostAxes) return false;
   const count = axes.reduce((product, { size }) => product * size, 1);

@@ -1,6 +1,7 @@
 import type { FloatDtype, NormKind } from "@qknorm/core";
 import { dtypeNumbers, kindNumbers } from "../numbers.ts";
 import type { CudaAttentionForm } from "./attention-form.ts";
+import { requireDevice, requireFields, requireList } from "./call-arguments.ts";
 import { type CudaChainForm, chainMacros } from "./chain-form.ts";
 import type { CudaDevice } from "./device.ts";
 
@@ -75,8 +76,12 @@ function fitsDecodeSteps(product: DecodeProduct, device: CudaDevice): boolean {
 export function decodeRing(
   products: readonly DecodeProduct[],
   device: CudaDevice,
-  { headDim = 256, group = 8 }: { readonly headDim?: number; readonly group?: number } = {},
+  heads: { readonly headDim?: number; readonly group?: number } = {},
 ): DecodeRing | null {
+  requireList(products, "the products of decode steps");
+  requireDevice(device);
+  requireFields(heads, "the heads of decode steps");
+  const { headDim = 256, group = 8 } = heads;
   if (!products.every((product) => fitsDecodeSteps(product, device))) return null;
   const widest = Math.max(...products.map(({ inputs, swiglu }) => 2 * inputs * (swiglu ? 2 : 1)));
   const slot = Math.max(leastSlot, Math.ceil(widest / 1024) * 1024);

@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { requireFields, requireKernels } from "./call-arguments.ts";
 import { flowOf, type StepWords } from "./decode-flow.ts";
 import {
   type DecodeForm,
@@ -14,7 +15,7 @@ import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
 import { CudaOp, faultsParameter, type OpLaunch, type ParameterType } from "./op.ts";
 import type { ByteRange } from "./product.ts";
-import type { CudaStream } from "./stream.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 const threads = 384;
 /** Of a thread at the launch: with fewer, warps would wait for ever for registers that no others give (decode_steps.cu). */
@@ -122,6 +123,8 @@ export class CudaDecodeSteps {
 
   /** Compiles and loads the kernel of a form. Throws as the constructor does. */
   static load(kernels: CudaKernels, form: DecodeForm): void {
+    requireKernels(kernels);
+    requireFields(form, "the form of decode steps");
     const { registers } = kernels.get(requestOf(kernels, { form, ring: ringOf(kernels, form) })).info;
     if (registers >= leastRegisters) return;
     throw new QkNormError(
@@ -180,6 +183,7 @@ export class CudaDecodeSteps {
    * Queues it. `own` is `bytes` long, and no other launch has it. Throws what `OpLaunch.run` does.
    */
   run(stream: CudaStream, own: CudaMemory): void {
+    requireStream(stream);
     this.#launch
       .bind("launches", own, 0, launchesBytes)
       .bind("told", own, launchesBytes, this.bytes - launchesBytes)

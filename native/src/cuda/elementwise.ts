@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers, pointwiseNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -52,6 +53,7 @@ export interface CudaElementwise {
 
 /** Queues it. Throws `ERR_QKNORM_SHAPE` for more elements than a grid has threads, and as `CudaQkNorm.run` does. */
 export function cudaElementwise(kernels: CudaKernels, stream: CudaStream, call: CudaElementwise): void {
+  requireCall(kernels, stream, call, "cudaElementwise", ["x", "other", "y"]);
   const { f, from, to, count, x, other, y, number } = call;
   const [fromBytes, toBytes] = [bytesOf(from), bytesOf(to)];
   const [xAt, otherAt, yAt] = [x.offset * fromBytes, other.offset * fromBytes, y.offset * toBytes];

@@ -1,7 +1,8 @@
 import { QkNormError } from "@qknorm/core";
+import { requireKernels, requireList } from "./call-arguments.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
-import type { CudaOp, OpLaunch } from "./op.ts";
+import { CudaOp, type OpLaunch } from "./op.ts";
 
 /** Where an operand starts; offsets and strides count elements. */
 export interface CudaPlace {
@@ -34,6 +35,8 @@ export class FormLaunches<Form extends object, Name extends string> {
   readonly #byKernels = new WeakMap<CudaKernels, Map<string, Kept<Name>>>();
 
   constructor(op: CudaOp<Form, Name>, addresses: readonly Name[]) {
+    if (!(op instanceof CudaOp)) throw new QkNormError("ERR_QKNORM_ARGUMENT", "launches need a CudaOp");
+    requireList(addresses, "the addresses of launches");
     this.#op = op;
     this.#addresses = addresses;
   }
@@ -43,6 +46,7 @@ export class FormLaunches<Form extends object, Name extends string> {
    * Throws `ERR_QKNORM_SHAPE` for more than 2^24 blocks, and what `OpLaunch.use` does.
    */
   take(kernels: CudaKernels, form: Form, blocks: number, threads: number, sharedBytes = 0): OpLaunch<Name> {
+    requireKernels(kernels);
     if (blocks >= mostBlocks) {
       throw new QkNormError("ERR_QKNORM_SHAPE", `${blocks} blocks are too many for one launch`);
     }

@@ -1,6 +1,7 @@
 import { type FloatDtype, type NormRounding, QkNormError } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -78,6 +79,17 @@ export interface CudaGatedDeltaRule {
 
 /** Queues it. Throws `ERR_QKNORM_SHAPE` for keys of more than 256 values, and as `cudaElementwise` does. */
 export function cudaGatedDeltaRule(kernels: CudaKernels, stream: CudaStream, call: CudaGatedDeltaRule): void {
+  requireCall(kernels, stream, call, "cudaGatedDeltaRule", [
+    "q",
+    "k",
+    "v",
+    "a",
+    "b",
+    "aLog",
+    "dtBias",
+    "state",
+    "y",
+  ]);
   const { dtype, gates, parameters, rounding, tokens, heads, group, keyDim, valueDim } = call;
   if (keyDim > mostKeyDim) {
     throw new QkNormError(

@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp, faultsParameter } from "./op.ts";
@@ -57,6 +58,7 @@ export interface CudaGatherRows {
 
 /** Queues it. Throws as `cudaElementwise` does. */
 export function cudaGatherRows(kernels: CudaKernels, stream: CudaStream, call: CudaGatherRows): void {
+  requireCall(kernels, stream, call, "cudaGatherRows", ["table", "ids", "y"]);
   const { from, to, rows, width, tableRows, table, ids, y } = call;
   const [fromBytes, toBytes] = [bytesOf(from), bytesOf(to)];
   const [tableAt, tableStride] = [table.offset * fromBytes, table.rowStride * fromBytes];

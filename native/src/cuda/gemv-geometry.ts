@@ -1,5 +1,6 @@
 import type { FloatDtype } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
+import { requireFields, requireSizes } from "./call-arguments.ts";
 
 /** What a matrix-vector product is launched for. */
 export interface GemvSize {
@@ -39,6 +40,8 @@ const loads = 16;
 const busyWarps = 16;
 
 export function gemvGeometry(size: GemvSize): GemvGeometry {
+  requireFields(size, "the size of a product");
+  requireSizes({ inputs: size.inputs, outputs: size.outputs });
   return size.tensor ? tensorGeometry(size) : plainGeometry(size);
 }
 

@@ -1,11 +1,12 @@
 import { type FloatDtype, type NormKind, type NormRounding, QkNormError } from "@qknorm/core";
 import { dtypeNumbers, kindNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
+import { requireFields, requireKernels, requireOperands } from "./call-arguments.ts";
 import { type GemvGeometry, gemvGeometry } from "./gemv-geometry.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaOp, type OpLaunch } from "./op.ts";
 import type { ByteRange } from "./product.ts";
-import type { CudaStream } from "./stream.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 /** A norm of x in front of the product; `layer` norms and biases have none. */
 export interface GemvNorm {
@@ -154,6 +155,8 @@ export class CudaGemv {
 
   /** Throws `ERR_QKNORM_SHAPE` for more than one launch takes. */
   constructor(kernels: CudaKernels, form: GemvForm) {
+    requireKernels(kernels);
+    requireFields(form, "the form of a product");
     const { rows, inputs, outputs, dtype } = form;
     const tokens = Math.min(rows, mostGemvTokens);
     // One row is read fastest whole; several cost less where the tensor cores multiply them.
@@ -211,6 +214,8 @@ export class CudaGemv {
    * captures a graph), `ERR_NVRTC`, `ERR_CUDA`.
    */
   run(stream: CudaStream, operands: GemvOperands): void {
+    requireStream(stream);
+    requireOperands(operands, "a product", this.#names);
     this.#launch.use(this.#request, this.#blocks, this.#threads, this.#sharedBytes);
     for (const [i, name] of this.#names.entries()) {
       const range = operands[name] as ByteRange;

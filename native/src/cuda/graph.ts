@@ -1,5 +1,6 @@
+import { QkNormError } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
-import { CudaResource, type CudaStream } from "./stream.ts";
+import { CudaResource, type CudaStream, requireStream } from "./stream.ts";
 
 /**
  * What was captured, ready to be replayed. It keeps the memory that it uses alive.
@@ -13,6 +14,9 @@ export class CudaGraph extends CudaResource {
    * `ERR_CUDA` (a branch that was not joined, a call that cannot be captured), `ERR_QKNORM_ARGUMENT`.
    */
   static capture(stream: CudaStream, queue: () => void): CudaGraph {
+    requireStream(stream);
+    if (typeof queue !== "function")
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", "what a graph captures must be a function");
     return new CudaGraph(record(stream, queue));
   }
 
@@ -27,6 +31,7 @@ export class CudaGraph extends CudaResource {
 
   /** Queues the whole graph. Throws `ERR_QKNORM_DEVICE`, `ERR_QKNORM_SCOPE` (the stream is captured), `ERR_CUDA`. */
   replay(stream: CudaStream): void {
+    requireStream(stream);
     requireBinding().cudaGraphReplay(this.handle, stream.handle);
   }
 }

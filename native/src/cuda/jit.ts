@@ -1,4 +1,5 @@
 import { requireBinding } from "../loader.ts";
+import { requireFields, requireList } from "./call-arguments.ts";
 import { CubinCache, firstCubin, type MadeCubin } from "./cubin-cache.ts";
 import { seedFolders, shippedFolder } from "./cubin-places.ts";
 import { measureFolder, writeCubin } from "./cubin-store.ts";
@@ -43,6 +44,7 @@ export class Jit {
   readonly #waiting: (() => void)[] = [];
 
   constructor(options: JitOptions = {}) {
+    requireFields(options, "the options of a compiler");
     this.#log = options.log ?? (() => {});
     this.#cache = new CubinCache(options.folder, this.#log);
     this.#seeds = options.seeds ?? seedFolders();
@@ -57,6 +59,7 @@ export class Jit {
   compile(request: KernelRequest): CompiledKernel {
     const known = this.#byRequest.get(request);
     if (known !== undefined) return known;
+    requireFields(request, "a kernel", ["macros"]);
     const compiled =
       this.#find(request) ??
       this.#attempt(request, () =>
@@ -71,6 +74,8 @@ export class Jit {
    * the others are ready then.
    */
   async warmUp(requests: readonly KernelRequest[]): Promise<void> {
+    requireList(requests, "the kernels to warm up");
+    for (const request of requests) requireFields(request, "a kernel", ["macros"]);
     const outcomes = await Promise.allSettled(requests.map((request) => this.#warm(request)));
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
     if (failed !== undefined) throw failed.reason;

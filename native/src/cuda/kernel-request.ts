@@ -57,7 +57,15 @@ function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-const read = (name: string) => readFileSync(packageFile("kernels", name), "utf8");
+function read(name: string): string {
+  const path = packageFile("kernels", name);
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `there is no kernel text ${name}`, { cause });
+  }
+}
+
 const known = new Map<string, string>();
 
 /** A file of `kernels/` that a kernel's text stands behind, or several in a C++ namespace of their own. */
@@ -68,6 +76,11 @@ export type Include = string | { readonly namespace: string; readonly files: rea
  * names; it includes nothing.
  */
 export function kernelSource(name: string, includes: readonly Include[] = []): string {
+  if (typeof name !== "string" || !/^\w+$/.test(name) || !Array.isArray(includes))
+    throw new QkNormError(
+      "ERR_QKNORM_ARGUMENT",
+      "a kernel has a name of letters and a list of what it includes",
+    );
   let text = known.get(name);
   if (text === undefined) {
     text = ["ptx.cuh", "elements.cuh", ...includes, `${name}.cu`].map(textOf).join("\n");

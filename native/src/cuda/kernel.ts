@@ -1,4 +1,5 @@
 import { requireBinding } from "../loader.ts";
+import { requireFields } from "./call-arguments.ts";
 import { openCuda } from "./driver.ts";
 import { CudaResource } from "./stream.ts";
 
@@ -34,6 +35,7 @@ export class CudaKernel extends CudaResource {
   readonly info: KernelInfo;
 
   constructor(device: number, image: Uint8Array, name: string, options: KernelOptions) {
+    requireFields(options, "the options of a kernel");
     openCuda();
     const binding = requireBinding();
     const { argumentBytes, parameterOffsets = argumentBytes === 0 ? [] : [0], waits = false } = options;

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
+import { requireDevice, requireFields } from "./call-arguments.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaFailure } from "./driver.ts";
 import type { Jit } from "./jit.ts";
@@ -19,6 +20,8 @@ export class CudaKernels {
   readonly #failed = new Map<string, Error>();
 
   constructor(device: CudaDevice, jit: Jit) {
+    requireDevice(device);
+    requireFields(jit, "the compiler of kernels");
     this.device = device;
     this.jit = jit;
   }
@@ -32,6 +35,7 @@ export class CudaKernels {
   get(wanted: LoadableKernel): CudaKernel {
     const known = this.#byRequest.get(wanted);
     if (known !== undefined) return known;
+    requireFields(wanted, "a kernel", ["macros"]);
     const key = keyOf(wanted);
     const kernel = this.#loaded.get(key) ?? this.#load(wanted, key);
     this.#byRequest.set(wanted, kernel);

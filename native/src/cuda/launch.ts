@@ -1,8 +1,8 @@
 import { QkNormError } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
-import type { CudaKernel } from "./kernel.ts";
-import type { CudaMemory } from "./memory.ts";
-import type { CudaStream } from "./stream.ts";
+import { CudaKernel } from "./kernel.ts";
+import { type CudaMemory, requireMemory } from "./memory.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 // The layout of the block is told in binding.ts.
 const headNumbers = 9;
@@ -26,6 +26,7 @@ export class CudaLaunch {
 
   /** Throws `ERR_QKNORM_ARGUMENT` (a freed kernel, more than 32,764 bytes of arguments, more than 4,096 addresses), `ERR_NATIVE`. */
   constructor(kernel: CudaKernel, argumentBytes: number, addresses: number) {
+    requireKernel(kernel);
     const { launch, block } = this.#binding.cudaPrepare(argumentBytes, addresses);
     this.#launch = launch;
     this.bytes = new Uint8Array(block, 0, argumentBytes);
@@ -37,6 +38,7 @@ export class CudaLaunch {
 
   /** Another kernel with the same arguments. Throws `ERR_QKNORM_ARGUMENT` if it was freed. */
   use(kernel: CudaKernel): this {
+    requireKernel(kernel);
     this.#binding.cudaPrepareKernel(this.#launch, kernel.handle);
     this.#kernel = kernel;
     return this;
@@ -48,10 +50,14 @@ export class CudaLaunch {
    */
   address(index: number, at: number, memory: CudaMemory | null, offset = 0, length = 0): this {
     const numbers = this.#numbers;
-    const first = headNumbers + index * addressNumbers;
+    const first = Number.isInteger(index) ? headNumbers + index * addressNumbers : Number.NaN;
     if (!(first + addressNumbers <= numbers.length)) {
-      throw new QkNormError("ERR_QKNORM_ARGUMENT", `there is no address number ${index} in this launch`);
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `there is no address number ${String(index)} in this launch`,
+      );
     }
+    if (memory !== null) requireMemory(memory);
     const handle = memory === null ? 0 : memory.handle;
     if (memory !== null && handle === 0)
       throw new QkNormError("ERR_QKNORM_ARGUMENT", "memory has been freed");
@@ -64,8 +70,10 @@ export class CudaLaunch {
 
   /** `grid` blocks of `block` threads. */
   geometry(grid: number | readonly number[], block: number | readonly number[], sharedBytes = 0): this {
-    const [x = 1, y = 1, z = 1] = typeof grid === "number" ? [grid] : grid;
-    const [bx = 1, by = 1, bz = 1] = typeof block === "number" ? [block] : block;
+    const [x = 1, y = 1, z = 1] = typeof grid === "number" ? [grid] : sizesOf(grid);
+    const [bx = 1, by = 1, bz = 1] = typeof block === "number" ? [block] : sizesOf(block);
+    if (typeof sharedBytes !== "number")
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", "the bytes of shared memory must be a number");
     this.#numbers.set([x, y, z, bx, by, bz, sharedBytes], 1);
     return this;
   }
@@ -88,8 +96,22 @@ export class CudaLaunch {
    * `ERR_QKNORM_DEVICE`, `ERR_CUDA` naming the kernel and its geometry.
    */
   run(stream: CudaStream): void {
+    requireStream(stream);
     if (this.#kernel.handle === 0) throw new QkNormError("ERR_QKNORM_ARGUMENT", "the kernel has been freed");
     this.#numbers[0] = stream.handle;
     this.#binding.cudaLaunch(this.#launch);
   }
+}
+
+function requireKernel(kernel: unknown): void {
+  if (!(kernel instanceof CudaKernel))
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", "a launch needs a CudaKernel");
+}
+
+function sizesOf(sizes: readonly number[]): readonly number[] {
+  if (Array.isArray(sizes) && sizes.every((size) => typeof size === "number")) return sizes;
+  throw new QkNormError(
+    "ERR_QKNORM_ARGUMENT",
+    "a grid and a block must be a number, or an array of up to three",
+  );
 }

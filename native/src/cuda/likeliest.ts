@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import { requireCall, requireSizes } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
@@ -52,6 +53,7 @@ export interface CudaLikeliest {
 
 /** Bytes that `cudaLikeliest` needs between its two kernels. */
 export function likeliestScratch(rows: number, width: number): number {
+  requireSizes({ rows, width });
   return 8 * rows * partsOf(width);
 }
 
@@ -62,6 +64,7 @@ export function cudaLikeliest(
   call: CudaLikeliest,
   scratch: CudaMemory,
 ): void {
+  requireCall(kernels, stream, call, "cudaLikeliest", ["logits", "ids", "positions", "log"]);
   const { dtype, rows, width, places, logits, ids, positions, log } = call;
   const [parts, bytes] = [partsOf(width), bytesOf(dtype)];
   const keyBytes = likeliestScratch(rows, width);

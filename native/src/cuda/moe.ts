@@ -1,6 +1,7 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
 import { activationNumbers } from "../numbers.ts";
 import { type Alignment, bytesOf } from "./alignment.ts";
+import { requireFields, requireKernels } from "./call-arguments.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaMemory } from "./memory.ts";
 import {
@@ -60,6 +61,8 @@ export class CudaMoe {
 
   /** Throws `ERR_QKNORM_SHAPE` for more than one launch takes. */
   constructor(kernels: CudaKernels, form: MoeForm) {
+    requireKernels(kernels);
+    requireFields(form, "the form of an MoE");
     const { tokens, choices, experts, hidden, intermediate, dtype } = form;
     this.#form = form;
     const all = tokens * choices;

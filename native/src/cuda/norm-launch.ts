@@ -4,7 +4,7 @@ import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
 import type { CudaNormForm, CudaNormSide } from "./norm-form.ts";
 import type { CudaOp, OpLaunch, ParameterType } from "./op.ts";
-import type { CudaStream } from "./stream.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 /** What depends on the number of tokens. */
 export interface NormGeometry {
@@ -146,6 +146,7 @@ export abstract class NormLaunch<Name extends string> {
    * a graph: warm up, or run before), `ERR_NVRTC`, `ERR_CUDA`.
    */
   run(stream: CudaStream): void {
+    requireStream(stream);
     if (this.#tokens === 0 || this.#rows === 0) return;
     this.load();
     if (this.#moved) this.#bindAll();

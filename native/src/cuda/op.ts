@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
+import { requireFields, requireKernels, requireList } from "./call-arguments.ts";
 import { type Include, kernelSource } from "./kernel-request.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { CudaLaunch } from "./launch.ts";
@@ -50,6 +51,7 @@ export class CudaOp<Form, Name extends string> {
   readonly #offsets: ReadonlyMap<Name, number>;
 
   constructor(declaration: OpDeclaration<Form, Name>) {
+    requireFields(declaration, "the declaration of an op", ["parameters"]);
     this.#declaration = declaration;
     const offsets = new Map<Name, number>();
     let end = 0;
@@ -115,6 +117,9 @@ export class OpLaunch<Name extends string> {
   #stale = true;
 
   constructor(kernels: CudaKernels, op: CudaOp<never, Name>, addresses: readonly Name[]) {
+    requireKernels(kernels);
+    if (!(op instanceof CudaOp)) throw new QkNormError("ERR_QKNORM_ARGUMENT", "a launch needs a CudaOp");
+    requireList(addresses, "the addresses of a launch");
     this.#kernels = kernels;
     this.#op = op;
     this.#addresses = addresses;
@@ -127,6 +132,12 @@ export class OpLaunch<Name extends string> {
   /** Writes a number. It is taken as it is: the caller has checked its range. */
   set(name: Name, value: number): this {
     const { at, type } = this.#op.field(name);
+    if (typeof value !== "number" || (type === "i64" && !Number.isInteger(value))) {
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `${String(name)} must be ${type === "i64" ? "an integer" : "a number"}, got ${String(value)}`,
+      );
+    }
     if (type === "f32") this.#packed.setFloat32(at, value, true);
     else if (type === "u32") this.#packed.setUint32(at, value, true);
     else if (type === "i32") this.#packed.setInt32(at, value, true);
@@ -146,7 +157,7 @@ export class OpLaunch<Name extends string> {
       this.#launch.use(kernel);
       this.#wanted = wanted;
     }
-    (this.#launch as CudaLaunch).geometry(blocks, threads, sharedBytes);
+    this.#ready().geometry(blocks, threads, sharedBytes);
     return this;
   }
 
@@ -157,23 +168,28 @@ export class OpLaunch<Name extends string> {
 
   /** `bind` for who knows the address's number among those of this launch, and its byte in the arguments. */
   bindAt(index: number, at: number, memory: CudaMemory, offset: number, length: number): this {
-    (this.#launch as CudaLaunch).address(index, at, memory, offset, length);
+    this.#ready().address(index, at, memory, offset, length);
     return this;
   }
 
   /** All blocks run at the same time (`CudaLaunch.together`); after `use`. */
   together(): this {
-    (this.#launch as CudaLaunch).together();
+    this.#ready().together();
     return this;
   }
 
   /** Queues the kernel. Throws what `CudaLaunch.run` does. */
   run(stream: CudaStream): void {
-    const launch = this.#launch as CudaLaunch;
+    const launch = this.#ready();
     if (this.#stale) {
       launch.bytes.set(new Uint8Array(this.#packed.buffer));
       this.#stale = false;
     }
     launch.run(stream);
+  }
+
+  #ready(): CudaLaunch {
+    if (this.#launch !== undefined) return this.#launch;
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", "a launch has no kernel before `use`");
   }
 }

@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
 import { dtypeNumbers } from "../numbers.ts";
+import { requireFields } from "./call-arguments.ts";
 import { openCublasLt } from "./cublaslt.ts";
 import type { CudaMemory } from "./memory.ts";
 import { CudaResource, type CudaStream } from "./stream.ts";
@@ -49,6 +50,7 @@ export class CudaProduct extends CudaResource {
   readonly #operands = new Float64Array(15);
 
   constructor(device: number, shape: ProductShape) {
+    requireFields(shape, "the shape of a product");
     openCublasLt();
     const { rows, outputs, inputs, xStride, weightStride, outStride, addedStride, bias, alignment } = shape;
     super(

@@ -1,6 +1,7 @@
 import { QkNormError } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
 import { cacheBytesOf } from "./cache-dtype.ts";
+import { requireFields, requireKernels } from "./call-arguments.ts";
 import { type CudaChainForm, chainMacros } from "./chain-form.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import {
@@ -115,6 +116,9 @@ export class CudaQkNormRope extends NormLaunch<QkNormRopeOperand> {
 
   /** Throws as `CudaQkNorm` does. */
   constructor(kernels: CudaKernels, options: CudaQkNormRopeOptions) {
+    requireKernels(kernels);
+    requireFields(options, "the options of a chain", ["form"]);
+    requireFields(options.form, "the form of a chain", ["norm"]);
     const { form, q = absent, k = absent, store, places = 0, config } = options;
     const { device } = kernels;
     const ranges = rangesOf(form, device, [q, k], config);

@@ -1,5 +1,6 @@
 import { QkNormError } from "@qknorm/core";
 import { bytesOf } from "./alignment.ts";
+import { requireFields, requireKernels } from "./call-arguments.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import {
@@ -80,6 +81,8 @@ export class CudaQkNorm extends NormLaunch<QkNormOperand> {
    * alignment), `ERR_QKNORM_ARGUMENT` (any other value of the wrong type or range).
    */
   constructor(kernels: CudaKernels, options: CudaQkNormOptions) {
+    requireKernels(kernels);
+    requireFields(options, "the options of a QK norm", ["form", "q"]);
     const { form, q, k = absent, config } = options;
     const ranges = rangesOf(form, kernels.device.name, config);
     super(kernels, op, form, { q, k });

@@ -1,6 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { dtypeNumbers, layoutNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp, faultsParameter } from "./op.ts";
@@ -61,6 +62,7 @@ export interface CudaRope {
 
 /** Queues the rotation, in place. Throws as `cudaElementwise` does. */
 export function cudaRope(kernels: CudaKernels, stream: CudaStream, call: CudaRope): void {
+  requireCall(kernels, stream, call, "cudaRope", ["x", "cos", "sin", "positions"]);
   const { dtype, layout, rounding, tokens, heads, half, tableRows, x, cos, sin, positions } = call;
   const bytes = bytesOf(dtype);
   const [at, tokenStride, headStride] = [x.offset, x.tokenStride, x.headStride].map((n) => n * bytes) as [

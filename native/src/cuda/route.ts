@@ -1,6 +1,7 @@
 import { type FloatDtype, QkNormError } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -61,6 +62,7 @@ export interface CudaRoute {
 
 /** Queues it. Throws `ERR_QKNORM_SHAPE` for more experts than shared memory holds, and as `cudaElementwise` does. */
 export function cudaRoute(kernels: CudaKernels, stream: CudaStream, call: CudaRoute): void {
+  requireCall(kernels, stream, call, "cudaRoute", ["logits", "experts", "weights"]);
   const { tokens, count, topK, score, groups, normalize, factor, logits, bias, experts, weights } = call;
   const sharedBytes = warps * (2 * count + (groups?.count ?? 0)) * 4;
   if (sharedBytes > mostSharedBytes) {

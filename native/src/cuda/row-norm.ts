@@ -1,4 +1,5 @@
 import { QkNormError } from "@qknorm/core";
+import { requireFields, requireKernels } from "./call-arguments.ts";
 import type { CudaKernels, LoadableKernel } from "./kernels.ts";
 import { type CudaNormForm, type CudaNormSide, formMacros } from "./norm-form.ts";
 import { type NormGeometry, NormLaunch, sideParameters } from "./norm-launch.ts";
@@ -57,6 +58,8 @@ export class CudaRowNorm extends NormLaunch<RowNormOperand> {
 
   /** Throws as `CudaQkNorm` does. */
   constructor(kernels: CudaKernels, options: CudaRowNormOptions) {
+    requireKernels(kernels);
+    requireFields(options, "the options of a norm", ["form", "x"]);
     const { form, x } = options;
     const wanted = kernelOf(form, kernels.device.arch);
     super(kernels, op, form, { "": x });

@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
+import { requireCall, requireSizes } from "./call-arguments.ts";
 import { type CudaPlace, type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
@@ -77,6 +78,7 @@ export interface CudaSample {
 
 /** Bytes that `cudaSample` needs between its kernels. */
 export function sampleScratch(rows: number, width: number): number {
+  requireSizes({ rows, width });
   const { chunks, parts } = cutOf(width);
   return 8 * rows * (chunks + 2 * parts);
 }
@@ -88,6 +90,15 @@ export function cudaSample(
   call: CudaSample,
   scratch: CudaMemory,
 ): void {
+  requireCall(kernels, stream, call, "cudaSample", [
+    "logits",
+    "settings",
+    "keys",
+    "counters",
+    "ids",
+    "positions",
+    "log",
+  ]);
   const { dtype, rows, width, places, logits, seen } = call;
   const bytes = bytesOf(dtype);
   const [at, stride] = [logits.offset * bytes, logits.rowStride * bytes];

@@ -1,6 +1,7 @@
 import type { FloatDtype, NormRounding } from "@qknorm/core";
 import { dtypeNumbers, roundingNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaRows, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -45,6 +46,7 @@ export interface CudaSiluMul {
 
 /** Queues `out = silu(gate) * up`. Throws as `cudaElementwise` does. */
 export function cudaSiluMul(kernels: CudaKernels, stream: CudaStream, call: CudaSiluMul): void {
+  requireCall(kernels, stream, call, "cudaSiluMul", ["gateUp", "out"]);
   const { dtype, rounding, rows, width, gateUp, out } = call;
   const bytes = bytesOf(dtype);
   const [gate, up, y] = [gateUp.offset, gateUp.offset + width, out.offset].map((at) => at * bytes);

@@ -1,3 +1,4 @@
+import { QkNormError } from "@qknorm/core";
 import { requireBinding } from "../loader.ts";
 import type { CudaHandle } from "./binding.ts";
 import { openCuda } from "./driver.ts";
@@ -91,6 +92,7 @@ export class CudaStream extends CudaResource {
       requireBinding().cudaStreamWait(this.handle, other.handle);
       return;
     }
+    requireStream(other);
     const event = new CudaEvent(other.device);
     try {
       event.record(other);
@@ -109,11 +111,13 @@ export class CudaStream extends CudaResource {
 /** A mark in a stream. Throws as `CudaStream` does. */
 export class CudaEvent extends CudaResource {
   constructor(device: number, options: { readonly timed?: boolean } = {}) {
+    if (typeof options !== "object" || options === null) refuse("the options of an event must be an object");
     openCuda();
     super(requireBinding().cudaEvent(device, options.timed ?? false));
   }
 
   record(stream: CudaStream): void {
+    requireStream(stream);
     requireBinding().cudaEventRecord(this.handle, stream.handle);
   }
 
@@ -127,6 +131,16 @@ export class CudaEvent extends CudaResource {
 
   /** Milliseconds since `start`. Both are timed, recorded and done; `ERR_CUDA` otherwise. */
   since(start: CudaEvent): number {
+    if (!(start instanceof CudaEvent)) refuse("the start must be a CudaEvent");
     return requireBinding().cudaEventElapsed(start.handle, this.handle);
   }
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for what is no stream. */
+export function requireStream(stream: unknown): asserts stream is CudaStream {
+  if (!(stream instanceof CudaStream)) refuse("a stream must be a CudaStream");
+}
+
+function refuse(wanted: string): never {
+  throw new QkNormError("ERR_QKNORM_ARGUMENT", wanted);
 }

@@ -2,10 +2,11 @@ import { type FloatDtype, QkNormError } from "@qknorm/core";
 import { dtypeNumbers, scaleModeNumbers } from "../numbers.ts";
 import { bytesOf } from "./alignment.ts";
 import type { HeadStrides } from "./attention-form.ts";
+import { requireFields, requireKernels, requireOperands } from "./call-arguments.ts";
 import type { CudaKernels } from "./kernels.ts";
 import type { CudaMemory } from "./memory.ts";
 import { CudaOp, faultsParameter, type OpLaunch } from "./op.ts";
-import type { CudaStream } from "./stream.ts";
+import { type CudaStream, requireStream } from "./stream.ts";
 
 const operands = ["k", "v", "kCache", "vCache", "kScales", "vScales"] as const;
 const threads = 128;
@@ -59,6 +60,9 @@ export class CudaWriteE4m3Cache {
 
   /** Throws `ERR_QKNORM_SHAPE` for more tokens than a launch has blocks; what `CudaKernels.get` throws. */
   constructor(kernels: CudaKernels, shape: CudaWriteE4m3Shape) {
+    requireKernels(kernels);
+    requireFields(shape, "the shape of a write", ["strides"]);
+    requireFields(shape.strides, "strides", operands);
     const { tokens, heads, headDim, capacity, strides } = shape;
     const rows = tokens * heads;
     if (rows * 32 >= 2 ** 31) {
@@ -91,6 +95,8 @@ export class CudaWriteE4m3Cache {
 
   /** Queues the write. Throws what `OpLaunch.run` does. */
   run(stream: CudaStream, places: Readonly<Record<Address, Place>>): void {
+    requireStream(stream);
+    requireOperands(places, "a write", [...operands, "slots"]);
     for (const name of [...operands, "slots"] as const) {
       this.#launch.bind(name, places[name].memory, places[name].offset, this.#lengths[name]);
     }

@@ -1,6 +1,7 @@
 import type { FloatDtype } from "@qknorm/core";
 import { dtypeNumbers } from "../numbers.ts";
 import { type Alignment, alignmentOf, bytesOf } from "./alignment.ts";
+import { requireCall } from "./call-arguments.ts";
 import { type CudaPlace, FormLaunches } from "./form-launches.ts";
 import type { CudaKernels } from "./kernels.ts";
 import { CudaOp } from "./op.ts";
@@ -46,6 +47,7 @@ export interface CudaXielu {
 
 /** Queues `y = xIELU(x)`. Throws as `cudaElementwise` does. */
 export function cudaXielu(kernels: CudaKernels, stream: CudaStream, call: CudaXielu): void {
+  requireCall(kernels, stream, call, "cudaXielu", ["x", "y"]);
   const { dtype, parameters, count, x, y } = call;
   const bytes = bytesOf(dtype);
   const [xAt, yAt] = [x.offset * bytes, y.offset * bytes];
