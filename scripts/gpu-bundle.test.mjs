@@ -1,7 +1,8 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundle } from "./gpu-bundle.mjs";
 import { setUp } from "./setup.mjs";
@@ -20,6 +21,18 @@ function run(args, env = {}) {
     encoding: "utf8",
   });
   return { status, out: `${stdout}${stderr}` };
+}
+
+async function until(holds) {
+  while (!holds()) await setTimeout(20);
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 describe.skipIf(missing !== null)(
@@ -61,6 +74,33 @@ describe.skipIf(missing !== null)(
       ]);
       expect(status).toBe(1);
       expect(readFileSync(join(place, "gpu-bench.txt"), "utf8")).toMatch(/^NO GPU/);
+    });
+
+    // A file of tests that never ends.
+    const hanging = `import { writeFileSync } from "node:fs";
+      writeFileSync(process.env.HANGING, String(process.pid));
+      await new Promise(() => setInterval(() => {}, 1000));`;
+
+    it.each([
+      ["SIGTERM", ["test", "hanging"], [null, "SIGTERM"]],
+      ["SIGKILL", ["test", "hanging"], [null, "SIGKILL"]],
+      ["SIGTERM", ["all"], [143, null]],
+    ])("leaves no process behind when %s ends %j", async (signal, args, ended) => {
+      const path = join(folder, "hanging.test.mjs");
+      const told = join(place, `hanging-${signal}-${args[0]}`);
+      writeFileSync(path, hanging);
+      const env = { QKNORM_LIBCUDA: "/nowhere", HANGING: told };
+      const child = spawn(join(folder, "run"), args, { cwd: place, env, stdio: "ignore" });
+      await until(() => existsSync(told) && readFileSync(told, "utf8") !== "");
+      const pid = Number(readFileSync(told, "utf8"));
+      child.kill(signal);
+      expect(await new Promise((done) => child.once("exit", (...end) => done(end)))).toEqual(ended);
+      try {
+        await until(() => !isAlive(pid));
+      } finally {
+        if (isAlive(pid)) process.kill(pid, "SIGKILL");
+        rmSync(path);
+      }
     });
 
     it("has no benchmark without a GPU", () => {

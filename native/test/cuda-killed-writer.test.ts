@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, expect, it, onTestFinished } from "vitest";
 import { compilersIn, pathOf, readCubin, writeCubin } from "../src/cuda/cubin-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "qknorm-killed-"));
@@ -11,11 +11,17 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const writer = join(import.meta.dirname, "cubin-writer.mjs");
 const store = new URL("../src/cuda/cubin-store.ts", import.meta.url).href;
 
+/** A writer that has begun. It ends with the pipe that it reads. */
+async function startWriter() {
+  const args = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx"), writer, folder, store];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  await new Promise((resolve) => child.stdout.once("data", resolve));
+  return child;
+}
+
 /** Ends a writer some milliseconds after it began. */
 async function endWriter(signal: NodeJS.Signals, after: number): Promise<void> {
-  const args = ["--conditions=@qknorm/source", "--import", import.meta.resolve("tsx"), writer, folder, store];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-  await new Promise((resolve) => child.stdout.once("data", resolve));
+  const child = await startWriter();
   await new Promise((resolve) => setTimeout(resolve, after));
   child.kill(signal);
   await new Promise((resolve) => child.once("exit", resolve));
@@ -37,6 +43,15 @@ it.each([
   }
   // What was being written bears no name that anybody reads.
   expect(readdirSync(folder).filter((name) => name.endsWith(".cubin"))).toHaveLength(stored.length);
+});
+
+it("such a process ends with the one that began it", async () => {
+  const child = await startWriter();
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  child.stdin.destroy();
+  expect(await new Promise((resolve) => child.once("exit", resolve))).toBe(0);
 });
 
 it("what such a process left is taken away an hour later by whoever writes next, and nothing else is", () => {

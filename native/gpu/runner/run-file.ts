@@ -40,8 +40,11 @@ const runner: VitestRunner = {
   onAfterRunFiles: (files) => files.forEach(reportRest),
 };
 
+// Nobody hears of the tests that are left.
+process.once("disconnect", () => process.exit(1));
 await startTests([process.argv[2] as string], runner);
 // The addon keeps threads and a context; nothing is left to do for them.
+process.removeAllListeners("disconnect");
 process.disconnect?.();
 process.exit(0);
 

@@ -22,6 +22,9 @@ const { values, positionals } = parseArgs({
 /** It takes all the memory of the device, which the others would miss. */
 const alone = /device\.gpu\.test/;
 const counts = { pass: 0, fail: 0, skip: 0 };
+/** The files that run. */
+const children = new Set<ChildProcess>();
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => end(signal));
 writeFileSync(values.log, "");
 
 const cuda = examine().providers.find(({ name }) => name === "cuda");
@@ -51,6 +54,7 @@ async function runFile(file: string): Promise<void> {
   let running = "";
   const started = Date.now();
   const child = start(file);
+  children.add(child);
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text: string) => lines.push(text.trimEnd()));
   }
@@ -67,6 +71,7 @@ async function runFile(file: string): Promise<void> {
     child.on("close", (...ended) => done(ended)),
   );
   clearTimeout(timer);
+  children.delete(child);
   if (status !== 0) {
     const how =
       signal === "SIGKILL" ? `was stopped after ${values.limit} s` : `ended with ${signal ?? status}`;
@@ -74,6 +79,14 @@ async function runFile(file: string): Promise<void> {
   }
   lines[1] += ` (${((Date.now() - started) / 1000).toFixed(1)} s)`;
   say(lines.join("\n"));
+}
+
+/** Ends every file that runs, then this process as the signal would have. */
+async function end(signal: NodeJS.Signals): Promise<void> {
+  const ended = [...children].map((child) => new Promise((done) => child.once("exit", done)));
+  for (const child of children) child.kill("SIGKILL");
+  await Promise.all(ended);
+  process.kill(process.pid, signal);
 }
 
 function start(file: string): ChildProcess {
