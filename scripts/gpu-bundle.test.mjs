@@ -1,5 +1,13 @@
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -64,6 +72,27 @@ describe.skipIf(missing !== null)(
       expect(out).toMatch(/\n0 passed, 0 failed, \d+ skipped\n$/);
       expect(status).toBe(1);
       expect(readFileSync(join(place, "gpu-test.log"), "utf8")).toBe(out);
+    });
+
+    it("runs tests under a tool of compute-sanitizer, which hears of each, and fails by what it finds", () => {
+      const tools = join(place, "tools");
+      mkdirSync(tools);
+      const sanitizer = (end) => `#!/bin/sh
+[ "$1 $2 $3 $4 $5" = "--tool racecheck --error-exitcode 86 ${process.execPath}" ] || exit 1
+"$5" "$6" "$7"
+${end}
+`;
+      const outcome = (end, text = sanitizer(end)) => {
+        writeFileSync(join(tools, "compute-sanitizer"), text, { mode: 0o755 });
+        const args = ["test", "--under", "racecheck", "jit.gpu"];
+        return run(args, { QKNORM_LIBCUDA: "/nowhere", PATH: tools }).out;
+      };
+      expect(outcome("exit 0")).toMatch(/\n0 passed, 0 failed, \d+ skipped\n$/);
+      expect(outcome("exit 86")).toMatch(/the process ended with 86\n0 passed, 1 failed, \d+ skipped\n$/);
+      expect(outcome("", "#!/bin/sh\nexit 0\n")).toMatch(/it told of no test\n0 passed, 1 failed\n$/);
+      expect(run(["test", "--under", "racecheck", "jit.gpu"], { QKNORM_LIBCUDA: "/nowhere" }).out).toMatch(
+        /compute-sanitizer is not on this machine/,
+      );
     });
 
     it("goes through all of it, and names the parts that failed", () => {

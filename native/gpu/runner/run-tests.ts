@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { examine } from "../../src/index.ts";
 import { folder } from "../folder.ts";
 import type { TestOutcome, TestStart } from "./run-file.ts";
+import { findSanitizer, foundSomething } from "./sanitizer.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,6 +18,8 @@ const { values, positionals } = parseArgs({
     /** Files at a time: most of what they do is to compile kernels on the host. */
     jobs: { type: "string", default: "4" },
     name: { type: "string" },
+    /** A tool of compute-sanitizer, under which each file runs. */
+    under: { type: "string" },
   },
 });
 /** It takes all the memory of the device, which the others would miss. */
@@ -51,7 +54,7 @@ async function runWaiting(): Promise<void> {
 /** Says all that a file has to say once it is done: files that run at the same time do not mix their lines. */
 async function runFile(file: string): Promise<void> {
   const lines = ["", file];
-  let running = "";
+  let [running, heard] = ["", 0];
   const started = Date.now();
   const child = start(file);
   children.add(child);
@@ -64,6 +67,7 @@ async function runFile(file: string): Promise<void> {
       return;
     }
     running = "";
+    heard += 1;
     lines.push(...told(message));
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), 1000 * Number(values.limit));
@@ -72,6 +76,9 @@ async function runFile(file: string): Promise<void> {
   );
   clearTimeout(timer);
   children.delete(child);
+  if (status === 0 && heard === 0) {
+    lines.push(...told({ name: file, state: "fail", milliseconds: 0, errors: ["it told of no test"] }));
+  }
   if (status !== 0) {
     const how =
       signal === "SIGKILL" ? `was stopped after ${values.limit} s` : `ended with ${signal ?? status}`;
@@ -89,11 +96,22 @@ async function end(signal: NodeJS.Signals): Promise<void> {
   process.kill(process.pid, signal);
 }
 
+/** Node, or what runs it. */
+function runnerOfFiles(): { execPath?: string; execArgv?: string[] } {
+  if (values.under === undefined) return {};
+  const execPath = findSanitizer();
+  if (execPath === undefined) throw new Error("compute-sanitizer is not on this machine");
+  const quiet = values.under === "memcheck" ? ["--report-api-errors", "no"] : [];
+  const ends = ["--error-exitcode", String(foundSomething)];
+  return { execPath, execArgv: ["--tool", values.under, ...quiet, ...ends, process.execPath] };
+}
+
 function start(file: string): ChildProcess {
   const args = [join(folder, file), ...(values.name === undefined ? [] : [values.name])];
   return fork(join(folder, "native/gpu/runner/run-file.mjs"), args, {
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     env: { ...process.env, NO_COLOR: "1" },
+    ...runnerOfFiles(),
   });
 }
 

@@ -1,9 +1,10 @@
 // Runs sanitize-sample under compute-sanitizer's tools, each within a time limit, and tells what they found.
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { folder } from "../folder.ts";
+import { findSanitizer, foundSomething } from "./sanitizer.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -13,7 +14,6 @@ const { values, positionals } = parseArgs({
     limit: { type: "string", default: "100" },
   },
 });
-const foundSomething = 86;
 const sample = join(folder, "native/gpu/runner/sanitize-sample.mjs");
 const tools = positionals.length > 0 ? positionals : ["memcheck", "racecheck", "initcheck", "synccheck"];
 const counts = { passed: 0, failed: 0 };
@@ -57,15 +57,6 @@ function check(path: string, tool: string): void {
   say(
     `${clean ? "  ok  " : "FAILED"} ${tool}: ${summary}; ${samples} samples in ${seconds} s, exit ${status} ${error?.message ?? ""}`,
   );
-}
-
-function findSanitizer(): string | undefined {
-  const folders = [
-    ...(process.env.PATH ?? "").split(":"),
-    ...[process.env.CUDA_HOME, "/usr/local/cuda", "/opt/cuda"].map((home) => `${home}/bin`),
-    "/usr/local/cuda/compute-sanitizer",
-  ];
-  return folders.map((one) => join(one, "compute-sanitizer")).find((path) => existsSync(path));
 }
 
 function say(line: string): void {
