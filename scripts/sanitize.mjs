@@ -53,7 +53,12 @@ must(
 );
 
 function runtime(name) {
-  const { stdout } = spawnSync(process.env.CXX ?? "c++", [`-print-file-name=${name}`], { encoding: "utf8" });
+  // As make has it: a compiler may come behind a cache.
+  const [compiler, ...before] = (process.env.CXX || "c++").trim().split(/\s+/);
+  const { stdout, error } = spawnSync(compiler, [...before, `-print-file-name=${name}`], {
+    encoding: "utf8",
+  });
+  if (error !== undefined) throw error;
   return realpathSync(stdout.trim());
 }
 
