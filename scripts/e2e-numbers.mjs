@@ -54,8 +54,9 @@ function rates({ device, date, copyTBs, versions, rounding, runs = "", decode, p
           ? `at ${context[0]}, nothing read between`
           : `${context.join(" to ")}, every token read`;
         const torchRow = queued ? undefined : theirs("decode", batch);
+        const texts = batch === 1 ? "1 text" : `${batch} texts`;
         return [
-          `decode, ${batch === 1 ? "1 text" : `${batch} texts`}, ${read}`,
+          `decode, ${texts}${queued || batch > 1 ? " in pages" : ""}, ${read}`,
           ...paths.map((path) => rate(rows.find((row) => row.path === path)?.stepUs, batch)),
           rate(torchRow?.us, batch),
         ];
@@ -76,7 +77,8 @@ function rates({ device, date, copyTBs, versions, rounding, runs = "", decode, p
     `**Whole models on the GPU** (${device}, ${date}; a copy moves ${copyTBs.toFixed(2)} TB/s): tokens a second, random weights ` +
       `of the published shapes in bf16, rounding \`${rounding}\`, all paths in turn, the median and in brackets the slowest and fastest of the turns; ` +
       `beside it transformers ${versions.transformers ?? ""} (torch ${versions.torch ?? ""}), decoding compiled with a static ` +
-      `cache, prompts with SDPA. ${runs}${runs && " "}\`npm run bench:e2e\``,
+      "cache, prompts with SDPA. A step of one text by itself is one launch; keys and values of many lie in pages, and their ops are launched apart. " +
+      `${runs}${runs && " "}\`npm run bench:e2e\``,
     ["model", "", "QK norm as two norms on two streams", "fused", "chain", "transformers"],
     lines,
   );
