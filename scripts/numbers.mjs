@@ -1,8 +1,9 @@
-// docs/benchmarks.md with its plots, and the figures of the README and of docs/kernel.md, rendered from the committed results; a
-// test holds them to these.
+// docs/benchmarks.md with its plots, and the figures of the README, docs/kernel.md and docs/decoding.md, rendered from the committed
+// results; a test holds them to these.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { chainPlots, chainSections } from "./chain-numbers.mjs";
+import { decodeLadder, decodeRates } from "./decode-numbers.mjs";
 import { endToEndPlot, endToEndSections } from "./e2e-numbers.mjs";
 import { gpuSections, timesAsLong } from "./gpu-numbers.mjs";
 import { kernelFloors, kernelLadder } from "./kernel-numbers.mjs";
@@ -26,6 +27,16 @@ const parts = [
     path: "docs/kernel.md",
     markers: /(<!-- ladder:[^>]*-->\n)([\s\S]*?)(<!-- \/ladder -->)/,
     render: () => kernelLadder(gpuResults()[0], results(kernelLadderPath)),
+  },
+  {
+    path: "docs/decoding.md",
+    markers: /(<!-- rates:[^>]*-->\n)([\s\S]*?)(<!-- \/rates -->)/,
+    render: () => decodeRates(endToEndResults()[0]),
+  },
+  {
+    path: "docs/decoding.md",
+    markers: /(<!-- ladder:[^>]*-->\n)([\s\S]*?)(<!-- \/ladder -->)/,
+    render: () => decodeLadder(results("native/gpu/results/decode-ladder.json")),
   },
 ];
 

@@ -58,6 +58,7 @@ export const sidebar = [
     items: [
       page("Benchmarks", "benchmarks"),
       page("The kernel", "kernel"),
+      page("A token in one launch", "decoding"),
       page("Numerics", "numerics"),
       page("Endurance", "endurance"),
       page("Notes on the GPU", "notes-gpu"),
