@@ -41,16 +41,19 @@ void AttentionBlock::score(const void* q, KeyRange keys, std::size_t base, std::
                                               scores + (keys.begin - base), stride, false);
   const Dtype rounded = call_.rounding == AttentionRounding::kHf ? call_.dtype : Dtype::kF32;
   const auto soften = kernels_.attention.soften[static_cast<int>(rounded)];
-  constexpr float kNothing = -std::numeric_limits<float>::infinity();
+  // What becomes -inf by the factor that is still to come.
+  const float nothing = scale() < 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
   for (std::size_t r = 0; r < block_.count; ++r) {
     const KeyRange seen = common(keys_of(r), keys);
     float* const line = scores + r * stride;
     if (seen.size() == 0) {
-      std::fill(line, line + width, kNothing);
+      std::fill(line, line + width, nothing);
     } else {
-      if (call_.soft_cap != 0) soften(line + (seen.begin - base), seen.size(), call_.scale, call_.soft_cap);
-      std::fill(line, line + (seen.begin - base), kNothing);
-      std::fill(line + (seen.end - base), line + width, kNothing);
+      float* const own = line + (seen.begin - base);
+      if (call_.soft_cap != 0) soften(own, seen.size(), call_.scale, call_.soft_cap);
+      else if (call_.scale == 0) kernels_.attention.rescale(own, seen.size(), 0);
+      std::fill(line, own, nothing);
+      std::fill(line + (seen.end - base), line + width, nothing);
     }
   }
 }

@@ -71,13 +71,13 @@ class AttentionBlock {
 
   // q [count, head_dim] as products with keys take it, in no more bytes than f32.
   void load_queries(void* q) const;
-  // scores[r][key - base] for all rows and the keys in range, and -inf around what row r sees, up to `width`. With a
-  // soft cap they are scaled already.
+  // scores[r][key - base] for all rows and the keys in range, and around what row r sees, up to `width`, what `scale` makes
+  // -inf. With a soft cap, or a scale of 0, they are scaled already.
   void score(const void* q, KeyRange keys, std::size_t base, std::size_t width, float* scores, std::size_t stride) const;
   // out[r] += sum of weights[r][key - base] * v[key] over the keys in range that row r sees, in order.
   void mix(const float* weights, std::size_t stride, std::size_t base, KeyRange keys, float* out) const;
   // The factor that scores still need.
-  float scale() const { return call_.soft_cap == 0 ? call_.scale : 1; }
+  float scale() const { return call_.soft_cap == 0 && call_.scale != 0 ? call_.scale : 1; }
   // The sink of row r, or null.
   const float* sink_of(std::size_t r) const { return call_.sinks == nullptr ? nullptr : call_.sinks + head_of(r); }
   // The memory of out for row r.

@@ -103,7 +103,10 @@ it.each([
   [{ sample: 1 }, /^sample must be a function, as `createSampler` makes, got 1$/],
   [{ stopIds: 7 }, /^stopIds must be an array of token ids, got 7$/],
   [{ signal: {} }, /^signal must be an AbortSignal, got an object$/],
-  [{ maxTokens: "3" }, /^maxTokens must be a number >= 0, got "3"$/],
+  [{ maxTokens: "3" }, /^maxTokens must be an integer >= 0, or Infinity, got "3"$/],
+  [{ maxTokens: 1.5 }, /^maxTokens must be an integer >= 0, or Infinity, got 1\.5$/],
+  [{ stopIds: [2, "151645"] }, /^a stop id must be an integer, got "151645"$/],
+  [{ stopIds: [undefined] }, /^a stop id must be an integer, got undefined$/],
 ])("refuses the options %o of a text before any work", (options, message) => {
   expect(() => generateNow(model, [1], options as never)).toThrow(message);
 });

@@ -4,6 +4,7 @@ import { backendOf } from "./devices.ts";
 import { Indices } from "./indices.ts";
 import { gatherRows } from "./ops/gather-rows.ts";
 import { rope } from "./ops/rope.ts";
+import { writeCache } from "./ops/write-cache.ts";
 import { Tensor } from "./tensor.ts";
 
 const table = Tensor.from([0, 1, 2, 3, 4, 5], [3, 2]);
@@ -30,6 +31,39 @@ describe("indices from the host", () => {
     failure("ERR_QKNORM_ARGUMENT", () => Indices.from(values as number[]));
   });
 
+  test.each([{ length: 2 ** 40 }, { length: 2 ** 52 }])(
+    "of which no memory holds so many as %j are refused",
+    (values) => {
+      failure("ERR_QKNORM_ARGUMENT", () => Indices.from(values as number[]));
+      failure("ERR_QKNORM_ARGUMENT", () => Indices.range(0, values.length));
+    },
+  );
+
+  test("of a range reach to 2^31 - 1", () => {
+    expect([...(Indices.range(2 ** 31 - 2, 2).values ?? [])]).toEqual([2 ** 31 - 2, 2 ** 31 - 1]);
+    failure("ERR_QKNORM_ARGUMENT", () => Indices.range(2 ** 31 - 1, 2));
+    expect(Indices.range(7, 0)).toMatchObject({ length: 0, bound: 0 });
+  });
+
+  test.each<[number[], boolean]>([
+    [[], true],
+    [[3, 5, 9], true],
+    [[5, 3, 9], true],
+    [[5, 3, 5], false],
+    [[2, 2], false],
+    [[-1, 4, -1], true],
+  ])("know whether %j are distinct", (values, distinct) => {
+    expect(Indices.slots(values).distinct).toBe(distinct);
+  });
+
+  test("that are slots of one write differ, or nothing is written", () => {
+    const k = Tensor.from([1, 2], [2, 1, 1]);
+    const [keys, values] = [Tensor.zeros([4, 1, 1]), Tensor.zeros([4, 1, 1])];
+    failure("ERR_QKNORM_ARGUMENT", () => writeCache(k, k.clone(), keys, values, Indices.slots([3, 3])));
+    expect([...keys.toNumbers(), ...values.toNumbers()]).toEqual(new Array(8).fill(0));
+    writeCache(k, k.clone(), keys, values, Indices.slots([-1, -1]));
+  });
+
   test("past what they address are refused before anything is written", () => {
     expect(failure("ERR_QKNORM_ARGUMENT", () => gatherRows(table, Indices.from([0, 3]), "f32"))).toContain(
       "id 3 is outside 0..2",
@@ -46,7 +80,7 @@ describe("indices that a device made", () => {
 
   test("are judged by their bound, since nobody on the host has seen them", () => {
     const indices = Indices.onDevice(made, 100);
-    expect(indices.values).toBeNull();
+    expect([indices.values, indices.distinct]).toEqual([null, true]);
     expect(failure("ERR_QKNORM_ARGUMENT", () => gatherRows(table, indices, "f32"))).toContain(
       "ids that the device made may reach 99, which is outside 0..2",
     );

@@ -16,6 +16,7 @@ export class Indices implements IndexView {
   readonly length: number;
   /** Every value is below it. */
   readonly bound: number;
+  #distinct: boolean | null = null;
   /** On the host, once they are known there. */
   readonly #values: Int32Array | null;
   /** Where they lie on a device. */
@@ -43,7 +44,7 @@ export class Indices implements IndexView {
         `indices must be an array of integers, got ${shown(values)}`,
       );
     }
-    const checked = new Int32Array(count as number);
+    const checked = roomFor(count as number);
     let largest = -1;
     for (let i = 0; i < checked.length; i++) {
       const value: unknown = values[i];
@@ -63,7 +64,10 @@ export class Indices implements IndexView {
   static range(start: number, count: number): Indices {
     assertCount(start, "the first index");
     assertCount(count, "how many indices there are");
-    return Indices.from(Array.from({ length: count }, (_, i) => start + i));
+    if (start + count > 2 ** 31)
+      throw new QkNormError("ERR_QKNORM_ARGUMENT", `an index must be below 2^31, got ${start + count - 1}`);
+    const values = roomFor(count).map((_, i) => start + i);
+    return new Indices(count, count === 0 ? 0 : start + count, values, null);
   }
 
   /**
@@ -114,6 +118,12 @@ export class Indices implements IndexView {
     return typeof value === "object" && value !== null && #values in value;
   }
 
+  /** Whether no value from 0 up stands twice, as far as the host knows: so too of values that a device made. */
+  get distinct(): boolean {
+    this.#distinct ??= this.#values === null || areDistinct(this.#values);
+    return this.#distinct;
+  }
+
   /** On the host; `null` for values that a device made. Nobody may write them. */
   get values(): Int32Array | null {
     return this.#values;
@@ -155,4 +165,19 @@ export class Indices implements IndexView {
     };
     return this.#there;
   }
+}
+
+/** Throws `ERR_QKNORM_ARGUMENT` for more indices than there is memory for. */
+function roomFor(count: number): Int32Array {
+  try {
+    return new Int32Array(count);
+  } catch (cause) {
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", `there is no memory for ${count} indices`, { cause });
+  }
+}
+
+function areDistinct(values: Int32Array): boolean {
+  if (values.every((value, i) => i === 0 || value > (values[i - 1] as number))) return true;
+  const counted = values.filter((value) => value >= 0);
+  return new Set(counted).size === counted.length;
 }

@@ -7,7 +7,7 @@ import { assertObject } from "../layers/layer-arguments.ts";
 import { Module } from "../layers/module.ts";
 import { pagesWithin } from "../layers/page-pool.ts";
 import { PagedKvCache } from "../layers/paged-kv-cache.ts";
-import { blockSteps } from "../layers/sequence-step.ts";
+import { assertNext, blockSteps } from "../layers/sequence-step.ts";
 import { assertStep, type Step } from "../layers/step.ts";
 import type { CausalLm, LogitRows, ModelOptions, PagedCacheSize } from "./causal-lm.ts";
 import { DecoderModel, type DecoderSpec } from "./decoder-model.ts";
@@ -80,6 +80,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   *forwardInPieces(step: Step): Generator<void, Tensor, undefined> {
     this.#assertAlive();
     assertStep(step);
+    assertNext(step);
     const inPieces = this.#blockLength === 1 ? this.#passInPieces(step) : this.#blocksInPieces(step);
     const hidden = yield* inPieces;
     try {
@@ -115,6 +116,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   #run(step: Step): Tensor {
     this.#assertAlive();
     assertStep(step);
+    assertNext(step);
     return this.#blockLength === 1 ? this.#pass(step) : this.#inBlocks(step);
   }
 

@@ -32,6 +32,9 @@ export function assertTextOptions(options: unknown): void {
     refuse(`sample must be a function, as \`createSampler\` makes, got ${shown(sample)}`);
   if (stopIds !== undefined && !Array.isArray(stopIds))
     refuse(`stopIds must be an array of token ids, got ${shown(stopIds)}`);
+  const unlike = ((stopIds ?? []) as unknown[]).find((id) => !Number.isSafeInteger(id));
+  if (unlike !== undefined || (stopIds as unknown[] | undefined)?.includes(undefined))
+    refuse(`a stop id must be an integer, got ${shown(unlike)}`);
   if (signal !== undefined && typeof (signal as Partial<AbortSignal> | null)?.aborted !== "boolean")
     refuse(`signal must be an AbortSignal, got ${shown(signal)}`);
 }

@@ -41,6 +41,17 @@ describe("ContinuousBatch", () => {
     expect([batch.running, batch.pages]).toEqual([0, { all: 256, free: 256 }]);
   });
 
+  it.each([{ bytes: 2 ** 60 }, { pages: 2 ** 40 }, { pages: 2 ** 27, pageSize: 16 }])(
+    "refuses a cache of %j, whose slots no index could tell",
+    (size) => {
+      const refusal = {
+        code: "ERR_GENERATION",
+        message: expect.stringContaining("slots must be below 2^31"),
+      };
+      expect(() => batchOf({ cache: size }, small)).toThrow(expect.objectContaining(refusal));
+    },
+  );
+
   it("ends a text that its reader throws into or disposes of, and the others go on", async () => {
     using batch = batchOf({}, small);
     const [thrown, dropped, other] = [1, 2, 3].map((id) => batch.generate([id], { maxTokens: 8 }));

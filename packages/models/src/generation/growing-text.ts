@@ -45,8 +45,8 @@ export class GrowingText {
       fail(`the prompt has ${prompt.length} tokens; the model's context is ${maxPositions}`);
     const unknown = prompt.find((id) => !Number.isSafeInteger(id) || id < 0 || id >= vocabSize);
     if (unknown !== undefined) fail(`token id ${shown(unknown)} is outside 0..${vocabSize - 1}`);
-    if (typeof maxTokens !== "number" || !(maxTokens >= 0))
-      fail(`maxTokens must be a number >= 0, got ${shown(maxTokens)}`);
+    if ((!Number.isSafeInteger(maxTokens) && maxTokens !== Number.POSITIVE_INFINITY) || maxTokens < 0)
+      fail(`maxTokens must be an integer >= 0, or Infinity, got ${shown(maxTokens)}`);
     this.ids = [...prompt];
     this.promptTokens = prompt.length;
     this.#options = options;

@@ -11,11 +11,17 @@ export class PagePool {
   readonly pages: number;
   readonly #free: number[];
 
-  /** @throws ERR_GENERATION unless both are integers from 1 */
+  /** @throws ERR_GENERATION unless both are integers from 1, and for more slots than an index can tell */
   constructor(pages: number, pageSize: number) {
     for (const [name, value] of Object.entries({ pages, pageSize })) {
       if (Number.isSafeInteger(value) && value > 0) continue;
       throw new QkNormError("ERR_GENERATION", `${name} must be an integer from 1, got ${shown(value)}`);
+    }
+    if ((pages + 1) * pageSize > 2 ** 31) {
+      throw new QkNormError(
+        "ERR_GENERATION",
+        `${pages} pages of ${pageSize} tokens are too many: their slots must be below 2^31`,
+      );
     }
     this.pages = pages;
     this.pageSize = pageSize;

@@ -37,6 +37,20 @@ export function nextStep(
 }
 
 /**
+ * Throws `ERR_GENERATION` for a step of one sequence that was made after other tokens than its cache holds by now: one that was
+ * taken already, or after which another was. Of one whose place a device knows, nothing is said.
+ */
+export function assertNext({ past, cache, batch }: Step): void {
+  if (batch !== undefined || !KvCache.is(cache) || !Indices.is(past) || past.values === null) return;
+  const [before] = past.values;
+  if (before === cache.length) return;
+  throw new QkNormError(
+    "ERR_GENERATION",
+    `this step comes after ${before} tokens, and its cache holds ${cache.length}: make a new one by \`nextStep\``,
+  );
+}
+
+/**
  * The passes of a step under a mask of blocks, whose tokens see what comes before their block and all of the block: one
  * pass a block, or what there is of it. Blocks are counted from the first token of the sequence.
  *

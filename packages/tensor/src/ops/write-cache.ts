@@ -32,7 +32,7 @@ export interface CacheTarget {
  * A backend without the op has it composed of copies, for slots that the host knows and caches without scales.
  *
  * @throws QkNormError before anything is written: `ERR_QKNORM_SHAPE`, `ERR_QKNORM_DTYPE` for k and v, or two caches, of
- *   unequal dtypes, `ERR_QKNORM_ARGUMENT` for a slot that a cache does not have and for e4m3 without scales,
+ *   unequal dtypes, `ERR_QKNORM_ARGUMENT` for a slot that a cache does not have or that stands twice, and for e4m3 without scales,
  *   `ERR_QKNORM_OVERLAP` for caches that share memory with each other, with themselves or with k and v,
  *   `ERR_QKNORM_DEVICE`
  */
@@ -77,6 +77,8 @@ export function checkCacheTarget(
       `slots must be one a token: ${slots.length} for ${tokens} tokens`,
     );
   }
+  if (!slots.distinct)
+    throw new QkNormError("ERR_QKNORM_ARGUMENT", "slots of one call must differ: one of them stands twice");
   requireWriteScales(scales, kCache);
   checkApart(target, read);
 }
