@@ -34,17 +34,37 @@ describe.skipIf(missing !== "")(`attention${missing}`, () => {
 
   it.each(isas)("takes the few rows of several heads together, on one thread (%s)", (isa) => {
     setThreadCount(1);
-    const sizes = { tokens: 3, past: 20, kvHeads: 6, group: 2, headDim: 8 } as const;
-    const made = build({ seed: 14, dtype: "f32", rounding: "once", isa, ...sizes });
-    attention(made.call);
-    const expected = reference(made);
-    forEachRow(made, (t, h) => {
-      const { row, error } = expected(t, h);
-      for (const [i, wanted] of row.entries())
-        expectRounded("f32", made.out.get(t, h, i), wanted, error[i]!, `out[${t}, ${h}, ${i}]`);
-    });
-    made.out.expectUntouched(sizes.headDim);
+    // Six heads go in two equal parts, and seven in unequal ones.
+    for (const kvHeads of [6, 7]) {
+      const sizes = { tokens: 3, past: 20, kvHeads, group: 2, headDim: 8 } as const;
+      const made = build({ seed: 14, dtype: "f32", rounding: "once", isa, ...sizes });
+      attention(made.call);
+      const expected = reference(made);
+      forEachRow(made, (t, h) => {
+        const { row, error } = expected(t, h);
+        for (const [i, wanted] of row.entries())
+          expectRounded("f32", made.out.get(t, h, i), wanted, error[i]!, `out[${t}, ${h}, ${i}]`);
+      });
+      made.out.expectUntouched(sizes.headDim);
+    }
   });
+
+  it.each(isas)(
+    "scores bf16 as it is where pairs are an instruction, which takes numbers below 2^-126 for zero (%s)",
+    (isa) => {
+      const sizes = { tokens: 1, past: 1, kvHeads: 1, group: 1, headDim: 4, mask: "none" } as const;
+      const made = build({ seed: 2, dtype: "bf16", rounding: "once", isa, ...sizes });
+      for (let i = 0; i < 4; i++) {
+        made.q.set(0, 0, i, i === 0 ? 2 ** -130 : 0);
+        for (const key of [0, 1]) {
+          made.k.set(key, 0, i, key === 0 ? 2 ** 120 : -(2 ** 120));
+          made.v.set(key, 0, i, 1 - key);
+        }
+      }
+      attention({ ...made.call, scale: 2 ** 14 });
+      expect(made.out.get(0, 0, 0)).toBe(isa === "avx512bf16" ? 0.5 : 1);
+    },
+  );
 
   it("rounds where transformers does, with rounding hf", () => {
     let [elements, equal] = [0, 0];

@@ -84,6 +84,47 @@ describe.skipIf(missing !== "")(`linear${missing}`, () => {
     );
   });
 
+  it.each(isas)("takes x and weights of each two dtypes (%s)", (isa) => {
+    const sizes = { seed: 3, inFeatures: 45, outFeatures: 9, biasDtype: null, wideOut: true } as const;
+    for (const rows of [1, 3, 20]) {
+      for (const [xDtype, weightDtype] of dtypes.flatMap((a) => dtypes.map((b) => [a, b] as const))) {
+        const made = build({ ...sizes, rows, xDtype, weightDtype, isa, engine: "own" });
+        linear(made.call);
+        expectRight(made);
+      }
+    }
+  });
+
+  it.each(isas)(
+    "multiplies pairs of bf16 as they are where that is an instruction, which takes numbers below 2^-126 for zero (%s)",
+    (isa) => {
+      for (const [rows, inFeatures] of [
+        [1, 40],
+        [1, 300],
+        [20, 40],
+      ] as const) {
+        const made = build({
+          ...{
+            seed: 5,
+            rows,
+            inFeatures,
+            outFeatures: 9,
+            xDtype: "bf16",
+            weightDtype: "bf16",
+            biasDtype: null,
+          },
+          ...{ wideOut: true, isa, engine: "own" },
+        });
+        for (let i = 0; i < inFeatures; i++) {
+          for (let r = 0; r < rows; r++) made.x.set(r, 0, i, i === 3 ? 2 ** -130 : 0);
+          for (let c = 0; c < 9; c++) made.weight.set(c, 0, i, 2 ** 20);
+        }
+        linear(made.call);
+        expect(made.out.get(rows - 1, 0, 8)).toBe(isa === "avx512bf16" ? 0 : 2 ** -110);
+      }
+    },
+  );
+
   it("gives a row the same bits alone and in any batch, with our own kernels", () => {
     fc.assert(
       fc.property(anyChoice, (choice) => {
@@ -143,7 +184,8 @@ describe.skipIf(missing !== "")(`linear${missing}`, () => {
           },
           ...{ wideOut: false, isa, engine: "own" },
         });
-        made.x.set(rows - 1, 0, 36, Number.NaN);
+        // The end of a row, and what stands behind the end of the one before.
+        for (const i of [0, 36]) made.x.set(rows - 1, 0, i, Number.NaN);
         made.weight.set(20, 0, 0, Number.NaN);
         linear(made.call);
         for (let r = 0; r < rows; r++) {
