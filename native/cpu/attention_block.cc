@@ -38,7 +38,7 @@ void AttentionBlock::score(const void* q, KeyRange keys, std::size_t base, std::
                            std::size_t stride) const {
   kernels_.gemm.dot_of(operand_, call_.dtype)(q, call_.head_dim, block_.count, row(call_.k, keys.begin, block_.kv_head),
                                               call_.k.token_stride, keys.size(), call_.head_dim,
-                                              scores + (keys.begin - base), stride, false);
+                                              scores + (keys.begin - base), stride);
   const Dtype rounded = call_.rounding == AttentionRounding::kHf ? call_.dtype : Dtype::kF32;
   const auto soften = kernels_.attention.soften[static_cast<int>(rounded)];
   // What becomes -inf by the factor that is still to come.

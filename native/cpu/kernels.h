@@ -21,9 +21,9 @@ inline constexpr std::size_t kDotBlock = 1024;
 // not on how many rows there are, where a block or a slice of a loop ends, or the number of threads. So a token gets
 // the same result alone and in a batch.
 struct GemmKernels {
-  // sums[i][j] = x[i] . w[j] for i < rows, j < cols; adds to what is there if `accumulate`. Strides in elements.
+  // sums[i][j] = x[i] . w[j] for i < rows, j < cols. Strides in elements.
   using Dot = void (*)(const void* x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
-                       std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate);
+                       std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride);
   // out[i][c] += sum over j in order of p[i][j] * v[j][c], for i < rows, j < count, c < width.
   using Mix = void (*)(const float* p, std::size_t p_stride, std::size_t rows, const void* v, std::size_t v_stride,
                        std::size_t count, std::size_t width, float* out, std::size_t out_stride);

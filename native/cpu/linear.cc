@@ -95,7 +95,7 @@ void linear_own(const Linear& call, const CpuKernels& kernels, const Rows& x) {
     alignas(64) float sums[kMostRows * kCols];
     dot(at(x.data, x.dtype, piece.row * x.stride), x.stride, piece.rows,
         at(call.weight, call.weight_dtype, piece.col * call.weight_stride), call.weight_stride, piece.cols, call.in, sums,
-        kCols, false);
+        kCols);
     finish(call, kernels, piece, sums, kCols);
   });
 }

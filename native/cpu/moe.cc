@@ -124,7 +124,7 @@ class Block {
     const void* const from =
         at(matrix.data, matrix.dtype, piece.expert * matrix.stride + piece.col * matrix.row_stride);
     kernels_.gemm.dot[static_cast<int>(matrix.dtype)](x + piece.row * in, in, piece.rows, from, matrix.row_stride,
-                                                      piece.cols, in, sums, sums_stride, false);
+                                                      piece.cols, in, sums, sums_stride);
   }
 
   void gate_up(const Piece& piece, const float* rows, float* inner) const {

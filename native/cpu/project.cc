@@ -104,7 +104,7 @@ class Projection {
     const Dtype dtype = linear_.weight_dtype;
     kernels_.gemm.dot_of(operand_, dtype)(x.data, x.stride, linear_.rows,
                                           at(linear_.weight, dtype, row * linear_.weight_stride), linear_.weight_stride, n,
-                                          linear_.in, sums, kCols, false);
+                                          linear_.in, sums, kCols);
     if (linear_.bias == nullptr) return;
     float bias[kCols];
     kernels_.widen(linear_.bias_dtype)(at(linear_.bias, linear_.bias_dtype, row), bias, n);

@@ -112,19 +112,16 @@ struct DotOver {
   // columns of a tile are as far apart as possible, and each stream of weights runs on from tile to tile.
   template <Dtype D, std::size_t R>
   static void dot_streams(const X* x, std::size_t x_stride, const void* w, std::size_t w_stride, std::size_t cols,
-                          std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
+                          std::size_t k, float* sums, std::size_t sums_stride) {
     const std::size_t apart = cols / kCols;
     for (std::size_t c = 0; c < apart; ++c) {
       const auto* const from = static_cast<const unsigned char*>(w) + c * w_stride * bytes_of(D);
       float found[R][kCols];
-      for (std::size_t r = 0; r < R; ++r) {
-        for (std::size_t i = 0; i < kCols; ++i) found[r][i] = accumulate ? sums[r * sums_stride + i * apart + c] : 0;
-      }
       std::size_t done = 0;
       do {
         const std::size_t length = k - done < kDotBlock ? k - done : kDotBlock;
         dot_tile<D, R, kCols, true>(x + done, x_stride, from + done * bytes_of(D), apart * w_stride, length, found[0], kCols,
-                                    accumulate || done > 0);
+                                    done > 0);
         done += length;
       } while (done < k);
       for (std::size_t r = 0; r < R; ++r) {
@@ -222,12 +219,12 @@ struct DotOver {
   // Columns outside, rows inside: the tile's weights stay in the first-level cache while the rows pass.
   template <Dtype D>
   static void dot(const void* rows_of_x, std::size_t x_stride, std::size_t rows, const void* w, std::size_t w_stride,
-                  std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride, bool accumulate) {
+                  std::size_t cols, std::size_t k, float* sums, std::size_t sums_stride) {
     const auto* x = static_cast<const X*>(rows_of_x);
     const auto* weights = static_cast<const unsigned char*>(w);
     if (rows <= kRows && k > kShortRow) {
       const auto streams = rows == 1 ? dot_streams<D, 1> : rows == 2 ? dot_streams<D, 2> : dot_streams<D, kRows>;
-      streams(x, x_stride, w, w_stride, cols, k, sums, sums_stride, accumulate);
+      streams(x, x_stride, w, w_stride, cols, k, sums, sums_stride);
       const std::size_t taken = cols / kCols * kCols;
       if (taken == cols) return;
       weights += taken * w_stride * bytes_of(D);
@@ -237,7 +234,7 @@ struct DotOver {
     std::size_t done = 0;
     do {
       const std::size_t length = k - done < kDotBlock ? k - done : kDotBlock;
-      const bool add = accumulate || done > 0;
+      const bool add = done > 0;
       const auto at = [&](std::size_t c) { return weights + (c * w_stride + done) * bytes_of(D); };
       std::size_t c = 0;
       if constexpr (kPackedRows > 0) {

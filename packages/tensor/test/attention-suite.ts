@@ -21,6 +21,8 @@ const headDims = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(8, 64, 80, 96, 128, 192, 256) },
   { weight: 1, arbitrary: fc.constantFrom(1, 5, 24, 33, 260, 512) },
 );
+/** Of the scale that models have: 0 and less are allowed. */
+const factors = fc.constantFrom(1, 1, 1, 0, -0.5);
 const heads = { kvHeads: fc.constantFrom(1, 2, 3), group: fc.constantFrom(1, 2, 3, 4, 9) };
 
 /**
@@ -36,7 +38,7 @@ const enoughRuns = 12;
 
 /** What is compared to the share of equal elements is 16 bits and rounded once, which no run may be by chance: this one is. */
 const certain = {
-  kind: { dtype: "bf16", rounding: "once", seed: 1, headDim: 64 },
+  kind: { dtype: "bf16", rounding: "once", seed: 1, headDim: 64, factor: 1 },
   heads: { kvHeads: 2, group: 2 },
   limit: { mask: "causal", window: 0, chunk: 0, softCap: 0 },
 } as const;
@@ -68,12 +70,15 @@ export function attentionSuite(
     const [distance, loose] = [new Distance(), new Distance()];
     fc.assert(
       fc.property(
-        fc.record({ dtype: dtypes, rounding: roundings, seed: seeds, headDim: headDims, gap: fc.boolean() }),
+        fc.record({
+          ...{ dtype: dtypes, rounding: roundings, seed: seeds },
+          ...{ headDim: headDims, factor: factors, gap: fc.boolean() },
+        }),
         fc.record({ ...heads, tokens: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 90 })) }),
         fc.oneof(fc.nat(40), fc.nat(mostKeys)),
         fc.nat(3),
         limits,
-        ({ dtype, rounding, seed, headDim, gap }, { kvHeads, group, tokens }, past, spare, limit) => {
+        ({ dtype, rounding, seed, headDim, factor, gap }, { kvHeads, group, tokens }, past, spare, limit) => {
           const make = (at: number, shape: readonly [number, number, number]) =>
             gap
               ? gapped(random(seed + at, shape, dtype).toNumbers(), shape, dtype, 8)
@@ -84,7 +89,7 @@ export function attentionSuite(
             Tensor,
           ];
           const sinks = seed % 4 === 0 ? random(seed + 4, [kvHeads * group], dtype) : null;
-          const span = { past, rounding, scale: headDim ** -0.5, ...limit };
+          const span = { past, rounding, scale: factor * headDim ** -0.5, ...limit };
           const here = attention(q, k, v, { ...span, sinks });
           tidy(() => {
             const [a, b, c] = [q, k, v].map((x) => inGaps(x, device, gap)) as [Tensor, Tensor, Tensor];
@@ -146,8 +151,8 @@ export function attentionSuite(
   test("pagedAttention is the CPU's, for any sequences, pages and dtypes", () => {
     const [distance, loose] = [new Distance(), new Distance()];
     fc.assert(
-      fc.property(sizes, limits, roundings, seeds, (dims, limit, rounding, seed) => {
-        const scene = pagedScene(seed, dims, { ...limit, rounding, scale: dims.headDim ** -0.5 });
+      fc.property(sizes, limits, roundings, seeds, factors, (dims, limit, rounding, seed, factor) => {
+        const scene = pagedScene(seed, dims, { ...limit, rounding, scale: factor * dims.headDim ** -0.5 });
         const here = pagedAttention(scene.q, scene.kCache, scene.vCache, scene.options);
         tidy(() => {
           const there = on(device, scene);
@@ -157,7 +162,12 @@ export function attentionSuite(
           compare(rounded ? loose : distance, pagedAttention(...there), here, scene.vCache, slack);
         });
       }),
-      { numRuns, examples: [[certainSizes, certain.limit, certain.kind.rounding, certain.kind.seed]] },
+      {
+        numRuns,
+        examples: [
+          [certainSizes, certain.limit, certain.kind.rounding, certain.kind.seed, certain.kind.factor],
+        ],
+      },
     );
     if (numRuns >= enoughRuns) distance.check();
   });
