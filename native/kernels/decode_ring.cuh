@@ -9,8 +9,8 @@ struct Place {
 };
 
 // Weights behind those that are copied, asked for in the L2. While others wait for an attention the ring is full, and memory would
-// stand still; what it brings meanwhile is copied in half the time. Asked for more slowly than memory can bring it, so that
-// no word stands behind it. One thread.
+// stand still; what it brings meanwhile need not come from memory afterwards. Asked for more slowly than memory can bring it, so
+// that no word stands behind it. One thread.
 struct Ahead {
   static constexpr u32 MOST = 128 << 10;  // bytes: 17 MB of an H200's L2 for all blocks
   static constexpr u32 CYCLES = 110;      // for a KiB, of which an H200's memory needs 64 where all blocks ask

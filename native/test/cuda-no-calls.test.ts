@@ -4,20 +4,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import * as cuda from "../src/cuda.ts";
 import { layout, module } from "./cuda-case.ts";
 import { missing, scripted } from "./cuda-fake.ts";
+import { notCalls } from "./not-calls.ts";
 
 type Loose = (...args: unknown[]) => unknown;
 
-const others: readonly unknown[] = [
-  undefined,
-  null,
-  "x",
-  10n,
-  Symbol("s"),
-  {},
-  [],
-  () => 1,
-  new Proxy([], {}),
-];
 /** They take nothing, or any numbers. */
 const taken = new Set(["openCuda", "openNvrtc", "openCublasLt", "alignmentOf", "gemvNorms", "DecodeFlow"]);
 const isClass = (value: unknown): value is new (...args: unknown[]) => unknown =>
@@ -25,7 +15,7 @@ const isClass = (value: unknown): value is new (...args: unknown[]) => unknown =
 
 /** The code of what a call throws for each of the others in all of its places. */
 function ends(call: Loose): unknown[] {
-  return others.map((other) => {
+  return notCalls.map((other) => {
     try {
       call(other, other, other, other);
       return "taken";
@@ -35,7 +25,7 @@ function ends(call: Loose): unknown[] {
   });
 }
 
-const refused = others.map(() => expect.stringMatching(/^ERR_/));
+const refused = notCalls.map(() => expect.stringMatching(/^ERR_/));
 
 describe.skipIf(missing !== "")(`no call${missing}`, () => {
   // Abstract, and what takes nothing or has a default for all.

@@ -2,20 +2,10 @@
 import { isQkNormError } from "@qknorm/core";
 import { describe, expect, it } from "vitest";
 import * as cpu from "../src/cpu.ts";
+import { notCalls } from "./not-calls.ts";
 import { missing } from "./qk-norm-case.ts";
 
-const others: readonly unknown[] = [
-  undefined,
-  null,
-  0,
-  "x",
-  10n,
-  Symbol("s"),
-  {},
-  [],
-  () => 1,
-  new Proxy([], {}),
-];
+const others = [...notCalls, 0];
 const taken = new Set(["availableIsas", "blasInfo", "cpuIsa", "loadBinding", "threadCount"]);
 const functions = Object.entries(cpu).filter(
   ([name, value]) => typeof value === "function" && !taken.has(name),
