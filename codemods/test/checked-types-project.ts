@@ -2,8 +2,6 @@
 import { basename } from "node:path";
 import { ModelFolder } from "./model-folder.ts";
 
-export const models = new ModelFolder();
-
 /** Names that say nothing: what a class computes has to be read from its code. */
 export const norms = `import type { Tensor } from "./tensor";
 export class Scaled {
@@ -75,27 +73,36 @@ export const made = (factory: string, other = factory): Model => ({
   members: `  readonly qNorm = ${factory}(64, 1e-6);\n  readonly kNorm = ${other}(64, 1e-6);`,
 });
 
-export async function write(
-  model: Model | string,
-  files: Readonly<Record<string, string>> = {},
-): Promise<void> {
-  const all = {
-    "qknorm-codemod.json": JSON.stringify({
-      profile: "plain-rms",
-      profiles: { "plain-rms": { extends: "qknorm", norms: ["plain-rms"] } },
-    }),
-    "tsconfig.json": '{ "compilerOptions": { "strict": true }, "include": ["*.ts", "*.js"] }',
-    "tensor.ts": tensor,
-    "norms.ts": norms,
-    "attention.ts": typeof model === "string" ? model : attention(model),
-    ...files,
-  };
-  for (const [name, text] of Object.entries(all)) await models.write(name, text);
-}
+/** The project of one test file: made there, since its folder comes and goes with that file's tests. */
+export class CheckedProject {
+  readonly folder = new ModelFolder();
 
-export async function findings(...args: readonly string[]) {
-  const { files } = await models.report(...args);
-  return files.flatMap((file: { findings: readonly unknown[] }) => file.findings);
+  async write(model: Model | string, files: Readonly<Record<string, string>> = {}): Promise<void> {
+    const all = {
+      "qknorm-codemod.json": JSON.stringify({
+        profile: "plain-rms",
+        profiles: { "plain-rms": { extends: "qknorm", norms: ["plain-rms"] } },
+      }),
+      "tsconfig.json": '{ "compilerOptions": { "strict": true }, "include": ["*.ts", "*.js"] }',
+      "tensor.ts": tensor,
+      "norms.ts": norms,
+      "attention.ts": typeof model === "string" ? model : attention(model),
+      ...files,
+    };
+    for (const [name, text] of Object.entries(all)) await this.folder.write(name, text);
+  }
+
+  async findings(...args: readonly string[]) {
+    const { files } = await this.folder.report(...args);
+    return files.flatMap((file: { findings: readonly unknown[] }) => file.findings);
+  }
+
+  async findingsByName(...args: readonly string[]): Promise<Map<string, unknown[]>> {
+    const { files } = await this.folder.report(...args);
+    return new Map(
+      files.map(({ path, findings }: { path: string; findings: unknown[] }) => [basename(path), findings]),
+    );
+  }
 }
 
 /**
@@ -103,10 +110,12 @@ export async function findings(...args: readonly string[]) {
  * takes the time; asked for again, it is what was found.
  */
 export class Together {
+  readonly #project: CheckedProject;
   readonly #models: readonly Model[];
   #found: Promise<{ plain: Map<string, unknown[]>; typed: Map<string, unknown[]> }> | undefined;
 
-  constructor(models: readonly Model[]) {
+  constructor(project: CheckedProject, models: readonly Model[]) {
+    this.#project = project;
     this.#models = models;
   }
 
@@ -116,19 +125,18 @@ export class Together {
   }
 
   async #run() {
-    await write("", Object.fromEntries(this.#models.map((model, i) => [nameOf(i), attention(model)])));
-    return { plain: await findingsByName(), typed: await findingsByName("--types") };
+    await this.#project.write(
+      "",
+      Object.fromEntries(this.#models.map((model, i) => [nameOf(i), attention(model)])),
+    );
+    return {
+      plain: await this.#project.findingsByName(),
+      typed: await this.#project.findingsByName("--types"),
+    };
   }
 }
 
 const nameOf = (index: number): string => `attention-${index}.ts`;
-
-async function findingsByName(...args: readonly string[]): Promise<Map<string, unknown[]>> {
-  const { files } = await models.report(...args);
-  return new Map(
-    files.map(({ path, findings }: { path: string; findings: unknown[] }) => [basename(path), findings]),
-  );
-}
 
 export const replaced = [{ kind: "replaced" }];
 export const unknown = [{ reason: "unknown-norm" }];

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import {
-  findings,
+  CheckedProject,
   type Model,
   made,
   norms,
   replaced,
   Together,
   unknown,
-  write,
 } from "./checked-types-project.ts";
+
+const project = new CheckedProject();
 
 describe("--types leaves a norm unknown", () => {
   const cases: readonly [string, Model][] = [
@@ -47,7 +48,7 @@ describe("--types leaves a norm unknown", () => {
     ],
   ];
   const known = made("makeScaled");
-  const together = new Together([known, ...cases.map(([, model]) => model)]);
+  const together = new Together(project, [known, ...cases.map(([, model]) => model)]);
   it.each(cases)("%s", async (_, model) => {
     expect(await together.findings(known, "typed")).toMatchObject(replaced);
     expect(await together.findings(model, "typed")).toMatchObject(unknown);
@@ -96,7 +97,7 @@ export class Offset extends Scaled {
       },
     ],
   ])("%s", async (_, model, files) => {
-    await write(model, files);
-    expect(await findings("--types")).toMatchObject(unknown);
+    await project.write(model, files);
+    expect(await project.findings("--types")).toMatchObject(unknown);
   });
 });

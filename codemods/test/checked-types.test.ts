@@ -3,16 +3,16 @@ import { describe, expect, it } from "vitest";
 import { runCommand } from "../src/command/command.ts";
 import {
   attention,
-  findings,
+  CheckedProject,
   type Model,
   made,
-  models,
   norms,
   replaced,
   Together,
   unknown,
-  write,
 } from "./checked-types-project.ts";
+
+const project = new CheckedProject();
 
 describe("--types finds the class of norms that names and annotations do not tell", () => {
   const cases: readonly [string, Model][] = [
@@ -121,7 +121,10 @@ describe("--types finds the class of norms that names and annotations do not tel
       },
     ],
   ];
-  const together = new Together(cases.map(([, model]) => model));
+  const together = new Together(
+    project,
+    cases.map(([, model]) => model),
+  );
   it.each(cases)("%s", async (_, model) => {
     expect(await together.findings(model, "plain")).toMatchObject(unknown);
     expect(await together.findings(model, "typed")).toMatchObject(replaced);
@@ -158,25 +161,25 @@ describe("--types finds the class of norms that names and annotations do not tel
       },
     ],
   ])("%s", async (_, model, files) => {
-    await write(model, files);
-    expect(await findings()).toMatchObject(unknown);
-    expect(await findings("--types")).toMatchObject(replaced);
+    await project.write(model, files);
+    expect(await project.findings()).toMatchObject(unknown);
+    expect(await project.findings("--types")).toMatchObject(replaced);
   });
 
   it("and says what a class computes that the helper does not", async () => {
-    await write(made("makeCentered"));
-    expect(await findings("--types")).toMatchObject([{ reason: "layer-norm" }]);
+    await project.write(made("makeCentered"));
+    expect(await project.findings("--types")).toMatchObject([{ reason: "layer-norm" }]);
   });
 
   it("and compares the eps that factories are given", async () => {
     const model = attention(made("makeScaled")).replace("1e-6", "1e-5");
-    await write(model);
-    expect(await findings("--types")).toMatchObject([{ reason: "ambiguous" }]);
+    await project.write(model);
+    expect(await project.findings("--types")).toMatchObject([{ reason: "ambiguous" }]);
   });
 
   it("in a source on standard input that is no file yet", async () => {
-    await write("");
-    const path = `${models.path}/other.ts`;
+    await project.write("");
+    const path = `${project.folder.path}/other.ts`;
     const { stdout } = await runCommand(["--types", "--stdin", "--stdin-filename", path], {
       color: false,
       ask: () => {},
@@ -187,8 +190,8 @@ describe("--types finds the class of norms that names and annotations do not tel
   });
 
   it("for --explain too", async () => {
-    await write(made("makeScaled"));
-    const { stdout } = await runCommand(["--types", "--explain", `${models.path}/attention.ts`]);
+    await project.write(made("makeScaled"));
+    const { stdout } = await runCommand(["--types", "--explain", `${project.folder.path}/attention.ts`]);
     expect(stdout).toContain("match: ");
     expect(stdout).not.toContain("no match");
   });
