@@ -40,6 +40,16 @@ test("the order of additions does not depend on the number of tokens", () => {
   );
 });
 
+test("a lane of a product of one row adds up six chunks of a row at most, as long as eight warps are enough", () => {
+  fc.assert(
+    fc.property(sizes, (size) => {
+      const { split } = gemvGeometry({ ...size, tensor: false, tokens: 1 });
+      const ofLane = Math.ceil(size.inputs / 8) / (32 * split);
+      expect(split === 8 || ofLane <= 6).toBe(true);
+    }),
+  );
+});
+
 test("loads under way are so many bytes of the weight, and half of that where sums of three tokens or more are kept", () => {
   fc.assert(
     fc.property(sizes, fc.integer({ min: 1, max: 8 }), (size, tokens) => {

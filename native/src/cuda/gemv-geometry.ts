@@ -114,11 +114,15 @@ function evenDepth(steps: number, most: number): number {
   return Math.ceil(steps / Math.ceil(steps / Math.floor(most)));
 }
 
-/** Few rows are shared by several warps, so that all multiprocessors have something to read. */
+/** Chunks of a row that a lane adds up, one after the other: a longer chain is what a product waits for at its end. */
+const mostOfLane = 6;
+
+/** Few rows, and long ones, are shared by several warps, so that all multiprocessors have something to read. */
 function splitOf(rows: number, chunks: number, multiprocessors: number): number {
   const wanted = 0.9 * 16 * multiprocessors;
   for (const split of [1, 2, 4]) {
-    if (rows * split >= wanted || 64 * split > chunks) return split;
+    const enough = rows * split >= wanted && chunks <= 32 * split * mostOfLane;
+    if (enough || 64 * split > chunks) return split;
   }
   return 8;
 }
