@@ -174,10 +174,11 @@ DEVICE void score_step(const Args& args, const Row& row, const Step& step, int k
 
 // Takes the scores in, and leaves in their place what the values are multiplied by. What was there before counts so much as is
 // returned.
+template <int STAGE = QK_STAGE>
 DEVICE float absorb_scores(Row& row, float (&scores)[2][2]) {
   State& state = row.state;
   float kept = 1;
-  if constexpr (QK_STAGE == ONCE || QK_STAGE == STATES) {
+  if constexpr (STAGE == ONCE || STAGE == STATES) {
     float largest = fmaxf(fmaxf(scores[0][0], scores[0][1]), fmaxf(scores[1][0], scores[1][1]));
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
     largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
@@ -188,13 +189,13 @@ DEVICE float absorb_scores(Row& row, float (&scores)[2][2]) {
     state.largest = row.whole.largest;
   }
   const float base = base_of(state.largest);
-  const float divisor = QK_STAGE == VALUES && row.whole.sum != 0 ? row.whole.sum : 1;
+  const float divisor = STAGE == VALUES && row.whole.sum != 0 ? row.whole.sum : 1;
 #pragma unroll
   for (int n = 0; n < 2; ++n) {
 #pragma unroll
     for (float& score : scores[n]) {
       float power = power_of(lowered(score, base));
-      if constexpr (QK_STAGE == VALUES) power = power / divisor;
+      if constexpr (STAGE == VALUES) power = power / divisor;
       else state.sum += power;
       score = power;
     }
@@ -202,9 +203,10 @@ DEVICE float absorb_scores(Row& row, float (&scores)[2][2]) {
   return kept;
 }
 
+template <int STAGE = QK_STAGE>
 DEVICE void absorb(Row& row, float (&scores)[2][2]) {
-  const float kept = absorb_scores(row, scores);
-  if constexpr (QK_STAGE != ONCE) return;
+  const float kept = absorb_scores<STAGE>(row, scores);
+  if constexpr (STAGE != ONCE) return;
 #pragma unroll
   for (int h = 0; h < HALVES; ++h) {
 #pragma unroll

@@ -8,7 +8,8 @@
 
 constexpr int ONCE = 0, STATES = 1, SUMS = 2, VALUES = 3;
 
-constexpr bool WITH_VALUES = QK_STAGE == ONCE || QK_STAGE == VALUES;
+DEVICE constexpr bool with_values(int stage) { return stage == ONCE || stage == VALUES; }
+constexpr bool WITH_VALUES = with_values(QK_STAGE);
 
 struct Piece {
   Sequence sequence;

@@ -22,14 +22,15 @@ DEVICE ClusterRoom cluster_room() {
   return {room, room + QK_CLUSTER * QK_ROWS * QK_HEAD_DIM};
 }
 
+template <int STAGE = QK_STAGE>
 DEVICE void share_row(const Row& row, Shared& shared) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, r = lane / 4, pair = lane % 4;
   float sum = row.state.sum;
   sum += __shfl_xor_sync(0xffffffffu, sum, 1);
   sum += __shfl_xor_sync(0xffffffffu, sum, 2);
   if (r >= QK_ROWS) return;
-  if (pair == 0) shared.state[r][warp] = {row.state.largest, sum};
-  if constexpr (!WITH_VALUES) return;
+  if (STAGE != VALUES && pair == 0) shared.state[r][warp] = {row.state.largest, sum};
+  if constexpr (!with_values(STAGE)) return;
 #pragma unroll
   for (int h = 0; h < HALVES; ++h) {
     float* const to = shared.values[warp][r] + 64 * h + 16 * pair;
@@ -50,7 +51,7 @@ struct LeavePiece {
     const auto& [sequence, tile, cut, number, keys] = piece;
     const int r = threadIdx.x / QK_WARPS;
     if (threadIdx.x >= 32 || threadIdx.x % QK_WARPS != 0 || r >= tile.count) return;
-    if (QK_STAGE == VALUES || (QK_STAGE == ONCE && cut.count == 1)) return;
+    if (QK_STAGE == ONCE && cut.count == 1) return;
     if constexpr (QK_CLUSTER > 0) {
       store_to_block<1>(cluster_room().state_of(number, r), QK_CLUSTER - 1, {all.largest});
       store_to_block<1>(cluster_room().state_of(number, r) + 1, QK_CLUSTER - 1, {all.sum});
@@ -86,18 +87,26 @@ struct LeavePiece {
   }
 };
 
-// Adds up what the warps have of each row, in one order, and leaves it as `leave` does.
-template <class Leave>
-DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& shared, const Leave& leave) {
+// What the warps' shares of row lane / QK_WARPS come to.
+DEVICE Weights weigh_warps(const Shared& shared) {
   static_assert(QK_ROWS * QK_WARPS <= 32, "a lane for each row of each warp");
-  constexpr int FOURS = QK_HEAD_DIM / 4;
   const int lane = threadIdx.x % 32;
   State part = {NOTHING, 0};
   if (lane < QK_ROWS * QK_WARPS) part = shared.state[lane / QK_WARPS][lane % QK_WARPS];
-  Weights weights = weigh<QK_WARPS>(part);
-  if constexpr (QK_STAGE == SUMS || QK_STAGE == VALUES) weights.factor = 1;
-  leave.state(args, piece, weights.all);
-  if constexpr (!WITH_VALUES) return;
+  return weigh<QK_WARPS>(part);
+}
+
+// Adds up what the warps have of each row, in one order, and leaves it as `leave` does.
+template <int STAGE = QK_STAGE, class Leave>
+DEVICE void join_warps(const Args& args, const Piece& piece, const Shared& shared, const Leave& leave) {
+  constexpr int FOURS = QK_HEAD_DIM / 4;
+  const int lane = threadIdx.x % 32;
+  Weights weights = {1, {NOTHING, 0}};  // with their values, probabilities are what they are to be
+  if constexpr (STAGE != VALUES) {
+    weights = weigh_warps(shared);
+    leave.state(args, piece, weights.all);
+  }
+  if constexpr (!with_values(STAGE)) return;
   const int total = piece.tile.count * FOURS;
   for (int first = threadIdx.x - lane; first < total; first += QK_WARPS * 32) {
     const int item = first + lane, r = item < total ? item / FOURS : 0, element = item % FOURS * 4;

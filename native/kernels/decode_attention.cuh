@@ -165,7 +165,42 @@ DEVICE void bring_heads(const DecodeArgs& args, const DecodeStep& step, const at
     if (which != Q) write_slot(args, step, kv_head, which, lane);
   }
   meet();
+  if constexpr (QK_HF) meet();
   meet();
+}
+
+// The stage that multiplies values (attention_pieces.cuh). With hf, that of the states is in front of it.
+constexpr int LAST_STAGE = QK_HF ? attend::VALUES : attend::ONCE;
+
+// Over all pieces, before the first probability is rounded: the largest score and the sum of each row. The scores of the piece's
+// first step, and keys for those behind it.
+DEVICE void find_whole(const attend::Args& a, const attend::Piece& piece, const TellPiece& leave, attend::Row& row, int begin,
+                       const float (&scores)[2][2]) {
+  constexpr int TURN = QK_WARPS * attend::STEP;
+  const bool last = piece.number == piece.cut.count - 1;
+  if (begin < piece.keys.last) {
+    float powers[2][2] = {{scores[0][0], scores[0][1]}, {scores[1][0], scores[1][1]}};
+    attend::absorb_scores<attend::STATES>(row, powers);
+  }
+  for (int key = begin + TURN; key < piece.keys.last; key += TURN) {
+    attend::Step keys;
+    float powers[2][2];
+    attend::load_keys(a, piece, key, keys);
+    if (last) patch_key(keys, key, piece.sequence.own(0));
+    attend::score_step(a, row, keys, key, powers);
+    attend::absorb_scores<attend::STATES>(row, powers);
+  }
+  attend::Shared& shared = attention_room().joined;
+  attend::share_row<attend::STATES>(row, shared);
+  meet();
+  attend::join_warps<attend::STATES>(a, piece, shared, leave);
+  if (piece.cut.count > 1) {
+    row.whole = hear_whole(a, piece, leave.pieces);
+    return;
+  }
+  const attend::State own = attend::weigh_warps(shared).all;
+  const int from = min(static_cast<int>(threadIdx.x) % 32 / 4, QK_ROWS - 1) * QK_WARPS;
+  row.whole = attend::joined({NOTHING, 0}, {__shfl_sync(0xffffffffu, own.largest, from), __shfl_sync(0xffffffffu, own.sum, from)});
 }
 
 // The warps that go over the keys of a piece.
@@ -186,7 +221,10 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
     attend::score_step(a, row, keys, begin, scores);
     attend::clear_missing(a, piece, begin, keys);
     if (last) patch_value(keys, begin, own);
-    attend::absorb_scores(row, scores);  // there are no values yet: registers are left for these keys'
+  }
+  if constexpr (QK_HF) find_whole(a, piece, leave, row, begin, scores);
+  if (begin < piece.keys.last) {
+    attend::absorb_scores<LAST_STAGE>(row, scores);  // there are no values yet: registers are left for these keys'
     attend::clear_values(row);
     attend::multiply_values(row, keys, scores);
   }
@@ -199,12 +237,12 @@ DEVICE void absorb_keys(const attend::Args& a, const attend::Piece& piece, const
     attend::load_values(a, piece, key, keys);
     attend::clear_missing(a, piece, key, keys);
     if (last) patch_value(keys, key, own);
-    attend::absorb(row, scores);
+    attend::absorb<LAST_STAGE>(row, scores);
     attend::multiply_values(row, keys, scores);
   }
-  attend::share_row(row, attention_room().joined);
+  attend::share_row<LAST_STAGE>(row, attention_room().joined);
   meet();
-  attend::join_warps(a, piece, attention_room().joined, leave);
+  attend::join_warps<LAST_STAGE>(a, piece, attention_room().joined, leave);
 }
 
 // Asks for the keys of the block's piece, and for the gains of q and k. One warp.

@@ -34,13 +34,40 @@ struct TellPiece {
     }
     const i64 at = static_cast<i64>(piece.tile.head_of(a, r)) * QK_HEAD_DIM + element;
 #pragma unroll
-    for (float& value : values) value = attend::finished(value, all, NOTHING);
+    for (float& value : values) value = QK_HF ? value : attend::finished(value, all, NOTHING);
     const u32 words[2] = {pack<QK_DTYPE>(values[0], values[1]), pack<QK_DTYPE>(values[2], values[3])};
     out.tell(at / 2, words);
     out.clear_other<2>(at / 2);
     store_words<2>(a.out + at * bytes_of(QK_DTYPE), words);
   }
 };
+
+// The largest score and the sum of the lane's row over all pieces, in their order, as soon as all blocks have told theirs.
+DEVICE attend::State hear_whole(const attend::Args& a, const attend::Piece& piece, const Telling& pieces) {
+  constexpr int OF_LANE = 8;  // of 32 pieces at most
+  const int lane = threadIdx.x % 32, r = lane / 4, count = r < piece.tile.count ? piece.cut.count : 0;
+  const u32 first = piece_words(a, piece.tile.kv_head, 0, r) + QK_HEAD_DIM, next_piece = GROUP_ROWS * PIECE_ROW;
+  u32 part[OF_LANE][2] = {};
+  for (bool missing = true; missing;) {
+    missing = false;
+#pragma unroll
+    for (int i = 0; i < OF_LANE; ++i) {
+      const int p = 4 * i + lane % 4;
+      if (p < count) missing |= !pieces.hear(first + p * next_piece, part[i]);
+    }
+    if (missing) look_again();
+  }
+  __syncwarp();
+  attend::State whole = {NOTHING, 0};
+#pragma unroll
+  for (int p = 0; p < 4 * OF_LANE; ++p) {
+    if (p >= piece.cut.count) break;
+    const float largest = __uint_as_float(__shfl_sync(0xffffffffu, part[p / 4][0], p % 4, 4));
+    const float sum = __uint_as_float(__shfl_sync(0xffffffffu, part[p / 4][1], p % 4, 4));
+    if (r < piece.tile.count) whole = attend::joined(whole, {largest, sum});
+  }
+  return whole;
+}
 
 // Elements of a head that a warp adds up: two in a lane.
 constexpr u32 RUN = 64, RUNS_OF_HEAD = QK_HEAD_DIM / RUN;
@@ -57,7 +84,7 @@ DEVICE void join_run(const attend::Args& a, const attend::Cut& cut, const TellPi
     u32 part[AT_ONCE][2];
     for (bool missing = true; missing;) {
       missing = false;
-      if (first == 0 && static_cast<int>(lane) < cut.count) {
+      if (!QK_HF && first == 0 && static_cast<int>(lane) < cut.count) {
         missing |= !told.pieces.hear(first_words + lane * next_piece + QK_HEAD_DIM, state);
       }
 #pragma unroll
@@ -67,19 +94,19 @@ DEVICE void join_run(const attend::Args& a, const attend::Cut& cut, const TellPi
       if (missing) look_again();
     }
     __syncwarp();
-    if (first == 0) {
+    if (!QK_HF && first == 0) {
       const bool there = static_cast<int>(lane) < cut.count;
       weights = attend::weigh<32>({there ? __uint_as_float(state[0]) : NOTHING, there ? __uint_as_float(state[1]) : 0.0f});
     }
 #pragma unroll
     for (int p = 0; p < AT_ONCE; ++p) {
-      const float weight = __shfl_sync(0xffffffffu, weights.factor, (first + p) % 32);
+      const float weight = QK_HF ? 1 : __shfl_sync(0xffffffffu, weights.factor, (first + p) % 32);
       if (first + p >= cut.count) continue;
 #pragma unroll
       for (int i = 0; i < 2; ++i) values[i] = __fmaf_rn(__uint_as_float(part[p][i]), weight, values[i]);
     }
   }
-  for (float& value : values) value = attend::finished(value, weights.all, NOTHING);
+  for (float& value : values) value = QK_HF ? value : attend::finished(value, weights.all, NOTHING);
   const u32 both[1] = {pack<QK_DTYPE>(values[0], values[1])};
   const u32 at = head * QK_HEAD_DIM + element;
   told.out.tell(at / 2, both);

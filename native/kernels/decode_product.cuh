@@ -145,7 +145,11 @@ DEVICE float added_up(const Work& work, const float* sums, const Chunk<QK_DTYPE>
 // An output as it is left; `own` are its sums.
 DEVICE float finished_output(const Work& work, const float* own, const Added& added) {
   float y = added_up(work, own, added.bias[0]);
-  if (work.rows_of_output == 2) y = __fmul_rn(silu(y), added_up(work, own + (1u << work.shift), added.bias[1]));
+  if (work.rows_of_output == 2) {
+    y = silu(y);
+    if constexpr (QK_HF) y = rounded<QK_DTYPE>(y);
+    y = __fmul_rn(y, added_up(work, own + (1u << work.shift), added.bias[1]));
+  }
   return work.residual == nullptr ? y : __fadd_rn(first_of(added.residual), rounded<QK_DTYPE>(y));
 }
 

@@ -102,6 +102,7 @@ DEVICE void take_norm(const DecodeArgs& args, const DecodeStep& step) {
       float a, b, first, second;
       get_pair(x[i], pair, a, b);
       a = __fmul_rn(a, scale), b = __fmul_rn(b, scale);
+      if constexpr (QK_HF) round_pair<QK_DTYPE>(a, b);
       if (weighted) {
         get_pair(gains[i], pair, first, second);
         a = QK_NORM_OFFSET ? __fmaf_rn(a, first, a) : __fmul_rn(a, first);

@@ -11,6 +11,7 @@
 // The bits are those of gemv.cu, qk_norm_rope.cu and attention_decode.cu, whatever the number of blocks. QK_SETTLED holds: the
 // weights do not change while it runs. The macros: decode_steps.cuh, norm_rows.cuh, rope.cuh, attention_pieces.cuh.
 //
+// QK_HF           0: all is rounded once; 1: norms, gates and probabilities are rounded as transformers does
 // QK_HEAD_NORM    0: q and k have no norm
 // QK_ROPE_FIRST   1: the rotation, then the norm
 

@@ -1,5 +1,5 @@
 import type { FloatDtype, NormKind } from "@qknorm/core";
-import { dtypeNumbers, kindNumbers } from "../numbers.ts";
+import { dtypeNumbers, kindNumbers, roundingNumbers } from "../numbers.ts";
 import type { CudaAttentionForm } from "./attention-form.ts";
 import { requireDevice, requireFields, requireList } from "./call-arguments.ts";
 import { type CudaChainForm, chainMacros } from "./chain-form.ts";
@@ -26,7 +26,7 @@ export interface DecodeNorm {
   readonly weightOffset: 0 | 1;
 }
 
-/** What a launch of decode_steps.cu is specialised for. All is rounded once. */
+/** What a launch of decode_steps.cu is specialised for. Norms, gates and attention are rounded alike: as attention is. */
 export interface DecodeForm {
   readonly dtype: Exclude<FloatDtype, "f32">;
   readonly products: readonly DecodeProduct[];
@@ -120,6 +120,7 @@ export function decodeMacros(
     QK_WARPS: warpsOfAttention,
     QK_PAGED: 0,
     QK_CAUSAL: 1,
+    QK_HF: roundingNumbers[attention.rounding],
     QK_SOFT_CAP: attention.softCap ? 1 : 0,
     QK_SINKS: -1,
     QK_TENSOR_ROWS: 0,

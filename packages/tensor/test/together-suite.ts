@@ -1,6 +1,6 @@
 // What `together` promises on every device: the bits of ops that are queued one by one, wherever they leave any. Only
 // vitest's test, describe, expect and hooks are used, so that the same file runs where there is a GPU and nothing else.
-import { applyQkNormRope, type NormSpec } from "@qknorm/core";
+import { applyQkNormRope, type NormRounding, type NormSpec } from "@qknorm/core";
 import { CudaDecodeSteps } from "@qknorm/native/cuda";
 import { expect, test } from "vitest";
 import {
@@ -34,6 +34,8 @@ export interface StepCase {
   readonly rotaryDim?: number;
   readonly norm?: Partial<Pick<NormSpec, "kind" | "weightOffset">>;
   readonly qkNorm?: "none";
+  /** Of all: norms, rotations, gates and attention. Default: once. */
+  readonly rounding?: NormRounding;
   readonly order?: "norm-rope" | "rope-norm";
   readonly bias?: boolean;
   readonly window?: number;
@@ -152,7 +154,7 @@ function read(tensors: readonly Tensor[]): ArrayLike<number>[] {
 }
 
 function decoder(one: StepCase, device: Device) {
-  const { dtype, hidden, headDim, intermediate, vocab, capacity, bias = false } = one;
+  const { dtype, hidden, headDim, intermediate, vocab, capacity, bias = false, rounding = "once" } = one;
   const [queryHeads, kvHeads] = one.heads;
   const widths = [queryHeads, kvHeads, kvHeads].map((heads) => heads * headDim);
   const packed = widths.reduce((sum, width) => sum + width, 0);
@@ -167,7 +169,7 @@ function decoder(one: StepCase, device: Device) {
     return Tensor.from(values, shape, type, device);
   };
   const normOf = (width: number): NormSpec<Tensor> => ({
-    ...{ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding: "once", ...one.norm },
+    ...{ kind: "rms", axis: "head", eps: 1e-6, weightOffset: 0, rounding, ...one.norm },
     weight: random([width], 0.1, dtype, one.norm?.weightOffset === 1 ? 0 : 1),
   });
   const weight = (rows: number, columns: number, spoiled = false): Tensor =>
@@ -194,7 +196,7 @@ function decoder(one: StepCase, device: Device) {
   );
   const table = (f: (x: number) => number): Tensor =>
     Tensor.from(angles.map(f), [capacity, half], "f32", device);
-  const rope = { cos: table(Math.cos), sin: table(Math.sin), rounding: "once" } as const;
+  const rope = { cos: table(Math.cos), sin: table(Math.sin), rounding } as const;
   const caches = layers.flatMap(({ keys, values }) => [keys, values]);
   const before = caches.map((cache) => cache.clone());
   settle([
@@ -230,12 +232,12 @@ function decoder(one: StepCase, device: Device) {
         cache: { k: layer.keys, v: layer.values, slots: at },
       });
       const mixed = attention(queries.view([1, queryHeads, headDim]), layer.keys, layer.values, {
-        ...{ past: at, scale: headDim ** -0.5, rounding: "once" },
+        ...{ past: at, scale: headDim ** -0.5, rounding },
         ...{ window: one.window ?? 0, softCap: one.softCap ?? 0 },
       });
       const passed = one.gap === true ? mixed.clone() : mixed;
       const attended = project(passed.view([1, queryHeads * headDim]), layer.o, { residual: x });
-      const inner = project(attended, layer.gateUp, { norm: layer.mlpNorm, swiglu: "once" });
+      const inner = project(attended, layer.gateUp, { norm: layer.mlpNorm, swiglu: rounding });
       x = project(inner, layer.down, { residual: attended });
       left.push(qkv, mixed, attended, inner, x);
     }

@@ -41,8 +41,9 @@ describe.skipIf(missing !== "")(`attention that joins other ops, on a stand-in d
     });
   };
 
-  test("is that of one token over a cache in one piece, whatever its window and soft cap", () => {
+  test("is that of one token over a cache in one piece, whatever its window, soft cap and rounding", () => {
     expect(joined({})).toMatchObject({ kind: "attention", group: 2, heads: { kvHeads: 2, capacity: 32 } });
+    expect(joined({ span: { rounding: "hf" } })).toMatchObject({ form: { rounding: "hf" } });
     expect(joined({ span: { window: 8, softCap: 20 } })).toMatchObject({
       form: { softCap: true },
       heads: { window: 8, softCap: 20 },
@@ -55,7 +56,6 @@ describe.skipIf(missing !== "")(`attention that joins other ops, on a stand-in d
     ["of more than 8 query heads for a key head", { heads: [18, 2] }],
     ["of an odd head dim", { headDim: 96 }],
     ["with sinks", { span: { sinks: random(2, [4]) } }],
-    ["that rounds its probabilities", { span: { rounding: "hf" } }],
     ["without a mask", { span: { mask: "none" } }],
     ["over a cache of another dtype", { cacheDtype: "f16" }],
   ])("is none %s", (_, change) => {

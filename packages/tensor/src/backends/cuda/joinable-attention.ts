@@ -30,14 +30,13 @@ export function joinableAttention(
   const [capacity, kvHeads] = k.shape as [number, number];
   const group = queryHeads / kvHeads;
   const { device } = cudaKernels(ordinalOfMemory(out));
-  const { scale, softCap, window, chunk } = span;
+  const { scale, softCap, window, chunk, rounding } = span;
   const apart =
     tokens !== 1 ||
     sequences.pagesPerSequence > 1 ||
     group > 8 ||
     ![64, 128, 256].includes(headDim) ||
     span.sinks !== null ||
-    span.rounding !== "once" ||
     span.mask !== "causal" ||
     k.dtype !== q.dtype;
   if (apart) return null;
@@ -48,7 +47,7 @@ export function joinableAttention(
   const alignment = alignmentOf(...places);
   const dtype = q.dtype as FloatDtype;
   const form: CudaAttentionForm = {
-    ...{ dtype, cacheDtype: dtype, headDim, rounding: "once", mask: "causal", softCap: softCap > 0 },
+    ...{ dtype, cacheDtype: dtype, headDim, rounding, mask: "causal", softCap: softCap > 0 },
     ...{ sinks: null, paged: false, alignment, cacheAlignment: alignment },
   };
   const { launches, pieces, leastKeys } = planAttention(

@@ -25,7 +25,6 @@ export function joinableChain(
   const { norm, cache, normalizes } = form;
   if (write === null || cache === null) return null;
   const apart =
-    norm.rounding !== "once" ||
     norm.kind === "layer" ||
     norm.bias !== null ||
     cache.scales !== "none" ||

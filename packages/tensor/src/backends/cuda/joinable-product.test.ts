@@ -15,7 +15,7 @@ const product: GemvForm = {
 
 test("a product of one row in 16 bits joins others, with its norm, bias, SwiGLU and residual", () => {
   expect(joinableProduct(product, operands, device)).toMatchObject({
-    ...{ kind: "product", dtype: "bf16" },
+    ...{ kind: "product", dtype: "bf16", rounding: "once" },
     form: { inputs: 1024, outputs: 2048, norm: "weighted", swiglu: true, bias: true, residual: true },
     norm: { kind: "rms", weight: "bf16", weightOffset: 0 },
   });
@@ -23,20 +23,27 @@ test("a product of one row in 16 bits joins others, with its norm, bias, SwiGLU 
     joinableProduct({ ...product, norm: null, bias: null, swiglu: null, residual: false }, operands, device),
   ).toMatchObject({
     form: { norm: "none", swiglu: false, bias: false, residual: false },
-    norm: null,
+    ...{ norm: null, rounding: null },
     operands: { eps: 0 },
   });
 });
 
 const rounded = { kind: "rms", weight: "bf16", weightOffset: 0, rounding: "hf", eps: 1e-6 } as const;
 
+test("a product's norm and gate are rounded alike", () => {
+  const both = { ...product, norm: rounded, swiglu: "hf" } as const;
+  for (const form of [both, { ...both, swiglu: null }, { ...both, norm: null }]) {
+    expect(joinableProduct(form, operands, device)).toMatchObject({ rounding: "hf" });
+  }
+});
+
 test.each<[string, Partial<GemvForm>]>([
   ["of several rows", { rows: 2 }],
   ["of f32", { ...{ dtype: "f32", weight: "f32", bias: null, norm: null }, weightStride: 4096 }],
   ["whose weights have another dtype", { weight: "f16" }],
   ["whose bias has another dtype", { bias: "f32" }],
-  ["with a SwiGLU that rounds in between", { swiglu: "hf" }],
-  ["with a norm that rounds in between", { norm: rounded }],
+  ["with a SwiGLU that rounds in between, and a norm that does not", { swiglu: "hf" }],
+  ["with a norm that rounds in between, and a SwiGLU that does not", { norm: rounded }],
   ["whose weights something that runs may write", { settled: false }],
   ["whose weights lie apart", { weightStride: 4096 }],
   ["of x at an odd place", { xAlignment: 8 }],

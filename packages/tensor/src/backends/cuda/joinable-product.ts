@@ -15,8 +15,7 @@ export function joinableProduct(
     dtype === "f32" ||
     weight !== dtype ||
     (bias !== null && bias !== dtype) ||
-    (swiglu !== null && swiglu !== "once") ||
-    (norm !== null && norm.rounding !== "once") ||
+    (swiglu !== null && norm !== null && swiglu !== norm.rounding) ||
     !form.settled ||
     form.weightStride !== inputs * bytesOf[dtype] ||
     Math.min(form.xAlignment, form.weightAlignment, form.normAlignment) < 16;
@@ -32,7 +31,7 @@ export function joinableProduct(
   };
   return {
     kind: "product",
-    dtype,
+    ...{ dtype, rounding: swiglu ?? norm?.rounding ?? null },
     form: {
       ...{ inputs, outputs, parts: gemvGeometry(size).split },
       norm: norm === null ? "none" : norm.weight === null ? "plain" : "weighted",

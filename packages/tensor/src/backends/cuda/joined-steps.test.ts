@@ -27,6 +27,16 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
     "what are no numbers": { ...small, spoiled: true, past: [0, 70] },
     "something between attention and its projection": { ...small, gap: true, past: [80] },
     "no QK norm, l2 elsewhere": { ...small, qkNorm: "none", norm: { kind: "l2" }, past: [5] },
+    "rounded as Hugging Face does": { ...small, rounding: "hf" },
+    "f16 rounded so, a group of eight, a window, a cap": {
+      ...{ ...small, dtype: "f16", rounding: "hf", heads: [8, 1], window: 100, softCap: 30, past: [20, 155] },
+    },
+    "rounded so, five pieces, and pieces of several turns": {
+      ...{ ...small, rounding: "hf", heads: [2, 1], layers: 1, capacity: 330, past: [319, 329] },
+    },
+    "rounded so, head dim 128, 1 + weight, RoPE first": {
+      ...{ ...small, rounding: "hf", headDim: 128, norm: { weightOffset: 1 }, order: "rope-norm", past: [130] },
+    },
     "a group of three, rows of several parts": {
       ...small,
       hidden: 1536,

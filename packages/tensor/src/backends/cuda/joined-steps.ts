@@ -1,4 +1,4 @@
-import { isQkNormError } from "@qknorm/core";
+import { isQkNormError, type NormRounding } from "@qknorm/core";
 import {
   type ByteRange,
   type CudaAttentionForm,
@@ -26,6 +26,8 @@ type AttentionStep = Extract<DecodeStep, { product: "attention" }>;
 export interface JoinableProduct {
   readonly kind: "product";
   readonly dtype: "bf16" | "f16";
+  /** Of its norm and gate; null for a product with neither. */
+  readonly rounding: NormRounding | null;
   readonly form: DecodeProduct;
   readonly norm: DecodeNorm | null;
   readonly operands: Omit<ProductStep, "product">;
@@ -139,6 +141,7 @@ class Run {
   readonly #products: DecodeProduct[] = [];
   readonly #flow = new DecodeFlow();
   #dtype: JoinableProduct["dtype"] | null = null;
+  #rounding: NormRounding | null = null;
   #norm: DecodeNorm | null = null;
   #heads: Heads | null = null;
 
@@ -184,8 +187,9 @@ class Run {
     }
   }
 
-  #addProduct({ dtype, norm, form, operands }: JoinableProduct): boolean {
+  #addProduct({ dtype, rounding, norm, form, operands }: JoinableProduct): boolean {
     if (this.#dtype !== null && this.#dtype !== dtype) return false;
+    if (!this.#roundsAs(rounding)) return false;
     if (norm !== null && this.#norm !== null && !same(norm, this.#norm)) return false;
     const known = this.#products.findIndex((other) => same(other, form));
     const all = known < 0 ? [...this.#products, form] : this.#products;
@@ -194,6 +198,7 @@ class Run {
     if (!this.#flow.addProduct(step, form.outputs)) return false;
     if (known < 0) this.#products.push(form);
     this.#dtype = dtype;
+    this.#rounding ??= rounding;
     this.#norm ??= norm;
     this.#steps.push(step);
     return true;
@@ -209,14 +214,21 @@ class Run {
       chain.heads.capacity === attention.heads.capacity &&
       chain.heads.headStrides.q === attention.qHeadStride &&
       same([chain.heads.kCache, chain.heads.vCache], [attention.heads.kCache, attention.heads.vCache]) &&
-      chain.form.norm.dtype === this.#dtype;
+      chain.form.norm.dtype === this.#dtype &&
+      (!chain.form.normalizes || chain.form.norm.rounding === attention.form.rounding) &&
+      this.#roundsAs(attention.form.rounding);
     if (!belong || !(this.#heads === null || sameHeads(this.#heads, { chain, attention }))) return false;
     const step: AttentionStep = { product: "attention", ...chain.operands, out: attention.operands.out };
     const { group, form, heads } = attention;
     if (!this.#flow.addAttention(step, { ...heads, group, headDim: form.headDim })) return false;
     this.#steps.push(step);
+    this.#rounding = form.rounding;
     this.#heads = { chain, attention };
     return true;
+  }
+
+  #roundsAs(rounding: NormRounding | null): boolean {
+    return rounding === null || this.#rounding === null || rounding === this.#rounding;
   }
 }
 
