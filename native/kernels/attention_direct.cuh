@@ -172,6 +172,25 @@ DEVICE void score_step(const Args& args, const Row& row, const Step& step, int k
   }
 }
 
+// As score_step, but that the 16 rows of a product have both halves of the row's q, and of each product half is of use: so q is
+// in as many registers as it has words, and no product waits for more than QUARTERS others.
+DEVICE void score_in_halves(const Args& args, const Row& row, const u32 (&k)[2][QUARTERS][4], int key, float (&scores)[2][2]) {
+#pragma unroll
+  for (int n = 0; n < 2; ++n) {
+    float low[4] = {0, 0, 0, 0}, high[4] = {0, 0, 0, 0};
+#pragma unroll
+    for (int j = 0; j < QUARTERS; ++j) {
+      const u32 q[4] = {row.q[j][0], row.q[j][2], row.q[j][1], row.q[j][3]};
+      multiply_16x8x16<QK_DTYPE>(low, q, {k[n][j][0], k[n][j][1]});
+      multiply_16x8x16<QK_DTYPE>(high, q, {k[n][j][2], k[n][j][3]});
+    }
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      scores[n][i] = score_at(args, row, low[i] + high[2 + i], key + 8 * n + threadIdx.x % 4 * 2 + i);
+    }
+  }
+}
+
 // Takes the scores in, and leaves in their place what the values are multiplied by. What was there before counts so much as is
 // returned.
 template <int STAGE = QK_STAGE>

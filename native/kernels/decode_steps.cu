@@ -12,13 +12,15 @@
 // weights do not change while it runs. The macros: decode_steps.cuh, norm_rows.cuh, rope.cuh, attention_pieces.cuh.
 //
 // QK_HF           0: all is rounded once; 1: norms, gates and probabilities are rounded as transformers does
+// QK_PAGED        1: keys lie in pages, and the token goes to a slot of its own; 0: token i has slot i
+// QK_IN_HALVES    1: scores are added up as in attention_ring.cu, 0: as in attention_decode.cu
 // QK_HEAD_NORM    0: q and k have no norm
 // QK_ROPE_FIRST   1: the rotation, then the norm
 
 // The tables are read at their last row then, and nothing is stored.
-DEVICE void check_position(const DecodeArgs& args, u32 position) {
+DEVICE void check_place(const DecodeArgs& args, u32 position, u32 slot) {
   if (QK_HALF > 0 && position >= args.places) tell_fault(args.faults, STEP_POSITION, position, args.places, 0);
-  if (position >= args.capacity) tell_fault(args.faults, STEP_SLOT, position, args.capacity, 0);
+  if (slot >= args.capacity) tell_fault(args.faults, STEP_SLOT, slot, args.capacity, 0);
 }
 
 // The warp that starts copies, ahead of the others.
@@ -35,12 +37,19 @@ extern "C" __global__ void __launch_bounds__(THREADS + 128, 1) decode_steps(cons
   if (threadIdx.x == 0) {
     for (u32 slot = 0; slot < QK_SLOTS; ++slot) begin_barrier(&room().full[slot], 1), begin_barrier(&room().empty[slot], WARPS);
     room().position = *args.position;
+    room().slot = QK_PAGED ? *args.slot : room().position;
+    room().keys = QK_PAGED ? *args.keys : room().position;
+    room().starts[0] = 0, room().starts[1] = 1;
     room().launch = args.launches[0] + 1;
-    if (blockIdx.x == 0) check_position(args, room().position);
+    if (blockIdx.x == 0) check_place(args, room().position, room().slot);
     find_piece_of_block(args);
   }
   if (warp == WARPS - 1) assign_step(args, 0);
   __syncthreads();
+  if constexpr (QK_PAGED) {
+    if (warp == 0) find_pages_of_block(args);
+    __syncthreads();
+  }
   // 168 of each of the 12 warps: what four give is what eight take.
   if (warp >= WARPS) {
     give_registers<40>();

@@ -33,7 +33,10 @@ struct DecodeArgs {
   DecodeStep steps[QK_STEPS];
   u32* launches;          // how many there were, and how many blocks of this one are at their end
   u32* told;              // two sets of the words of all steps
-  const int* position;    // of the token: keys before it, its slot, and its row of the tables
+  const int* position;    // of the token: its row of the tables; without pages its slot and the keys before it
+  const int* slot;        // of the token, and its keys with its own, where they lie in pages
+  const int* keys;
+  const int* pages;       // [pages_per_sequence]
   const char* cos;        // [P, R]
   const char* sin;
   i64 q_head_stride, k_head_stride, v_head_stride;  // bytes, of q, k and v
@@ -43,6 +46,7 @@ struct DecodeArgs {
   u32 count;              // of steps
   u32 places;             // P
   u32 group, kv_heads, capacity, window, chunk, pieces, least_keys;
+  u32 page_size, pages_per_sequence;
   u32 words;              // of a set
   Faults* faults;         // of a position from P or from `capacity` up
 };
@@ -67,7 +71,8 @@ struct Room {
   float of_warp[32];
   u64 full[QK_SLOTS], empty[QK_SLOTS];
   Assigned assigned[2];  // in turn
-  int position;
+  int position, slot;
+  int keys, starts[2];  // as attention_span.cuh has them: of one sequence, whose first token is this one
   u32 launch;
 };
 

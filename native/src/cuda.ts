@@ -16,7 +16,7 @@ export { type CopyAxis, type CudaCopy, cudaCopy } from "./cuda/copy.ts";
 export { type CublasLtLibrary, openCublasLt } from "./cuda/cublaslt.ts";
 export { DecodeFlow } from "./cuda/decode-flow.ts";
 export { type DecodeForm, type DecodeNorm, type DecodeProduct, decodeRing } from "./cuda/decode-form.ts";
-export type { DecodeHeads, DecodeStep } from "./cuda/decode-step.ts";
+export type { DecodeHeads, DecodePages, DecodeStep } from "./cuda/decode-step.ts";
 export { CudaDecodeSteps, mostDecodeSteps } from "./cuda/decode-steps.ts";
 export {
   type CudaDevice,

@@ -33,6 +33,8 @@ export interface DecodeForm {
   readonly norm: DecodeNorm;
   readonly chain: CudaChainForm;
   readonly attention: CudaAttentionForm;
+  /** Scores are added up as attention_ring.cu does it. */
+  readonly inHalves: boolean;
   /** Query heads of a key/value head. */
   readonly group: number;
   /** The most steps. */
@@ -43,6 +45,8 @@ const warps = 8;
 /** Sums of a tile, which is finished at once. */
 const mostSums = 2048;
 const warpsOfAttention = 4;
+/** Bytes: PIECE_PAGES of decode_attention.cuh. */
+const pagesAtHand = 512;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;
 const mostSlots = 8;
@@ -86,9 +90,10 @@ export function decodeRing(
   const widest = Math.max(...products.map(({ inputs, swiglu }) => 2 * inputs * (swiglu ? 2 : 1)));
   const slot = Math.max(leastSlot, Math.ceil(widest / 1024) * 1024);
   const inputs = Math.max(...products.map((product) => product.inputs));
-  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 2 * (stepBytes + 8) + 64;
+  const room = 2 * inputs + 8 * mostSums + 128 + 16 * mostSlots + 2 * (stepBytes + 8) + 80;
   const rows = rowsOfGroup(group);
-  const attention = warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 128;
+  const attention =
+    warpsOfAttention * rows * (8 + 4 * headDim) + (rows + 2) * 2 * headDim + 128 + pagesAtHand;
   const slots = Math.min(mostSlots, Math.floor((device.sharedBytesPerBlock - room - attention) / slot));
   return slots < 2 ? null : { slot, slots, sharedBytes: slots * slot + room + attention };
 }
@@ -97,7 +102,7 @@ export function decodeMacros(
   form: DecodeForm,
   { slot, slots, sharedBytes }: DecodeRing,
 ): Record<string, number | string> {
-  const { dtype, products, norm, chain, attention, group, steps } = form;
+  const { dtype, products, norm, chain, attention, inHalves, group, steps } = form;
   const {
     QK_NORM,
     QK_CACHE: _,
@@ -118,7 +123,8 @@ export function decodeMacros(
     QK_CACHE_ALIGN: 16,
     QK_ROWS: rowsOfGroup(group),
     QK_WARPS: warpsOfAttention,
-    QK_PAGED: 0,
+    QK_PAGED: attention.paged ? 1 : 0,
+    QK_IN_HALVES: inHalves ? 1 : 0,
     QK_CAUSAL: 1,
     QK_HF: roundingNumbers[attention.rounding],
     QK_SOFT_CAP: attention.softCap ? 1 : 0,

@@ -25,9 +25,25 @@ export type DecodeStep =
       readonly kWeight: ByteRange | null;
     };
 
+/** Where the keys of a token lie whose sequence has its keys in pages. All i32. */
+export interface DecodePages {
+  /** `[1]`: the token's own. */
+  readonly slot: ByteRange;
+  /** `[1]`: how many, the token's own among them. */
+  readonly keys: ByteRange;
+  /** `[P]`: the pages in order. */
+  readonly table: ByteRange;
+  /** P. */
+  readonly count: number;
+  /** Tokens of a page. */
+  readonly size: number;
+}
+
 /** What all attention steps of a launch have in common. Strides are in bytes. */
 export interface DecodeHeads {
+  /** i32 `[1]`: the token's row of the tables; without pages its slot and the keys before it, too. */
   readonly position: ByteRange;
+  readonly pages: DecodePages | null;
   readonly cos: ByteRange | null;
   readonly sin: ByteRange | null;
   /** P of the tables. */

@@ -21,8 +21,7 @@ const form: DecodeForm = {
     ...{ dtype: "bf16", cacheDtype: "bf16", headDim: 64, rounding: "once", mask: "causal", softCap: false },
     ...{ sinks: null, paged: false, alignment: 16, cacheAlignment: 16 },
   },
-  group: 1,
-  steps: 16,
+  ...{ inHalves: false, group: 1, steps: 16 },
 };
 
 function kernelsOf(registers: number): CudaKernels {

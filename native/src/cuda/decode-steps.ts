@@ -36,6 +36,7 @@ const commonParameters = {
   launches: "address",
   told: "address",
   position: "address",
+  ...{ slot: "address", keys: "address", pages: "address" },
   cos: "address",
   sin: "address",
   ...{ qHeadStride: "i64", kHeadStride: "i64", vHeadStride: "i64" },
@@ -50,7 +51,7 @@ const commonParameters = {
     window: "u32",
     chunk: "u32",
   },
-  ...{ pieces: "u32", leastKeys: "u32", words: "u32" },
+  ...{ pieces: "u32", leastKeys: "u32", pageSize: "u32", pagesPerSequence: "u32", words: "u32" },
   ...faultsParameter,
 } as const satisfies Record<string, ParameterType>;
 
@@ -145,9 +146,16 @@ export class CudaDecodeSteps {
     const names = operands.flatMap((ranges, i) =>
       ranges.flatMap((range, j) => (range === null ? [] : [[`step${i}at${j}`, range] as const])),
     );
-    const { position, cos, sin } = heads;
+    const { position, pages, cos, sin } = heads;
     this.#common = [
       ["position", position],
+      ...(pages === null
+        ? []
+        : ([
+            ["slot", pages.slot],
+            ["keys", pages.keys],
+            ["pages", pages.table],
+          ] as const)),
       ...(cos === null || sin === null
         ? []
         : ([
@@ -205,6 +213,7 @@ export class CudaDecodeSteps {
       ...{ count, places: heads.places, group, kvHeads: heads.kvHeads, capacity: heads.capacity },
       ...{ window: limited(heads.window), chunk: limited(heads.chunk) },
       ...{ pieces: heads.pieces, leastKeys: heads.leastKeys },
+      ...{ pageSize: heads.pages?.size ?? 1, pagesPerSequence: heads.pages?.count ?? 1 },
     };
     for (const [name, value] of Object.entries(numbers)) this.#launch.set(name, value);
   }

@@ -10,6 +10,7 @@ import {
   type FloatDtype,
   Indices,
   normalize,
+  pagedAttention,
   project,
   settle,
   Tensor,
@@ -42,6 +43,10 @@ export interface StepCase {
   readonly softCap?: number;
   /** Something between attention and its projection, which no launch has. */
   readonly gap?: boolean;
+  /** Keys lie in pages of so many tokens, which are no neighbours; the capacity is a multiple. */
+  readonly pageSize?: number;
+  /** The place in the pages that the token goes to, wherever it stands. Default: where its keys say. */
+  readonly goesTo?: number;
   /** All of q, k and v are no numbers. */
   readonly spoiled?: boolean;
 }
@@ -153,6 +158,40 @@ function read(tensors: readonly Tensor[]): ArrayLike<number>[] {
   return tensors.map((tensor) => tensor.toNumbers());
 }
 
+/** Where the token stands, and attention over the keys that it sees from there. */
+function place(one: StepCase, device: Device) {
+  const { capacity, pageSize, headDim, rounding = "once", window = 0, softCap = 0 } = one;
+  const span = { ...{ scale: headDim ** -0.5, rounding }, ...{ window, softCap } };
+  const count = pageSize === undefined ? 0 : capacity / pageSize;
+  const table = Array.from({ length: count }, (_, page) => (page * 7 + 3) % count);
+  const standing = Tensor.from([0, 0, 0, ...table], [3 + count], "i32", device);
+  const part = (from: number, length: number, bound: number): Indices =>
+    Indices.onDevice(standing.slice(0, from, from + length), bound);
+  const at = part(0, 1, capacity);
+  if (pageSize === undefined) {
+    return {
+      stand: (past: number): void => {
+        tidy(() => standing.copyFrom(Tensor.from([past, 0, 0], [3], "i32", device)));
+      },
+      ...{ at, slot: at },
+      mix: (q: Tensor, k: Tensor, v: Tensor): Tensor => attention(q, k, v, { ...span, past: at }),
+    };
+  }
+  const starts = Indices.onDevice(Tensor.from([0, 1], [2], "i32", device), 2);
+  const [slot, lengths, pages] = [part(1, 1, capacity), part(2, 1, capacity + 1), part(3, count, count)];
+  const sequences = { ...{ queryStarts: starts, lengths, pages }, ...{ pageSize, mostQueries: 1 } };
+  return {
+    stand: (past: number): void => {
+      const to = one.goesTo ?? past;
+      const page = table[Math.floor(to / pageSize)] as number;
+      const where = [past, page * pageSize + (to % pageSize), past + 1, ...table];
+      tidy(() => standing.copyFrom(Tensor.from(where, [where.length], "i32", device)));
+    },
+    ...{ at, slot },
+    mix: (q: Tensor, k: Tensor, v: Tensor): Tensor => pagedAttention(q, k, v, { ...span, ...sequences }),
+  };
+}
+
 function decoder(one: StepCase, device: Device) {
   const { dtype, hidden, headDim, intermediate, vocab, capacity, bias = false, rounding = "once" } = one;
   const [queryHeads, kvHeads] = one.heads;
@@ -209,12 +248,7 @@ function decoder(one: StepCase, device: Device) {
     ),
   ]);
 
-  const standing = Tensor.from([0], [1], "i32", device);
-  const at = Indices.onDevice(standing, capacity);
-  /** Where the token stands from here on. */
-  const stand = (past: number): void => {
-    tidy(() => standing.copyFrom(Tensor.from([past], [1], "i32", device)));
-  };
+  const { stand, at, slot, mix } = place(one, device);
 
   const forget = (): void => {
     for (const [i, cache] of caches.entries()) cache.copyFrom(before[i] as Tensor);
@@ -229,12 +263,9 @@ function decoder(one: StepCase, device: Device) {
       const [q, k, v] = qkv.split(-1, widths) as [Tensor, Tensor, Tensor];
       const [queries] = applyQkNormRope(q, k, layer.qNorm, layer.kNorm, {
         ...{ headDim, positions: at, v, rope, order: one.order },
-        cache: { k: layer.keys, v: layer.values, slots: at },
+        cache: { k: layer.keys, v: layer.values, slots: slot },
       });
-      const mixed = attention(queries.view([1, queryHeads, headDim]), layer.keys, layer.values, {
-        ...{ past: at, scale: headDim ** -0.5, rounding },
-        ...{ window: one.window ?? 0, softCap: one.softCap ?? 0 },
-      });
+      const mixed = mix(queries.view([1, queryHeads, headDim]), layer.keys, layer.values);
       const passed = one.gap === true ? mixed.clone() : mixed;
       const attended = project(passed.view([1, queryHeads * headDim]), layer.o, { residual: x });
       const inner = project(attended, layer.gateUp, { norm: layer.mlpNorm, swiglu: rounding });

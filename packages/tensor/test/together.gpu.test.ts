@@ -38,6 +38,14 @@ describe.skipIf(missing !== "")(`joined ops on a GPU${missing}`, () => {
     "rounded so, head dim 256, eight query heads, RoPE first": {
       ...{ ...small, rounding: "hf", heads: [16, 2], headDim: 256, order: "rope-norm", past: [0, 90, 500] },
     },
+    "keys in pages": { ...small, pageSize: 16 },
+    "keys in pages, rounded so": { ...small, pageSize: 16, rounding: "hf" },
+    "many keys in pages of an odd size, a window": {
+      ...{ ...small, pageSize: 7, heads: [2, 1], capacity: 7 * 1024, window: 6000, past: [511, 512, 7166] },
+    },
+    "keys in pages, a token that goes to the place of another": {
+      ...{ ...small, pageSize: 16, rounding: "hf", goesTo: 17, past: [16, 30, 500] },
+    },
     "rounded so, many keys of one head": {
       ...{ ...small, rounding: "hf", heads: [2, 1], layers: 1, capacity: 4096, past: [2000, 2047, 4095] },
     },

@@ -106,6 +106,8 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   // [T, C] -> [B, C]
   #lastRows(hidden: Tensor, { batch }: Step): Tensor {
     if (batch === undefined) return hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
+    // As many tokens as sequences, each of which has one: all are wanted.
+    if (batch.lastRows.length === hidden.dim(0)) return hidden;
     return gatherRows(hidden, batch.lastRows, this.#options.dtype);
   }
 

@@ -120,7 +120,7 @@ function launch(
   const late = postponed(ordinal);
   if (late === null) packed.run(cudaStream(ordinal), operands);
   else {
-    const step = joinableAttention({ q, k, v, out }, span, sequences, lengths.on(backend));
+    const step = joinableAttention({ q, k, v, out }, span, sequences, indices);
     late.add({ step, run: (stream) => packed.run(stream, operands) });
   }
 }

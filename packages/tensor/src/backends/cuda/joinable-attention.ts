@@ -4,7 +4,7 @@ import {
   type CudaAttentionShape,
   planAttention,
 } from "@qknorm/native/cuda";
-import type { AttentionSpan, TensorView } from "../../backend.ts";
+import type { AttentionSpan, IndexView, TensorView } from "../../backend.ts";
 import type { FloatDtype } from "../../dtype.ts";
 import { cudaKernels } from "./device-state.ts";
 import { placeOf, stridesOf } from "./heads.ts";
@@ -19,12 +19,21 @@ interface Views {
   readonly out: TensorView;
 }
 
-/** Attention of one token that one launch may have with others; null for what that does not take. */
+/** Where the keys of each sequence lie, on any memory; `pages` undefined: one after the other, `lengths` of them before the query. */
+interface SpanIndices {
+  readonly lengths: IndexView;
+  readonly pages?: IndexView;
+}
+
+/**
+ * Attention of one token that one launch may have with others; null for what that does not take. With pages it is of one
+ * sequence, to which the token belongs.
+ */
 export function joinableAttention(
   { q, k, v, out }: Views,
   span: Omit<AttentionSpan, "past">,
   sequences: Pick<CudaAttentionShape, "batch" | "mostQueries" | "pageSize" | "pagesPerSequence">,
-  position: TensorView,
+  { lengths, pages }: SpanIndices,
 ): JoinableAttention | null {
   const [tokens, queryHeads, headDim] = q.shape as [number, number, number];
   const [capacity, kvHeads] = k.shape as [number, number];
@@ -33,7 +42,7 @@ export function joinableAttention(
   const { scale, softCap, window, chunk, rounding } = span;
   const apart =
     tokens !== 1 ||
-    sequences.pagesPerSequence > 1 ||
+    sequences.batch !== 1 ||
     group > 8 ||
     ![64, 128, 256].includes(headDim) ||
     span.sinks !== null ||
@@ -48,7 +57,7 @@ export function joinableAttention(
   const dtype = q.dtype as FloatDtype;
   const form: CudaAttentionForm = {
     ...{ dtype, cacheDtype: dtype, headDim, rounding, mask: "causal", softCap: softCap > 0 },
-    ...{ sinks: null, paged: false, alignment, cacheAlignment: alignment },
+    ...{ sinks: null, paged: pages !== undefined, alignment, cacheAlignment: alignment },
   };
   const { launches, pieces, leastKeys } = planAttention(
     form,
@@ -58,12 +67,25 @@ export function joinableAttention(
     },
     device,
   );
-  if (launches[0]?.kernel !== "attention_decode" || pieces * kvHeads > device.multiprocessors) return null;
+  const kernel = launches[0]?.kernel;
+  const { pageSize, pagesPerSequence } = sequences;
+  const mostKeys = pages === undefined ? capacity : pageSize * pagesPerSequence;
+  const blocks = Math.min(pieces, Math.ceil(mostKeys / leastKeys)) * kvHeads;
+  if (!(kernel === "attention_decode" || kernel === "attention_ring") || blocks > device.multiprocessors) {
+    return null;
+  }
+  const { backend } = out.memory;
+  const there = rangeOf(lengths.on(backend));
   return {
     ...{ kind: "attention", form, group, qHeadStride: stridesOf(q).head },
+    inHalves: kernel === "attention_ring",
     operands: { q: rangeOf(q), kCache: rangeOf(k), vCache: rangeOf(v), out: rangeOf(out) },
+    past: pages === undefined ? there : null,
+    pages:
+      pages === undefined
+        ? null
+        : { keys: there, table: rangeOf(pages.on(backend)), count: pagesPerSequence, size: pageSize },
     heads: {
-      position: rangeOf(position),
       kCache: stridesOf(k),
       vCache: stridesOf(v),
       ...{ scale, softCap, kvHeads, capacity, window, chunk, pieces, leastKeys },

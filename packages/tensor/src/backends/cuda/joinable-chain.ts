@@ -31,22 +31,20 @@ export function joinableChain(
     cache.dtype !== norm.dtype ||
     Math.min(norm.alignment, norm.weightAlignment, cache.alignment) < 16 ||
     norms.q.affine.headStride !== 0 ||
-    norms.k.affine.headStride !== 0 ||
-    (places !== null && (places.memory !== rows.memory || places.offset !== rows.offset));
+    norms.k.affine.headStride !== 0;
   if (apart) return null;
   const weight = ({ affine }: CudaNorm) =>
     normalizes && affine.weight !== null ? rangeOf(affine.weight) : null;
   const bytes = (elements: number): number => elements * bytesOf[q.dtype];
   return {
-    kind: "chain",
-    form,
+    ...{ kind: "chain", form, slot: rangeOf(rows) },
     operands: {
       ...{ q: rangeOf(q), k: rangeOf(k), v: rangeOf(v) },
       ...{ kCache: rangeOf(write.kCache), vCache: rangeOf(write.vCache) },
       ...{ qWeight: weight(norms.q), kWeight: weight(norms.k) },
     },
     heads: {
-      position: rangeOf(rows),
+      position: rangeOf(places ?? rows),
       cos: rope && rangeOf(rope.table.cos),
       sin: rope && rangeOf(rope.table.sin),
       places: rope === null ? 0 : (rope.table.cos.shape[0] as number),

@@ -35,7 +35,28 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
       ...{ ...small, rounding: "hf", heads: [2, 1], layers: 1, capacity: 330, past: [319, 329] },
     },
     "rounded so, head dim 128, 1 + weight, RoPE first": {
-      ...{ ...small, rounding: "hf", headDim: 128, norm: { weightOffset: 1 }, order: "rope-norm", past: [130] },
+      ...{
+        ...small,
+        rounding: "hf",
+        headDim: 128,
+        norm: { weightOffset: 1 },
+        order: "rope-norm",
+        past: [130],
+      },
+    },
+    "keys in pages": { ...small, pageSize: 16 },
+    "keys in pages, rounded as Hugging Face does": { ...small, pageSize: 16, rounding: "hf" },
+    "keys in pages of an odd size, a window, f16": {
+      ...{ ...small, pageSize: 5, dtype: "f16", heads: [3, 3], window: 70, past: [4, 5, 155] },
+    },
+    "keys in pages, a token that goes to the place of another": {
+      ...{ ...small, pageSize: 16, rounding: "hf", goesTo: 17, past: [16, 30, 150] },
+    },
+    "many keys in pages": {
+      ...{ ...small, pageSize: 32, heads: [2, 1], layers: 1, capacity: 1280, past: [511, 512, 1279] },
+    },
+    "more pages than stay at hand": {
+      ...{ ...small, pageSize: 2, heads: [1, 1], layers: 1, capacity: 600, past: [599] },
     },
     "a group of three, rows of several parts": {
       ...small,

@@ -11,6 +11,7 @@ import {
   type DecodeForm,
   type DecodeHeads,
   type DecodeNorm,
+  type DecodePages,
   type DecodeProduct,
   type DecodeStep,
   decodeRing,
@@ -42,6 +43,8 @@ export interface JoinableChain {
     DecodeHeads,
     "position" | "cos" | "sin" | "places" | "headStrides" | "kCache" | "vCache" | "qEps" | "kEps" | "capacity"
   >;
+  /** i32 `[1]`: the token's. */
+  readonly slot: ByteRange;
 }
 
 /** Attention of one token over the cache that the chain wrote. */
@@ -51,9 +54,12 @@ export interface JoinableAttention {
   readonly group: number;
   readonly operands: Pick<AttentionStep, "q" | "kCache" | "vCache" | "out">;
   readonly qHeadStride: number;
+  readonly inHalves: boolean;
+  /** i32 `[1]`: the keys before the token; null, where keys lie in pages. */
+  readonly past: ByteRange | null;
+  readonly pages: Omit<DecodePages, "slot"> | null;
   readonly heads: Pick<
     DecodeHeads,
-    | "position"
     | "kCache"
     | "vCache"
     | "scale"
@@ -174,11 +180,17 @@ class Run {
       norm: this.#norm ?? noNorm,
       chain: chain.form,
       attention: attention.form,
-      group: attention.group,
+      ...{ inHalves: attention.inHalves, group: attention.group },
       steps: Math.ceil(this.#steps.length / 16) * 16,
     };
+    const pages = attention.pages && { ...attention.pages, slot: chain.slot };
     try {
-      return new CudaDecodeSteps(this.#kernels, form, { ...chain.heads, ...attention.heads }, this.#steps);
+      return new CudaDecodeSteps(
+        this.#kernels,
+        form,
+        { ...chain.heads, ...attention.heads, pages },
+        this.#steps,
+      );
     } catch (error) {
       if (isQkNormError(error) && error.code === "ERR_QKNORM_SCOPE") {
         missed.push(() => CudaDecodeSteps.load(this.#kernels, form));
@@ -210,7 +222,7 @@ class Run {
       samePlace(chain.operands.q, attention.operands.q) &&
       samePlace(chain.operands.kCache, attention.operands.kCache) &&
       samePlace(chain.operands.vCache, attention.operands.vCache) &&
-      samePlace(chain.heads.position, attention.heads.position) &&
+      standsAlike(chain, attention) &&
       chain.heads.capacity === attention.heads.capacity &&
       chain.heads.headStrides.q === attention.qHeadStride &&
       same([chain.heads.kCache, chain.heads.vCache], [attention.heads.kCache, attention.heads.vCache]) &&
@@ -237,14 +249,25 @@ interface Heads {
   readonly attention: JoinableAttention;
 }
 
+/** Whether the token goes to where attention looks for it: with pages the kernel finds out. */
+function standsAlike(
+  { heads: { position }, slot }: JoinableChain,
+  { past, pages }: JoinableAttention,
+): boolean {
+  return pages !== null || (samePlace(position, slot) && samePlace(position, past));
+}
+
 /** Whether attention steps differ in their operands alone. */
 function sameHeads(a: Heads, b: Heads): boolean {
   const numbers = ({ chain, attention }: Heads) => {
     const { position: _, cos: __, sin: ___, ...own } = chain.heads;
-    const { position: ____, ...others } = attention.heads;
-    return [chain.form, own, attention.form, attention.group, others];
+    const { form, group, inHalves, heads, pages } = attention;
+    return [chain.form, own, form, group, inHalves, heads, pages && [pages.count, pages.size]];
   };
-  const places = ({ chain }: Heads) => [chain.heads.position, chain.heads.cos, chain.heads.sin];
+  const places = ({ chain: { heads, slot }, attention: { pages } }: Heads) => [
+    ...[heads.position, heads.cos, heads.sin, slot],
+    ...[pages?.keys ?? null, pages?.table ?? null],
+  ];
   return (
     same(numbers(a), numbers(b)) &&
     places(a).every((place, i) => samePlace(place, places(b)[i] as ByteRange | null))
