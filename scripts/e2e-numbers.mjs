@@ -6,7 +6,7 @@ const paths = ["fallback", "fused", "chain"];
 /** Sections of Markdown; none without results. */
 export function endToEndSections(all) {
   return all
-    .flatMap((results) => [rates(results), sampled(results), costs(results), checked(results)])
+    .flatMap((results) => [rates(results), rounded(results), sampled(results), costs(results), checked(results)])
     .filter(Boolean);
 }
 
@@ -80,6 +80,26 @@ function rates({ device, date, copyTBs, versions, rounding, runs = "", decode, p
       "cache, prompts with SDPA. A step of one text by itself is one launch; keys and values of many lie in pages, and their ops are launched apart. " +
       `${runs}${runs && " "}\`npm run bench:e2e\``,
     ["model", "", "QK norm as two norms on two streams", "fused", "chain", "transformers"],
+    lines,
+  );
+}
+
+function rounded({ rounded: rows = [] }) {
+  if (rows.length === 0) return null;
+  const models = [...new Set(rows.map(({ model }) => model))];
+  const columns = ["once", "hf"].flatMap((rounding) => ["together", "pages"].map((keys) => [rounding, keys]));
+  const lines = models.map((model) => [
+    titles[model] ?? model,
+    ...columns.map(([rounding, keys]) => {
+      const row = rows.find((one) => one.model === model && one.rounding === rounding && one.keys === keys);
+      return rate(row?.stepUs, 1);
+    }),
+  ]);
+  const where = { together: "a cache of its own", pages: "alone in a batch" };
+  return table(
+    `**One text by each rounding** (${rows[0].context.join(" to ")}, every token read): tokens a second. \`hf\` rounds where ` +
+      "Hugging Face does, and is how models are loaded by default; a text alone in a `ContinuousBatch` has its keys in pages.",
+    ["model", ...columns.map(([rounding, keys]) => `\`${rounding}\`, ${where[keys]}`)],
     lines,
   );
 }

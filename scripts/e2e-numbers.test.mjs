@@ -43,6 +43,16 @@ describe("the page's part on whole models", () => {
     expect(table).toContain("| 64 | 64,000 (32,000 to 128,000) |  | 32,000 (16,000 to 64,000) |");
   });
 
+  it("tells one text by each rounding, in a cache of its own and in pages", () => {
+    const row = { model: "qwen3-0.6b", context: [128, 256] };
+    const rounded = [
+      { ...row, rounding: "hf", keys: "pages", stepUs: us(500) },
+      { ...row, rounding: "once", keys: "together", stepUs: us(1000) },
+    ];
+    const [, table] = endToEndSections([{ ...results, rounded }]);
+    expect(table).toContain("| Qwen3-0.6B | 1,000 (500 to 2,000) |  |  | 2,000 (1,000 to 4,000) |");
+  });
+
   it("draws steps that were queued, of more than one number of texts", () => {
     expect(endToEndPlot(results)).toBe(null);
     const queued = results.decode.map((row) => ({ ...row, queued: true }));

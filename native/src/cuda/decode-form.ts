@@ -45,7 +45,7 @@ const warps = 8;
 /** Sums of a tile, which is finished at once. */
 const mostSums = 2048;
 const warpsOfAttention = 4;
-/** Bytes: PIECE_PAGES of decode_attention.cuh. */
+/** Bytes: PIECE_PAGES of decode_room.cuh. */
 const pagesAtHand = 512;
 /** The least that a slot holds: rows enough for all warps, of most models. */
 const leastSlot = 32 << 10;

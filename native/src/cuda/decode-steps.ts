@@ -100,7 +100,7 @@ function opOf(steps: number): CudaOp<Specialised, string> {
           ],
         },
         ...["decode_steps.cuh", "decode_ring.cuh", "decode_row.cuh", "decode_product.cuh"],
-        ...["decode_pieces.cuh", "decode_attention.cuh"],
+        ...["decode_pieces.cuh", "decode_room.cuh", "decode_heads.cuh", "decode_attention.cuh"],
       ],
       parameters: { ...parameters, ...commonParameters },
       macros: ({ form, ring }) => decodeMacros(form, ring),

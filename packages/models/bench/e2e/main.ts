@@ -25,7 +25,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   process.stdout.write(
-    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,host,decode,decode64,sampled,prefill,costs,costs64,logits,torch] [--seconds N]\n",
+    "bench-e2e [--out FOLDER] [--models qwen3-0.6b,qwen3-8b] [--rounding once|hf] [--only machine,step,steps,host,decode,rounded,decode64,sampled,prefill,costs,costs64,logits,torch] [--seconds N]\n",
   );
   process.exit(0);
 }
@@ -46,7 +46,7 @@ const results: EndToEndResults = {
   versions: {},
   rounding: values.rounding as EndToEndResults["rounding"],
   copyTBs: 0,
-  ...{ decode: [], sampled: [], prefill: [], costs: [], host: [], torch: [], logits: [], firstToken: [] },
+  ...{ decode: [], sampled: [], rounded: [], prefill: [], costs: [], host: [], torch: [], logits: [], firstToken: [] },
   failed: [],
 };
 const out = resolve(values.out);
@@ -58,7 +58,7 @@ function parts(models: readonly ModelName[]): Part[] {
   // What is quick and asked for most comes first: time may end before all of it is done.
   const [first = "qwen3-0.6b"] = models;
   const measured = models.flatMap((model) => [
-    ...["step", "host", "decode", "prefill"].map((part) => ours(part, model, 35)),
+    ...["step", "host", "decode", "rounded", "prefill"].map((part) => ours(part, model, 35)),
     ...(model === first
       ? ["steps", "decode64", "sampled", "costs", "costs64"].map((part) => ours(part, model, 25))
       : []),

@@ -15,6 +15,7 @@ import {
   textRates,
 } from "./measurements.ts";
 import type { Found } from "./results.ts";
+import { roundedRates } from "./rounded-rates.ts";
 import { sampledRates } from "./sampled-rates.ts";
 import { type ModelName, shapes } from "./shapes.ts";
 
@@ -35,6 +36,7 @@ const measurements = {
   step: (setting: Setting) => stepRates(setting),
   steps: (setting: Setting) => stepRates(setting, [4, 16, 64]),
   sampled: (setting: Setting) => sampledRates(setting, [1, 64]),
+  rounded: roundedRates,
   prefill: prefillRates,
   costs: (setting: Setting) => decodeCosts(setting),
   costs64: (setting: Setting) => decodeCosts(setting, 64),

@@ -37,6 +37,16 @@ export interface SampledRow {
   readonly stepUs: Spread;
 }
 
+/** Decoding one text by each rounding, in one run. */
+export interface RoundedRow {
+  readonly model: string;
+  readonly rounding: NormRounding;
+  /** Where they lie: in a cache of the text's own, or in pages of a batch that has no other text. */
+  readonly keys: "together" | "pages";
+  readonly context: readonly [number, number];
+  readonly stepUs: Spread;
+}
+
 export interface PrefillRow {
   readonly model: string;
   readonly tokens: number;
@@ -102,6 +112,7 @@ export interface EndToEndResults {
   copyTBs: number;
   readonly decode: DecodeRow[];
   readonly sampled: SampledRow[];
+  readonly rounded: RoundedRow[];
   readonly prefill: PrefillRow[];
   readonly costs: CostRow[];
   readonly host: HostRow[];
@@ -118,6 +129,7 @@ export type Found = Partial<Pick<EndToEndResults, "device" | "copyTBs" | "versio
   readonly [List in
     | "decode"
     | "sampled"
+    | "rounded"
     | "prefill"
     | "costs"
     | "host"
@@ -133,6 +145,7 @@ export function addFound(results: EndToEndResults, found: Found): void {
   for (const list of [
     "decode",
     "sampled",
+    "rounded",
     "prefill",
     "costs",
     "host",

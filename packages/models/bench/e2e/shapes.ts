@@ -38,6 +38,19 @@ export const shapes = {
     num_hidden_layers: 36,
     tie_word_embeddings: false,
   },
+  "qwen3-30b-a3b": {
+    ...qwen3,
+    architectures: ["Qwen3MoeForCausalLM"],
+    model_type: "qwen3_moe",
+    ...{ hidden_size: 2048, intermediate_size: 6144, moe_intermediate_size: 768 },
+    ...{ num_experts: 128, num_experts_per_tok: 8, norm_topk_prob: true, decoder_sparse_step: 1 },
+    max_window_layers: 48,
+    mlp_only_layers: [],
+    num_attention_heads: 32,
+    num_key_value_heads: 4,
+    num_hidden_layers: 48,
+    tie_word_embeddings: false,
+  },
   /** For trying the programs where there is no GPU. */
   tiny: {
     ...qwen3,
@@ -64,8 +77,12 @@ export function weightBytes(name: ModelName): {
   const s = shapes[name];
   const [q, kv] = [s.num_attention_heads * s.head_dim, s.num_key_value_heads * s.head_dim];
   const attention = s.hidden_size * (2 * q + 2 * kv);
+  const mlp =
+    "num_experts" in s
+      ? s.hidden_size * (s.num_experts + 3 * s.num_experts_per_tok * s.moe_intermediate_size)
+      : 3 * s.hidden_size * s.intermediate_size;
   return {
-    layer: 2 * (attention + 3 * s.hidden_size * s.intermediate_size),
+    layer: 2 * (attention + mlp),
     layers: s.num_hidden_layers,
     head: 2 * s.hidden_size * s.vocab_size,
   };

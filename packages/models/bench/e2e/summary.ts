@@ -15,6 +15,10 @@ export function summarize(results: EndToEndResults): string {
       ({ model, batch, drawn, stepUs }) =>
         `tokens ${drawn}, ${model}, batch ${batch}: ${stepUs.median} us a step (${stepUs.least} to ${stepUs.most}, ${stepUs.turns} turns), ${Math.round((1e6 * batch) / stepUs.median)} tok/s`,
     ),
+    ...results.rounded.map(
+      ({ model, rounding, keys, stepUs }) =>
+        `rounded ${rounding}, ${model}, keys ${keys}: ${stepUs.median} us a step (${stepUs.least} to ${stepUs.most}, ${stepUs.turns} turns), ${Math.round(1e6 / stepUs.median)} tok/s`,
+    ),
     ...results.prefill.map(
       ({ model, tokens, path, ms }) =>
         `prefill of ${tokens}, ${model}, ${path}: ${ms.median} ms (${ms.least} to ${ms.most}, ${ms.turns} turns), ${Math.round((1000 * tokens) / ms.median)} tok/s`,

@@ -16,7 +16,8 @@ export interface SyntheticOptions extends Pick<ModelOptions, "qkNorm" | "chain" 
  * activations keep their size, and norms of about one. The same weights for every path.
  */
 export function syntheticModel(name: ModelName, { device, dtype, ...options }: SyntheticOptions): CausalLm {
-  const blueprint = modelFamily("qwen3").read(shapes[name], () => {});
+  const shape = shapes[name];
+  const blueprint = modelFamily(shape.model_type).read(shape, () => {});
   const model = blueprint.create({ device, dtype, weightDtype: dtype, ...options });
   const fill = device === "cpu" ? fillOnCpu : fillerOf(device);
   let seed = 1;

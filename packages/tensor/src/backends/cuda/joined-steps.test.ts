@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { expectCleanDevices, missing } from "../../../test/stand-in.ts";
-import { type StepCase, togetherSuite } from "../../../test/together-suite.ts";
+import type { StepCase } from "../../../test/together-decoder.ts";
+import { togetherSuite } from "../../../test/together-suite.ts";
 
 const small: StepCase = {
   ...{ dtype: "bf16", hidden: 64, heads: [4, 2], headDim: 64, intermediate: 48, vocab: 37 },
@@ -51,6 +52,9 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
     },
     "keys in pages, a token that goes to the place of another": {
       ...{ ...small, pageSize: 16, rounding: "hf", goesTo: 17, past: [16, 30, 150] },
+    },
+    "keys in pages, something between attention and its projection": {
+      ...{ ...small, pageSize: 16, gap: true, past: [80] },
     },
     "many keys in pages": {
       ...{ ...small, pageSize: 32, heads: [2, 1], layers: 1, capacity: 1280, past: [511, 512, 1279] },

@@ -81,6 +81,8 @@ export interface Joinable {
 
 /** Fewer steps than these are not worth a grid that waits for itself. */
 const leastSteps = 3;
+/** The same, where so many keys of a head are one block's work: all others wait for it, and have the less to wait with. */
+const coarse = { keys: 512, leastSteps: 6 };
 const noNorm: DecodeNorm = { kind: "rms", weight: "f32", weightOffset: 0 };
 
 // What captures would have had, had it been loaded.
@@ -168,7 +170,9 @@ class Run {
         at += 2;
       } else break;
     }
-    return this.#heads === null || this.#steps.length < leastSteps ? 0 : at - first;
+    const { leastKeys } = this.#heads?.attention.heads ?? { leastKeys: 0 };
+    const least = leastKeys < coarse.keys ? leastSteps : coarse.leastSteps;
+    return this.#heads === null || this.#steps.length < least ? 0 : at - first;
   }
 
   /** The launch of what was taken; null where its kernel cannot be made. */
