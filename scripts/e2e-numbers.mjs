@@ -6,7 +6,13 @@ const paths = ["fallback", "fused", "chain"];
 /** Sections of Markdown; none without results. */
 export function endToEndSections(all) {
   return all
-    .flatMap((results) => [rates(results), rounded(results), sampled(results), costs(results), checked(results)])
+    .flatMap((results) => [
+      rates(results),
+      rounded(results),
+      sampled(results),
+      costs(results),
+      checked(results),
+    ])
     .filter(Boolean);
 }
 

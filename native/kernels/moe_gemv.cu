@@ -9,6 +9,7 @@
 // QK_ROWS, QK_WARPS, QK_DEPTH   as in gemv.cu
 // QK_X_ALIGN, QK_W_ALIGN, QK_TAIL   as in gemv.cu
 // QK_GATED           0 or 1; QK_ACTIVATION of the gate, numbered like activation.cuh
+// QK_EARLY           1: experts and weights are read before the wait; the kernel in front is one of these without it
 // QK_WEIGH           1: x is multiplied by the choice's weight first; QK_WEIGHT_DTYPE
 
 struct Args {
@@ -60,8 +61,9 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) moe_gemv(const __gri
   __shared__ float sums[QK_WARPS][SUMS];
   const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, run = blockIdx.y;
   const u32 first = (blockIdx.x * QK_WARPS + warp) * OUTPUTS;
+  // What is in front of a kernel that is there early has waited for the runs, and for the weights, before it let this one start.
+  if constexpr (!QK_EARLY) wait_for_predecessor();
   allow_successor();
-  wait_for_predecessor();
   int expert = args.runs[run];
   if (QK_TOKENS == 1 && static_cast<u32>(expert) >= args.experts) {
     if (first == 0 && lane == 0) tell_fault(args.faults, EXPERT, expert, args.experts, run);
@@ -80,6 +82,10 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) moe_gemv(const __gri
     rows[r] = r < OUTPUTS ? args.w + expert * args.w_expert + output * args.w_stride
                           : args.up + expert * args.up_expert + output * args.up_stride;
   }
+  Chunk<QK_W> w[QK_DEPTH][QK_ROWS];
+#pragma unroll
+  for (int d = 0; d < QK_DEPTH; ++d) fetch(args, rows, chunk_at<1>(d, 0, lane), w[d]);
+  if constexpr (QK_EARLY) wait_for_predecessor();
   const char* x[QK_TOKENS];
   float weights[QK_TOKENS] = {};
 #pragma unroll
@@ -88,9 +94,6 @@ extern "C" __global__ void __launch_bounds__(32 * QK_WARPS) moe_gemv(const __gri
     x[token] = args.x + choice / args.rows_of * args.x_stride;
     if constexpr (QK_WEIGH) weights[token] = load_one<QK_WEIGHT_DTYPE>(args.weights, choice);
   }
-  Chunk<QK_W> w[QK_DEPTH][QK_ROWS];
-#pragma unroll
-  for (int d = 0; d < QK_DEPTH; ++d) fetch(args, rows, chunk_at<1>(d, 0, lane), w[d]);
   float sum[next_power(SUMS)] = {};  // [QK_ROWS, QK_TOKENS]
   const u32 steps = (args.chunks + 31) / 32;
   for (u32 step = 0; step < steps; step += QK_DEPTH) {

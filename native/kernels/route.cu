@@ -8,6 +8,7 @@
 // QK_SIGMOID   0: the softmax over the experts, 1: the sigmoid of each
 // QK_GROUPS    equal runs of experts, of which only the best take part by the sum of their two largest; 0: all take part
 // QK_NORMALIZE 1: the weights are divided by their sum, eps added to it
+// QK_COUNT     experts, where a warp's registers hold their ranks; 0: any number of them
 
 struct Args {
   const char* logits;           // [T, E]
@@ -38,11 +39,47 @@ DEVICE u32 largest(const float* rank, u32 begin, u32 end, u32 lane) {
   return where == NOBODY ? begin : where;
 }
 
+// A number whose order as an unsigned one is that of the values; 0 for NaN, which is nobody's. Both zeros are one value.
+DEVICE u32 order_of(float x) {
+  const u32 bits = __float_as_uint(x + 0.0f);
+  return x != x ? 0 : bits >> 31 ? ~bits : bits | 0x80000000u;
+}
+
+constexpr int HELD = QK_COUNT > 0 ? (QK_COUNT + 31) / 32 : 1;  // ranks of a lane, where registers hold all
+
+// The ranks of a warp in its registers: two instructions find the largest of all lanes, where shuffles need ten, one after the other.
+struct Ranks {
+  u32 order[HELD];
+
+  __device__ __forceinline__ void load(const float* rank, u32 lane) {
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) order[j] = lane + 32 * j < QK_COUNT ? order_of(rank[lane + 32 * j]) : 0;
+  }
+
+  // As `largest` of all; nobody has it any more.
+  __device__ __forceinline__ u32 take(u32 lane) {
+    u32 best = 0, where = 0;
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+      if (order[j] > best) best = order[j], where = lane + 32 * j;
+    }
+    const u32 all = __reduce_max_sync(0xffffffffu, best);
+    if (all == 0) return 0;
+    where = __reduce_min_sync(0xffffffffu, best == all ? where : NOBODY);
+#pragma unroll
+    for (int j = 0; j < HELD; ++j) {
+      if (lane + 32 * j == where) order[j] = 0;
+    }
+    return where;
+  }
+};
+
 extern "C" __global__ void __launch_bounds__(128) route(const __grid_constant__ Args args) {
   const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, token = blockIdx.x * (blockDim.x / 32) + warp;
   const float taken = __uint_as_float(0x7fffffffu);
-  float* rank = reinterpret_cast<float*>(dynamic_shared()) + warp * (2 * args.count + QK_GROUPS);
+  float* rank = reinterpret_cast<float*>(dynamic_shared()) + warp * (2 * args.count + QK_GROUPS + args.chosen);
   float *scores = rank + args.count, *totals = scores + args.count;
+  u32* const choices = reinterpret_cast<u32*>(totals + QK_GROUPS);
   allow_successor();
   wait_for_predecessor();
   if (token >= args.tokens) return;
@@ -97,20 +134,25 @@ extern "C" __global__ void __launch_bounds__(128) route(const __grid_constant__ 
   }
 
   float share = 0;
+  Ranks ranks;
+  if constexpr (QK_COUNT > 0) ranks.load(rank, lane);
   for (u32 k = 0; k < args.chosen; ++k) {
-    const u32 best = largest(rank, 0, args.count, lane);
+    u32 best;
+    if constexpr (QK_COUNT > 0) {
+      best = ranks.take(lane);
+    } else {
+      best = largest(rank, 0, args.count, lane);
+      __syncwarp();
+      if (lane == 0) rank[best] = taken;
+    }
     share = __fadd_rn(share, scores[best]);
-    __syncwarp();
-    if (lane == 0) rank[best] = taken, args.experts[static_cast<u64>(token) * args.chosen + k] = static_cast<int>(best);
+    if (lane == 0) choices[k] = best;
     __syncwarp();
   }
-  // Each lane reads back what lane 0 has written.
-  __threadfence_block();
-  __syncwarp();
   const float divisor = __fadd_rn(share, args.eps);
   for (u32 k = lane; k < args.chosen; k += 32) {
-    const u64 at = static_cast<u64>(token) * args.chosen + k;
-    const float score = scores[args.experts[at]];
+    args.experts[static_cast<u64>(token) * args.chosen + k] = static_cast<int>(choices[k]);
+    const float score = scores[choices[k]];
     put_element<QK_WEIGHTS>(args.weights + static_cast<u64>(token) * args.chosen * bytes_of(QK_WEIGHTS), k,
                             __fmul_rn(args.factor, QK_NORMALIZE ? __fdiv_rn(score, divisor) : score));
   }

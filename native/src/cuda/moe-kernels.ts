@@ -33,6 +33,8 @@ export interface MoeForm {
   readonly gate: ExpertStack;
   readonly up: ExpertStack;
   readonly down: ExpertStack;
+  /** Nothing that may still run writes `down`: it may be read before what is in front has run. */
+  readonly settled: boolean;
 }
 
 /** Elements of a chunk, and lanes of a warp. */
@@ -67,6 +69,8 @@ export interface Product {
   readonly activation: number | null;
   /** The dtype of what x is multiplied by. */
   readonly weighed: FloatDtype | null;
+  /** Experts and weights are read before the kernel in front has ended, which is another product of the same choices. */
+  readonly early: boolean;
 }
 
 export const product = new CudaOp<Product, string>({
@@ -100,6 +104,7 @@ export const product = new CudaOp<Product, string>({
     QK_TAIL: form.inputs % chunk,
     QK_GATED: form.activation === null ? 0 : 1,
     QK_ACTIVATION: form.activation ?? 0,
+    QK_EARLY: form.early ? 1 : 0,
     QK_WEIGH: form.weighed === null ? 0 : 1,
     QK_WEIGHT_DTYPE: dtypeNumbers[form.weighed ?? "f32"],
   }),

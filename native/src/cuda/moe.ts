@@ -88,12 +88,12 @@ export class CudaMoe {
     this.#gateUp = this.#product(kernels, {
       ...{ x: dtype, y: this.#inner, inputs: hidden, outputs: intermediate, weighed },
       ...{ xStride: form.xStride, xAlignment: form.xAlignment, yStride: this.#innerStride, rowsOf: choices },
-      ...{ w: form.gate, up: form.up, activation: activationNumbers[form.activation] },
+      ...{ w: form.gate, up: form.up, activation: activationNumbers[form.activation], early: false },
     });
     this.#down = this.#product(kernels, {
       ...{ x: this.#inner, y: this.#inner, inputs: intermediate, outputs: hidden, weighed: null },
       ...{ xStride: this.#innerStride, xAlignment: 16, yStride: this.#outputStride, rowsOf: 1 },
-      ...{ w: form.down, up: null, activation: null },
+      ...{ w: form.down, up: null, activation: null, early: form.settled },
     });
     const chunks = Math.ceil(hidden / chunk);
     const round = form.rounding === "hf" && form.weights === dtype ? dtype : "f32";
@@ -149,7 +149,7 @@ export class CudaMoe {
 
   #product(
     kernels: CudaKernels,
-    of: Pick<Product, "x" | "y" | "inputs" | "xAlignment" | "activation" | "weighed"> & {
+    of: Pick<Product, "x" | "y" | "inputs" | "xAlignment" | "activation" | "weighed" | "early"> & {
       readonly outputs: number;
       readonly xStride: number;
       readonly yStride: number;

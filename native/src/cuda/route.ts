@@ -14,8 +14,11 @@ interface Form {
   readonly score: "softmax" | "sigmoid";
   readonly groups: number;
   readonly normalize: boolean;
+  readonly count: number;
 }
 
+/** Experts whose ranks a warp's registers hold, where an instruction finds the largest of them: from sm_80 on. */
+const mostHeld = 512;
 const warps = 4;
 const mostSharedBytes = 48 << 10;
 
@@ -32,7 +35,7 @@ const launches = new FormLaunches<
       ...({ stride: "i64", tokens: "u32", count: "u32", chosen: "u32", kept: "u32" } as const),
       ...({ eps: "f32", factor: "f32" } as const),
     },
-    macros: ({ logits, bias, weights, score, groups, normalize }) => ({
+    macros: ({ logits, bias, weights, score, groups, normalize, count }) => ({
       QK_LOGITS: dtypeNumbers[logits],
       QK_BIASES: dtypeNumbers[bias ?? "f32"],
       QK_WEIGHTS: dtypeNumbers[weights],
@@ -40,6 +43,7 @@ const launches = new FormLaunches<
       QK_SIGMOID: score === "sigmoid" ? 1 : 0,
       QK_GROUPS: groups,
       QK_NORMALIZE: normalize ? 1 : 0,
+      QK_COUNT: count,
     }),
   }),
   ["logits", "bias", "experts", "weights"],
@@ -64,13 +68,14 @@ export interface CudaRoute {
 export function cudaRoute(kernels: CudaKernels, stream: CudaStream, call: CudaRoute): void {
   requireCall(kernels, stream, call, "cudaRoute", ["logits", "experts", "weights"]);
   const { tokens, count, topK, score, groups, normalize, factor, logits, bias, experts, weights } = call;
-  const sharedBytes = warps * (2 * count + (groups?.count ?? 0)) * 4;
+  const sharedBytes = warps * (2 * count + (groups?.count ?? 0) + topK) * 4;
   if (sharedBytes > mostSharedBytes) {
     throw new QkNormError("ERR_QKNORM_SHAPE", `${count} experts are too many for the kernel`);
   }
+  const holds = count <= mostHeld && Number.parseInt(kernels.device.arch.slice("sm_".length), 10) >= 80;
   const form = {
     ...{ logits: logits.dtype, bias: bias?.dtype ?? null, weights: weights.dtype, score },
-    ...{ groups: groups?.count ?? 0, normalize: normalize !== null },
+    ...{ groups: groups?.count ?? 0, normalize: normalize !== null, count: holds ? count : 0 },
   };
   const [logitBytes, weightBytes] = [bytesOf(logits.dtype), bytesOf(weights.dtype)];
   // A bias that is not there is not read.

@@ -8,6 +8,8 @@ import {
   Indices,
   type MoeOptions,
   moe,
+  route,
+  settle,
   Tensor,
   tidy,
 } from "../src/index.ts";
@@ -143,4 +145,35 @@ export function moeGraphSuite(device: Device): void {
     graph.dispose();
     for (const one of [...there, ids, result]) one?.dispose();
   });
+
+  test.each([1, 6])(
+    "of %i tokens, weights that are settled are those of the experts that the op in front chose",
+    (tokens) => {
+      tidy(() => {
+        const { x, gateUp, down } = made(
+          { tokens, experts: 16, choices: 4, hidden: 256, intermediate: 64 },
+          "bf16",
+          "bf16",
+        );
+        const here = x.to(device);
+        const written = { gateUp: gateUp.to(device), down: down.to(device) };
+        const settled = { gateUp: gateUp.to(device), down: down.to(device) };
+        settle(Object.values(settled));
+        const routers = Array.from({ length: 12 }, (_, i) => filled(20 + i, [tokens, 16], "f32").to(device));
+        const router = { score: "softmax", topK: 4, groups: null, normalize: { eps: 0 }, factor: 1 } as const;
+        const through = (stacks: typeof settled) =>
+          routers.map((logits) =>
+            moe(here, stacks, route(logits, null, router, "f32"), { activation: "silu", rounding: "once" }),
+          );
+        const expected = through(written).map((y) => y.to("cpu").clone().data);
+        through(settled);
+        let found: Tensor[] = [];
+        using graph = DeviceGraph.capture(device, () => {
+          found = through(settled);
+        });
+        for (let turn = 0; turn < 3; turn++) graph.replay();
+        expect(found.map((y) => y.to("cpu").clone().data)).toEqual(expected);
+      });
+    },
+  );
 }

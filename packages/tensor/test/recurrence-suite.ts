@@ -31,6 +31,8 @@ export function recurrenceSuite(device: Device): void {
           ...{ normalize: { eps: 1e-20 }, factor: 1.5 },
         },
       ],
+      ["of Qwen3-MoE's size", 128, false, "bf16", { ...softmax, topK: 8, normalize: { eps: 0 } }],
+      ["of more experts than registers hold", 600, false, "f32", { ...softmax, topK: 40 }],
       ["of groups without a bias", 12, false, "f16", { ...softmax, groups: { count: 3, kept: 2 } }],
     ];
     test.each(routers)("%s chooses the CPU's experts, in their order and with their weights", (...router) => {
@@ -57,9 +59,13 @@ export function recurrenceSuite(device: Device): void {
     test("takes the first of equal scores, and stays among the experts whatever the logits", () => {
       tidy(() => {
         const equal = Tensor.from([1, 2, 2, 2, 0, 2], [1, 6]);
+        const zeros = Tensor.from([-1, -0, 0, Number.NEGATIVE_INFINITY, 0, -2], [1, 6]);
+        const alike = Tensor.from(Array(70).fill(2), [1, 70]);
         const strange = Tensor.from(Array(6).fill(Number.NaN), [1, 6]);
         for (const [logits, expected] of [
           [equal, [1, 2, 3]],
+          [zeros, [1, 2, 4]],
+          [alike, [0, 1, 2]],
           [strange, [0, 0, 0]],
         ] as const) {
           const { experts, weights } = route(logits.to(device), null, softmax, "f32");

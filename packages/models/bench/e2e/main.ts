@@ -46,7 +46,17 @@ const results: EndToEndResults = {
   versions: {},
   rounding: values.rounding as EndToEndResults["rounding"],
   copyTBs: 0,
-  ...{ decode: [], sampled: [], rounded: [], prefill: [], costs: [], host: [], torch: [], logits: [], firstToken: [] },
+  ...{
+    decode: [],
+    sampled: [],
+    rounded: [],
+    prefill: [],
+    costs: [],
+    host: [],
+    torch: [],
+    logits: [],
+    firstToken: [],
+  },
   failed: [],
 };
 const out = resolve(values.out);

@@ -4,7 +4,7 @@ import type { ExpertViews, MoeSpec, TensorView } from "../../backend.ts";
 import { bytesOf, type FloatDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
 import { KeptLaunches } from "./kept-launches.ts";
-import { ordinalOfMemory } from "./memory.ts";
+import { isSettled, ordinalOfMemory } from "./memory.ts";
 import { rangeOf, rowBytes, startOf } from "./ranges.ts";
 
 const launches = new KeptLaunches<CudaMoe>(64);
@@ -44,7 +44,7 @@ function formOf(x: TensorView, { gate, up, down }: ExpertViews, out: TensorView,
     ...{ tokens, choices: weights.shape[1] as number, experts, hidden, intermediate },
     ...{ xStride: rowBytes(x), xAlignment: alignmentOf(startOf(x), rowBytes(x)) },
     ...{ yStride: rowBytes(out), yAlignment: alignmentOf(startOf(out), rowBytes(out)) },
-    ...{ gate: stackOf(gate), up: stackOf(up), down: stackOf(down) },
+    ...{ gate: stackOf(gate), up: stackOf(up), down: stackOf(down), settled: isSettled(down) },
   };
 }
 
