@@ -1,6 +1,6 @@
 // The benchmarks' part on whole models, from the end-to-end results of each device in native/gpu/results.
 
-const titles = { "qwen3-0.6b": "Qwen3-0.6B", "qwen3-8b": "Qwen3-8B" };
+const titles = { "qwen3-0.6b": "Qwen3-0.6B", "qwen3-8b": "Qwen3-8B", "qwen3-30b-a3b": "Qwen3-30B-A3B" };
 const paths = ["fallback", "fused", "chain"];
 
 /** Sections of Markdown; none without results. */

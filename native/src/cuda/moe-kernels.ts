@@ -40,9 +40,15 @@ export interface MoeForm {
 /** Elements of a chunk, and lanes of a warp. */
 export const chunk = 8;
 export const lanes = 32;
-/** Warps of a block, and rows of the weights that each has at once. */
+/** Warps of a block. */
 export const warps = 4;
-export const rowsOfWarp = 4;
+/** Chunks of a row that a lane has under way. */
+const mostDepth = 2;
+
+/** Rows of the weights that a warp has at once. Where choices share them, sums of all take the registers. */
+export function rowsOfWarp({ activation, run }: Pick<Product, "activation" | "run">): number {
+  return run === 1 && activation === null ? 8 : 4;
+}
 
 /** moe_order.cu, for runs of so many choices. */
 export const order = new CudaOp<number, string>({
@@ -96,9 +102,9 @@ export const product = new CudaOp<Product, string>({
     QK_Y: dtypeNumbers[form.y],
     QK_ROUND: dtypeNumbers[form.round],
     QK_TOKENS: form.run,
-    QK_ROWS: rowsOfWarp,
+    QK_ROWS: rowsOfWarp(form),
     QK_WARPS: warps,
-    QK_DEPTH: Math.min(form.run === 1 ? 4 : 2, Math.ceil(form.inputs / (chunk * lanes))),
+    QK_DEPTH: Math.min(mostDepth, Math.ceil(form.inputs / (chunk * lanes))),
     QK_X_ALIGN: form.xAlignment,
     QK_W_ALIGN: form.weightAlignment,
     QK_TAIL: form.inputs % chunk,

@@ -186,7 +186,8 @@ export class CudaMoe {
       .set("outputs", outputs)
       .set("rowsOf", of.rowsOf)
       .set("experts", form.experts);
-    const outputsOfBlock = (warps * rowsOfWarp) / (up === null ? 1 : 2);
+    const rows = rowsOfWarp({ activation: of.activation, run: this.#run });
+    const outputsOfBlock = (warps * rows) / (up === null ? 1 : 2);
     const grid = [Math.ceil(outputs / outputsOfBlock), this.#runs];
     return { launch, wanted, grid, threads: lanes * warps, sharedBytes: 0 };
   }

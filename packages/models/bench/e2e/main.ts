@@ -85,6 +85,7 @@ function parts(models: readonly ModelName[]): Part[] {
     python("logits", 50, ...program("logits"), "--device", values.device),
     python("torch", 300),
     ...models.slice(1).map((model) => ours("costs", model, 25)),
+    ours("rounded", "qwen3-30b-a3b", 50),
   ];
   return all.filter(({ name }) => wanted.size === 0 || wanted.has(name.split(" ")[0] as string));
 }
