@@ -67,7 +67,7 @@ function figures() {
   const cpu = results("native/bench/results/cpu-speed.json");
   return `${[
     `- **The fused kernel** takes an ${gpu.device} 1 / ${fixed(timesAsLong(gpu, "seedDesign").mean, 2)} of the time of the first fused design, as a geometric mean over the 112 rows of its published table. \`npm run bench:gpu\``,
-    `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. ${models.runs ? `${models.runs} ` : ""}\`npm run bench:e2e\``,
+    `- **Decoding** one text with random weights in bf16 on it: Qwen3-0.6B ${small}, Qwen3-8B ${large}. \`npm run bench:e2e\``,
     `- **On the CPU**, Qwen3-0.6B in bf16, ${cpu.threads} threads: ${cpuRates(cpu.summary)}. \`python -m oracle.cpu_speed\``,
   ].join("\n")}\n`;
 }

@@ -1,12 +1,22 @@
 // What `together` promises on every device: the bits of ops that are queued one by one, wherever they leave any. Only
 // vitest's test, describe, expect and hooks are used, so that the same file runs where there is a GPU and nothing else.
 import { CudaDecodeSteps } from "@qknorm/native/cuda";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { worth } from "../src/backends/cuda/joined-run.ts";
 import { type Device, DeviceGraph, type Tensor, tidy, together } from "../src/index.ts";
 import { failure } from "./errors.ts";
 import { decoder, type StepCase } from "./together-decoder.ts";
 
 export function togetherSuite(device: Device, cases: Readonly<Record<string, StepCase>>): void {
+  // No weights here are large.
+  const { weightBytes } = worth.coarse;
+  beforeAll(() => {
+    worth.coarse.weightBytes = 0;
+  });
+  afterAll(() => {
+    worth.coarse.weightBytes = weightBytes;
+  });
+
   test.each(Object.entries(cases))("%s: the bits of ops one by one", (_, one) => {
     const launches = countLaunches();
     try {
@@ -21,10 +31,8 @@ export function togetherSuite(device: Device, cases: Readonly<Record<string, Ste
           expectSame(joined, apart);
         }
       });
-      // With a gap, what is between those of two layers, if it is enough for pieces of 512 keys.
-      const isCoarse = one.pageSize !== undefined && one.rounding !== "hf";
-      const ofGaps = isCoarse ? 0 : one.layers - 1;
-      const ofStep = one.dtype === "f32" ? 0 : one.gap === true ? ofGaps : 1;
+      // With a gap, what is between those of two layers.
+      const ofStep = one.dtype === "f32" ? 0 : one.gap === true ? one.layers - 1 : 1;
       expect(launches.count).toBe(ofStep * one.past.length);
     } finally {
       launches.restore();
@@ -82,7 +90,7 @@ export function togetherSuite(device: Device, cases: Readonly<Record<string, Ste
 }
 
 /** Counts the launches of several ops: the portable folder has no spies. */
-function countLaunches(): { readonly count: number; restore(): void } {
+export function countLaunches(): { readonly count: number; restore(): void } {
   const { run } = CudaDecodeSteps.prototype;
   const counted = {
     count: 0,

@@ -107,7 +107,7 @@ export class DecoderForCausalLm extends Module implements CausalLm {
   #lastRows(hidden: Tensor, { batch }: Step): Tensor {
     if (batch === undefined) return hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0));
     // As many tokens as sequences, each of which has one: all are wanted.
-    if (batch.lastRows.length === hidden.dim(0)) return hidden;
+    if (batch.lastRows?.length === hidden.dim(0)) return hidden;
     return gatherRows(hidden, batch.lastRows, this.#options.dtype);
   }
 

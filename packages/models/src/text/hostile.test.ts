@@ -52,7 +52,7 @@ describe("a chat template", () => {
     ],
     [
       "that keeps many texts",
-      ns("'x'", "{% if i < 20 %}{% set ns.s = ns.s + ns.s %}{% endif %}{% set ns.l = ns.l + [ns.s|upper] %}"),
+      ns("'x'", "{% if i < 20 %}{% set ns.s = ns.s + ns.s %}{% endif %}{% set ns.l = ns.l + [ns.s + 'y'] %}"),
       /more than 134217728 characters/,
     ],
     [

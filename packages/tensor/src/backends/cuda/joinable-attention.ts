@@ -8,7 +8,7 @@ import type { AttentionSpan, IndexView, TensorView } from "../../backend.ts";
 import type { FloatDtype } from "../../dtype.ts";
 import { cudaKernels } from "./device-state.ts";
 import { placeOf, stridesOf } from "./heads.ts";
-import type { JoinableAttention } from "./joined-steps.ts";
+import type { JoinableAttention } from "./joinable.ts";
 import { ordinalOfMemory } from "./memory.ts";
 import { rangeOf } from "./ranges.ts";
 

@@ -2,7 +2,7 @@ import type { CudaChainForm } from "@qknorm/native/cuda";
 import type { QkNormRopeCall, TensorView } from "../../backend.ts";
 import { bytesOf } from "../../dtype.ts";
 import { stridesOf } from "./heads.ts";
-import type { JoinableChain } from "./joined-steps.ts";
+import type { JoinableChain } from "./joinable.ts";
 import type { CudaNorm } from "./norm-side.ts";
 import { rangeOf } from "./ranges.ts";
 

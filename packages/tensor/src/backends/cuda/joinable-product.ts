@@ -1,6 +1,6 @@
 import { type CudaDevice, type GemvForm, gemvGeometry } from "@qknorm/native/cuda";
 import { bytesOf } from "../../dtype.ts";
-import type { JoinableProduct } from "./joined-steps.ts";
+import type { JoinableProduct } from "./joinable.ts";
 
 /** A product that one launch may have with others; null for what that does not take. */
 export function joinableProduct(

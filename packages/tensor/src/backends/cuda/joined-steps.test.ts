@@ -1,7 +1,9 @@
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import { expectCleanDevices, missing } from "../../../test/stand-in.ts";
-import type { StepCase } from "../../../test/together-decoder.ts";
-import { togetherSuite } from "../../../test/together-suite.ts";
+import { decoder, type StepCase } from "../../../test/together-decoder.ts";
+import { countLaunches, togetherSuite } from "../../../test/together-suite.ts";
+import { tidy, together } from "../../index.ts";
+import { worth } from "./joined-run.ts";
 
 const small: StepCase = {
   ...{ dtype: "bf16", hidden: 64, heads: [4, 2], headDim: 64, intermediate: 48, vocab: 37 },
@@ -69,5 +71,47 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
       layers: 1,
       past: [66],
     },
+  });
+});
+
+describe.skipIf(missing !== "")(`what is worth one launch, on a stand-in driver${missing}`, () => {
+  expectCleanDevices({ multiprocessors: 5, order: 3 });
+
+  const launchesOf = (one: StepCase): number => {
+    const launches = countLaunches();
+    try {
+      tidy(() => {
+        const { step, stand } = decoder(one, "cuda:0");
+        stand(3);
+        tidy(() => void together("cuda:0", step));
+      });
+      return launches.count;
+    } finally {
+      launches.restore();
+    }
+  };
+
+  it("are large weights, where a head's keys in pages are few blocks' work, and any by the finer cut", () => {
+    const paged: StepCase = { ...small, pageSize: 16 };
+    expect([launchesOf(paged), launchesOf({ ...paged, rounding: "hf" }), launchesOf(small)]).toEqual([
+      0, 1, 1,
+    ]);
+    const { weightBytes } = worth.coarse;
+    // Of two layers and the head, by attention.
+    const bytes = 2 * (64 * (64 * 8) + 64 * 256 + 3 * 64 * 48) + 64 * 37;
+    worth.coarse.weightBytes = bytes;
+    expect(launchesOf(paged)).toBe(1);
+    worth.coarse.weightBytes = bytes + 1;
+    expect(launchesOf(paged)).toBe(0);
+    worth.coarse.weightBytes = weightBytes;
+  });
+
+  it("are three steps, of which one is attention", () => {
+    // Between two gaps stand a projection, an MLP, the next layer's projection and its attention.
+    expect(launchesOf({ ...small, gap: true })).toBe(1);
+    const { steps } = worth;
+    worth.steps = 6;
+    expect(launchesOf({ ...small, gap: true })).toBe(0);
+    worth.steps = steps;
   });
 });

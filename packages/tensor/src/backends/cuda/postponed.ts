@@ -2,7 +2,8 @@ import type { NormSpec } from "@qknorm/core";
 import type { CudaStream } from "@qknorm/native/cuda";
 import type { TensorView } from "../../backend.ts";
 import { currentCudaStream } from "./device-state.ts";
-import { type Joinable, launchJoined } from "./joined-steps.ts";
+import type { Joinable } from "./joinable.ts";
+import { launchJoined } from "./joined-steps.ts";
 import { isNormOf, type JoinableSum } from "./joined-sum.ts";
 
 // By ordinal: what is being collected on this thread.

@@ -17,8 +17,8 @@ import type {
 } from "../../backend.ts";
 import { bytesOf, type CacheDtype } from "../../dtype.ts";
 import { cudaKernels, cudaStream } from "./device-state.ts";
+import type { JoinableChain } from "./joinable.ts";
 import { joinableChain } from "./joinable-chain.ts";
-import type { JoinableChain } from "./joined-steps.ts";
 import { isSettled, memoryOf, ordinalOfMemory } from "./memory.ts";
 import {
   type Affine,
