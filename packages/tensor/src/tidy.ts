@@ -61,7 +61,7 @@ function memoriesIn(result: unknown): Set<Memory> {
     if (typeof value !== "object" || value === null || ArrayBuffer.isView(value) || seen.has(value)) continue;
     seen.add(value);
     if (Tensor.is(value)) found.add(value.memory);
-    else open.push(...(value instanceof Map ? value.values() : Object.values(value)));
+    else for (const part of value instanceof Map ? value.values() : Object.values(value)) open.push(part);
   }
   return found;
 }

@@ -60,7 +60,7 @@ export class PagePool {
   }
 
   give(pages: readonly number[]): void {
-    this.#free.push(...[...pages].reverse());
+    for (const page of [...pages].reverse()) this.#free.push(page);
   }
 }
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadModel } from "../families/load-model.ts";
-import type { CachedSequence, PagedKvCache } from "./paged-kv-cache.ts";
+import { type CachedSequence, PagedKvCache } from "./paged-kv-cache.ts";
 import { nextStep } from "./sequence-step.ts";
 
 const { model } = loadModel(join(import.meta.dirname, "../../../../checkpoints/qwen3-sums"), {
@@ -77,6 +77,17 @@ describe("PagedKvCache", () => {
     cache.leave(sequence);
     expect(() => cache.step([{ sequence, ids: [1] }])).toThrow("has left the cache");
     expect(() => cache.step([])).toThrow("at least one token");
+  });
+
+  it("takes and gives back more pages at once than a call has arguments", () => {
+    using cache = new PagedKvCache({
+      ...{ layers: [], dtype: "f32", maxPositions: 1_000_000, pages: 500_000, pageSize: 1 },
+    });
+    const sequence = cache.join();
+    cache.reserve(sequence, 400_000);
+    expect(cache.pool.free).toBe(100_000);
+    cache.leave(sequence);
+    expect(cache.pool.free).toBe(500_000);
   });
 
   it("is as large as its memory, one page of padding included", () => {

@@ -124,7 +124,7 @@ export class PagedKvCache implements AttentionCache {
       );
     }
     const missing = this.pool.pagesFor(length) - open.pages.length;
-    if (missing > 0) open.pages.push(...this.pool.take(missing));
+    if (missing > 0) for (const page of this.pool.take(missing)) open.pages.push(page);
   }
 
   /**

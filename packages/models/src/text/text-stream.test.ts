@@ -42,6 +42,11 @@ function pieces(tokenizer: Tokenizer, ids: readonly number[], skipSpecialTokens 
 }
 
 describe("TextStream", () => {
+  it("tells a run of bytes that are no text by a mark for each, however long it is", () => {
+    const id = sentencePiece.encode("\u00ff").at(-1) as number; // the second of its two bytes
+    expect(sentencePiece.decode(new Array(300_000).fill(id))).toBe("\ufffd".repeat(300_000));
+  });
+
   it.each([
     ["one token a byte", bytes],
     ["merged bytes", merged],

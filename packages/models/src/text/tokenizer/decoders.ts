@@ -59,7 +59,7 @@ function byteFallback(tokens: readonly string[]): string[] {
     try {
       pieces.push(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(run)));
     } catch {
-      pieces.push(..."\uFFFD".repeat(run.length));
+      for (const _ of run) pieces.push("\uFFFD");
     }
     run = [];
   };

@@ -201,6 +201,16 @@ describe.skipIf(missing !== "")(`memory of a device, on a stand-in driver${missi
     }).toThrow(boom);
   });
 
+  test("tidy returns lists longer than a call's arguments, and finds what is among them", () => {
+    const [kept, ...rest] = tidy(() => [
+      Tensor.zeros([2], "f32", "cuda:0"),
+      ...Array.from({ length: 300_000 }, (_, i) => i),
+    ]);
+    expect((kept as Tensor).toNumbers()).toEqual(Float64Array.of(0, 0));
+    expect(rest).toHaveLength(300_000);
+    (kept as Tensor).dispose();
+  });
+
   test("tidy frees what was made inside and not returned, at any depth of the result", () => {
     using before = Tensor.zeros([1], "f32", "cuda:0");
     const kept = tidy(() => {
