@@ -37,7 +37,7 @@ export interface StepCase {
   readonly softCap?: number;
   /** Something between attention and its projection, which no launch has. */
   readonly gap?: boolean;
-  /** Keys lie in pages of so many tokens, which are no neighbours; the capacity is a multiple. */
+  /** Keys lie in pages of so many tokens, which are no neighbours; the capacity is a multiple, but not of seven pages. */
   readonly pageSize?: number;
   /** The place in the pages that the token goes to, wherever it stands. Default: where its keys say. */
   readonly goesTo?: number;
