@@ -11,16 +11,12 @@ import {
   tidy,
   writeCache,
 } from "../src/index.ts";
+import { headDims, inGaps } from "./device-tensors.ts";
 import { Distance } from "./distance.ts";
 import { gapped } from "./naive-ops.ts";
 import { limits, type PagedScene, type PagedSizes, pagedScene } from "./paged-scene.ts";
 import { dtypes, random, roundings, seeds } from "./random-tensors.ts";
 
-/** Those of models, and odd ones. */
-const headDims = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom(8, 64, 80, 96, 128, 192, 256) },
-  { weight: 1, arbitrary: fc.constantFrom(1, 5, 24, 33, 260, 512) },
-);
 /** Of the scale that models have: 0 and less are allowed. */
 const factors = fc.constantFrom(1, 1, 1, 0, -0.5);
 const heads = { kvHeads: fc.constantFrom(1, 2, 3), group: fc.constantFrom(1, 2, 3, 4, 9) };
@@ -253,42 +249,6 @@ export function attentionSuite(
     });
   });
 
-  test("writeCache is the CPU's to the bit, whatever the strides, and writes nothing else", () => {
-    fc.assert(
-      fc.property(
-        fc.record({
-          dtype: dtypes,
-          cacheDtype: dtypes,
-          headDim: headDims,
-          kvHeads: heads.kvHeads,
-          gap: fc.boolean(),
-        }),
-        fc.uniqueArray(fc.nat(40), { minLength: 1, maxLength: 20 }),
-        seeds,
-        ({ dtype, cacheDtype, headDim, kvHeads, gap }, slots, seed) => {
-          const shape = [slots.length, kvHeads, headDim] as const;
-          const [k, v] = [1, 2].map((at) =>
-            gap
-              ? gapped(random(seed + at, shape, dtype).toNumbers(), shape, dtype, 3)
-              : random(seed + at, shape, dtype),
-          ) as [Tensor, Tensor];
-          const caches = [3, 4].map((at) => random(seed + at, [41, kvHeads, headDim], cacheDtype)) as [
-            Tensor,
-            Tensor,
-          ];
-          tidy(() => {
-            const there = caches.map((cache) => cache.to(device)) as [Tensor, Tensor];
-            const [a, b] = [k, v].map((x) => inGaps(x, device, gap)) as [Tensor, Tensor];
-            writeCache(a, b, ...there, Indices.from(slots));
-            writeCache(k, v, ...caches, Indices.from(slots));
-            for (const i of [0, 1] as const) expect(there[i].to("cpu").data).toEqual(caches[i].data);
-          });
-        },
-      ),
-      { numRuns },
-    );
-  });
-
   test("a captured step reads its slot and its length from the device, and gives the eager step's bits", () => {
     for (const rounding of ["once", "hf"] as const) {
       tidy(() => {
@@ -321,13 +281,6 @@ export function attentionSuite(
       });
     }
   });
-}
-
-/** A copy on the device that lies as on the CPU, gaps of NaN included. */
-function inGaps(x: Tensor, device: CudaDeviceName, gap: boolean): Tensor {
-  if (!gap) return x.to(device);
-  const memory = new Tensor(x.data, x.dtype, [x.data.length]).to(device);
-  return new Tensor(memory.memory, x.dtype, x.shape, x);
 }
 
 function on(

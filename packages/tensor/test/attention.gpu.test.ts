@@ -2,6 +2,7 @@ import { examine } from "@qknorm/native";
 import { afterEach, beforeAll, describe, expect } from "vitest";
 import { liveBytes, openDevice } from "../src/index.ts";
 import { attentionSuite } from "./attention-suite.ts";
+import { writeCacheSuite } from "./write-cache-suite.ts";
 
 const device = "cuda:0";
 const cuda = examine().providers.find(({ name }) => name === "cuda");
@@ -15,4 +16,5 @@ describe.skipIf(missing !== "")(`attention on a GPU${missing}`, () => {
     expect(liveBytes(device)).toBe(0);
   });
   attentionSuite(device, { keys: 3000, runs: 12 });
+  writeCacheSuite(device, 12);
 });
