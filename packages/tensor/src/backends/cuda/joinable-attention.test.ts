@@ -63,6 +63,9 @@ describe.skipIf(missing !== "")(`attention that joins other ops, on a stand-in d
       ...{ form: { paged: true }, inHalves: true, past: null, pages: { count: 2, size: 16 } },
     });
     expect(joined({ ...paged, span: { rounding: "hf" } })).toMatchObject({ inHalves: false });
+    // Of 32 keys by the page tables, whatever the cache has room for.
+    expect(joined(paged)).toMatchObject({ heads: { pieces: 1 } });
+    expect(joined({ ...paged, pages: 9, span: { rounding: "hf" } })).toMatchObject({ heads: { pieces: 3 } });
     expect(joined({})).toMatchObject({ inHalves: false, pages: null });
   });
 

@@ -59,7 +59,11 @@ export function joinableAttention(
     ...{ dtype, cacheDtype: dtype, headDim, rounding, mask: "causal", softCap: softCap > 0 },
     ...{ sinks: null, paged: pages !== undefined, alignment, cacheAlignment: alignment },
   };
-  const { launches, pieces, leastKeys } = planAttention(
+  const {
+    launches,
+    pieces: planned,
+    leastKeys,
+  } = planAttention(
     form,
     {
       ...{ tokens, queryHeads, kvHeads, capacity, scale, softCap, window, chunk, ...sequences },
@@ -70,10 +74,10 @@ export function joinableAttention(
   const kernel = launches[0]?.kernel;
   const { pageSize, pagesPerSequence } = sequences;
   const mostKeys = pages === undefined ? capacity : pageSize * pagesPerSequence;
-  const blocks = Math.min(pieces, Math.ceil(mostKeys / leastKeys)) * kvHeads;
-  if (!(kernel === "attention_decode" || kernel === "attention_ring") || blocks > device.multiprocessors) {
-    return null;
-  }
+  // More than so many keys make no more pieces, and each has room of its own.
+  const pieces = Math.min(planned, Math.ceil(mostKeys / leastKeys));
+  const isKnown = kernel === "attention_decode" || kernel === "attention_ring";
+  if (!isKnown || pieces * kvHeads > device.multiprocessors) return null;
   const { backend } = out.memory;
   const there = rangeOf(lengths.on(backend));
   return {
