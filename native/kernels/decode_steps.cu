@@ -8,8 +8,8 @@
 // What was there before the launch is asked for meanwhile: the norm's gains, keys of earlier tokens. What a block wrote itself it
 // reads as it lies: a residual is of the same outputs as the product that is added to it.
 //
-// The bits are those of gemv.cu, qk_norm_rope.cu and attention_decode.cu, whatever the number of blocks. QK_SETTLED holds: the
-// weights do not change while it runs. The macros: decode_steps.cuh, norm_rows.cuh, rope.cuh, attention_pieces.cuh.
+// The bits are those of gemv.cu, qk_norm_rope.cu and attention_decode.cu or attention_ring.cu, whatever the number of blocks.
+// QK_SETTLED holds: the weights do not change while it runs. The macros: decode_steps.cuh, norm_rows.cuh, rope.cuh, attention_pieces.cuh.
 //
 // QK_HF           0: all is rounded once; 1: norms, gates and probabilities are rounded as transformers does
 // QK_PAGED        1: keys lie in pages, and the token goes to a slot of its own; 0: token i has slot i

@@ -48,7 +48,7 @@ struct DecodeArgs {
   u32 group, kv_heads, capacity, window, chunk, pieces, least_keys;
   u32 page_size, pages_per_sequence;
   u32 words;              // of a set
-  Faults* faults;         // of a position from P or from `capacity` up
+  Faults* faults;         // of a position from P up, or a slot from `capacity` up
 };
 
 constexpr u32 WARPS = 8, THREADS = 32 * WARPS;  // that compute; of four warps more, which leave them their registers, one starts copies

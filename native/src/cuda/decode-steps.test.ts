@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { DecodeForm } from "./decode-form.ts";
+import type { DecodeHeads } from "./decode-step.ts";
 import { CudaDecodeSteps } from "./decode-steps.ts";
 import type { CudaDevice } from "./device.ts";
 import type { CudaKernels } from "./kernels.ts";
@@ -32,4 +33,32 @@ function kernelsOf(registers: number): CudaKernels {
 it("refuses a kernel whose warps have fewer registers to give than others take, which would never end", () => {
   expect(() => CudaDecodeSteps.load(kernelsOf(160), form)).toThrow(/160 registers, and needs 168/);
   expect(() => CudaDecodeSteps.load(kernelsOf(168), form)).not.toThrow();
+});
+
+const heads = { pages: null } as unknown as DecodeHeads;
+
+it.each<[string, DecodeForm, DecodeHeads, RegExp]>([
+  [
+    "a chain that is not rounded as attention",
+    { ...form, attention: { ...form.attention, rounding: "hf" } },
+    heads,
+    /rounded as their attention: hf, got once/,
+  ],
+  [
+    "attention over pages, without them",
+    { ...form, attention: { ...form.attention, paged: true } },
+    heads,
+    /reads pages, and its heads have none/,
+  ],
+  [
+    "pages, and attention without them",
+    form,
+    { pages: {} } as unknown as DecodeHeads,
+    /reads none, and its heads have pages/,
+  ],
+])("refuses %s, before anything is launched", (_, form, heads, message) => {
+  const made = () => new CudaDecodeSteps(kernelsOf(168), form, heads, []);
+  expect(made).toThrow(
+    expect.objectContaining({ code: "ERR_QKNORM_ARGUMENT", message: expect.stringMatching(message) }),
+  );
 });

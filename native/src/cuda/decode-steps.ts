@@ -122,10 +122,18 @@ export class CudaDecodeSteps {
   readonly bytes: number;
   readonly #common: readonly (readonly [name: string, range: ByteRange])[];
 
-  /** Compiles and loads the kernel of a form. Throws as the constructor does. */
+  /** Compiles and loads the kernel of a form. Throws as the constructor does, but for what its heads and steps are. */
   static load(kernels: CudaKernels, form: DecodeForm): void {
     requireKernels(kernels);
-    requireFields(form, "the form of decode steps");
+    requireFields(form, "the form of decode steps", ["chain", "attention"]);
+    const { chain, attention } = form;
+    requireFields(chain, "the chain of decode steps", ["norm"]);
+    if (chain.normalizes && chain.norm.rounding !== attention.rounding) {
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `the chain of decode steps is rounded as their attention: ${attention.rounding}, got ${chain.norm.rounding}`,
+      );
+    }
     const { registers } = kernels.get(requestOf(kernels, { form, ring: ringOf(kernels, form) })).info;
     if (registers >= leastRegisters) return;
     throw new QkNormError(
@@ -135,11 +143,20 @@ export class CudaDecodeSteps {
   }
 
   /**
-   * Compiles and loads the kernel. Throws `ERR_QKNORM_SHAPE` for rows that no ring has room for, `ERR_QKNORM_OVERLAP` for
+   * Compiles and loads the kernel. Throws `ERR_QKNORM_ARGUMENT` for a chain that is not rounded as attention and for heads without
+   * the pages that the form's attention reads, or with others, `ERR_QKNORM_SHAPE` for rows that no ring has room for, `ERR_QKNORM_OVERLAP` for
    * steps that a `DecodeFlow` does not take, `ERR_CUDA` for a kernel of too few registers, and what `CudaKernels.get` does.
    */
   constructor(kernels: CudaKernels, form: DecodeForm, heads: DecodeHeads, steps: readonly DecodeStep[]) {
     CudaDecodeSteps.load(kernels, form);
+    requireFields(heads, "the heads of decode steps");
+    if (form.attention.paged !== (heads.pages !== null)) {
+      const [wanted, got] = form.attention.paged ? ["pages", "none"] : ["none", "pages"];
+      throw new QkNormError(
+        "ERR_QKNORM_ARGUMENT",
+        `attention of decode steps reads ${wanted}, and its heads have ${got}`,
+      );
+    }
     const ring = ringOf(kernels, form);
     const flow = flowOf(form, heads, steps);
     const operands = steps.map((step, i) => operandsOf(step, flow.steps[i]?.left === true));

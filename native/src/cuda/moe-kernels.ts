@@ -45,7 +45,10 @@ export const warps = 4;
 /** Chunks of a row that a lane has under way. */
 const mostDepth = 2;
 
-/** Rows of the weights that a warp has at once. Where choices share them, sums of all take the registers. */
+/**
+ * Rows of the weights that a warp has at once. Where choices share them, sums of all take the registers; else of those that were
+ * tried four with a gate and eight without were the fastest (native/gpu/NOTES.md).
+ */
 export function rowsOfWarp({ activation, run }: Pick<Product, "activation" | "run">): number {
   return run === 1 && activation === null ? 8 : 4;
 }

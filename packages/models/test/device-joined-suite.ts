@@ -1,8 +1,7 @@
 // A text by itself on a device, whose step is one launch: with the bits of calls, in a cache of its own and in pages.
-
 import { type CudaDeviceName, liveBytes, settle, Tensor, tidy } from "@qknorm/tensor";
 import { expect, it } from "vitest";
-import { CudaDecodeSteps } from "../../../native/src/cuda.ts";
+import { countLaunches } from "../../tensor/test/count-launches.ts";
 import { DecodeGraphs } from "../src/generation/decode-graphs.ts";
 import { generateNow } from "../src/generation/generate.ts";
 import { type CausalLm, modelFamily } from "../src/index.ts";
@@ -34,20 +33,14 @@ function randomModel(device: CudaDeviceName, rounding: "hf" | "once"): CausalLm 
   return model;
 }
 
-/** Steps of several ops in one launch that were queued or captured while `work` ran: the portable folder has no spies. */
 function joinedLaunches(work: () => void): number {
-  const { run } = CudaDecodeSteps.prototype;
-  let count = 0;
-  CudaDecodeSteps.prototype.run = function (this: CudaDecodeSteps, ...given) {
-    count += 1;
-    return run.apply(this, given);
-  };
+  const launches = countLaunches();
   try {
     work();
+    return launches.count;
   } finally {
-    CudaDecodeSteps.prototype.run = run;
+    launches.restore();
   }
-  return count;
 }
 
 export function deviceJoinedSuite(device: CudaDeviceName): void {

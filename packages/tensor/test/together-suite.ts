@@ -1,9 +1,9 @@
 // What `together` promises on every device: the bits of ops that are queued one by one, wherever they leave any. Only
 // vitest's test, describe, expect and hooks are used, so that the same file runs where there is a GPU and nothing else.
-import { CudaDecodeSteps } from "@qknorm/native/cuda";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { worth } from "../src/backends/cuda/joined-run.ts";
 import { type Device, DeviceGraph, type Tensor, tidy, together } from "../src/index.ts";
+import { countLaunches } from "./count-launches.ts";
 import { failure } from "./errors.ts";
 import { decoder, type StepCase } from "./together-decoder.ts";
 
@@ -87,22 +87,6 @@ export function togetherSuite(device: Device, cases: Readonly<Record<string, Ste
       }
     });
   });
-}
-
-/** Counts the launches of several ops: the portable folder has no spies. */
-export function countLaunches(): { readonly count: number; restore(): void } {
-  const { run } = CudaDecodeSteps.prototype;
-  const counted = {
-    count: 0,
-    restore: () => {
-      CudaDecodeSteps.prototype.run = run;
-    },
-  };
-  CudaDecodeSteps.prototype.run = function (this: CudaDecodeSteps, ...given) {
-    counted.count += 1;
-    return run.apply(this, given);
-  };
-  return counted;
 }
 
 function expectSame(joined: readonly ArrayLike<number>[], apart: readonly ArrayLike<number>[]): void {

@@ -103,7 +103,7 @@ export interface EndToEndResults {
   readonly date: string;
   /** The code that was measured. */
   readonly commit: string;
-  /** Where parts are of other runs: of which. */
+  /** What is to be said of the rows: where some are of other runs, or of what the code has left since. */
   readonly runs?: string;
   versions: Record<string, string>;
   /** Of our models: `once`, as SDPA beside them. */

@@ -68,6 +68,11 @@ export const shapes = {
 
 export type ModelName = keyof typeof shapes;
 
+/** Whether a model has experts; what is no name of one has none. */
+export function hasExperts(name: ModelName): boolean {
+  return name in shapes && "num_experts" in shapes[name];
+}
+
 /** Bytes of bf16 weights that one decode step reads: of one of its layers, and of the head. */
 export function weightBytes(name: ModelName): {
   readonly layer: number;

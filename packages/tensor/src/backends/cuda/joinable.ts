@@ -51,18 +51,9 @@ export interface JoinableAttention {
   /** i32 `[1]`: the keys before the token; null, where keys lie in pages. */
   readonly past: ByteRange | null;
   readonly pages: Omit<DecodePages, "slot"> | null;
-  readonly heads: Pick<
+  readonly heads: Omit<
     DecodeHeads,
-    | "kCache"
-    | "vCache"
-    | "scale"
-    | "softCap"
-    | "kvHeads"
-    | "capacity"
-    | "window"
-    | "chunk"
-    | "pieces"
-    | "leastKeys"
+    "position" | "pages" | "cos" | "sin" | "places" | "headStrides" | "qEps" | "kEps"
   >;
 }
 

@@ -1,7 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { countLaunches } from "../../../test/count-launches.ts";
+import { failure } from "../../../test/errors.ts";
 import { expectCleanDevices, missing } from "../../../test/stand-in.ts";
 import { decoder, type StepCase } from "../../../test/together-decoder.ts";
-import { countLaunches, togetherSuite } from "../../../test/together-suite.ts";
+import { togetherSuite } from "../../../test/together-suite.ts";
 import { tidy, together } from "../../index.ts";
 import { worth } from "./joined-run.ts";
 
@@ -74,8 +76,13 @@ describe.skipIf(missing !== "")(`a decoder's steps in one launch, on a stand-in 
   });
 });
 
-describe.skipIf(missing !== "")(`what is worth one launch, on a stand-in driver${missing}`, () => {
+describe.skipIf(missing !== "")(`one launch and its limits, on a stand-in driver${missing}`, () => {
   expectCleanDevices({ multiprocessors: 5, order: 3 });
+
+  const { steps, coarse } = structuredClone(worth);
+  afterEach(() => {
+    Object.assign(worth, { steps, coarse: { ...coarse } });
+  });
 
   const launchesOf = (one: StepCase): number => {
     const launches = countLaunches();
@@ -91,27 +98,32 @@ describe.skipIf(missing !== "")(`what is worth one launch, on a stand-in driver$
     }
   };
 
-  it("are large weights, where a head's keys in pages are few blocks' work, and any by the finer cut", () => {
+  it("is worth it for large weights, where a head's keys in pages are few blocks' work, and any by the finer cut", () => {
     const paged: StepCase = { ...small, pageSize: 16 };
     expect([launchesOf(paged), launchesOf({ ...paged, rounding: "hf" }), launchesOf(small)]).toEqual([
       0, 1, 1,
     ]);
-    const { weightBytes } = worth.coarse;
     // Of two layers and the head, by attention.
     const bytes = 2 * (64 * (64 * 8) + 64 * 256 + 3 * 64 * 48) + 64 * 37;
     worth.coarse.weightBytes = bytes;
     expect(launchesOf(paged)).toBe(1);
     worth.coarse.weightBytes = bytes + 1;
     expect(launchesOf(paged)).toBe(0);
-    worth.coarse.weightBytes = weightBytes;
   });
 
-  it("are three steps, of which one is attention", () => {
+  it("is worth it for three steps, of which one is attention", () => {
     // Between two gaps stand a projection, an MLP, the next layer's projection and its attention.
     expect(launchesOf({ ...small, gap: true })).toBe(1);
-    const { steps } = worth;
     worth.steps = 6;
     expect(launchesOf({ ...small, gap: true })).toBe(0);
-    worth.steps = steps;
+  });
+
+  it("tells of a slot that the pages do not have, wherever the token stands", () => {
+    tidy(() => {
+      const { step, stand } = decoder({ ...small, pageSize: 16, rounding: "hf", goesTo: -1 }, "cuda:0");
+      stand(3);
+      const told = failure("ERR_QKNORM_ARGUMENT", () => together("cuda:0", step)[0]?.toNumbers());
+      expect(told).toContain("slot -1 at 0 is outside 0..159: a decode step on cuda:0");
+    });
   });
 });
